@@ -1,0 +1,1 @@
+"""The command-line binaries, installed as `transfusion_tf_experiments`."""

@@ -1,0 +1,1 @@
+"""The papers' tables and figures, a readable study each."""
