@@ -1,0 +1,68 @@
+"""Keras functional models with named stages.
+
+`build(name, input_shape, num_classes)` gives a plain Keras model; `stages(model)`
+its named parts. Keras and NumPy only: any Keras backend runs them.
+"""
+
+from transfusion_tf.models.batch_norm import (
+    batch_norm_layers,
+    set_batch_norm_momentum,
+    set_synchronized_batch_norm,
+)
+from transfusion_tf.models.cbr import (
+    CBR_ARCHITECTURES,
+    CBRArchitecture,
+    table1_parameter_count,
+)
+from transfusion_tf.models.freezing import freeze_through
+from transfusion_tf.models.heads import logits_model
+from transfusion_tf.models.input_scaling import (
+    INPUT_SCALINGS,
+    InputScaling,
+    input_scaling_of,
+)
+from transfusion_tf.models.random_weights import fold_seed, randomize
+from transfusion_tf.models.registry import (
+    ModelSpec,
+    build,
+    model_names,
+    parse_model_name,
+)
+from transfusion_tf.models.slimming import slim
+from transfusion_tf.models.stages import (
+    Stage,
+    head_layers,
+    stage_names,
+    stages,
+    stages_through,
+)
+from transfusion_tf.models.tensors import NamedTensor, layer_tensors, named_tensors
+
+__all__ = [
+    "CBR_ARCHITECTURES",
+    "INPUT_SCALINGS",
+    "CBRArchitecture",
+    "InputScaling",
+    "ModelSpec",
+    "NamedTensor",
+    "Stage",
+    "batch_norm_layers",
+    "build",
+    "fold_seed",
+    "freeze_through",
+    "head_layers",
+    "input_scaling_of",
+    "layer_tensors",
+    "logits_model",
+    "model_names",
+    "named_tensors",
+    "parse_model_name",
+    "randomize",
+    "set_batch_norm_momentum",
+    "set_synchronized_batch_norm",
+    "slim",
+    "stage_names",
+    "stages",
+    "stages_through",
+    "table1_parameter_count",
+]

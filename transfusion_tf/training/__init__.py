@@ -1,0 +1,16 @@
+"""One run, start to end, on any strategy."""
+
+from transfusion_tf.training.config import RunConfig
+from transfusion_tf.training.loop import NonFiniteError, Options, RunResult, train
+from transfusion_tf.training.resolve import resolve
+from transfusion_tf.training.run_directory import RunDirectory
+
+__all__ = [
+    "NonFiniteError",
+    "Options",
+    "RunConfig",
+    "RunDirectory",
+    "RunResult",
+    "resolve",
+    "train",
+]

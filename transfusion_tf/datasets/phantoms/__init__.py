@@ -1,0 +1,23 @@
+"""Data sets that are drawn or cut on the spot and need no download."""
+
+from transfusion_tf.datasets.phantoms.photographs import (
+    PhotographMetadata,
+    draw_photograph_crop,
+    photograph_metadata,
+    photograph_names,
+)
+from transfusion_tf.datasets.phantoms.retina import (
+    RetinaMetadata,
+    draw_retina,
+    retina_metadata,
+)
+
+__all__ = [
+    "PhotographMetadata",
+    "RetinaMetadata",
+    "draw_photograph_crop",
+    "draw_retina",
+    "photograph_metadata",
+    "photograph_names",
+    "retina_metadata",
+]

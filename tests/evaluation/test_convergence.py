@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from transfusion_tf.evaluation import (
+    learning_curve_area,
+    steps_to_threshold,
+    threshold_between,
+)
+
+STEPS = [0, 100, 200, 300]
+
+
+def test_the_crossing_is_interpolated_between_evaluations():
+    assert steps_to_threshold(STEPS, [0.5, 0.6, 0.8, 0.9], 0.75) == pytest.approx(175)
+
+
+def test_the_first_crossing_counts_when_the_curve_falls_back():
+    assert steps_to_threshold(STEPS, [0.5, 0.9, 0.6, 0.9], 0.9) == 100
+
+
+def test_a_threshold_never_reached_has_no_steps():
+    assert steps_to_threshold(STEPS, [0.5, 0.6, 0.7, 0.7], 0.8) is None
+
+
+def test_a_threshold_met_before_training_takes_no_steps():
+    assert steps_to_threshold(STEPS, [0.9, 0.6, 0.7, 0.7], 0.8) == 0
+
+
+def test_evaluations_without_the_metric_are_skipped():
+    assert steps_to_threshold(STEPS, [0.5, np.nan, 0.7, 0.7], 0.6) == 100
+
+
+def test_the_area_is_the_mean_over_steps_not_over_evaluations():
+    assert learning_curve_area([0, 100, 400], [0.5, 0.9, 0.9]) == pytest.approx(0.85)
+
+
+def test_the_area_starts_before_the_first_step():
+    early = learning_curve_area(STEPS, [0.9, 0.9, 0.9, 0.9])
+    late = learning_curve_area(STEPS, [0.5, 0.9, 0.9, 0.9])
+    assert early - late == pytest.approx(0.4 * 50 / 300)
+
+
+def test_a_run_that_stopped_early_keeps_its_last_value():
+    stopped = learning_curve_area([0, 100], [0.5, 0.9], until=300)
+    assert stopped == pytest.approx(learning_curve_area(STEPS, [0.5, 0.9, 0.9, 0.9]))
+
+
+def test_what_lies_beyond_the_common_end_is_left_out():
+    longer = learning_curve_area(STEPS, [0.5, 0.7, 0.9, 0.1], until=150)
+    assert longer == pytest.approx((0.6 * 100 + 0.75 * 50) / 150)
+
+
+def test_the_threshold_is_nine_tenths_of_the_way_to_the_baselines_mean_best():
+    assert threshold_between([0.8, 1.0]) == pytest.approx(0.5 + 0.9 * 0.4)
+
+
+def test_steps_that_do_not_rise_are_refused():
+    with pytest.raises(ValueError, match="rise"):
+        steps_to_threshold([0, 200, 100], [0.1, 0.2, 0.3], 0.2)

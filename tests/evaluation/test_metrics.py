@@ -1,0 +1,194 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.evaluation import (
+    METRICS,
+    accuracy,
+    chance_level,
+    class_auc,
+    compute_metrics,
+    mean_auc,
+    metric,
+    referable_auc,
+    referable_score,
+    top5_accuracy,
+    weighted_auc,
+)
+
+GRADES = ("0", "1", "2", "3", "4")
+
+
+def graded(n=400, seed=0):
+    """Grades, one-hot labels and sigmoid outputs that know something of them."""
+    generator = np.random.default_rng(seed)
+    grades = generator.integers(5, size=n)
+    logits = generator.normal(size=(n, 5)) + 1.5 * np.eye(5)[grades]
+    return grades, np.eye(5, dtype=np.float32)[grades], 1 / (1 + np.exp(-logits))
+
+
+def test_weighted_auc_agrees_with_scikit_learn_on_ties_and_weights():
+    generator = np.random.default_rng(1)
+    scores = generator.integers(10, size=300) / 10
+    positive = generator.random(300) < 0.3
+    weights = generator.integers(4, size=(20, 300))
+    expected = [roc_auc_score(positive, scores, sample_weight=w) for w in weights]
+    np.testing.assert_allclose(
+        weighted_auc(positive, scores, weights), expected, rtol=1e-12
+    )
+
+
+def test_weighted_auc_is_undefined_without_both_sides():
+    scores, weights = np.array([0.1, 0.9]), np.array([[1, 0], [0, 1], [1, 1]])
+    values = weighted_auc(np.array([False, True]), scores, weights)
+    np.testing.assert_array_equal(values, [np.nan, np.nan, 1.0])
+
+
+def test_referable_score_is_the_upper_grades_share_of_all_outputs():
+    outputs = np.array([[0.1, 0.1, 0.4, 0.1, 0.1], [0.5, 0.5, 0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(referable_score(outputs), [0.6 / 0.8, 0.0])
+
+
+def test_referable_score_does_not_change_with_the_level_of_all_outputs():
+    _, _, outputs = graded()
+    np.testing.assert_allclose(
+        referable_score(outputs * 0.2), referable_score(outputs), rtol=1e-12
+    )
+
+
+def test_referable_score_of_outputs_that_are_all_zero_is_one_half():
+    assert referable_score(np.zeros((1, 5))) == [0.5]
+
+
+def test_referable_auc_counts_grades_from_two_up_as_positive():
+    grades, one_hot, outputs = graded()
+    expected = roc_auc_score(grades >= 2, referable_score(outputs))
+    assert referable_auc(one_hot, outputs) == pytest.approx(expected, abs=1e-12)
+
+
+def test_referable_auc_takes_grades_and_one_hot_alike():
+    grades, one_hot, outputs = graded()
+    assert referable_auc(grades, outputs) == referable_auc(one_hot, outputs)
+
+
+def test_referable_auc_leaves_unlabelled_examples_out():
+    grades, one_hot, outputs = graded()
+    one_hot[:100] = np.nan
+    expected = referable_auc(grades[100:], outputs[100:])
+    assert referable_auc(one_hot, outputs) == expected
+
+
+def test_class_auc_agrees_with_scikit_learn_and_skips_unlabelled_entries():
+    generator = np.random.default_rng(2)
+    labels = (generator.random((200, 3)) < 0.4).astype(np.float32)
+    outputs = generator.random((200, 3))
+    labels[generator.random((200, 3)) < 0.3] = np.nan
+    known = ~np.isnan(labels)
+    expected = [
+        roc_auc_score(labels[known[:, c], c], outputs[known[:, c], c]) for c in range(3)
+    ]
+    np.testing.assert_allclose(class_auc(labels, outputs), expected, rtol=1e-12)
+
+
+def test_class_auc_is_nan_for_a_class_that_nobody_or_everybody_has():
+    labels = np.array([[0, 1, 0], [0, 1, 1]], dtype=np.float32)
+    values = class_auc(labels, np.array([[0.2, 0.3, 0.1], [0.6, 0.7, 0.9]]))
+    np.testing.assert_array_equal(values, [np.nan, np.nan, 1.0])
+
+
+def test_mean_auc_averages_the_defined_classes():
+    labels = np.array([[0, 1], [0, 0], [0, 1]], dtype=np.float32)
+    outputs = np.array([[0.5, 0.9], [0.5, 0.5], [0.5, 0.1]])
+    assert mean_auc(labels, outputs) == 0.5
+
+
+def test_accuracy_compares_the_largest_output_with_the_class():
+    labels = np.eye(3)[[0, 1, 2, 2]]
+    outputs = np.array([[0.9, 0, 0], [0, 0.2, 0.1], [0.3, 0.2, 0.1], [0, 0, 0.4]])
+    assert accuracy(labels, outputs) == 0.75
+
+
+def test_accuracy_of_findings_is_refused():
+    labels = np.array([[1.0, 1.0]])
+    with pytest.raises(ValueError, match="exactly one class"):
+        accuracy(labels, np.full((1, 2), 0.5))
+
+
+def test_top5_accuracy_looks_at_the_five_largest():
+    outputs = np.linspace(1, 0, 8)[None].repeat(2, axis=0)
+    assert top5_accuracy(np.array([4, 5]), outputs) == 0.5
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_weight_is_a_number_of_copies(name):
+    _, labels, outputs = graded(60)
+    counts = np.random.default_rng(3).integers(3, size=(4, 60))
+    weighted = METRICS[name](labels, outputs, referable_from=2, weights=counts)
+    copied = [
+        METRICS[name](
+            np.repeat(labels, count, axis=0),
+            np.repeat(outputs, count, axis=0),
+            referable_from=2,
+        )
+        for count in counts
+    ]
+    np.testing.assert_allclose(weighted, copied, rtol=1e-12)
+
+
+def test_compute_metrics_of_grades():
+    _, labels, outputs = graded()
+    values = compute_metrics(labels, outputs, GRADES, "grade", 2)
+    assert list(values) == ["referable_auc", "mean_auc", "accuracy"] + [
+        f"auc/{name}" for name in GRADES
+    ]
+    assert values["referable_auc"] == referable_auc(labels, outputs)
+    assert values["mean_auc"] == pytest.approx(class_auc(labels, outputs).mean())
+
+
+def test_compute_metrics_of_findings_has_no_accuracy():
+    labels = np.array([[0, 1], [1, 1], [1, 0]], dtype=np.float32)
+    values = compute_metrics(labels, np.full((3, 2), 0.5), ("a", "b"), "findings")
+    assert values == {"mean_auc": 0.5, "auc/a": 0.5, "auc/b": 0.5}
+
+
+def test_compute_metrics_leaves_out_what_is_undefined():
+    labels = np.array([[1, 0], [1, 0]], dtype=np.float32)
+    values = compute_metrics(labels, np.full((2, 2), 0.5), ("a", "b"), "class")
+    assert values == {"accuracy": 1.0}
+
+
+def test_top5_accuracy_applies_from_six_classes_up():
+    labels = np.eye(6)
+    names = tuple("abcdef")
+    assert "top5_accuracy" in compute_metrics(labels, labels, names, "class")
+    assert "top5_accuracy" not in compute_metrics(
+        labels[:5, :5], labels[:5, :5], names[:5], "class"
+    )
+
+
+def test_an_unknown_metric_is_an_error_that_lists_the_valid_ones():
+    with pytest.raises(UserError, match=r"'auroc'.*referable_auc, mean_auc, accuracy"):
+        metric("auroc")
+
+
+def test_an_unknown_kind_is_an_error_that_lists_the_valid_ones():
+    with pytest.raises(UserError, match=r"grade, class, findings"):
+        compute_metrics(np.eye(2), np.eye(2), ("a", "b"), "stage")
+
+
+def test_probabilities_that_are_not_finite_are_refused_with_their_row():
+    outputs = np.full((3, 2), 0.5)
+    outputs[1, 0] = np.nan
+    with pytest.raises(ValueError, match="not finite in 1 of 3 rows, first in row 1"):
+        compute_metrics(np.eye(3)[:, :2], outputs, ("a", "b"), "findings")
+
+
+def test_logits_are_refused():
+    with pytest.raises(ValueError, match="sigmoid"):
+        class_auc(np.eye(2), np.array([[3.0, -1.0], [0.0, 2.0]]))
+
+
+def test_chance_is_one_half_for_auc_and_a_share_of_classes_for_accuracy():
+    levels = [chance_level(name, 20) for name in METRICS]
+    assert levels == [0.5, 0.5, 0.05, 0.25]

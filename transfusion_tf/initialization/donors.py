@@ -1,0 +1,228 @@
+"""Donors: the pretrained models that weights, or their statistics, come from."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from transfusion_tf.initialization.errors import DonorUnavailableError
+from transfusion_tf.initialization.matching import match_stored_weights
+from transfusion_tf.initialization.weight_files import read_weight_file
+from transfusion_tf.models import NamedTensor, build, input_scaling_of, stages
+from transfusion_tf.models.backbones import imagenet_backbone, stable_layer_names
+from transfusion_tf.models.tensors import layer_tensors
+
+_IMAGENET_FILES = {
+    "resnet50": "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "inception_v3": "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+}
+_IMAGENET_SCALINGS = {"resnet50": "caffe", "inception_v3": "minus_one_to_one"}
+
+
+@dataclass(frozen=True, eq=False)
+class Donor:
+    """The weights of a pretrained model, without its head.
+
+    Attributes:
+        name: How flags and reports call it.
+        description: Where it comes from, in one line.
+        tensors: Float32 arrays by path (`conv1/kernel`), in graph order, read-only.
+        sha256: Fingerprint of the paths, shapes and values; the same weights have
+            the same one whatever file they came in.
+        input_scaling: The pixels that the weights expect, a key of
+            `transfusion_tf.models.INPUT_SCALINGS`; None where it is not known.
+        source: The file, if it came from one.
+    """
+
+    name: str
+    description: str
+    tensors: Mapping[str, NDArray[np.float32]]
+    sha256: str
+    input_scaling: str | None = None
+    source: Path | None = None
+
+
+def donor_from_model(
+    model: keras.Model,
+    name: str,
+    *,
+    description: str = "",
+    input_scaling: str | None = None,
+) -> Donor:
+    """A donor from a model in memory: a copy of its weights as they are now.
+
+    Args:
+        model: From `build`, or a Keras application with known stages.
+        name: How reports will call it.
+        description: Where it comes from.
+        input_scaling: The pixels its weights expect; by default what the model says.
+
+    Raises:
+        ValueError: If the model has no known stages.
+    """
+    renamed = stable_layer_names([layer.name for layer in model.layers])
+    tensors = {}
+    for tensor in _backbone_tensors(model):
+        layer, _, rest = tensor.path.partition("/")
+        tensors[f"{renamed[layer]}/{rest}"] = tensor.value()
+    return _donor(
+        name,
+        description or f"the model {model.name}",
+        tensors,
+        input_scaling or input_scaling_of(model),
+    )
+
+
+def donor_from_file(
+    path: str | os.PathLike[str],
+    model: keras.Model | str,
+    *,
+    name: str | None = None,
+    input_scaling: str | None = None,
+    file_sha256: str | None = None,
+) -> Donor:
+    """A donor from a weights file: `.weights.h5`, `.h5` or `.keras`.
+
+    Only weights are read: nothing in the file is run or deserialised, links to
+    other files are refused. Every tensor below the head must be in both the file and
+    the model; the head itself may have any width. Shapes are compared when an
+    initialization needs them equal, so a slimmed model takes a full donor.
+
+    Args:
+        path: The file.
+        model: The model that will receive the weights, or a name for `build`.
+        name: How reports will call the donor; by default the file's name.
+        input_scaling: The pixels the weights expect; by default what a `.keras`
+            file of ours says, else unknown.
+        file_sha256: Hexadecimal SHA-256 that the file must have, if given.
+
+    Raises:
+        DonorUnavailableError: If there is no such file.
+        ValueError: If it is no weights file, or not the one with that SHA-256.
+        DonorMismatchError: If file and model differ; the message has both sides.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise DonorUnavailableError(f"donor file {file} does not exist")
+    if file_sha256 is not None:
+        _check_file_sha256(file, file_sha256)
+    if isinstance(model, str):
+        model = build(model, (75, 75, 3), 1)
+    stored = read_weight_file(file)
+    tensors = match_stored_weights(
+        stored, _backbone_tensors(model), model, source=str(file)
+    )
+    return _donor(
+        name or file.name,
+        f"the weights file {file.name}",
+        tensors,
+        input_scaling or stored.input_scaling,
+        source=file,
+    )
+
+
+def imagenet_donor(model: keras.Model) -> Donor:
+    """Keras's ImageNet weights for the model's architecture, downloaded once.
+
+    Args:
+        model: A ResNet50 or Inception-v3 from `build`, slimmed or not.
+
+    Raises:
+        DonorUnavailableError: If nobody publishes such weights, or they cannot be
+            downloaded; the message says which file to put where.
+    """
+    if model.name not in _IMAGENET_FILES:
+        raise DonorUnavailableError(
+            f"there are no published ImageNet weights for {model.name} "
+            f"(only for {', '.join(_IMAGENET_FILES)}); pretrain a donor with "
+            "--donor=photographs, or give a run directory or a weights file"
+        )
+    try:
+        backbone = imagenet_backbone(model.name)
+    except Exception as error:  # Keras raises bare Exception when a download fails
+        raise DonorUnavailableError(
+            f"cannot download the ImageNet weights of {model.name} ({error}). "
+            f"Without a network, put {_IMAGENET_FILES[model.name]} into "
+            f"{_keras_home() / 'models'} and run again"
+        ) from error
+    return donor_from_model(
+        backbone,
+        "imagenet",
+        description=f"keras.applications' ImageNet weights of {model.name}",
+        input_scaling=_IMAGENET_SCALINGS[model.name],
+    )
+
+
+def load_donor(
+    spec: str, model: keras.Model, *, input_scaling: str | None = None
+) -> Donor:
+    """The donor that a flag names: `imagenet`, or the path of a weights file.
+
+    Args:
+        spec: `imagenet`, or a `.weights.h5`, `.h5` or `.keras` file.
+        model: The model that will receive the weights.
+        input_scaling: The pixels a file's weights expect, where the file cannot say.
+
+    Raises:
+        DonorUnavailableError: If there is no such donor.
+        DonorMismatchError: If donor and model differ.
+        ValueError: If the file is no weights file.
+    """
+    if spec == "imagenet":
+        return imagenet_donor(model)
+    if not Path(spec).expanduser().exists():
+        raise DonorUnavailableError(
+            f"donor {spec!r} is neither 'imagenet' nor a file that exists"
+        )
+    return donor_from_file(spec, model, input_scaling=input_scaling)
+
+
+def _backbone_tensors(model: keras.Model) -> tuple[NamedTensor, ...]:
+    return tuple(
+        tensor
+        for stage in stages(model)
+        for layer in stage.layers
+        for tensor in layer_tensors(layer)
+    )
+
+
+def _donor(
+    name: str,
+    description: str,
+    tensors: dict[str, NDArray[np.float32]],
+    input_scaling: str | None,
+    source: Path | None = None,
+) -> Donor:
+    digest = hashlib.sha256()
+    for path, values in sorted(tensors.items()):
+        values.flags.writeable = False
+        digest.update(f"{path} {values.shape}\n".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    return Donor(
+        name=name,
+        description=description,
+        tensors=MappingProxyType(tensors),
+        sha256=digest.hexdigest(),
+        input_scaling=input_scaling,
+        source=source,
+    )
+
+
+def _check_file_sha256(file: Path, expected: str) -> None:
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != expected.lower():
+        raise ValueError(
+            f"donor file {file} has SHA-256 {found}, expected {expected.lower()}: "
+            "it is another file, or damaged"
+        )
+
+
+def _keras_home() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")

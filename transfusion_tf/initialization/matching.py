@@ -1,0 +1,152 @@
+"""Whose weights are these: the layers of a file against those of a model.
+
+Layers are matched by name. Where the file's names are another process's counters
+(`conv2d_94`), or it has none, they are matched as Keras itself would: a
+`.weights.h5` by class and number, an `.h5` by order.
+"""
+
+import re
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from transfusion_tf.initialization.errors import mismatch
+from transfusion_tf.initialization.weight_files import StoredLayer, StoredWeights
+from transfusion_tf.models import NamedTensor
+
+Tensors = dict[str, NDArray[np.float32]]
+
+
+def match_stored_weights(
+    stored: StoredWeights,
+    wanted: Sequence[NamedTensor],
+    model: keras.Model,
+    *,
+    source: str,
+) -> Tensors:
+    """The stored arrays by the model's paths.
+
+    Args:
+        stored: Content of a weights file.
+        wanted: The model's weights below the head, in graph order.
+        model: The model that they belong to.
+        source: How messages call the file.
+
+    Returns:
+        An array for every wanted path, of the same rank, in the same order. What the
+        file has beyond them is fully connected: its head.
+
+    Raises:
+        DonorMismatchError: If a wanted tensor is not in the file, or something other
+            than a head in the file is not wanted.
+    """
+    owners: dict[str, list[NamedTensor]] = {}
+    for tensor in wanted:
+        owners.setdefault(tensor.path.rpartition("/")[0], []).append(tensor)
+
+    by_name = _pair_by_name(stored.layers, owners)
+    pairs = by_name
+    if len(by_name) < len(owners):
+        if stored.ordered:
+            pairs = _pair_by_order(stored.layers, owners)
+        else:
+            pairs = _pair_by_class(stored.layers, owners, model)
+    tensors: Tensors = {}
+    for owner, layer in pairs.items():
+        tensors.update(_named_values(layer, owners[owner]))
+
+    fits = all(
+        tensor.path in tensors and tensors[tensor.path].ndim == len(tensor.shape)
+        for tensor in wanted
+    )
+    left_over = _left_over(stored.layers, pairs)
+    if fits and not left_over:
+        return {tensor.path: tensors[tensor.path] for tensor in wanted}
+    raise mismatch(
+        source,
+        model.name,
+        only_in_donor=[layer.label for layer in _left_over(stored.layers, by_name)],
+        only_in_model=[owner for owner in owners if owner not in by_name],
+        shapes_differ=[
+            f"{owner} (donor {[array.shape for array in layer.values]}, "
+            f"model {[tensor.shape for tensor in owners[owner]]})"
+            for owner, layer in by_name.items()
+            if not _same_ranks(layer, owners[owner])
+        ],
+    )
+
+
+def _pair_by_name(
+    layers: Sequence[StoredLayer], owners: dict[str, list[NamedTensor]]
+) -> dict[str, StoredLayer]:
+    """Pairs under the longest end of a stored layer's name that an owner has."""
+    pairs: dict[str, StoredLayer] = {}
+    for layer in layers:
+        for start in range(len(layer.names)):
+            owner = "/".join(layer.names[start:])
+            if owner in owners and owner not in pairs:
+                pairs[owner] = layer
+                break
+    return pairs
+
+
+def _pair_by_order(
+    layers: Sequence[StoredLayer], owners: dict[str, list[NamedTensor]]
+) -> dict[str, StoredLayer]:
+    return dict(zip(owners, layers, strict=False))
+
+
+def _pair_by_class(
+    layers: Sequence[StoredLayer],
+    owners: dict[str, list[NamedTensor]],
+    model: keras.Model,
+) -> dict[str, StoredLayer]:
+    by_group = {layer.group: layer for layer in layers}
+    used: dict[str, int] = {}
+    pairs = {}
+    for layer in model.layers:
+        kind = _snake_case(type(layer).__name__)
+        number = used.get(kind, 0)
+        used[kind] = number + 1
+        group = f"{kind}_{number}" if number else kind
+        if layer.name in owners and group in by_group:
+            pairs[layer.name] = by_group[group]
+    return pairs
+
+
+def _named_values(layer: StoredLayer, tensors: Sequence[NamedTensor]) -> Tensors:
+    if not _same_ranks(layer, tensors):
+        return {}
+    names = [tensor.name for tensor in tensors]
+    stored_names = layer.variable_names or ()
+    if sorted(stored_names) == sorted(names):
+        by_name = dict(zip(stored_names, layer.values, strict=True))
+        return {tensor.path: by_name[tensor.name] for tensor in tensors}
+    return {
+        tensor.path: values
+        for tensor, values in zip(tensors, layer.values, strict=True)
+    }
+
+
+def _same_ranks(layer: StoredLayer, tensors: Sequence[NamedTensor]) -> bool:
+    return [array.ndim for array in layer.values] == [
+        len(tensor.shape) for tensor in tensors
+    ]
+
+
+def _left_over(
+    layers: Sequence[StoredLayer], pairs: dict[str, StoredLayer]
+) -> list[StoredLayer]:
+    taken = {id(layer) for layer in pairs.values()}
+    return [
+        layer
+        for layer in layers
+        if id(layer) not in taken and not layer.looks_like_a_head
+    ]
+
+
+def _snake_case(name: str) -> str:
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,0 +1,272 @@
+"""From a spec to weights: a scheme for every tensor, checked, then carried out."""
+
+import warnings
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from transfusion_tf.initialization.donors import Donor, donor_from_model
+from transfusion_tf.initialization.errors import mismatch
+from transfusion_tf.initialization.initializers import (
+    DonorInitializer,
+    Gabor,
+    MeanVar,
+    Sampled,
+    Shuffled,
+    Transferred,
+)
+from transfusion_tf.initialization.records import InitializationReport, TensorRecord
+from transfusion_tf.initialization.specs import (
+    STATISTICS_SCHEMES,
+    InitializationSpec,
+    parse_spec,
+)
+from transfusion_tf.models import (
+    NamedTensor,
+    fold_seed,
+    head_layers,
+    input_scaling_of,
+    layer_tensors,
+    stages,
+)
+from transfusion_tf.models.random_weights import random_values
+from transfusion_tf.models.stages import check_stage
+
+HEAD = "head"
+
+_INITIALIZERS: dict[str, type[DonorInitializer]] = {
+    "transfer": Transferred,
+    "mean_var": MeanVar,
+    "sampled": Sampled,
+    "shuffled": Shuffled,
+}
+_NEED_SAME_SHAPE = ("transfer", "shuffled")
+_IDENTITY = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedTensor:
+    """One tensor of a model and what it is going to get.
+
+    Attributes:
+        tensor: The tensor.
+        stage: Its stage's name, or `head`.
+        scheme: `random`, `transfer`, `mean_var`, `sampled`, `shuffled`, `identity`
+            or `gabor`.
+    """
+
+    tensor: NamedTensor
+    stage: str
+    scheme: str
+
+
+def initialize(
+    model: keras.Model,
+    spec: str | InitializationSpec,
+    donor: Donor | keras.Model | None = None,
+    seed: int = 0,
+) -> InitializationReport:
+    """Gives every weight of a model its start, as the spec says, in place.
+
+    The head is random always. What a tensor gets depends on the spec's scheme for
+    it, the donor's tensor, the seed and the tensor's path, and on nothing else: two
+    specs that treat a tensor alike give it the same values, and the model's weights
+    before do not matter. Where `mean_var` or `sampled` draws a batch norm's moving
+    variance, negative values have their sign removed. Nothing is written unless all
+    fits.
+
+    Args:
+        model: From `build`, slimmed or not.
+        spec: As in `transfusion_tf.initialization.specs`: `random`, `transfer`,
+            `mean_var[bn=transfer]`, `transfer:block2+mean_var`, ...
+        donor: Needed unless the spec is `random` or `gabor`. `gabor` takes the
+            filters' magnitude from it, or else from the random first convolution.
+            A Keras model stands for `donor_from_model` of it.
+        seed: Of all draws.
+
+    Returns:
+        What was done to every tensor, in graph order.
+
+    Raises:
+        ValueError: If the spec is not valid, names a stage that the model lacks, or
+            needs a donor and there is none.
+        DonorMismatchError: If a donor tensor that is needed is missing or has another
+            shape. Schemes of statistics take a donor tensor with more channels, as a
+            slimmed model's donor has.
+    """
+    parsed = parse_spec(spec) if isinstance(spec, str) else spec
+    if parsed.needs_donor and donor is None:
+        raise ValueError(
+            f"initialization {str(parsed)!r} needs a donor: imagenet, a run, or a "
+            "weights file (--donor)"
+        )
+    if parsed.scheme == "random":
+        donor = None
+    elif isinstance(donor, keras.Model):
+        donor = donor_from_model(donor, donor.name)
+    plan = plan_tensors(model, parsed)
+    if donor is not None:
+        _check_donor(model, parsed, plan, donor)
+        _warn_of_other_pixels(model, donor)
+    values = [_values(planned, parsed, donor, seed) for planned in plan]
+    for planned, value in zip(plan, values, strict=True):
+        planned.tensor.variable.assign(value)
+    return InitializationReport(
+        spec=str(parsed),
+        seed=seed,
+        donor=donor.name if donor else None,
+        donor_sha256=donor.sha256 if donor else None,
+        donor_input_scaling=donor.input_scaling if donor else None,
+        input_scaling=input_scaling_of(model),
+        tensors=tuple(
+            _record(planned, value, donor)
+            for planned, value in zip(plan, values, strict=True)
+        ),
+    )
+
+
+def plan_tensors(
+    model: keras.Model, spec: InitializationSpec
+) -> tuple[PlannedTensor, ...]:
+    """What each tensor of the model is going to get, in graph order, head last.
+
+    Raises:
+        ValueError: If the spec names a stage that the model lacks.
+    """
+    if spec.through is not None:
+        check_stage(model, spec.through)
+    plan = []
+    reached = False
+    for stage in stages(model):
+        scheme = spec.above if reached else spec.scheme
+        plan += [
+            PlannedTensor(tensor, stage.name, _tensor_scheme(tensor, scheme, spec))
+            for layer in stage.layers
+            for tensor in layer_tensors(layer)
+        ]
+        reached = reached or stage.name == spec.through
+    if spec.scheme == "gabor":
+        plan = _with_gabor_first(plan)
+    plan += [
+        PlannedTensor(tensor, HEAD, "random")
+        for layer in head_layers(model)
+        for tensor in layer_tensors(layer)
+    ]
+    return tuple(plan)
+
+
+def _tensor_scheme(tensor: NamedTensor, scheme: str, spec: InitializationSpec) -> str:
+    if scheme == "gabor":
+        return "random"
+    if scheme in STATISTICS_SCHEMES and tensor.is_normalization:
+        return spec.batch_norm
+    return scheme
+
+
+def _with_gabor_first(plan: list[PlannedTensor]) -> list[PlannedTensor]:
+    for index, planned in enumerate(plan):
+        if planned.tensor.name == "kernel" and len(planned.tensor.shape) == 4:
+            first = PlannedTensor(planned.tensor, planned.stage, "gabor")
+            return [*plan[:index], first, *plan[index + 1 :]]
+    raise ValueError("initialization 'gabor' needs a model with a 2-D convolution")
+
+
+def _check_donor(
+    model: keras.Model,
+    spec: InitializationSpec,
+    plan: tuple[PlannedTensor, ...],
+    donor: Donor,
+) -> None:
+    takers = (*_INITIALIZERS, "gabor")
+    needed = [planned for planned in plan if planned.scheme in takers]
+    missing = []
+    different = []
+    for planned in needed:
+        tensor = planned.tensor
+        if tensor.path not in donor.tensors:
+            missing.append(tensor.path)
+            continue
+        shape = donor.tensors[tensor.path].shape
+        if not _fits(planned.scheme, shape, tensor.shape):
+            different.append(f"{tensor.path} (donor {shape}, model {tensor.shape})")
+    extra = []
+    if spec.needs_donor and (spec.through is None or spec.above != "random"):
+        known = {planned.tensor.path for planned in plan}
+        extra = [path for path in donor.tensors if path not in known]
+    if missing or different or extra:
+        raise mismatch(
+            repr(donor.name),
+            repr(model.name),
+            only_in_donor=extra,
+            only_in_model=missing,
+            shapes_differ=different,
+            purpose=f" for initialization {str(spec)!r}",
+        )
+
+
+def _fits(scheme: str, donor: tuple[int, ...], model: tuple[int, ...]) -> bool:
+    if scheme == "gabor":
+        return True
+    if scheme in _NEED_SAME_SHAPE or len(donor) != len(model):
+        return donor == model
+    return donor[:-2] == model[:-2] and all(
+        theirs >= ours for theirs, ours in zip(donor[-2:], model[-2:], strict=True)
+    )
+
+
+def _warn_of_other_pixels(model: keras.Model, donor: Donor) -> None:
+    scaling = input_scaling_of(model)
+    if scaling and donor.input_scaling and scaling != donor.input_scaling:
+        warnings.warn(
+            f"donor {donor.name!r} was trained on input scaled as "
+            f"{donor.input_scaling!r}, but the model scales it as {scaling!r}; build "
+            f"it with input_scaling={donor.input_scaling!r} to fit the donor",
+            stacklevel=3,
+        )
+
+
+def _values(
+    planned: PlannedTensor,
+    spec: InitializationSpec,
+    donor: Donor | None,
+    seed: int,
+) -> NDArray[np.float32]:
+    tensor = planned.tensor
+    if planned.scheme == "random":
+        return random_values(tensor, seed)
+    if planned.scheme == "identity":
+        return np.full(tensor.shape, _IDENTITY[tensor.name], np.float32)
+    if planned.scheme == "gabor":
+        reference = donor.tensors[tensor.path] if donor else random_values(tensor, seed)
+        return Gabor(reference).draw(tensor.shape)
+    assert donor is not None  # `initialize` and `_check_donor` saw to it
+    initializer = _INITIALIZERS[planned.scheme](
+        donor.tensors[tensor.path], seed=fold_seed(seed, tensor.path)
+    )
+    values = initializer.draw(tensor.shape)
+    if tensor.name == "moving_variance":
+        # A normal draw may be negative, and a variance must not. The absolute value
+        # keeps the magnitudes; clipping would leave many channels at zero, which
+        # batch norm then blows up.
+        return np.abs(values)
+    return values
+
+
+def _record(
+    planned: PlannedTensor, values: NDArray[np.float32], donor: Donor | None
+) -> TensorRecord:
+    given = donor.tensors.get(planned.tensor.path) if donor else None
+    if planned.stage == HEAD:
+        given = None
+    return TensorRecord(
+        path=planned.tensor.path,
+        stage=planned.stage,
+        shape=planned.tensor.shape,
+        scheme=planned.scheme,
+        mean=float(values.mean(dtype=np.float64)),
+        std=float(values.std(dtype=np.float64)),
+        donor_mean=None if given is None else float(given.mean(dtype=np.float64)),
+        donor_std=None if given is None else float(given.std(dtype=np.float64)),
+    )

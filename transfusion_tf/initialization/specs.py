@@ -1,0 +1,130 @@
+"""Initialization specs: `random`, `mean_var[bn=transfer]`, `transfer:block2+sampled`.
+
+| spec | meaning |
+|---|---|
+| `random` | the architecture's own random initialization |
+| `transfer` | all donor weights, the head excepted |
+| `mean_var` | normal values with each donor tensor's mean and variance |
+| `sampled`, `shuffled` | the donor tensor's values, with and without replacement |
+| `transfer:STAGE` | the donor up to and including the stage, `random` above |
+| `transfer:STAGE+SCHEME` | the same, one of the three schemes before this above |
+| `gabor` | Gabor filters in the first convolution, `random` above |
+
+`mean_var`, `sampled` and `shuffled` take `[bn=...]`, the treatment of normalization
+layers: `identity` (default), `transfer`, `mean_var`, or the scheme's own name.
+"""
+
+import re
+from dataclasses import dataclass
+
+STATISTICS_SCHEMES = ("mean_var", "sampled", "shuffled")
+SCHEMES = ("random", "transfer", *STATISTICS_SCHEMES, "gabor")
+_ABOVE_SCHEMES = ("random", *STATISTICS_SCHEMES)
+
+
+@dataclass(frozen=True)
+class InitializationSpec:
+    """How a model gets its weights. `str()` of it is the spec in canonical form.
+
+    Attributes:
+        scheme: One of `SCHEMES`, for the whole model, or, if `through` is given,
+            `transfer` for the stages up to it.
+        through: Last stage that takes the donor's weights; None for all of them.
+        above: Scheme of the stages above `through`.
+        batch_norm: What `mean_var`, `sampled` and `shuffled` do to normalization
+            layers: `identity`, `transfer`, or a statistics scheme.
+    """
+
+    scheme: str
+    through: str | None = None
+    above: str = "random"
+    batch_norm: str = "identity"
+
+    @property
+    def needs_donor(self) -> bool:
+        """Whether it takes anything from a donor (`gabor` may, but need not)."""
+        return self.scheme not in ("random", "gabor")
+
+    @property
+    def statistics_scheme(self) -> str | None:
+        """The scheme that `batch_norm` qualifies, if the spec has one."""
+        for scheme in (self.scheme, self.above):
+            if scheme in STATISTICS_SCHEMES:
+                return scheme
+        return None
+
+    def __str__(self) -> str:
+        text = self.scheme
+        if self.through is not None:
+            text += f":{self.through}"
+            if self.above != "random":
+                text += f"+{self.above}"
+        if self.batch_norm != "identity":
+            text += f"[bn={self.batch_norm}]"
+        return text
+
+
+def parse_spec(text: str) -> InitializationSpec:
+    """Reads a spec; whether its stage exists is seen when it meets a model.
+
+    Raises:
+        ValueError: If the text is malformed or names an unknown scheme or batch norm
+            treatment; the message lists the valid ones.
+    """
+    match = re.fullmatch(
+        r"\s*(\w+)\s*(?::\s*(\w+)\s*)?(?:\+\s*(\w+)\s*)?(?:\[\s*(.*?)\s*\])?\s*", text
+    )
+    if match is None:
+        raise ValueError(
+            f"cannot read initialization {text!r}; expected one of {_forms()}"
+        )
+    scheme, through, above, option = match.groups()
+    if scheme not in SCHEMES:
+        raise ValueError(
+            f"unknown initialization {scheme!r} in {text!r}; valid: {_forms()}"
+        )
+    if (through or above) and scheme != "transfer":
+        raise ValueError(
+            f"initialization {text!r}: only transfer takes a stage, as in "
+            "transfer:block2 or transfer:block2+mean_var"
+        )
+    if above and not through:
+        raise ValueError(
+            f"initialization {text!r}: name the last stage to transfer, as in "
+            f"transfer:block2+{above}"
+        )
+    if above and above not in _ABOVE_SCHEMES:
+        raise ValueError(
+            f"initialization {text!r}: above the stage stands one of "
+            f"{', '.join(_ABOVE_SCHEMES)}, not {above!r}"
+        )
+    return InitializationSpec(
+        scheme=scheme,
+        through=through,
+        above=above or "random",
+        batch_norm=_parse_batch_norm(text, above or scheme, option),
+    )
+
+
+def _parse_batch_norm(text: str, scheme: str, option: str | None) -> str:
+    if option is None:
+        return "identity"
+    if scheme not in STATISTICS_SCHEMES:
+        raise ValueError(
+            f"initialization {text!r}: only {', '.join(STATISTICS_SCHEMES)} "
+            "take [bn=...]"
+        )
+    valid = tuple(dict.fromkeys(("identity", "transfer", "mean_var", scheme)))
+    key, _, value = (part.strip() for part in option.partition("="))
+    if key != "bn" or value not in valid:
+        raise ValueError(
+            f"initialization {text!r}: cannot read [{option}]; expected [bn=...] "
+            f"with one of {', '.join(valid)}"
+        )
+    return value
+
+
+def _forms() -> str:
+    return ", ".join(
+        (*SCHEMES, "transfer:<stage>", "transfer:<stage>+<scheme>", "mean_var[bn=...]")
+    )

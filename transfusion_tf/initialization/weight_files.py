@@ -1,0 +1,225 @@
+"""Reading weights, and nothing but weights, from Keras files.
+
+Three formats: Keras 3's `.weights.h5`, the `.keras` archive (whose weights member is
+such a file), and the older `.h5` of `keras.applications`. A weights file may come
+from anywhere, so nothing in it is deserialised, and links, external or virtual
+datasets, cycles and arrays larger than their bytes on disk can fill are refused.
+"""
+
+import io
+import math
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+_MAX_EXPANSION = 100
+_SMALL_ENOUGH = 2**26  # bytes: no bomb worth checking
+
+
+@dataclass(frozen=True, eq=False)
+class StoredLayer:
+    """The variables that one layer stored.
+
+    Attributes:
+        names: The layer's name, preceded by those of the layers around it; empty
+            if the file does not say (early Keras 3).
+        group: Name of its group: for `.weights.h5` its class and number
+            (`conv2d_3`), for `.h5` the layer's name.
+        variable_names: `kernel`, `bias`, ... where the file says, else None.
+        values: The arrays, in the order in which Keras stores a layer's variables.
+    """
+
+    names: tuple[str, ...]
+    group: str
+    variable_names: tuple[str, ...] | None
+    values: tuple[NDArray[np.float32], ...]
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return "/".join(self.names) or self.group
+
+    @property
+    def looks_like_a_head(self) -> bool:
+        """Whether it is a matrix, with or without a bias: a fully connected layer."""
+        ranks = [array.ndim for array in self.values]
+        return ranks in ([2], [2, 1])
+
+
+@dataclass(frozen=True, eq=False)
+class StoredWeights:
+    """The content of a weights file.
+
+    Attributes:
+        layers: The layers with variables. In graph order if `ordered`.
+        ordered: True for `.h5`, whose layers Keras matches by order.
+        input_scaling: Of the model, where the file says.
+    """
+
+    layers: tuple[StoredLayer, ...]
+    ordered: bool
+    input_scaling: str | None = None
+
+
+def read_weight_file(path: Path) -> StoredWeights:
+    """Reads `.weights.h5`, `.h5` or `.keras`.
+
+    Raises:
+        ValueError: If the file is none of these, is damaged, or holds what a weights
+            file has no use for.
+    """
+    try:
+        if path.suffix == ".keras":
+            return _read_archive(path)
+        with h5py.File(path, "r") as file:
+            return _read_hdf5(file, path)
+    except (OSError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
+        raise ValueError(
+            f"{path} is not a readable Keras weights file ({error}); expected "
+            ".weights.h5, .h5 or .keras"
+        ) from error
+
+
+def _read_archive(path: Path) -> StoredWeights:
+    with zipfile.ZipFile(path) as archive:
+        if "model.weights.h5" not in archive.namelist():
+            raise ValueError(f"{path} has no model.weights.h5: it is no .keras model")
+        content = _read_member(archive, "model.weights.h5", path)
+        config = _read_member(archive, "config.json", path)
+    with h5py.File(io.BytesIO(content), "r") as file:
+        stored = _read_hdf5(file, path)
+    scaling = re.search(rb'"input_scaling_(\w+)"', config)
+    return StoredWeights(
+        stored.layers, stored.ordered, scaling.group(1).decode() if scaling else None
+    )
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    info = archive.getinfo(name)
+    _check_expansion(f"{path}: {name}", info.file_size, info.compress_size)
+    return archive.read(info)
+
+
+def _read_hdf5(file: h5py.File, path: Path) -> StoredWeights:
+    root = _child(file, "model_weights") if "model_weights" in file else file
+    if "layer_names" in root.attrs or "layer_names0" in root.attrs:
+        return StoredWeights(tuple(_legacy_layers(root)), ordered=True)
+    if "layers" in file:
+        layers = tuple(_keras_3_layers(_child(file, "layers"), (), set()))
+        return StoredWeights(layers, ordered=False)
+    raise ValueError(
+        f"{path} is an HDF5 file, but not one of Keras weights: it has neither "
+        "a group 'layers' nor an attribute 'layer_names'"
+    )
+
+
+def _keras_3_layers(
+    group: h5py.Group, names: tuple[str, ...], seen: set[int]
+) -> Iterator[StoredLayer]:
+    address = h5py.h5o.get_info(group.id).addr
+    if address in seen:
+        raise ValueError(f"{group.file.filename}: group {group.name} contains itself")
+    seen.add(address)
+    for key in sorted(group, key=_natural_order):
+        child = _child(group, key)
+        if not isinstance(child, h5py.Group):
+            continue
+        inner = names
+        if "vars" in child:
+            variables = _child(child, "vars")
+            if "name" in variables.attrs:
+                inner = (*names, _text(variables.attrs["name"]))
+            values = tuple(
+                # "0" to "9" before "10"
+                _array(variables, key)
+                for key in sorted(variables, key=lambda key: (len(key), key))
+            )
+            if values:
+                yield StoredLayer(inner, key, None, values)
+        rest = [name for name in child if name != "vars"]
+        if rest:
+            yield from _keras_3_layers(child, inner, seen)
+
+
+def _legacy_layers(root: h5py.Group) -> Iterator[StoredLayer]:
+    for layer_name in _names(root, "layer_names"):
+        group = _child(root, layer_name)
+        # A nested model is one "layer" whose weights belong to many.
+        by_owner: dict[str, list[str]] = {}
+        weight_names = _names(group, "weight_names")
+        for weight_name in weight_names:
+            by_owner.setdefault(weight_name.rpartition("/")[0], []).append(weight_name)
+        for owner, weights in by_owner.items():
+            name = layer_name if len(by_owner) == 1 else owner
+            yield StoredLayer(
+                names=tuple(name.split("/")),
+                group=layer_name,
+                variable_names=tuple(
+                    weight.rsplit("/", 1)[-1].split(":")[0] for weight in weights
+                ),
+                values=tuple(_array(group, weight) for weight in weights),
+            )
+
+
+def _child(group: h5py.Group, path: str) -> Any:
+    """The member at `path`, reached through hard links only."""
+    current = group
+    for part in path.split("/"):
+        if not part or part not in current:
+            raise KeyError(f"{group.name} has no {path}")
+        if not isinstance(current.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(
+                f"{group.file.filename}: {group.name}/{path} is a link; a weights "
+                "file must hold its own data"
+            )
+        current = current[part]
+    return current
+
+
+def _array(group: h5py.Group, path: str) -> NDArray[np.float32]:
+    dataset = _child(group, path)
+    where = f"{group.file.filename}: {group.name}/{path}"
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+        raise ValueError(f"{where} is not an array")
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{where} takes its data from another file")
+    if dataset.dtype.kind not in "fiu":
+        raise ValueError(f"{where} holds {dataset.dtype}, not numbers")
+    size = math.prod(dataset.shape) * dataset.dtype.itemsize
+    _check_expansion(where, size, dataset.id.get_storage_size())
+    return np.asarray(dataset[()], dtype=np.float32)
+
+
+def _check_expansion(where: str, declared: int, stored: int) -> None:
+    if declared > _SMALL_ENOUGH and declared > _MAX_EXPANSION * stored:
+        raise ValueError(
+            f"{where} claims {declared} bytes but stores {stored}: refused"
+        )
+
+
+def _names(group: h5py.Group, attribute: str) -> list[str]:
+    """A list of names; Keras splits one that is too long for HDF5 over several."""
+    if attribute in group.attrs:
+        return [_text(item) for item in group.attrs[attribute]]
+    names: list[str] = []
+    number = 0
+    while f"{attribute}{number}" in group.attrs:
+        names += [_text(item) for item in group.attrs[f"{attribute}{number}"]]
+        number += 1
+    return names
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _natural_order(key: str) -> tuple[str, int]:
+    name, _, number = key.rpartition("_")
+    return (name, int(number)) if number.isdigit() else (key, 0)

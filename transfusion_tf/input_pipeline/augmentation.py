@@ -1,0 +1,163 @@
+"""Colour and custom augmentation, on the batch, inside the training step.
+
+Images leave tf.data as uint8. Moving the colour work behind that point keeps the
+input pipeline at 0.72 of the decode-only rate where a float32 cast alone, inside
+tf.data, leaves 0.29.
+"""
+
+import importlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from transfusion_tf.datasets import Augmentation
+from transfusion_tf.errors import UserError
+
+# NTSC luma and chroma; hue is a rotation of the (I, Q) plane.
+_RGB_TO_YIQ = np.array(
+    [[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]], np.float32
+)
+_YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ).astype(np.float32)
+
+_LAYER_MODULES = ("keras.layers", "keras_cv.layers")
+
+
+def color_draws(seed: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
+    """One image's random colour change, float32 [2]: hue in turns, contrast factor."""
+    draws = tf.random.stateless_uniform([2], seed, -1.0, 1.0)
+    hue = augmentation.hue * draws[0]
+    contrast = 1.0 + augmentation.contrast * draws[1]
+    return tf.stack([hue, contrast])
+
+
+class Augmenter:
+    """uint8 batch -> float32 batch in [0, 255], augmented.
+
+    Args:
+      augmentation: the card's policy.
+
+    Raises:
+      UserError: a layer is unknown, or its arguments are not what it takes.
+    """
+
+    def __init__(self, augmentation: Augmentation):
+        self._augmentation = augmentation
+        self._layers = [_make_layer(spec) for spec in augmentation.layers]
+        self._seed_generators = [
+            generator for layer in self._layers for generator in _seed_generators(layer)
+        ]
+
+    def __call__(
+        self, images: tf.Tensor, colors: tf.Tensor, seeds: tf.Tensor
+    ) -> tf.Tensor:
+        """Augments a batch.
+
+        Args:
+          images: uint8 [batch, height, width, 3].
+          colors: float32 [batch, 2] from `color_draws`.
+          seeds: int64 [batch, 2], the images' own; the first one also seeds the
+            layers, so that they too depend on nothing but seed and step.
+        """
+        if self._augmentation.hue or self._augmentation.contrast:
+            if self._augmentation.color_space == "hsv":
+                result = _hsv_colors(images, colors)
+            else:
+                result = _yiq_colors(images, *_affine(colors))
+        else:
+            result = tf.cast(images, tf.float32)
+        for generator in self._seed_generators:
+            generator.state.assign(tf.cast(seeds[0], generator.state.dtype))
+        for layer in self._layers:
+            result = tf.cast(layer(result, training=True), tf.float32)
+        return tf.clip_by_value(result, 0.0, 255.0) if self._layers else result
+
+
+def _affine(colors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Hue rotation matrices [batch, 3, 3] and contrast factors [batch, 1, 1, 1]."""
+    angle = colors[:, 0] * (2 * math.pi)
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    zero, one = tf.zeros_like(angle), tf.ones_like(angle)
+    rotation = tf.reshape(
+        tf.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], axis=-1),
+        [-1, 3, 3],
+    )
+    hue = tf.constant(_YIQ_TO_RGB) @ rotation @ tf.constant(_RGB_TO_YIQ)
+    return hue, colors[:, 1][:, None, None, None]
+
+
+@tf.function(jit_compile=True)
+def _yiq_colors(images: tf.Tensor, hue: tf.Tensor, contrast: tf.Tensor) -> tf.Tensor:
+    """Contrast about each channel's mean, then hue: one affine map an image.
+
+    Written as three multiply-adds under XLA: 0.6 ms for a 512-px image on a core,
+    where the same without XLA takes 12 and a [pixels, 3] matrix product 4 to 7.
+    """
+    x = tf.cast(images, tf.float32)
+    mean = tf.reduce_mean(x, axis=[1, 2], keepdims=True)
+    x = contrast * (x - mean) + mean
+    columns = hue[:, None, None, :, :]
+    x = (
+        x[..., 0:1] * columns[..., 0]
+        + x[..., 1:2] * columns[..., 1]
+        + x[..., 2:3] * columns[..., 2]
+    )
+    return tf.clip_by_value(x, 0.0, 255.0)
+
+
+def _hsv_colors(images: tf.Tensor, colors: tf.Tensor) -> tf.Tensor:
+    """tf.image's own hue and contrast, the papers' operations to the letter."""
+
+    def one(image: tf.Tensor, color: tf.Tensor) -> tf.Tensor:
+        image = tf.image.adjust_hue(tf.cast(image, tf.float32) / 255.0, color[0])
+        return tf.image.adjust_contrast(image, color[1])
+
+    changed = tf.map_fn(lambda pair: one(*pair), (images, colors), 
+                        fn_output_signature=tf.float32)
+    return tf.clip_by_value(changed * 255.0, 0.0, 255.0)
+
+
+def _make_layer(spec: Mapping[str, Any]) -> keras.layers.Layer:
+    arguments = dict(spec)
+    name = arguments.pop("name")
+    module, _, attribute = name.rpartition(".")
+    if module not in _LAYER_MODULES:
+        raise UserError(
+            f"augmentation layer {name!r} should stand in {' or '.join(_LAYER_MODULES)}"
+        )
+    try:
+        layer_class = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise UserError(
+            f"augmentation layer {name!r} needs KerasCV: "
+            "pip install 'transfusion_tf[keras-cv]'"
+        ) from error
+    except AttributeError:
+        raise UserError(f"{module} has no layer {attribute!r}") from None
+    # Our images are 0 to 255; layers that must be told are told.
+    if "value_range" not in arguments and _takes(layer_class, "value_range"):
+        arguments["value_range"] = (0, 255)
+    try:
+        return layer_class(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"augmentation layer {name!r}: {error}") from error
+
+
+def _takes(layer_class: type, argument: str) -> bool:
+    import inspect
+
+    return argument in inspect.signature(layer_class.__init__).parameters
+
+
+def _seed_generators(layer: keras.layers.Layer) -> list[keras.random.SeedGenerator]:
+    """Every seed generator that the layer or a layer inside it draws from."""
+    found = {
+        id(value): value
+        for part in layer._flatten_layers()
+        for value in vars(part).values()
+        if isinstance(value, keras.random.SeedGenerator)
+    }
+    return list(found.values())

@@ -1,0 +1,136 @@
+"""Two pipelines: training repeats for ever, evaluation counts each example once."""
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from transfusion_tf.datasets import Augmentation, PreparedDataset
+from transfusion_tf.datasets.splits import stable_hash
+from transfusion_tf.input_pipeline.augmentation import color_draws
+from transfusion_tf.input_pipeline.decoding import decode_center, decode_random
+from transfusion_tf.input_pipeline.records import record_reader
+
+
+def train_batches(
+    prepared: PreparedDataset,
+    batch_size: int,
+    *,
+    seed: int = 0,
+    train_examples: int | None = None,
+    augmentation: Augmentation | None = None,
+    start_step: int = 0,
+    split: str = "train",
+) -> tf.data.Dataset:
+    """Endless shuffled batches, a pure function of (seed, step).
+
+    Every epoch is a permutation of the examples, computed index by index
+    (`index_shuffle`), so no buffer is filled and `start_step` costs nothing.
+    An image's random numbers come from (seed, epoch, example id): neither the
+    parallelism nor the other rows change them.
+
+    Args:
+      prepared: a built data set.
+      batch_size: examples a batch, over all devices together.
+      seed: of order and augmentation.
+      train_examples: size of the nested subset to use; None is all.
+      augmentation: the card's by default.
+      start_step: the step whose batch comes first.
+      split: which split to read.
+
+    Returns:
+      Dataset of dicts: `image` uint8 [batch, size, size, 3]; `label` float32
+      [batch, classes], NaN where unknown; `color` float32 [batch, 2] and `seed`
+      int64 [batch, 2] for `Augmenter`; `index` int64 [batch], the row within the
+      split's (sub)set.
+    """
+    card = prepared.card
+    augmentation = augmentation or card.augmentation
+    rows = prepared.examples(split, train_examples)
+    count = len(rows)
+    read = record_reader(prepared, rows)
+    labels = tf.constant(prepared.labels(rows))
+    keys = tf.constant(_keys(rows))
+
+    def locate(positions: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        epochs = positions // count
+        run_seed = tf.fill(tf.shape(epochs), tf.cast(seed, tf.int64))
+        # tf.random.experimental.index_shuffle pads a matrix of seeds wrongly.
+        indices = tf.raw_ops.RandomIndexShuffle(
+            index=positions % count,
+            seed=tf.stack([run_seed, epochs, tf.zeros_like(epochs)], axis=1),
+            max_index=tf.constant(count - 1, tf.int64),
+        )
+        return read(indices), indices, epochs
+
+    def load(jpeg: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor) -> dict:
+        own_seed = _fold(seed, epoch, keys[index])
+        return {
+            "image": decode_random(
+                jpeg, own_seed, card.stored_size, card.image_size, augmentation
+            ),
+            "label": labels[index],
+            # One more fold: crops and colours must not share their draws.
+            "color": color_draws(own_seed + [1, 0], augmentation),
+            "seed": own_seed,
+            "index": index,
+        }
+
+    first = start_step * batch_size
+    dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
+    dataset = dataset.batch(batch_size, drop_remainder=True)
+    dataset = dataset.map(locate, num_parallel_calls=2, deterministic=True)
+    dataset = dataset.unbatch()
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.batch(batch_size, drop_remainder=True)
+    return dataset.prefetch(2)
+
+
+def eval_batches(
+    prepared: PreparedDataset, split: str, batch_size: int, *, limit: int | None = None
+) -> tf.data.Dataset:
+    """Every example of a split once, in the order of the index; the last batch padded.
+
+    Returns:
+      Dataset of dicts: `image` uint8 [batch, size, size, 3], the centre; `label`
+      float32 [batch, classes]; `mask` float32 [batch], 0 where an example only
+      fills up the last batch; `index` int64 [batch].
+    """
+    card = prepared.card
+    rows = prepared.examples(split, limit)
+    count = len(rows)
+    read = record_reader(prepared, rows)
+    labels = tf.constant(prepared.labels(rows))
+    padded = -(-count // batch_size) * batch_size
+
+    def load(jpeg: tf.Tensor, index: tf.Tensor, mask: tf.Tensor) -> dict:
+        return {
+            "image": decode_center(jpeg, card.stored_size, card.image_size),
+            "label": labels[index],
+            "mask": mask,
+            "index": index,
+        }
+
+    def locate(positions: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        indices = tf.minimum(positions, count - 1)
+        return read(indices), indices, tf.cast(positions < count, tf.float32)
+
+    dataset = tf.data.Dataset.range(padded).batch(batch_size, drop_remainder=True)
+    dataset = dataset.map(locate, num_parallel_calls=2, deterministic=True)
+    dataset = dataset.unbatch()
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch_size, drop_remainder=True).prefetch(2)
+
+
+def _keys(rows: pd.DataFrame) -> np.ndarray:
+    """One int64 an example that depends on its id alone."""
+    keys = [stable_hash("example", name) for name in rows["example_id"]]
+    return np.array(keys, np.uint64).astype(np.int64)
+
+
+def _fold(seed: int, epoch: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """int32 [2] seed from run seed, epoch and example."""
+    own = tf.stack([tf.bitwise.right_shift(key, 32), key])
+    own = tf.bitwise.bitwise_and(own, 0x7FFFFFFF)
+    base = tf.cast(own, tf.int32)
+    base = tf.random.experimental.stateless_fold_in(base, seed)
+    return tf.random.experimental.stateless_fold_in(base, epoch)

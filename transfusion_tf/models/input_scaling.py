@@ -1,0 +1,124 @@
+"""Pixel scalings: what a network's weights expect its input to look like.
+
+Every model here takes RGB images in [0, 255] and scales them itself, in float32,
+by standard Keras operations, so that a saved `.keras` file needs no code of ours.
+The scaling's name is part of a layer's name (`input_scaling_caffe`), and so it
+survives saving, loading and cloning.
+"""
+
+from dataclasses import dataclass
+
+import keras
+
+_LAYER_PREFIX = "input_scaling_"
+
+# Keras's own constants, in `keras.applications.imagenet_utils.preprocess_input`.
+_IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
+_IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
+_IMAGENET_MEAN_BGR_255 = (103.939, 116.779, 123.68)
+
+
+@dataclass(frozen=True)
+class InputScaling:
+    """Scaling of RGB pixels in [0, 255]: reverse, multiply, then add.
+
+    Attributes:
+        name: How flags and layer names write it.
+        description: The range and channel order that come out.
+        reverse_channels: Whether RGB becomes BGR first.
+        scale: Factor, one for all channels or one a channel (after reversal).
+        offset: Summand, likewise.
+    """
+
+    name: str
+    description: str
+    reverse_channels: bool = False
+    scale: float | tuple[float, ...] = 1.0
+    offset: float | tuple[float, ...] = 0.0
+
+
+_SCALINGS = (
+    InputScaling("none", "RGB, 0 to 255, as it comes"),
+    InputScaling("zero_to_one", "RGB, 0 to 1", scale=1 / 255),
+    InputScaling(
+        "minus_one_to_one",
+        "RGB, -1 to 1 (keras.applications calls it tf mode)",
+        scale=1 / 127.5,
+        offset=-1.0,
+    ),
+    InputScaling(
+        "imagenet_mean_std",
+        "RGB, 0 to 1, less ImageNet's mean, over its standard deviation (torch mode)",
+        scale=tuple(1 / (255 * std) for std in _IMAGENET_STD_RGB),
+        offset=tuple(
+            -mean / std
+            for mean, std in zip(_IMAGENET_MEAN_RGB, _IMAGENET_STD_RGB, strict=True)
+        ),
+    ),
+    InputScaling(
+        "caffe",
+        "BGR, 0 to 255, less ImageNet's mean (caffe mode)",
+        reverse_channels=True,
+        offset=tuple(-mean for mean in _IMAGENET_MEAN_BGR_255),
+    ),
+    InputScaling(
+        "caffe_over_255",
+        "caffe mode divided by 255: how RadImageNet's own scripts feed its weights",
+        reverse_channels=True,
+        scale=1 / 255,
+        offset=tuple(-mean / 255 for mean in _IMAGENET_MEAN_BGR_255),
+    ),
+)
+
+INPUT_SCALINGS: dict[str, InputScaling] = {item.name: item for item in _SCALINGS}
+
+
+def check_input_scaling(name: str) -> None:
+    """Raises ValueError, listing the valid names, unless `name` is a scaling."""
+    if name not in INPUT_SCALINGS:
+        raise ValueError(
+            f"unknown input scaling {name!r}; valid: {', '.join(INPUT_SCALINGS)}"
+        )
+
+
+def scale_images(images: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Adds the scaling `name` to a functional graph.
+
+    Args:
+        images: `[batch, height, width, 3]` float32, RGB in [0, 255].
+        name: A key of `INPUT_SCALINGS`.
+
+    Returns:
+        The scaled images, float32 whatever the mixed precision policy: bfloat16
+        has too few digits for pixel values.
+
+    Raises:
+        ValueError: If the scaling is unknown.
+    """
+    check_input_scaling(name)
+    scaling = INPUT_SCALINGS[name]
+    if scaling.reverse_channels:
+        images = keras.ops.flip(images, axis=-1)
+    return keras.layers.Rescaling(
+        scale=_plain(scaling.scale),
+        offset=_plain(scaling.offset),
+        dtype="float32",
+        name=_LAYER_PREFIX + name,
+    )(images)
+
+
+def is_input_scaling_layer(layer: keras.layers.Layer) -> bool:
+    """Whether `scale_images` made this layer."""
+    return layer.name.startswith(_LAYER_PREFIX)
+
+
+def input_scaling_of(model: keras.Model) -> str | None:
+    """Name of the scaling inside `model`; None where it has none of ours."""
+    for layer in model.layers:
+        if is_input_scaling_layer(layer):
+            return layer.name.removeprefix(_LAYER_PREFIX)
+    return None
+
+
+def _plain(value: float | tuple[float, ...]) -> float | list[float]:
+    return list(value) if isinstance(value, tuple) else value

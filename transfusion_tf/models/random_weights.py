@@ -1,0 +1,50 @@
+"""An architecture's own random initialization, reproducible tensor by tensor."""
+
+import hashlib
+
+import keras
+import numpy as np
+
+from transfusion_tf.models.tensors import NamedTensor, named_tensors
+
+
+def fold_seed(seed: int, path: str) -> int:
+    """A seed in [0, 2**31) for one tensor: a pure function of `seed` and its path.
+
+    Every tensor so has a stream of its own, and what one tensor draws does not
+    depend on which others draw: two initializations that both leave a tensor
+    random leave it with the same values.
+    """
+    digest = hashlib.sha256(f"{seed}/{path}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def random_values(tensor: NamedTensor, seed: int) -> np.ndarray:
+    """What the layer's own initializer gives this tensor, float32.
+
+    Args:
+        tensor: A weight of a model; its layer names the initializer, whatever the
+            weight's present value.
+        seed: The initialization's seed; the tensor's path is folded in here.
+
+    Raises:
+        ValueError: If the layer has no initializer for the variable.
+    """
+    initializer = getattr(tensor.owner, f"{tensor.name}_initializer", None)
+    if initializer is None:
+        raise ValueError(
+            f"cannot draw {tensor.path!r}: its layer, a {type(tensor.owner).__name__}, "
+            f"has no {tensor.name}_initializer"
+        )
+    config = initializer.get_config()
+    if "seed" in config:
+        config["seed"] = fold_seed(seed, tensor.path)
+        initializer = type(initializer).from_config(config)
+    values = initializer(tensor.shape, dtype="float32")
+    return np.array(keras.ops.convert_to_numpy(values), dtype=np.float32)
+
+
+def randomize(model: keras.Model, seed: int) -> None:
+    """Gives every weight of a model the architecture's own random initialization."""
+    for tensor in named_tensors(model):
+        tensor.variable.assign(random_values(tensor, seed))

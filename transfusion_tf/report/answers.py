@@ -1,0 +1,307 @@
+"""The four questions of the verdict, each answered from its cases."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from transfusion_tf.report import wording
+from transfusion_tf.report.cases import (
+    LISTED,
+    STATISTICS,
+    Case,
+    brackets,
+    common,
+    compare,
+    grouped,
+    judge,
+    missing,
+    sentence,
+    settled,
+    size_differences,
+    tone_of,
+    transfer_cases,
+    transfers,
+)
+from transfusion_tf.report.results import BASELINE, Panel, Results, scheme
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """A question and what these runs say to it.
+
+    Attributes:
+      question: as the reader would ask it.
+      word: the answer in a word or two.
+      tone: `yes`, `no`, `mixed`, `open` or `none`: how it is coloured.
+      sentences: what carries it.
+    """
+
+    question: str
+    word: str
+    tone: str
+    sentences: tuple[str, ...]
+
+
+def answer_help(
+    results: Results, cases: Sequence[Case], unit: str, margin: float
+) -> Answer:
+    """Whether transfer ends higher on test than random weights."""
+    question = "Does transfer help?"
+    if not cases:
+        return Answer(question, "Not asked", "none", (missing(results),))
+    sentences = []
+    if len(cases) == len(results.panels) == 1:
+        panel = results.panels[0]
+        ours, theirs = panel.cells[transfers(panel)[0]].test, panel.cells[BASELINE].test
+        if ours and theirs:
+            sentences.append(
+                f"From donor weights {panel.model} reaches "
+                f"{wording.number(ours.estimate)} {unit} on the test set, "
+                f"from random ones {wording.number(theirs.estimate)}."
+            )
+    sentences += grouped(
+        cases,
+        {
+            "higher": "Transfer ends higher",
+            "lower": "Transfer ends lower",
+            "alike": f"Transfer and random weights end alike, within {margin:g} {unit}",
+            "open": "These runs cannot tell whether transfer ends higher or lower",
+            "one_seed": "With one seed these runs cannot tell: the interval lacks the "
+            "spread between seeds",
+        },
+        unit,
+    )
+    sentences += _hints(cases)
+    word = {
+        "higher": "Yes", "lower": "No, it hurts", "alike": "No difference",
+    }.get(common(cases), "In part" if settled(cases) else "Cannot tell")  # fmt: skip
+    return Answer(
+        question, word, tone_of([case.judgement for case in cases]), tuple(sentences)
+    )
+
+
+def _hints(cases: Sequence[Case]) -> list[str]:
+    """What would narrow the intervals that are open."""
+    shares = [
+        case.difference.seed_variance
+        / (case.difference.seed_variance + case.difference.patient_variance)
+        for case in cases
+        if case.judgement == "open"
+        and case.difference.seed_variance
+        and case.difference.patient_variance
+    ]
+    if not shares:
+        return []
+    share = sum(shares) / len(shares)
+    if share > 0.5:
+        return [
+            f"{100 * share:.0f} % of the uncertainty is the spread between seeds: "
+            "more seeds would narrow it."
+        ]
+    return [
+        f"{100 * (1 - share):.0f} % of the uncertainty is the choice of test "
+        "patients: more seeds would narrow it little."
+    ]
+
+
+def speed_cases(results: Results, margin: float) -> dict[str, Case]:
+    """Learning-curve area of transfer minus that of random weights, by case name."""
+    cases = {}
+    for panel in results.panels:
+        for label in transfers(panel):
+            difference = panel.area_difference(label, BASELINE)
+            if difference is not None:
+                name = results.panel_name(panel)
+                if len(transfers(panel)) > 1:
+                    name += f", {label}"
+                cases[name] = Case(name, difference, judge(difference, margin))
+    return cases
+
+
+def answer_speed(
+    results: Results,
+    helps: Sequence[Case],
+    speed: Mapping[str, Case],
+    unit: str,
+) -> Answer:
+    """Whether transfer is ahead during training, against where it ends."""
+    question = "Is training only faster, or better too?"
+    if not speed:
+        return Answer(question, "Not asked", "none", (missing(results),))
+    cases = list(speed.values())
+    if len(cases) == 1:
+        cases = [dataclasses.replace(cases[0], name="")]
+    sentences = grouped(
+        cases,
+        {
+            "higher": f"Over all of training, transfer is ahead in validation {unit}",
+            "lower": f"Over all of training, transfer is behind in validation {unit}",
+            "alike": "Over the whole training the two curves run alike",
+            "open": "Whether transfer is ahead during training these runs cannot tell",
+            "one_seed": "With one seed these runs cannot tell whether it is ahead",
+        },
+        unit,
+        "mean over training",
+    )
+    races = [_race(results, panel, unit) for panel in results.panels]
+    sentences += [race for race in races if race][:LISTED]
+    faster, better = common(cases), common(helps)
+    word, tone = {
+        ("higher", "higher"): ("Faster and better", "yes"),
+        ("higher", "alike"): ("Faster only", "mixed"),
+        ("higher", "lower"): ("Faster, but worse", "no"),
+        ("higher", "open"): ("Faster; the end is open", "mixed"),
+        ("lower", "lower"): ("Slower and worse", "no"),
+    }.get((faster, better), ("", ""))
+    if not word:
+        word, tone = {
+            "lower": ("Slower", "no"),
+            "alike": ("No faster", "no"),
+            "higher": ("Faster", "mixed"),
+        }.get(
+            faster, ("In part", "mixed") if settled(cases) else ("Cannot tell", "open")
+        )
+    return Answer(question, word, tone, tuple(sentences))
+
+
+def _race(results: Results, panel: Panel, unit: str) -> str:
+    """How many steps to the threshold, in one sentence."""
+    baseline = panel.baseline
+    if baseline is None or not transfers(panel):
+        return ""
+    parts = []
+    for label in [BASELINE, *transfers(panel)]:
+        cell = panel.cells[label]
+        reached = [value for value in cell.steps.values() if value is not None]
+        words = (
+            f"{label}: {wording.count(sum(reached) / len(reached))} steps"
+            if reached
+            else f"{label}: never"
+        )
+        if reached and len(reached) < len(cell.steps):
+            words += f" ({len(reached)} of {wording.plural(len(cell.steps), 'seed')})"
+        parts.append(words)
+    where = f" ({results.panel_name(panel)})" if len(results.panels) > 1 else ""
+    return (
+        f"To a validation {unit} of {wording.number(panel.threshold)}{where}: "
+        f"{'; '.join(parts)}."
+    )
+
+
+def answer_features(
+    results: Results, helps: Sequence[Case], unit: str, margin: float
+) -> Answer:
+    """Whether cheaper starts explain what transfer gains."""
+    question = "Features, or only the weights’ statistics?"
+    alternatives = [
+        label
+        for label in results.initializations
+        if scheme(label) in (*STATISTICS, "gabor")
+    ]
+    if not alternatives or not helps:
+        reason = (
+            "No run starts from the donor’s statistics (mean_var) or Gabor filters."
+            if not alternatives
+            else missing(results)
+        )
+        return Answer(question, "Not asked", "none", (reason,))
+    sentences: list[str] = []
+    against: list[Case] = []
+    for label in alternatives:
+        to_transfer = transfer_cases(results, label, margin)
+        to_random = compare(
+            results,
+            [(p, label, BASELINE) for p in results.panels if label in p.cells],
+            margin,
+        )
+        sentences += grouped(to_random, _alternative_words(label, unit, margin), unit)
+        sentences += grouped(to_transfer, _transfer_words(label, unit, margin), unit)
+        if scheme(label) in STATISTICS:
+            against += to_transfer
+    gained = any(case.judgement == "higher" for case in helps)
+    if not gained:
+        lead = "No gain of transfer is settled, so there is none to explain."
+        return Answer(question, "No gain to explain", "open", (lead, *sentences))
+    if not against:
+        return Answer(question, "Not asked", "none", tuple(sentences))
+    found = {case.judgement for case in against}
+    if found == {"higher"}:
+        word, tone = "More than statistics", "yes"
+    elif found <= {"alike", "lower"}:
+        word, tone = "Statistics are enough", "no"
+    elif settled(against):
+        word, tone = "In part", "mixed"
+    else:
+        word, tone = "Cannot tell", "open"
+    return Answer(question, word, tone, tuple(sentences))
+
+
+def _alternative_words(label: str, unit: str, margin: float) -> dict[str, str]:
+    return {
+        "higher": f"{label} ends higher than random weights",
+        "lower": f"{label} ends lower than random weights",
+        "alike": f"{label} and random weights end alike, within {margin:g} {unit}",
+        "open": f"Whether {label} ends higher than random weights is undecided",
+        "one_seed": f"{label} minus random weights, with one seed",
+    }
+
+
+def _transfer_words(label: str, unit: str, margin: float) -> dict[str, str]:
+    return {
+        "higher": f"Transfer ends higher than {label}",
+        "lower": f"Transfer ends lower than {label}",
+        "alike": f"{label} does as well as transfer, within {margin:g} {unit}",
+        "open": f"Whether transfer ends higher than {label} is undecided",
+        "one_seed": f"Transfer minus {label}, with one seed",
+    }
+
+
+def answer_size(results: Results, unit: str, margin: float) -> Answer:
+    """Whether smaller models stay within the margin of the largest."""
+    question = "Does a smaller model do as well?"
+    largest = results.models[-1] if results.models else ""
+    pairs = size_differences(results)
+    asked = [row for row in pairs if scheme(row[1]) in (BASELINE, "transfer")] or pairs
+    if not asked:
+        reason = "These runs have one model only."
+        if len(results.models) > 1:
+            reason = "No two models have finished runs that compare."
+        return Answer(question, "Not asked", "none", (reason,))
+    groups: dict[str, list[str]] = {}
+    for panel, label, difference in asked:
+        outcome = (
+            "one_seed" if difference.seeds == 1 else difference.within_margin(margin)
+        )
+        name = f"{results.panel_name(panel)} from {label}"
+        groups.setdefault(outcome, []).append(
+            f"{name} {wording.signed(difference.estimate)} {brackets(difference)}"
+        )
+    words = {
+        "within": f"No more than {margin:g} {unit} below {largest}",
+        "worse": f"Lower than {largest}, and not shown to be within {margin:g} {unit}",
+        "undecided": f"Undecided at a margin of {margin:g} {unit}",
+        "one_seed": "With one seed these runs cannot tell",
+    }
+    sentences = [_parameters(results)] + [
+        sentence(words[outcome], groups[outcome], len(asked))
+        for outcome in words
+        if outcome in groups
+    ]
+    word, tone = {
+        "within": ("Yes", "yes"),
+        "worse": ("No", "no"),
+    }.get("".join(groups), ("In part", "mixed"))
+    if not set(groups) & {"within", "worse"}:
+        word, tone = "Cannot tell", "open"
+    return Answer(question, word, tone, tuple(filter(None, sentences)))
+
+
+def _parameters(results: Results) -> str:
+    sizes = {panel.model: panel.parameters for panel in results.panels}
+    largest = results.models[-1]
+    total = sizes[largest]
+    shares = [
+        f"{model} has {100 * value / total:.0f} %"
+        for model, value in sizes.items()
+        if model != largest and value and total
+    ]
+    return f"{wording.listed(shares)} of {largest}’s parameters." if shares else ""

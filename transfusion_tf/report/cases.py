@@ -1,0 +1,191 @@
+"""One comparison after the other, judged by its interval and put into words.
+
+A case is one model at one training size. It is called only when its interval
+settles it; what is not settled is said to be open. Cases that come out alike share
+a sentence.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from transfusion_tf.evaluation import Difference
+from transfusion_tf.report import wording
+from transfusion_tf.report.results import (
+    BASELINE,
+    Panel,
+    Results,
+    scheme,
+    test_difference,
+)
+
+# A difference in AUC (or accuracy) that would not change a choice: the margin of
+# non-inferiority, and the width within which two results are called alike.
+MARGIN = 0.02
+
+STATISTICS = ("mean_var", "sampled", "shuffled")
+
+# More cases than this are counted, not listed; the tables have them all.
+LISTED = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One comparison of the verdict.
+
+    Attributes:
+      name: of the case, empty where there is one only.
+      difference: left minus right.
+      judgement: `higher`, `lower`, `alike` (the interval lies within the margin),
+        `open`, or `one_seed`.
+    """
+
+    name: str
+    difference: Difference
+    judgement: str
+
+
+def judge(difference: Difference, margin: float = MARGIN) -> str:
+    """What an interval settles: see `Case.judgement`."""
+    if difference.seeds == 1:
+        return "one_seed"
+    if difference.decided != "undecided":
+        return difference.decided
+    if -margin < difference.low and difference.high < margin:
+        return "alike"
+    return "open"
+
+
+def transfers(panel: Panel) -> list[str]:
+    """The cells that count as transfer: all donor weights, else some stages' ones."""
+    labels = [label for label in panel.cells if scheme(label) == "transfer"]
+    return [label for label in labels if not label.startswith("transfer:")] or labels
+
+
+def compare(
+    results: Results, pairs: Sequence[tuple[Panel, str, str]], margin: float
+) -> list[Case]:
+    """Left minus right on test for every pair that can be compared."""
+    several_panels = len(results.panels) > 1
+    lefts = Counter(panel.model + str(panel.train_examples) for panel, _, _ in pairs)
+    cases = []
+    for panel, left, right in pairs:
+        difference = panel.test_difference(left, right)
+        if difference is None:
+            continue
+        parts = [results.panel_name(panel)] if several_panels else []
+        if lefts[panel.model + str(panel.train_examples)] > 1:
+            parts.append(left)
+        cases.append(Case(", ".join(parts), difference, judge(difference, margin)))
+    return cases
+
+
+def transfer_cases(results: Results, right: str, margin: float) -> list[Case]:
+    """Transfer minus another initialization, a case a panel (and donor)."""
+    return compare(
+        results,
+        [(p, left, right) for p in results.panels for left in transfers(p)],
+        margin,
+    )
+
+
+def size_differences(results: Results) -> list[tuple[Panel, str, Difference]]:
+    """Each smaller model minus the largest, by training size and initialization."""
+    rows = []
+    for size in results.sizes:
+        panels = [panel for panel in results.panels if panel.train_examples == size]
+        largest = panels[-1]
+        for panel in panels[:-1]:
+            for label, cell in panel.cells.items():
+                difference = test_difference(cell, largest.cells.get(label))
+                if difference is not None:
+                    rows.append((panel, label, difference))
+    return rows
+
+
+def grouped(
+    cases: Sequence[Case],
+    words: Mapping[str, str],
+    unit: str,
+    what: str = "",
+) -> list[str]:
+    """A sentence for each judgement that some case has, in the order of `words`."""
+    sentences = []
+    for judgement, start in words.items():
+        alike = [case for case in cases if case.judgement == judgement]
+        if not alike:
+            continue
+        if len(cases) == 1 and not alike[0].name:
+            only = alike[0].difference
+            behind = f" {what}" if what else ""
+            sentences.append(
+                f"{start}: {wording.signed(only.estimate)} {unit}{behind} "
+                f"({interval_words(only)})."
+            )
+        else:
+            sentences.append(
+                sentence(start, [item(case) for case in alike], len(cases))
+            )
+    return sentences
+
+
+def sentence(start: str, items: Sequence[str], total: int) -> str:
+    """`start: item; item.`, or how many when there are too many to list."""
+    if len(items) > LISTED:
+        return f"{start}: {len(items)} of {total} cases (see the tables)."
+    return f"{start}: {'; '.join(items)}."
+
+
+def item(case: Case) -> str:
+    """The case with its number and interval."""
+    name = f"{case.name} " if case.name else ""
+    return (
+        f"{name}{wording.signed(case.difference.estimate)} {brackets(case.difference)}"
+    )
+
+
+def brackets(difference: Difference) -> str:
+    """`[+0.012, +0.050]`."""
+    return f"[{wording.signed(difference.low)}, {wording.signed(difference.high)}]"
+
+
+def interval_words(difference: Difference) -> str:
+    """`95 % interval +0.012 to +0.050, 3 seeds`."""
+    seeds = wording.plural(difference.seeds, "seed")
+    if difference.low != difference.low:
+        return f"{seeds}, no interval"
+    return (
+        f"{100 * difference.level:.0f} % interval {wording.signed(difference.low)} to "
+        f"{wording.signed(difference.high)}, {seeds}"
+    )
+
+
+def common(cases: Sequence[Case]) -> str:
+    """The judgement that all cases share, or nothing."""
+    found = {case.judgement for case in cases}
+    return found.pop() if len(found) == 1 else ""
+
+
+def settled(cases: Sequence[Case]) -> bool:
+    """Whether any case was called."""
+    return any(case.judgement not in ("open", "one_seed") for case in cases)
+
+
+def tone_of(judgements: Sequence[str]) -> str:
+    """How an answer made of these judgements is coloured."""
+    found = set(judgements)
+    if found <= {"open", "one_seed"}:
+        return "open"
+    if len(found) > 1:
+        return "mixed"
+    return "yes" if found == {"higher"} else "no"
+
+
+def missing(results: Results) -> str:
+    """Why transfer and random weights could not be compared."""
+    labels = set(results.initializations)
+    if BASELINE not in labels:
+        return "No run starts from random weights, so there is nothing to compare with."
+    if not any(scheme(label) == "transfer" for label in labels):
+        return "No run starts from donor weights."
+    return "No two finished runs compare."

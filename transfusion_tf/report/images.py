@@ -1,0 +1,139 @@
+"""Pictures made of pixels: sample images by class, first-layer filters."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from transfusion_tf.report.results import Results
+from transfusion_tf.report.style import MUTED, Mark, new_figure
+
+_LARGEST_SAMPLE = 256  # pixels
+_MOST_FILTERS = 64
+_FILTER_PIXELS = 5  # per weight, when drawn
+
+
+def samples_by_class(
+    images: np.ndarray, labels: np.ndarray, classes: Sequence[str], most: int = 6
+) -> dict[str, list[np.ndarray]]:
+    """Up to `most` images of every class, in the order they come.
+
+    Args:
+      images: uint8 [n, h, w, 3].
+      labels: float [n, classes], NaN where unlabelled.
+      classes: names, in order.
+      most: images a class.
+    """
+    return {
+        name: list(images[np.flatnonzero(labels[:, column] == 1)[:most]])
+        for column, name in enumerate(classes)
+    }
+
+
+def filter_mosaic(kernels: np.ndarray, scale: float, columns: int = 8) -> np.ndarray:
+    """Filters side by side as they would colour an image.
+
+    Args:
+      kernels: float [h, w, in, out]; three input channels are shown as RGB, any
+        other number by its mean.
+      scale: the weight that is drawn at full brightness; 0 is mid-grey.
+      columns: filters a row.
+
+    Returns:
+      uint8 [rows, columns, 3], white between the filters.
+    """
+    kernels = kernels[..., :_MOST_FILTERS]
+    if kernels.shape[2] != 3:
+        kernels = kernels.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    shades = 0.5 + 0.5 * kernels / max(scale, 1e-12)
+    pixels = (255 * shades.clip(0, 1)).round().astype(np.uint8)
+    height, width, _, count = pixels.shape
+    cell_h, cell_w = (size * _FILTER_PIXELS + 3 for size in (height, width))
+    rows = -(-count // columns)
+    mosaic = np.full((rows * cell_h - 3, columns * cell_w - 3, 3), 255, np.uint8)
+    for index in range(count):
+        top, left = (index // columns) * cell_h, (index % columns) * cell_w
+        large = pixels[..., index].repeat(_FILTER_PIXELS, 0).repeat(_FILTER_PIXELS, 1)
+        mosaic[top : top + large.shape[0], left : left + large.shape[1]] = large
+    return mosaic
+
+
+def filter_change(initial: np.ndarray, best: np.ndarray) -> float:
+    """How far training moved the filters: Frobenius norm of the change over that of
+    the start; NaN when the start is all zero.
+    """
+    start = float(np.linalg.norm(initial))
+    return float(np.linalg.norm(best - initial)) / start if start else float("nan")
+
+
+def data_uri(pixels: np.ndarray, kind: str) -> str:
+    """The image as text to put into a page; `jpeg` is scaled down where large."""
+    picture = Image.fromarray(pixels)
+    buffer = io.BytesIO()
+    if kind == "jpeg":
+        picture.thumbnail((_LARGEST_SAMPLE, _LARGEST_SAMPLE))
+        picture.save(buffer, "JPEG", quality=88)
+    else:
+        picture.save(buffer, "PNG", optimize=True)
+    text = base64.b64encode(buffer.getvalue()).decode()
+    return f"data:image/{kind};base64,{text}"
+
+
+def samples_figure(samples: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+    """Sample images, a row a class."""
+    rows = [(name, images) for name, images in samples.items() if len(images)]
+    most = max(len(images) for _, images in rows)
+    figure, axes = new_figure(1.0 * len(rows), 1.0 * most + 0.9)
+    for row, (name, images) in enumerate(rows):
+        for column, image in enumerate(images):
+            axes.imshow(image, extent=(column, column + 0.96, -row - 0.96, -row))
+        axes.text(-0.08, -row - 0.48, name, ha="right", va="center")
+    axes.set(xlim=(-0.9, most), ylim=(-len(rows), 0), aspect="equal")
+    axes.axis("off")
+    return figure
+
+
+def filters_figure(
+    pairs: Sequence[tuple[str, np.ndarray, np.ndarray, float]],
+    marks: Mapping[str, Mark],
+) -> Figure:
+    """First-layer filters before and after, a column an initialization.
+
+    Args:
+      pairs: initialization, mosaic before, mosaic after, relative change.
+      marks: of the initializations.
+    """
+    figure, axes = new_figure(4.6, 2.1 * len(pairs))
+    for column, (label, before, after, change) in enumerate(pairs):
+        ratio = before.shape[0] / before.shape[1]
+        for row, mosaic in enumerate((before, after)):
+            top = -row * (ratio + 0.12)
+            axes.imshow(
+                mosaic,
+                extent=(column * 1.1, column * 1.1 + 1, top - ratio, top),
+                interpolation="nearest",
+            )
+        axes.text(column * 1.1, 0.05, label, color=marks[label].colour, weight="bold")
+        axes.text(
+            column * 1.1 + 1,
+            0.05,
+            f"{100 * change:.0f} % change",
+            ha="right",
+            color=MUTED,
+        )
+    deepest = max(pair[1].shape[0] / pair[1].shape[1] for pair in pairs)
+    axes.set(
+        xlim=(-0.02, 1.1 * len(pairs)), ylim=(-2 * deepest - 0.16, 0.2), aspect="equal"
+    )
+    axes.axis("off")
+    return figure
+
+
+def class_counts(results: Results) -> dict[str, int]:
+    """Training images of every class, from the first run's data."""
+    dataset = results.record.runs[0].dataset
+    counts = dataset["counts"]["train"].get("classes", {})
+    return {name: int(counts.get(name, 0)) for name in dataset["classes"]}

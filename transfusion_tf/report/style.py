@@ -1,0 +1,102 @@
+"""How figures look: one place for colours, markers and type.
+
+Colours are Okabe and Ito's, which people with any colour vision tell apart; every
+initialization keeps its colour and its marker in all figures and tables.
+"""
+
+import dataclasses
+import io
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK = "#22211f"
+MUTED = "#6f6b64"
+RULE = "#d8d3c8"
+
+# Wide enough for a phone, so that two stand side by side on a desk.
+WIDTH = 4.7
+
+_COLOURS = {
+    "random": "#6b6f76",
+    "transfer": "#0072b2",
+    "mean_var": "#d55e00",
+    "gabor": "#009e73",
+    "sampled": "#cc79a7",
+    "shuffled": "#b08a00",
+}
+_SPARE = ("#56b4e9", "#7f3c8d", "#4b7f1b", "#a5463a", "#2f4b7c", "#8c6d46")
+_MARKERS = "osD^vPX<>h"
+
+_SETTINGS = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.titlepad": 8,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    # The same figure makes the same file: no random ids, no date.
+    "svg.hashsalt": "transfusion_tf",
+    "svg.fonttype": "path",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """How one initialization is drawn."""
+
+    colour: str
+    marker: str
+
+
+def marks(initializations: Sequence[str]) -> dict[str, Mark]:
+    """A colour and a marker for every initialization.
+
+    A scheme of its own name has its own colour whatever else is in the study;
+    variants (another donor, another stage) take spare ones.
+    """
+    spare = list(_SPARE)
+    chosen = {}
+    for index, label in enumerate(initializations):
+        colour = _COLOURS.get(label)
+        if colour is None:
+            colour = spare.pop(0) if spare else MUTED
+        chosen[label] = Mark(colour, _MARKERS[index % len(_MARKERS)])
+    return chosen
+
+
+def new_figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """A figure of one plot, inches; no pyplot, so nothing global remembers it."""
+    with matplotlib.rc_context(_SETTINGS):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def encode(figure: Figure, kind: str) -> bytes:
+    """The figure as `svg` or `png`, without a date in it."""
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    with matplotlib.rc_context(_SETTINGS):
+        figure.savefig(
+            buffer,
+            format=kind,
+            dpi=200,
+            transparent=kind == "svg",
+            facecolor="none" if kind == "svg" else "white",
+            metadata=metadata,
+        )
+    return buffer.getvalue()

@@ -1,0 +1,203 @@
+"""The verdict: plain sentences, each of them carried by an interval."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from transfusion_tf.report import wording
+from transfusion_tf.report.answers import (
+    Answer,
+    answer_features,
+    answer_help,
+    answer_size,
+    answer_speed,
+    speed_cases,
+)
+from transfusion_tf.report.cases import (
+    LISTED,
+    MARGIN,
+    Case,
+    interval_words,
+    item,
+    tone_of,
+    transfer_cases,
+)
+from transfusion_tf.report.results import BASELINE, Results, scheme
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What stands at the top of the report.
+
+    Attributes:
+      headline: the answer to the main question.
+      subline: its numbers.
+      tone: of the headline, as in `Answer`.
+      answers: the questions in order.
+      caveats: what the intervals do not carry.
+    """
+
+    headline: str
+    subline: str
+    tone: str
+    answers: tuple[Answer, ...]
+    caveats: tuple[str, ...]
+
+
+def reach_verdict(results: Results, margin: float = MARGIN) -> Verdict:
+    """The verdict of a study.
+
+    Args:
+      results: of the finished runs.
+      margin: in the metric's unit.
+    """
+    unit = wording.metric_unit(results.metric)
+    helps = transfer_cases(results, BASELINE, margin)
+    speed = speed_cases(results, margin)
+    headline, subline, tone = _headline(results, helps, speed, unit, margin)
+    answers = (
+        answer_help(results, helps, unit, margin),
+        answer_speed(results, helps, speed, unit),
+        answer_features(results, helps, unit, margin),
+        answer_size(results, unit, margin),
+    )
+    return Verdict(headline, subline, tone, answers, _caveats(results, helps))
+
+
+def _headline(
+    results: Results,
+    helps: Sequence[Case],
+    speed: Mapping[str, Case],
+    unit: str,
+    margin: float,
+) -> tuple[str, str, str]:
+    labels = {label for panel in results.panels for label in panel.cells}
+    if not results.panels:
+        return "No run has finished yet.", "There is nothing to compare.", "none"
+    if BASELINE not in labels:
+        return (
+            "Whether transfer helps cannot be said: no run starts from random weights.",
+            "Add random to --initializations to have something to compare with.",
+            "none",
+        )
+    if not any(scheme(label) == "transfer" for label in labels):
+        return (
+            "Whether transfer helps was not asked: no run starts from donor weights.",
+            "Add transfer to --initializations.",
+            "none",
+        )
+    if not helps:
+        return (
+            "Whether transfer helps cannot be said: no two finished runs compare.",
+            "A comparison needs the same seed from random and from donor weights.",
+            "none",
+        )
+    judgements = [case.judgement for case in helps]
+    if len(set(judgements)) == 1:
+        return _headline_alike(results, helps, speed, unit, margin)
+    clauses = []
+    for judgement, verb in (
+        ("higher", "helps"),
+        ("lower", "hurts"),
+        ("alike", "makes no difference for"),
+    ):
+        cases = [case for case in helps if case.judgement == judgement]
+        if cases:
+            clauses.append(f"{verb} {_names(cases, len(helps))}")
+    undecided = [case for case in helps if case.judgement in ("open", "one_seed")]
+    headline = f"Transfer {wording.listed(clauses)}"
+    if undecided and clauses:
+        rest = "the rest" if len(undecided) > 2 else _names(undecided, len(helps))
+        headline += f"; for {rest} these runs cannot tell"
+    elif undecided:
+        headline = "These runs cannot tell whether transfer helps"
+    return headline + ".", _range_line(results, helps, unit), tone_of(judgements)
+
+
+def _headline_alike(
+    results: Results,
+    helps: Sequence[Case],
+    speed: Mapping[str, Case],
+    unit: str,
+    margin: float,
+) -> tuple[str, str, str]:
+    judgement = helps[0].judgement
+    estimates = [case.difference.estimate for case in helps]
+    everywhere = "here" if len(helps) == 1 else "everywhere here"
+    low, high = wording.signed(min(estimates)), wording.signed(max(estimates))
+    amount = f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
+    faster = bool(speed) and all(case.judgement == "higher" for case in speed.values())
+    headline = {
+        "higher": f"Transfer helps {everywhere}: {amount}.",
+        "lower": f"Transfer hurts {everywhere}: {amount}.",
+        "alike": f"Transfer makes no difference {everywhere}: "
+        f"less than {margin:g} {unit} either way.",
+        "open": "These runs cannot tell whether transfer helps.",
+        "one_seed": "These runs cannot tell whether transfer helps: one seed each.",
+    }[judgement]
+    if faster and judgement == "alike":
+        headline = f"Transfer only speeds training up {everywhere}."
+    if faster and judgement == "open":
+        headline = (
+            "Transfer speeds training up; whether it ends higher, "
+            "these runs cannot tell."
+        )
+    return headline, _range_line(results, helps, unit), tone_of([judgement])
+
+
+def _range_line(results: Results, helps: Sequence[Case], unit: str) -> str:
+    if len(helps) == 1:
+        only = helps[0].difference
+        return (
+            f"Transferred minus random weights: {wording.signed(only.estimate)} {unit} "
+            f"on the test set, {interval_words(only)}."
+        )
+    seeds = sorted({case.difference.seeds for case in helps})
+    span = wording.plural(seeds[-1], "seed")
+    if len(seeds) > 1:
+        span = f"{seeds[0]} to {span}"
+    listing = "; ".join(item(case) for case in helps[:LISTED])
+    if len(helps) > LISTED:
+        counts = Counter(case.judgement for case in helps)
+        words = {
+            "higher": "higher", "lower": "lower", "alike": "alike",
+            "open": "undecided", "one_seed": "with one seed only",
+        }  # fmt: skip
+        listing = wording.listed(
+            [f"{counts[k]} {w}" for k, w in words.items() if counts[k]]
+        )
+    return f"Transferred minus random weights on the test set, {span}: {listing}."
+
+
+def _names(cases: Sequence[Case], total: int) -> str:
+    if len(cases) > 2:
+        return f"{len(cases)} of {total} cases"
+    return wording.listed(
+        [f"{case.name} ({wording.signed(case.difference.estimate)})" for case in cases]
+    )
+
+
+def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
+    caveats = []
+    if any(case.difference.seeds == 1 for case in helps):
+        caveats.append(
+            "One seed: intervals over patients only. Another seed may turn a sign; "
+            "three seeds or more can settle it."
+        )
+    if results.record.unfinished:
+        count = len(results.record.unfinished)
+        verb = "is" if count == 1 else "are"
+        caveats.append(
+            f"{wording.plural(count, 'run')} without a result {verb} left out."
+        )
+    total = sum(max(0, len(panel.cells) - 1) for panel in results.panels)
+    if total > 1:
+        caveats.append(
+            f"Each interval stands alone at 95 %. Of {total} comparisons with the "
+            "baseline, about one in twenty would be called by chance."
+        )
+    caveats.append(
+        "They hold for patients like these and for this training recipe, not for "
+        "another camera, hospital or set of hyperparameters."
+    )
+    return tuple(caveats)

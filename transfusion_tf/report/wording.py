@@ -1,0 +1,81 @@
+"""Numbers and lists as people read them."""
+
+import math
+from collections.abc import Sequence
+
+MISSING = "–"
+
+_METRICS = {
+    "referable_auc": ("AUC of referable disease", "AUC"),
+    "mean_auc": ("mean AUC over the classes", "AUC"),
+    "accuracy": ("accuracy", "accuracy"),
+    "top5_accuracy": ("top-5 accuracy", "accuracy"),
+}
+
+
+def metric_title(metric: str) -> str:
+    """The metric's name in a sentence."""
+    return _METRICS.get(metric, (metric, metric))[0]
+
+
+def metric_unit(metric: str) -> str:
+    """What stands behind a number: `AUC`, `accuracy`."""
+    return _METRICS.get(metric, (metric, metric))[1]
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """`0.912`, with a true minus sign; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """`+0.031`, `−0.012`."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−")
+
+
+def count(value: float | None) -> str:
+    """`12 345`, with narrow no-break spaces."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{round(value):,}".replace(",", "\u202f")
+
+
+def amount(value: float | None) -> str:
+    """`1.08 M`, `540 k`, `320`."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            digits = 2 if value < 10 * size else 1 if value < 100 * size else 0
+            return f"{value / size:.{digits}f}\u202f{letter}"
+    return f"{value:.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}\u202fs"
+    if whole < 3600:
+        return f"{whole // 60}\u202fmin {whole % 60:02d}\u202fs"
+    return f"{whole // 3600}\u202fh {whole % 3600 // 60:02d}\u202fmin"
+
+
+def plural(value: int, singular: str, several: str | None = None) -> str:
+    """`1 seed`, `3 seeds`."""
+    word = singular if value == 1 else (several or singular + "s")
+    return f"{count(value)} {word}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(items) < 2:
+        return "".join(items)
+    return ", ".join(items[:-1]) + " and " + items[-1]

@@ -1,0 +1,258 @@
+"""Canonical correlation analysis of two sets of activations.
+
+The measure of Transfusion, section 4 and appendix C, and of the hidden
+representations paper, section 3.1.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from transfusion_tf.representations.moments import (
+    Covariances,
+    Moments,
+    RepresentationWarning,
+    chunk_rows,
+    moments_of,
+)
+from transfusion_tf.representations.whitening import Whitening, rounding_noise, whiten
+
+# The reference implementation's second summary stops at this share of the sum.
+_SUM_SHARE = 0.98
+# Mean coefficient of unrelated activations from which on a score needs a warning.
+_ALARMING_FLOOR = 0.2
+# Coefficients of unrelated activations follow a quarter circle: its mean over its
+# root mean square.
+_MEAN_OVER_RMS = 8 / (3 * np.pi)
+# Each pass over the data resolves five more digits of the condition number.
+_MAX_REFINEMENTS = 2
+_FINE_RESOLUTION = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Where the correlated directions lie: `(x - mean_x) @ x` are the variates.
+
+    Each variate has variance 1, and the k-th of both sides correlate by the k-th
+    coefficient. Channels that were dropped have weight 0.
+
+    Attributes:
+        x: [channels_x, coefficients] float64.
+        y: [channels_y, coefficients] float64.
+        mean_x: [channels_x] float64.
+        mean_y: [channels_y] float64.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    mean_x: np.ndarray
+    mean_y: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class CCA:
+    """Canonical correlations.
+
+    Attributes:
+        coefficients: [min(rank_x, rank_y)] float64 in [0, 1], descending.
+        mean: Plain mean of all coefficients, 0 if there are none. Since it divides by
+            the lower rank, it is 1 when one side holds everything the other does.
+        thresholded_mean: Mean of the leading coefficients that make up 98 % of their
+            sum, the reference implementation's other summary; never below `mean`.
+        rank_x: Number of independent directions in x; below its number of channels
+            when some are constant, duplicated or linearly dependent.
+        rank_y: The same for y.
+        directions: The canonical directions, where asked for.
+    """
+
+    coefficients: np.ndarray
+    mean: float
+    thresholded_mean: float
+    rank_x: int
+    rank_y: int
+    directions: Directions | None = None
+
+    @property
+    def value(self) -> float:
+        """`mean`, under the name that all measures share."""
+        return self.mean
+
+
+def cca(x, y, *, directions: bool = False) -> CCA:
+    """Canonical correlations of two sets of activations of the same points.
+
+    Invariant to any invertible linear map of either side. One streaming pass in
+    float64; where float64 data turn out to be conditioned worse than about 1e5,
+    which second moments cannot resolve, further passes along the principal axes
+    found so far do, down to the rounding of the data themselves. Activations in
+    float32 hold no more than the first pass resolves.
+
+    Args:
+        x: [points, channels_x], array or tensor.
+        y: [points, channels_y].
+        directions: Whether to return the canonical directions too.
+
+    Raises:
+        ValueError: If the numbers of points differ, or a channel holds NaN or
+            infinity.
+
+    Warns:
+        RepresentationWarning: If a side does not vary, or if points are so few that
+            the coefficients are high whatever the activations hold.
+    """
+    covariances = moments_of(x, y).covariances()
+    sides = _Sides.of(covariances)
+    for _ in range(_MAX_REFINEMENTS):
+        if not any(sides.unresolved(covariances)):
+            break
+        sides = _refined(x, y, covariances, sides)
+    return _canonical(covariances, sides, directions)
+
+
+def cca_from_moments(
+    moments: Moments | Covariances, *, directions: bool = False
+) -> CCA:
+    """The same from accumulated moments, for activations too many to hold.
+
+    Warns:
+        RepresentationWarning: As `cca`, and if float64 data are conditioned worse
+            than their moments can resolve, or hold dependent channels.
+    """
+    covariances = moments.covariances() if isinstance(moments, Moments) else moments
+    sides = _Sides.of(covariances)
+    for name, side, unresolved in zip(
+        "xy", (sides.x, sides.y), sides.unresolved(covariances), strict=True
+    ):
+        if unresolved:
+            _warn(
+                f"{name}: second moments resolve {side.rank} directions of "
+                f"{side.varying} varying channels. That is exact if the others are "
+                "duplicated or dependent channels; if they are only nearly so, "
+                "cca(x, y) on the activations themselves resolves them"
+            )
+    return _canonical(covariances, sides, directions)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sides:
+    """Both sides whitened, and the covariance of the whitened coordinates."""
+
+    x: Whitening
+    y: Whitening
+    cross: np.ndarray
+
+    @staticmethod
+    def of(covariances: Covariances) -> "_Sides":
+        c = covariances
+        x = whiten(c.xx, rounding_noise(c.xx, c.mean_x, c.resolution_x))
+        y = whiten(c.yy, rounding_noise(c.yy, c.mean_y, c.resolution_y))
+        return _Sides(x, y, x.basis.T @ c.xy @ y.basis)
+
+    def unresolved(self, covariances: Covariances) -> tuple[bool, bool]:
+        """Whether a side dropped directions that its data may really hold."""
+        most = covariances.count - 1
+        return (
+            covariances.resolution_x < _FINE_RESOLUTION
+            and self.x.rank < min(self.x.varying, most),
+            covariances.resolution_y < _FINE_RESOLUTION
+            and self.y.rank < min(self.y.varying, most),
+        )
+
+
+def _refined(x, y, covariances: Covariances, sides: _Sides) -> _Sides:
+    """Takes the moments again along the axes found, where each has its own scale."""
+    c = covariances
+    refine_x, refine_y = sides.unresolved(c)
+    axes_x = sides.x.axes if refine_x else sides.x.basis
+    axes_y = sides.y.axes if refine_y else sides.y.basis
+    moments = Moments()
+    rows = chunk_rows(x.shape[1] + y.shape[1])
+    for start in range(0, c.count, rows):
+        stop = start + rows
+        moments.update(
+            _along(x[start:stop], c.mean_x, axes_x),
+            _along(y[start:stop], c.mean_y, axes_y),
+        )
+    again = moments.covariances()
+    noise_x = _axis_noise(c.xx, c.mean_x, c.resolution_x, axes_x) * refine_x
+    noise_y = _axis_noise(c.yy, c.mean_y, c.resolution_y, axes_y) * refine_y
+    new_x, new_y = whiten(again.xx, noise_x), whiten(again.yy, noise_y)
+    return _Sides(
+        Whitening(axes_x @ new_x.basis, axes_x @ new_x.axes),
+        Whitening(axes_y @ new_y.basis, axes_y @ new_y.axes),
+        new_x.basis.T @ again.xy @ new_y.basis,
+    )
+
+
+def _along(points, mean: np.ndarray, axes: np.ndarray) -> tf.Tensor:
+    return tf.matmul(tf.cast(points, tf.float64) - mean, axes)
+
+
+def _axis_noise(
+    covariance: np.ndarray, mean: np.ndarray, resolution: float, axes: np.ndarray
+) -> np.ndarray:
+    """Standard deviation along each axis that rounding of the data alone gives."""
+    noise = rounding_noise(covariance, mean, resolution)
+    return np.linalg.norm(noise[:, None] * axes, axis=0)
+
+
+def _canonical(covariances: Covariances, sides: _Sides, directions: bool) -> CCA:
+    rank_x, rank_y = sides.x.rank, sides.y.rank
+    _check_points(covariances, rank_x, rank_y)
+    left, singular_values, right = np.linalg.svd(sides.cross, full_matrices=False)
+    coefficients = np.clip(singular_values, 0.0, 1.0)
+    found = Directions(
+        x=sides.x.basis @ left,
+        y=sides.y.basis @ right.T,
+        mean_x=covariances.mean_x,
+        mean_y=covariances.mean_y,
+    )
+    return CCA(
+        coefficients=coefficients,
+        mean=float(coefficients.mean()) if len(coefficients) else 0.0,
+        thresholded_mean=_thresholded_mean(coefficients),
+        rank_x=rank_x,
+        rank_y=rank_y,
+        directions=found if directions else None,
+    )
+
+
+def _thresholded_mean(coefficients: np.ndarray) -> float:
+    total = coefficients.sum()
+    if not total:
+        return 0.0
+    leading = int(np.searchsorted(np.cumsum(coefficients), _SUM_SHARE * total)) + 1
+    return float(coefficients[:leading].mean())
+
+
+def _check_points(covariances: Covariances, rank_x: int, rank_y: int) -> None:
+    """Warns where the points are too few for the score to mean what it seems to."""
+    count = covariances.count
+    for name, rank in (("x", rank_x), ("y", rank_y)):
+        if not rank:
+            _warn(
+                f"{name} is constant over all {count} points: there is nothing to "
+                "correlate, and the similarity is set to 0"
+            )
+    if not rank_x or not rank_y:
+        return
+    forced = min(rank_x + rank_y - (count - 1), rank_x, rank_y)
+    floor = _MEAN_OVER_RMS * np.sqrt(max(rank_x, rank_y) / (count - 1))
+    if forced > 0:
+        _warn(
+            f"{count} points for {rank_x} and {rank_y} directions: {forced} of the "
+            f"{min(rank_x, rank_y)} coefficients are 1 whatever the activations hold. "
+            "Use more points or fewer channels"
+        )
+    elif floor > _ALARMING_FLOOR:
+        _warn(
+            f"{count} points are few for {rank_x} and {rank_y} directions: unrelated "
+            f"activations would score about {floor:.2f}. Use more points or fewer "
+            "channels, and read the score against noise_floor"
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RepresentationWarning, stacklevel=4)

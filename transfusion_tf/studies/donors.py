@@ -1,0 +1,42 @@
+"""Donors that are pretrained here: a data set's name stands for a run on it."""
+
+from pathlib import Path
+
+from transfusion_tf.datasets import card_names, load_card
+from transfusion_tf.models import parse_model_name
+from transfusion_tf.models.registry import ARCHITECTURES
+from transfusion_tf.training import RunConfig
+
+
+def is_dataset(donor: str | None) -> bool:
+    """Whether a `--donor` names a data set, not weights."""
+    if donor is None:
+        return False
+    return donor in card_names() or Path(donor).suffix == ".toml"
+
+
+def pretraining_run(config: RunConfig) -> RunConfig:
+    """The run that pretrains the donor which `config` names.
+
+    From random weights, seed 0, with the donor card's own image size, batch and
+    steps; the architecture is the recipient's, not slimmed. So the donor is the
+    same for every run of a study that can share it.
+    """
+    assert config.donor is not None
+    card = load_card(config.donor)
+    architecture = parse_model_name(config.model).architecture
+    training = card.training
+    return RunConfig(
+        dataset=config.donor,
+        model=architecture,
+        image_size=max(card.image_size, ARCHITECTURES[architecture].min_size),
+        seed=0,
+        batch_size=training.batch_size,
+        steps=training.steps,
+        eval_every=training.eval_every,
+        optimizer=training.optimizer,
+        learning_rate=training.learning_rate,
+        schedule=training.schedule,
+        mixed_precision=config.mixed_precision,
+        xla=config.xla,
+    )

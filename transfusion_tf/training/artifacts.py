@@ -1,0 +1,94 @@
+"""What a run leaves beside its weights, for reports and for people."""
+
+import os
+import platform
+import resource
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import transfusion_tf
+from transfusion_tf.datasets import PreparedDataset
+from transfusion_tf.input_pipeline.records import record_reader
+
+_SAMPLES_A_CLASS = 4
+
+
+def dataset_summary(prepared: PreparedDataset, metric: str) -> dict[str, Any]:
+    """`dataset.json`: the card's words and the counts."""
+    card = prepared.card
+    return {
+        "name": card.name,
+        "title": card.title,
+        "kind": card.labels.kind,
+        "classes": list(card.labels.classes),
+        "referable_from": card.labels.referable_from,
+        "metric": metric,
+        "image_size": card.image_size,
+        "counts": prepared.counts(),
+        "source_note": card.note,
+    }
+
+
+def sample_images(prepared: PreparedDataset) -> dict[str, np.ndarray]:
+    """A few training images of each class, as stored, and their labels."""
+    rows = prepared.examples("train")
+    labels = prepared.labels(rows)
+    picked: list[int] = []
+    for column in labels.T:
+        fresh = [i for i in np.flatnonzero(column == 1) if i not in picked]
+        picked += [int(i) for i in fresh[:_SAMPLES_A_CLASS]]
+    jpegs = record_reader(prepared, rows)(tf.constant(picked, tf.int64))
+    images = [tf.io.decode_jpeg(jpeg, channels=3).numpy() for jpeg in jpegs]
+    return {"images": np.stack(images), "labels": labels[picked]}
+
+
+def first_kernel(model: keras.Model) -> np.ndarray:
+    """The first convolution's kernel, float32 [height, width, in, out]."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            return np.asarray(layer.kernel, np.float32)
+    raise ValueError(f"{model.name} has no convolution")
+
+
+def machine() -> str:
+    """Processor, cores and devices, in words."""
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    processor = platform.processor() or platform.machine()
+    cores = len(os.sched_getaffinity(0))
+    parts = [f"{platform.system()}, {processor}, {cores} CPU cores", *gpus]
+    return ", ".join(parts)
+
+
+def versions() -> dict[str, str]:
+    """Of everything that numbers depend on."""
+    return {
+        "transfusion_tf": transfusion_tf.__version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def commit() -> str | None:
+    """The commit of the source tree, `-dirty` where it was changed; None outside."""
+    folder = Path(transfusion_tf.__file__).parent
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def peak_memory_mib() -> int:
+    """The process's largest resident size so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,0 +1,478 @@
+"""One run from start to end: the whole loop, readable in one sitting."""
+
+import contextlib
+import dataclasses
+import datetime
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from transfusion_tf import files
+from transfusion_tf.datasets import PreparedDataset
+from transfusion_tf.errors import UserError
+from transfusion_tf.evaluation import compute_metrics, prediction_table
+from transfusion_tf.initialization import initialize, load_donor, parse_spec
+from transfusion_tf.input_pipeline import Augmenter, eval_batches, train_batches
+from transfusion_tf.models import (
+    build,
+    freeze_through,
+    set_synchronized_batch_norm,
+    table1_parameter_count,
+)
+from transfusion_tf.training import artifacts
+from transfusion_tf.training.config import RunConfig
+from transfusion_tf.training.resolve import augmentation_of, donor_file, resolve
+from transfusion_tf.training.run_directory import RunDirectory
+from transfusion_tf.training.schedules import make_optimizer
+from transfusion_tf.training.state import Progress, StateFiles
+from transfusion_tf.training.steps import Steps, make_steps, masked_loss
+from transfusion_tf.training.strategy import make_strategy
+
+
+class NonFiniteError(UserError):
+    """The loss or a weight became NaN or infinite; the run was stopped."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a run is carried out; nothing here changes its result.
+
+    Attributes:
+      data_root: where prepared data lies.
+      strategy: see `make_strategy`.
+      save_every_steps: save the state between evaluations too; 0 does not.
+      profile_steps: first and last step of a TensorBoard profile, or None.
+      progress: whether to show a progress bar.
+      on_step: called after every step with the number of steps done since the last
+        call, for a study's own progress bar.
+    """
+
+    data_root: str | Path = "workspace/data"
+    strategy: str = "auto"
+    save_every_steps: int = 0
+    profile_steps: tuple[int, int] | None = None
+    progress: bool = True
+    on_step: Callable[[int], None] = lambda count: None
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What a finished run came to.
+
+    Attributes:
+      run_id: names the run by its content.
+      directory: where its files are.
+      best_step: the evaluation with the best validation metric.
+      validation, test: metrics of the best weights, by name.
+    """
+
+    run_id: str
+    directory: RunDirectory
+    best_step: int
+    validation: dict[str, float]
+    test: dict[str, float]
+
+
+def train(
+    config: RunConfig, run_dir: str | Path, options: Options | None = None
+) -> RunResult:
+    """Trains one model, or goes on with it, or returns what it came to before.
+
+    A run that was stopped at any moment goes on from its last saved state and ends
+    with the same weights and metrics as one that was not (on the same kind of
+    machine). The best weights are chosen on the validation split; the test split
+    is read once, at the end.
+
+    Args:
+      config: what to train; open fields take the card's values.
+      run_dir: the run's folder; made if need be.
+      options: where data lies and how the run is carried out.
+
+    Raises:
+      UserError: bad config, data or donor, a folder that holds another run.
+      NonFiniteError: the loss became NaN; the last good state is kept.
+    """
+    options = options or Options()
+    config, prepared = resolve(config, options.data_root, progress=options.progress)
+    directory = RunDirectory(run_dir)
+    if directory.exists() and directory.config().run_id != config.run_id:
+        raise UserError(
+            f"{directory.path} holds another run ({directory.config().run_id}); "
+            "choose another folder"
+        )
+    if directory.finished():
+        options.on_step(config.steps)
+        return load_result(directory)
+    directory.write_config(config)
+    try:
+        with _precision(config.mixed_precision):
+            _Run(config, prepared, directory, options).train()
+    except BaseException as error:
+        with contextlib.suppress(OSError, UserError):
+            reason = str(error) or type(error).__name__
+            stopped = not isinstance(error, Exception)
+            state = "stopped" if stopped else "failed"
+            directory.update_status(state=state, message=reason, ended=_now())
+        raise
+    finally:
+        keras.backend.clear_session()
+    return load_result(directory)
+
+
+def load_result(directory: RunDirectory) -> RunResult:
+    """The result of a finished run, read from its folder."""
+    status = directory.status()
+    return RunResult(
+        directory.config().run_id,
+        directory,
+        status["best_step"],
+        status["validation"],
+        status["test"],
+    )
+
+
+class _Run:
+    """The state of one training: model, optimizer, steps, progress."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        prepared: PreparedDataset,
+        directory: RunDirectory,
+        options: Options,
+    ):
+        self.config = config
+        self.prepared = prepared
+        self.directory = directory
+        self.options = options
+        self.metric = f"validation/{config.metric}"
+
+        # 1. Everything random hangs on the seed.
+        keras.utils.set_random_seed(config.seed)
+        tf.config.experimental.enable_op_determinism()
+        strategy = make_strategy(options.strategy)
+
+        # 2. Model, weights, optimizer, all under the strategy.
+        labels = prepared.card.labels
+        with strategy.scope():
+            shape = (prepared.card.image_size, prepared.card.image_size, 3)
+            self.model = build(
+                config.model,
+                shape,
+                len(labels.classes),
+                dropout=config.dropout,
+                seed=config.seed,
+            )
+            if strategy.num_replicas_in_sync > 1:
+                set_synchronized_batch_norm(self.model)
+            initialization = self._initialize()
+            if config.freeze:
+                freeze_through(self.model, config.freeze)
+            train_rows = prepared.examples("train", config.train_examples)
+            self.optimizer = make_optimizer(config, len(train_rows))
+            if config.mixed_precision and tf.config.list_physical_devices("GPU"):
+                self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+            self.optimizer.build(self.model.trainable_variables)
+            augmentation = augmentation_of(config)
+            self.steps: Steps = make_steps(
+                self.model,
+                self.optimizer,
+                Augmenter(augmentation),
+                strategy,
+                config.batch_size,
+                xla=config.xla,
+            )
+        self.epoch_steps = len(train_rows) / config.batch_size
+
+        # 3. Own saved state before fresh weights.
+        self.state = StateFiles(directory.state)
+        self.variables = [*self.model.variables, *self.optimizer.variables]
+        saved, message = self.state.load(self.variables)
+        if message:
+            tqdm.write(f"{config.run_id}: {message}")
+        self.progress = saved or Progress()
+        if saved is None:
+            directory.write_table("initialization.csv", initialization)
+            directory.write_dataset(
+                artifacts.dataset_summary(prepared, str(config.metric))
+            )
+            directory.write_arrays("samples", **artifacts.sample_images(prepared))
+            self._save_weights(directory.initial_weights)
+        directory.update_status(
+            state="running",
+            message="",
+            step=self.progress.step,
+            started=_now(),
+            parameters=self.model.count_params(),
+            parameters_table1=_table1_count(self.model),
+            versions=artifacts.versions(),
+            machine=artifacts.machine(),
+            commit=artifacts.commit(),
+        )
+
+        # 4. The data, from the step that comes next.
+        self.batches = self.steps.distribute(
+            train_batches(
+                prepared,
+                config.batch_size,
+                seed=config.seed,
+                train_examples=config.train_examples,
+                augmentation=augmentation,
+                start_step=self.progress.step,
+            )
+        )
+
+    def _initialize(self) -> pd.DataFrame:
+        spec = parse_spec(self.config.initialization)
+        donor = None
+        if self.config.donor is not None:
+            donor = load_donor(donor_file(self.config.donor), self.model)
+        report = initialize(self.model, spec, donor, seed=self.config.seed)
+        return pd.DataFrame(report.to_rows())
+
+    def train(self) -> None:
+        """The loop: steps up to the next evaluation, evaluate, save."""
+        config, progress = self.config, self.progress
+        writer = tf.summary.create_file_writer(str(self.directory.events))
+        bar = tqdm(
+            total=config.steps,
+            initial=progress.step,
+            desc=f"{config.model} {config.initialization} seed {config.seed}",
+            unit="step",
+            leave=False,
+            disable=not self.options.progress,
+            dynamic_ncols=True,
+        )
+        self.options.on_step(progress.step)
+        with bar, writer.as_default(), self._profiler() as profile:
+            if progress.step == 0 and not progress.metrics:
+                self._evaluate(bar)
+            while progress.step < config.steps and not self._stopped_early():
+                target = min(
+                    (progress.step // config.eval_every + 1) * config.eval_every,
+                    config.steps,
+                )
+                self._train_until(target, bar, profile)
+                self._evaluate(bar)
+            # An early stop leaves steps that a study's bar still counts.
+            self.options.on_step(config.steps - progress.step)
+        self._finish()
+
+    def _stopped_early(self) -> bool:
+        patience = self.config.early_stopping
+        return 0 < patience <= self.progress.evaluations_without_gain
+
+    def _train_until(
+        self, target: int, bar: tqdm, profile: Callable[[int], None]
+    ) -> None:
+        """Runs the steps before an evaluation; their losses go to the progress."""
+        progress = self.progress
+        every = self.options.save_every_steps
+        pending: list[tf.Tensor] = []
+        start = time.perf_counter()
+        while progress.step < target:
+            profile(progress.step)
+            asked = time.perf_counter()
+            batch = next(self.batches)
+            progress.wait_seconds += time.perf_counter() - asked
+            pending.append(self.steps.train(batch))
+            progress.step += 1
+            bar.update()
+            self.options.on_step(1)
+            if every and progress.step % every == 0 and progress.step < target:
+                self._collect(pending)
+                self.state.save(self.variables, progress)
+        self._collect(pending)
+        progress.train_seconds += time.perf_counter() - start
+
+    def _collect(self, pending: list[tf.Tensor]) -> None:
+        """Moves losses from the device to the progress, if they are finite."""
+        values = np.array([loss.numpy() for loss in pending], np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            step = self.progress.step - len(values) + int(bad[0]) + 1
+            raise NonFiniteError(
+                f"the training loss became {values[bad[0]]} at step {step} of "
+                f"{self.config.run_id}; a lower --learning_rate than "
+                f"{self.config.learning_rate:g} may help. The last good state is kept"
+            )
+        self.progress.losses.extend(values.tolist())
+        pending.clear()
+
+    def _evaluate(self, bar: tqdm) -> None:
+        """Measures the validation split, keeps the best weights, saves the state."""
+        config, progress = self.config, self.progress
+        start = time.perf_counter()
+        self._check_weights()
+        values = {f"validation/{k}": v for k, v in self._measure("validation").items()}
+        if self.metric not in values:
+            raise UserError(
+                f"{config.metric} is undefined on the validation split of "
+                f"{self.prepared.card.name}: it needs examples with and without"
+            )
+        line: dict[str, Any] = {
+            "step": progress.step,
+            "epoch": round(progress.step / self.epoch_steps, 4),
+        }
+        if progress.losses:
+            line["train/loss"] = float(np.mean(progress.losses))
+        line["train/learning_rate"] = float(self.optimizer.learning_rate)
+        progress.losses = []
+        progress.metrics.append(line | values)
+        if values[self.metric] > progress.best_metric:
+            progress.best_metric = values[self.metric]
+            progress.best_step = progress.step
+            progress.evaluations_without_gain = 0
+            self._save_weights(self.directory.best_weights)
+        else:
+            progress.evaluations_without_gain += 1
+        for name, value in progress.metrics[-1].items():
+            if "/" in name:
+                tf.summary.scalar(name, value, step=progress.step)
+        progress.evaluation_seconds += time.perf_counter() - start
+        progress.timing.append(
+            {
+                "step": progress.step,
+                "train_seconds": round(progress.train_seconds, 3),
+                "evaluation_seconds": round(progress.evaluation_seconds, 3),
+            }
+        )
+        self.state.save(self.variables, progress)
+        self.directory.write_lines("metrics.jsonl", progress.metrics)
+        self.directory.write_lines("timing.jsonl", progress.timing)
+        self.directory.update_status(step=progress.step)
+        bar.set_postfix({str(config.metric): f"{values[self.metric]:.3f}"})
+
+    def _check_weights(self) -> None:
+        for variable in self.model.weights:
+            if not np.isfinite(np.asarray(variable)).all():
+                raise NonFiniteError(
+                    f"weight {variable.path} is not finite after step "
+                    f"{self.progress.step} of {self.config.run_id}; the last good "
+                    "state is kept"
+                )
+
+    def _predict(self, split: str) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+        rows = self.prepared.examples(split)
+        batches = eval_batches(self.prepared, split, 4 * self.config.batch_size)
+        logits, probabilities = self.steps.predict_all(batches, len(rows))
+        return rows, logits, probabilities
+
+    def _measure(self, split: str) -> dict[str, float]:
+        rows, logits, probabilities = self._predict(split)
+        if not np.isfinite(logits).all():
+            raise NonFiniteError(
+                f"the model's output on the {split} split is not finite after step "
+                f"{self.progress.step} of {self.config.run_id}"
+            )
+        labels = self.prepared.labels(rows)
+        card = self.prepared.card.labels
+        loss = float(masked_loss(labels, logits).numpy().mean())
+        return {"loss": loss} | compute_metrics(
+            labels, probabilities, card.classes, card.kind, card.referable_from
+        )
+
+    def _finish(self) -> None:
+        """Last weights, then predictions and metrics of the best ones."""
+        config, progress, directory = self.config, self.progress, self.directory
+        with files.replacing(directory.final_model) as temporary:
+            self.model.save(temporary)
+        self.model.load_weights(directory.initial_weights)
+        initial = artifacts.first_kernel(self.model)
+        self.model.load_weights(directory.best_weights)
+        best = artifacts.first_kernel(self.model)
+        directory.write_arrays("first_layer", initial=initial, best=best)
+        card = self.prepared.card.labels
+        tables, metrics = [], {}
+        for split in ("validation", "test"):
+            rows, _, probabilities = self._predict(split)
+            labels = self.prepared.labels(rows)
+            tables.append(
+                prediction_table(
+                    list(rows["example_id"]),
+                    list(rows["patient_id"]),
+                    split,
+                    labels,
+                    probabilities,
+                    card.classes,
+                )
+            )
+            metrics[split] = compute_metrics(
+                labels, probabilities, card.classes, card.kind, card.referable_from
+            )
+        directory.write_table("predictions.parquet", pd.concat(tables))
+        images = progress.step * config.batch_size
+        seconds = max(progress.train_seconds, 1e-9)
+        directory.update_status(
+            state="finished",
+            step=progress.step,
+            best_step=progress.best_step,
+            best_validation=progress.best_metric,
+            validation=metrics["validation"],
+            test=metrics["test"],
+            train_seconds=round(progress.train_seconds, 2),
+            evaluation_seconds=round(progress.evaluation_seconds, 2),
+            images_per_second=round(images / seconds, 2),
+            input_wait_share=round(progress.wait_seconds / seconds, 4),
+            peak_memory_mib=artifacts.peak_memory_mib(),
+            ended=_now(),
+        )
+        self.state.remove()
+
+    def _save_weights(self, path: Path) -> None:
+        with files.replacing(path) as temporary:
+            self.model.save_weights(temporary)
+
+    @contextlib.contextmanager
+    def _profiler(self) -> Iterator[Callable[[int], None]]:
+        """A function of the step that starts and stops TensorBoard's profiler."""
+        span = self.options.profile_steps
+        running = False
+
+        def at(step: int) -> None:
+            nonlocal running
+            if span and step == span[0] and not running:
+                tf.profiler.experimental.start(str(self.directory.events))
+                running = True
+            elif span and running and step >= span[1]:
+                tf.profiler.experimental.stop()
+                running = False
+
+        try:
+            yield at
+        finally:
+            if running:
+                tf.profiler.experimental.stop()
+
+
+@contextlib.contextmanager
+def _precision(mixed: bool) -> Iterator[None]:
+    """Keras's global policy for the time of a run: float16 on GPUs, else bfloat16."""
+    before = keras.mixed_precision.dtype_policy()
+    if mixed:
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        keras.mixed_precision.set_dtype_policy(
+            "mixed_float16" if on_gpu else "mixed_bfloat16"
+        )
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+
+
+def _table1_count(model: keras.Model) -> int | None:
+    try:
+        return table1_parameter_count(model)
+    except ValueError:
+        return None
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,99 @@
+"""From what the user typed to what will be computed: no field left open."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+from transfusion_tf.datasets import Augmentation, PreparedDataset, load_card, prepare
+from transfusion_tf.errors import UserError
+from transfusion_tf.evaluation import METRICS
+from transfusion_tf.initialization import parse_spec
+from transfusion_tf.models import parse_model_name
+from transfusion_tf.training.config import RunConfig
+from transfusion_tf.training.run_directory import RunDirectory
+
+
+def resolve(
+    config: RunConfig, data_root: str | Path, *, progress: bool = True
+) -> tuple[RunConfig, PreparedDataset]:
+    """Fills in what the card decides and fingerprints data and donor.
+
+    Prepares the data if need be. The resolved config has a `run_id`.
+
+    Raises:
+      UserError: unknown card, metric, scheme or donor; a donor that is missing, or
+        a donor run that is not finished.
+    """
+    card = load_card(config.dataset)
+    if config.image_size is not None:
+        card = card.replace(image_size=config.image_size)
+    spec = parse_spec(config.initialization)
+    if spec.needs_donor and config.donor is None:
+        raise UserError(
+            f"--initialization={config.initialization} needs --donor: imagenet, a "
+            "weight file, a run directory, or a data set such as photographs"
+        )
+    metric = config.metric or card.metric
+    if metric not in METRICS:
+        raise UserError(f"unknown metric {metric!r}; valid: {', '.join(METRICS)}")
+    if metric == "referable_auc" and card.labels.kind != "grade":
+        raise UserError(
+            f"metric referable_auc needs grades, but the labels of {card.name} are of "
+            f"kind {card.labels.kind!r}: use mean_auc"
+        )
+    augmentation = config.augmentation
+    if augmentation is None:
+        augmentation = dataclasses.asdict(card.augmentation)
+    donor_weights = None
+    if config.donor is not None and spec.scheme != "random":
+        donor_weights = donor_fingerprint(config.donor)
+    prepared = prepare(card, data_root, progress=progress)
+    prepared.examples("train", config.train_examples)  # Raises where there are fewer.
+    resolved = config.replace(
+        model=str(parse_model_name(config.model)),
+        initialization=str(spec),
+        image_size=card.image_size,
+        metric=metric,
+        augmentation=augmentation,
+        donor=config.donor if donor_weights else None,
+        donor_weights=donor_weights,
+        data=prepared.fingerprint,
+    )
+    return resolved, prepared
+
+
+def augmentation_of(config: RunConfig) -> Augmentation:
+    """The resolved config's augmentation as the card's data class."""
+    values = dict(config.augmentation or {})
+    values["layers"] = tuple(values.get("layers", ()))
+    return Augmentation(**values)
+
+
+def donor_fingerprint(donor: str) -> str:
+    """What tells one donor's weights from another's.
+
+    Raises:
+      UserError: neither `imagenet`, nor a weight file, nor a finished run.
+    """
+    if donor == "imagenet":
+        return "imagenet"
+    path = Path(donor)
+    if path.is_dir():
+        directory = RunDirectory(path)
+        directory.config()  # Raises where it is no run directory.
+        if not directory.finished():
+            raise UserError(f"donor run {path} is not finished; run it to its end")
+        return path.name
+    if not path.is_file():
+        raise UserError(
+            f"no donor {donor!r}: it should be imagenet, a weight file (.weights.h5, "
+            ".h5, .keras), a run directory, or a data set's name such as photographs"
+        )
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def donor_file(donor: str) -> str:
+    """The weights to load: a run directory's best, else the donor itself."""
+    path = Path(donor)
+    return str(RunDirectory(path).best_weights) if path.is_dir() else donor
