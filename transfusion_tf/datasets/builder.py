@@ -98,7 +98,11 @@ class PreparedDataset:
 
 
 def prepare(
-    card: DatasetCard, data_root: str | Path, *, workers: int = -1, progress: bool = True
+    card: DatasetCard,
+    data_root: str | Path,
+    *,
+    workers: int = -1,
+    progress: bool = True,
 ) -> PreparedDataset:
     """Builds the card's data set below `data_root`, or opens it if it is built.
 
@@ -183,7 +187,10 @@ def _build(
     problems: list[Problem] = []
     ordered = sorted(examples, key=lambda e: SPLITS.index(splits[e.example_id]))
     encoded = joblib.Parallel(
-        n_jobs=workers, return_as="generator", batch_size="auto", pre_dispatch="4*n_jobs"
+        n_jobs=workers,
+        return_as="generator",
+        batch_size="auto",
+        pre_dispatch="4*n_jobs",
     )(joblib.delayed(_encode)(e.image, card.stored_size, card.aspect) for e in ordered)
     bar = tqdm(
         zip(ordered, encoded, strict=True),
@@ -211,9 +218,7 @@ def _build(
             tempfile.TemporaryDirectory() as downloads,
             contextlib.redirect_stdout(io.StringIO()),
         ):
-            builder.download_and_prepare(
-                download_dir=downloads, file_format="tfrecord"
-            )
+            builder.download_and_prepare(download_dir=downloads, file_format="tfrecord")
 
 
 def _make_index(card: DatasetCard, version_dir: Path) -> pd.DataFrame:

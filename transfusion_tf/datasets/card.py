@@ -137,8 +137,10 @@ class DatasetCard:
     @property
     def stored_size(self) -> int:
         """Side of the stored images: 5 % above the input, so crops resample nothing."""
-        return round(1.05 * self.image_size) if self.augmentation.crop else (
-            self.image_size
+        return (
+            round(1.05 * self.image_size)
+            if self.augmentation.crop
+            else (self.image_size)
         )
 
     def replace(self, **changes: Any) -> "DatasetCard":
@@ -229,14 +231,14 @@ class _Parser:
                 "aspect": "text",
                 "note": "text",
             }
-            | ({"intensity": "text"} if isinstance(values.get("intensity"), str) else {
-                "intensity": "list"
-            }),
+            | (
+                {"intensity": "text"}
+                if isinstance(values.get("intensity"), str)
+                else {"intensity": "list"}
+            ),
         )
         if not top["name"].isidentifier():
-            self._fail(
-                "name", f"letters, digits and underscores, got {top['name']!r}"
-            )
+            self._fail("name", f"letters, digits and underscores, got {top['name']!r}")
         if not 32 <= top["image_size"] <= 4096:
             self._fail("image_size", f"32 to 4096 pixels, got {top['image_size']}")
         aspect = self._choice(top, "aspect", ASPECTS, "pad")

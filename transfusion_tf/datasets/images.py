@@ -46,9 +46,7 @@ class FileImage:
         return f"{self.path.name}:{stat.st_size}:{stat.st_mtime_ns}:{self.intensity}"
 
 
-def read_rgb(
-    path: Path, intensity: str | tuple[float, float] = "error"
-) -> np.ndarray:
+def read_rgb(path: Path, intensity: str | tuple[float, float] = "error") -> np.ndarray:
     """Decodes a file in full, turns it upright and makes it RGB.
 
     Args:
@@ -84,7 +82,7 @@ def read_rgb(
     except UnidentifiedImageError:
         raise UserError("not an image that can be read (or empty)") from None
     except Image.DecompressionBombError as error:
-        raise UserError(str(error)) from None
+        raise UserError(f"too many pixels: {error}") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, UserError):
             raise

@@ -134,7 +134,9 @@ def _read_table(card: DatasetCard, file: Path) -> pd.DataFrame:
     if not file.is_file():
         raise UserError(f"{card.path}: key 'reader.file': no file {file}")
     try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(
+            file, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise UserError(f"{file} can't be read as a CSV table: {error}") from error
     if table.empty:
@@ -159,9 +161,11 @@ def _csv_example(
         example_id = row[options["id_column"]].strip()
     else:
         example_id = name
-    patient = row[options["patient_column"]].strip() if (
-        "patient_column" in options
-    ) else example_id
+    patient = (
+        row[options["patient_column"]].strip()
+        if ("patient_column" in options)
+        else example_id
+    )
     for column, value in (("id_column", example_id), ("patient_column", patient)):
         if not value:
             raise UserError(f"column {options[column]!r} is blank")
@@ -169,9 +173,11 @@ def _csv_example(
     if "split_column" in options:
         split = _split_name(row[options["split_column"]])
     cells = [row[column].strip() for column in options["label_columns"]]
-    labels = _one_label(card, cells[0]) if len(cells) == 1 and (
-        card.labels.kind != "findings"
-    ) else _many_labels(card, cells)
+    labels = (
+        _one_label(card, cells[0])
+        if len(cells) == 1 and (card.labels.kind != "findings")
+        else _many_labels(card, cells)
+    )
     return Example(
         example_id, patient, labels, split, FileImage(path, card.intensity), where
     )

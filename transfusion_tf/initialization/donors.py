@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.initialization.errors import DonorUnavailableError
 from transfusion_tf.initialization.matching import match_stored_weights
 from transfusion_tf.initialization.weight_files import read_weight_file
@@ -64,7 +65,7 @@ def donor_from_model(
         input_scaling: The pixels its weights expect; by default what the model says.
 
     Raises:
-        ValueError: If the model has no known stages.
+        UserError: If the model has no known stages.
     """
     renamed = stable_layer_names([layer.name for layer in model.layers])
     tensors = {}
@@ -104,7 +105,7 @@ def donor_from_file(
 
     Raises:
         DonorUnavailableError: If there is no such file.
-        ValueError: If it is no weights file, or not the one with that SHA-256.
+        UserError: If it is no weights file, or not the one with that SHA-256.
         DonorMismatchError: If file and model differ; the message has both sides.
     """
     file = Path(path).expanduser()
@@ -172,7 +173,7 @@ def load_donor(
     Raises:
         DonorUnavailableError: If there is no such donor.
         DonorMismatchError: If donor and model differ.
-        ValueError: If the file is no weights file.
+        UserError: If the file is no weights file.
     """
     if spec == "imagenet":
         return imagenet_donor(model)
@@ -218,7 +219,7 @@ def _check_file_sha256(file: Path, expected: str) -> None:
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != expected.lower():
-        raise ValueError(
+        raise UserError(
             f"donor file {file} has SHA-256 {found}, expected {expected.lower()}: "
             "it is another file, or damaged"
         )

@@ -1,11 +1,13 @@
 """What can be wrong with a donor."""
 
+from transfusion_tf.errors import UserError
 
-class DonorUnavailableError(ValueError):
+
+class DonorUnavailableError(UserError):
     """There is no such donor, or it cannot be had from here."""
 
 
-class DonorMismatchError(ValueError):
+class DonorMismatchError(UserError):
     """Donor and model do not fit: the message names the tensors of both sides."""
 
 

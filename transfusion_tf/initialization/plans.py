@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.initialization.donors import Donor, donor_from_model
 from transfusion_tf.initialization.errors import mismatch
 from transfusion_tf.initialization.initializers import (
@@ -90,7 +91,7 @@ def initialize(
         What was done to every tensor, in graph order.
 
     Raises:
-        ValueError: If the spec is not valid, names a stage that the model lacks, or
+        UserError: If the spec is not valid, names a stage that the model lacks, or
             needs a donor and there is none.
         DonorMismatchError: If a donor tensor that is needed is missing or has another
             shape. Schemes of statistics take a donor tensor with more channels, as a
@@ -98,7 +99,7 @@ def initialize(
     """
     parsed = parse_spec(spec) if isinstance(spec, str) else spec
     if parsed.needs_donor and donor is None:
-        raise ValueError(
+        raise UserError(
             f"initialization {str(parsed)!r} needs a donor: imagenet, a run, or a "
             "weights file (--donor)"
         )
@@ -133,7 +134,7 @@ def plan_tensors(
     """What each tensor of the model is going to get, in graph order, head last.
 
     Raises:
-        ValueError: If the spec names a stage that the model lacks.
+        UserError: If the spec names a stage that the model lacks.
     """
     if spec.through is not None:
         check_stage(model, spec.through)
@@ -170,7 +171,7 @@ def _with_gabor_first(plan: list[PlannedTensor]) -> list[PlannedTensor]:
         if planned.tensor.name == "kernel" and len(planned.tensor.shape) == 4:
             first = PlannedTensor(planned.tensor, planned.stage, "gabor")
             return [*plan[:index], first, *plan[index + 1 :]]
-    raise ValueError("initialization 'gabor' needs a model with a 2-D convolution")
+    raise UserError("initialization 'gabor' needs a model with a 2-D convolution")
 
 
 def _check_donor(

@@ -17,6 +17,8 @@ layers: `identity` (default), `transfer`, `mean_var`, or the scheme's own name.
 import re
 from dataclasses import dataclass
 
+from transfusion_tf.errors import UserError
+
 STATISTICS_SCHEMES = ("mean_var", "sampled", "shuffled")
 SCHEMES = ("random", "transfer", *STATISTICS_SCHEMES, "gabor")
 _ABOVE_SCHEMES = ("random", *STATISTICS_SCHEMES)
@@ -68,33 +70,33 @@ def parse_spec(text: str) -> InitializationSpec:
     """Reads a spec; whether its stage exists is seen when it meets a model.
 
     Raises:
-        ValueError: If the text is malformed or names an unknown scheme or batch norm
+        UserError: If the text is malformed or names an unknown scheme or batch norm
             treatment; the message lists the valid ones.
     """
     match = re.fullmatch(
         r"\s*(\w+)\s*(?::\s*(\w+)\s*)?(?:\+\s*(\w+)\s*)?(?:\[\s*(.*?)\s*\])?\s*", text
     )
     if match is None:
-        raise ValueError(
+        raise UserError(
             f"cannot read initialization {text!r}; expected one of {_forms()}"
         )
     scheme, through, above, option = match.groups()
     if scheme not in SCHEMES:
-        raise ValueError(
+        raise UserError(
             f"unknown initialization {scheme!r} in {text!r}; valid: {_forms()}"
         )
     if (through or above) and scheme != "transfer":
-        raise ValueError(
+        raise UserError(
             f"initialization {text!r}: only transfer takes a stage, as in "
             "transfer:block2 or transfer:block2+mean_var"
         )
     if above and not through:
-        raise ValueError(
+        raise UserError(
             f"initialization {text!r}: name the last stage to transfer, as in "
             f"transfer:block2+{above}"
         )
     if above and above not in _ABOVE_SCHEMES:
-        raise ValueError(
+        raise UserError(
             f"initialization {text!r}: above the stage stands one of "
             f"{', '.join(_ABOVE_SCHEMES)}, not {above!r}"
         )
@@ -110,14 +112,14 @@ def _parse_batch_norm(text: str, scheme: str, option: str | None) -> str:
     if option is None:
         return "identity"
     if scheme not in STATISTICS_SCHEMES:
-        raise ValueError(
+        raise UserError(
             f"initialization {text!r}: only {', '.join(STATISTICS_SCHEMES)} "
             "take [bn=...]"
         )
     valid = tuple(dict.fromkeys(("identity", "transfer", "mean_var", scheme)))
     key, _, value = (part.strip() for part in option.partition("="))
     if key != "bn" or value not in valid:
-        raise ValueError(
+        raise UserError(
             f"initialization {text!r}: cannot read [{option}]; expected [bn=...] "
             f"with one of {', '.join(valid)}"
         )

@@ -19,6 +19,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from transfusion_tf.errors import UserError
+
 _MAX_EXPANSION = 100
 _SMALL_ENOUGH = 2**26  # bytes: no bomb worth checking
 
@@ -72,7 +74,7 @@ def read_weight_file(path: Path) -> StoredWeights:
     """Reads `.weights.h5`, `.h5` or `.keras`.
 
     Raises:
-        ValueError: If the file is none of these, is damaged, or holds what a weights
+        UserError: If the file is none of these, is damaged, or holds what a weights
             file has no use for.
     """
     try:
@@ -81,7 +83,7 @@ def read_weight_file(path: Path) -> StoredWeights:
         with h5py.File(path, "r") as file:
             return _read_hdf5(file, path)
     except (OSError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is not a readable Keras weights file ({error}); expected "
             ".weights.h5, .h5 or .keras"
         ) from error
@@ -90,7 +92,7 @@ def read_weight_file(path: Path) -> StoredWeights:
 def _read_archive(path: Path) -> StoredWeights:
     with zipfile.ZipFile(path) as archive:
         if "model.weights.h5" not in archive.namelist():
-            raise ValueError(f"{path} has no model.weights.h5: it is no .keras model")
+            raise UserError(f"{path} has no model.weights.h5: it is no .keras model")
         content = _read_member(archive, "model.weights.h5", path)
         config = _read_member(archive, "config.json", path)
     with h5py.File(io.BytesIO(content), "r") as file:
@@ -114,7 +116,7 @@ def _read_hdf5(file: h5py.File, path: Path) -> StoredWeights:
     if "layers" in file:
         layers = tuple(_keras_3_layers(_child(file, "layers"), (), set()))
         return StoredWeights(layers, ordered=False)
-    raise ValueError(
+    raise UserError(
         f"{path} is an HDF5 file, but not one of Keras weights: it has neither "
         "a group 'layers' nor an attribute 'layer_names'"
     )
@@ -125,7 +127,7 @@ def _keras_3_layers(
 ) -> Iterator[StoredLayer]:
     address = h5py.h5o.get_info(group.id).addr
     if address in seen:
-        raise ValueError(f"{group.file.filename}: group {group.name} contains itself")
+        raise UserError(f"{group.file.filename}: group {group.name} contains itself")
     seen.add(address)
     for key in sorted(group, key=_natural_order):
         child = _child(group, key)
@@ -175,7 +177,7 @@ def _child(group: h5py.Group, path: str) -> Any:
         if not part or part not in current:
             raise KeyError(f"{group.name} has no {path}")
         if not isinstance(current.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(
+            raise UserError(
                 f"{group.file.filename}: {group.name}/{path} is a link; a weights "
                 "file must hold its own data"
             )
@@ -187,11 +189,11 @@ def _array(group: h5py.Group, path: str) -> NDArray[np.float32]:
     dataset = _child(group, path)
     where = f"{group.file.filename}: {group.name}/{path}"
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-        raise ValueError(f"{where} is not an array")
+        raise UserError(f"{where} is not an array")
     if dataset.external or dataset.is_virtual:
-        raise ValueError(f"{where} takes its data from another file")
+        raise UserError(f"{where} takes its data from another file")
     if dataset.dtype.kind not in "fiu":
-        raise ValueError(f"{where} holds {dataset.dtype}, not numbers")
+        raise UserError(f"{where} holds {dataset.dtype}, not numbers")
     size = math.prod(dataset.shape) * dataset.dtype.itemsize
     _check_expansion(where, size, dataset.id.get_storage_size())
     return np.asarray(dataset[()], dtype=np.float32)
@@ -199,9 +201,7 @@ def _array(group: h5py.Group, path: str) -> NDArray[np.float32]:
 
 def _check_expansion(where: str, declared: int, stored: int) -> None:
     if declared > _SMALL_ENOUGH and declared > _MAX_EXPANSION * stored:
-        raise ValueError(
-            f"{where} claims {declared} bytes but stores {stored}: refused"
-        )
+        raise UserError(f"{where} claims {declared} bytes but stores {stored}: refused")
 
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:

@@ -6,6 +6,7 @@ tf.data, leaves 0.29.
 """
 
 import importlib
+import inspect
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -47,9 +48,7 @@ class Augmenter:
     def __init__(self, augmentation: Augmentation):
         self._augmentation = augmentation
         self._layers = [_make_layer(spec) for spec in augmentation.layers]
-        self._seed_generators = [
-            generator for layer in self._layers for generator in _seed_generators(layer)
-        ]
+        self._states = [s for layer in self._layers for s in _random_states(layer)]
 
     def __call__(
         self, images: tf.Tensor, colors: tf.Tensor, seeds: tf.Tensor
@@ -69,8 +68,10 @@ class Augmenter:
                 result = _yiq_colors(images, *_affine(colors))
         else:
             result = tf.cast(images, tf.float32)
-        for generator in self._seed_generators:
-            generator.state.assign(tf.cast(seeds[0], generator.state.dtype))
+        for state in self._states:
+            key = tf.cast(seeds[0], state.dtype)
+            # Two numbers for Keras; a counter of two and a key for tf.random.
+            state.assign(tf.concat([tf.zeros([state.shape[0] - 2], key.dtype), key], 0))
         for layer in self._layers:
             result = tf.cast(layer(result, training=True), tf.float32)
         return tf.clip_by_value(result, 0.0, 255.0) if self._layers else result
@@ -115,8 +116,9 @@ def _hsv_colors(images: tf.Tensor, colors: tf.Tensor) -> tf.Tensor:
         image = tf.image.adjust_hue(tf.cast(image, tf.float32) / 255.0, color[0])
         return tf.image.adjust_contrast(image, color[1])
 
-    changed = tf.map_fn(lambda pair: one(*pair), (images, colors), 
-                        fn_output_signature=tf.float32)
+    changed = tf.map_fn(
+        lambda pair: one(*pair), (images, colors), fn_output_signature=tf.float32
+    )
     return tf.clip_by_value(changed * 255.0, 0.0, 255.0)
 
 
@@ -137,6 +139,9 @@ def _make_layer(spec: Mapping[str, Any]) -> keras.layers.Layer:
         ) from error
     except AttributeError:
         raise UserError(f"{module} has no layer {attribute!r}") from None
+    if module == "keras_cv.layers" and _takes(layer_class, "seed"):
+        # Else the layer draws from TensorFlow's global generator.
+        arguments.setdefault("seed", 0)
     # Our images are 0 to 255; layers that must be told are told.
     if "value_range" not in arguments and _takes(layer_class, "value_range"):
         arguments["value_range"] = (0, 255)
@@ -147,17 +152,19 @@ def _make_layer(spec: Mapping[str, Any]) -> keras.layers.Layer:
 
 
 def _takes(layer_class: type, argument: str) -> bool:
-    import inspect
-
     return argument in inspect.signature(layer_class.__init__).parameters
 
 
-def _seed_generators(layer: keras.layers.Layer) -> list[keras.random.SeedGenerator]:
-    """Every seed generator that the layer or a layer inside it draws from."""
+def _random_states(layer: keras.layers.Layer) -> list[Any]:
+    """The state of every generator that the layer or a layer inside it draws from.
+
+    Keras layers have a `SeedGenerator`; KerasCV's older ones a `tf.random.Generator`.
+    """
+    kinds = (keras.random.SeedGenerator, tf.random.Generator)
     found = {
-        id(value): value
+        id(value): value.state
         for part in layer._flatten_layers()
         for value in vars(part).values()
-        if isinstance(value, keras.random.SeedGenerator)
+        if isinstance(value, kinds)
     }
     return list(found.values())

@@ -10,6 +10,9 @@ from transfusion_tf.input_pipeline.augmentation import color_draws
 from transfusion_tf.input_pipeline.decoding import decode_center, decode_random
 from transfusion_tf.input_pipeline.records import record_reader
 
+# Added to an image's seed, so that crop and colour do not share their draws.
+_COLOR_STREAM = (1, 0)
+
 
 def train_batches(
     prepared: PreparedDataset,
@@ -69,8 +72,7 @@ def train_batches(
                 jpeg, own_seed, card.stored_size, card.image_size, augmentation
             ),
             "label": labels[index],
-            # One more fold: crops and colours must not share their draws.
-            "color": color_draws(own_seed + [1, 0], augmentation),
+            "color": color_draws(own_seed + _COLOR_STREAM, augmentation),
             "seed": own_seed,
             "index": index,
         }

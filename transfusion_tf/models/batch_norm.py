@@ -2,6 +2,8 @@
 
 import keras
 
+from transfusion_tf.errors import UserError
+
 
 def batch_norm_layers(
     model: keras.Model,
@@ -44,10 +46,10 @@ def set_batch_norm_momentum(model: keras.Model, momentum: float) -> int:
         How many layers were set.
 
     Raises:
-        ValueError: If the momentum is out of range.
+        UserError: If the momentum is out of range.
     """
     if not 0 <= momentum < 1:
-        raise ValueError(f"batch norm momentum must be in [0, 1), not {momentum}")
+        raise UserError(f"batch norm momentum must be in [0, 1), not {momentum}")
     layers = batch_norm_layers(model)
     for layer in layers:
         layer.momentum = momentum

@@ -19,7 +19,7 @@ def freeze_through(model: keras.Model, stage_name: str) -> tuple[str, ...]:
         Names of the frozen stages.
 
     Raises:
-        ValueError: If the model has no such stage; the message lists those it has.
+        UserError: If the model has no such stage; the message lists those it has.
     """
     frozen = stages_through(model, stage_name)
     for stage in frozen:

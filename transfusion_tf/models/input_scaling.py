@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import keras
 
+from transfusion_tf.errors import UserError
+
 _LAYER_PREFIX = "input_scaling_"
 
 # Keras's own constants, in `keras.applications.imagenet_utils.preprocess_input`.
@@ -74,9 +76,9 @@ INPUT_SCALINGS: dict[str, InputScaling] = {item.name: item for item in _SCALINGS
 
 
 def check_input_scaling(name: str) -> None:
-    """Raises ValueError, listing the valid names, unless `name` is a scaling."""
+    """Raises UserError, listing the valid names, unless `name` is a scaling."""
     if name not in INPUT_SCALINGS:
-        raise ValueError(
+        raise UserError(
             f"unknown input scaling {name!r}; valid: {', '.join(INPUT_SCALINGS)}"
         )
 
@@ -93,7 +95,7 @@ def scale_images(images: keras.KerasTensor, name: str) -> keras.KerasTensor:
         has too few digits for pixel values.
 
     Raises:
-        ValueError: If the scaling is unknown.
+        UserError: If the scaling is unknown.
     """
     check_input_scaling(name)
     scaling = INPUT_SCALINGS[name]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import keras
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.models.backbones import backbone_features, stable_layer_names
 from transfusion_tf.models.batch_norm import set_batch_norm_momentum
 from transfusion_tf.models.cbr import CBR_ARCHITECTURES, cbr_features
@@ -87,21 +88,21 @@ def parse_model_name(text: str) -> ModelSpec:
     the stage exists is seen when the model is built.
 
     Raises:
-        ValueError: If the text is malformed, or a name, key or value is not valid;
+        UserError: If the text is malformed, or a name, key or value is not valid;
             the message lists what is.
     """
     match = re.fullmatch(r"\s*(\w+)\s*(?:\[(.*)\])?\s*", text)
     if match is None:
-        raise ValueError(
+        raise UserError(
             f"cannot read model {text!r}: expected a name, or name[key=value,...] "
             "as in resnet50[slim_after=block2,width=0.5]"
         )
     name, inner = match.groups()
     if name not in ARCHITECTURES:
-        raise ValueError(f"unknown model {name!r}; valid: {', '.join(model_names())}")
+        raise UserError(f"unknown model {name!r}; valid: {', '.join(model_names())}")
     options = _parse_options(text, inner)
     if "width" in options and "slim_after" not in options:
-        raise ValueError(f"model {text!r}: width needs slim_after=<stage> beside it")
+        raise UserError(f"model {text!r}: width needs slim_after=<stage> beside it")
     if "input_scaling" in options:
         check_input_scaling(options["input_scaling"])
     slim_after = options.get("slim_after")
@@ -147,7 +148,7 @@ def build(
             (CBR 0.9, `keras.applications` 0.99); lower it for short runs.
 
     Raises:
-        ValueError: If an argument is not valid; the message says what would be.
+        UserError: If an argument is not valid; the message says what would be.
     """
     spec = parse_model_name(name)
     architecture = ARCHITECTURES[spec.architecture]
@@ -186,19 +187,19 @@ def _check_arguments(
     name: str, input_shape: tuple[int, int, int], num_classes: int, dropout: float
 ) -> None:
     if len(input_shape) != 3 or input_shape[2] != 3 or not all(input_shape):
-        raise ValueError(
+        raise UserError(
             f"input_shape must be (height, width, 3), not {tuple(input_shape)}"
         )
     least = ARCHITECTURES[name].min_size
     if min(input_shape[:2]) < least:
-        raise ValueError(
+        raise UserError(
             f"{name} takes images of {least}x{least} pixels or more, "
             f"not {input_shape[0]}x{input_shape[1]}"
         )
     if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1, not {num_classes}")
+        raise UserError(f"num_classes must be at least 1, not {num_classes}")
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), not {dropout}")
+        raise UserError(f"dropout must be in [0, 1), not {dropout}")
 
 
 def _parse_options(text: str, inner: str | None) -> dict[str, str]:
@@ -209,12 +210,12 @@ def _parse_options(text: str, inner: str | None) -> dict[str, str]:
             continue
         key, equals, value = (part.strip() for part in item.partition("="))
         if key not in valid or not equals or not value:
-            raise ValueError(
+            raise UserError(
                 f"model {text!r}: cannot read option {item.strip()!r}; "
                 f"expected key=value with a key of {', '.join(valid)}"
             )
         if key in options:
-            raise ValueError(f"model {text!r}: option {key} is given twice")
+            raise UserError(f"model {text!r}: option {key} is given twice")
         options[key] = value
     return options
 
@@ -225,7 +226,7 @@ def _parse_width(text: str, value: str) -> float:
     except ValueError:
         width = float("nan")
     if not 0 < width < 1:
-        raise ValueError(
+        raise UserError(
             f"model {text!r}: width must be a number more than 0 and less than 1, "
             f"not {value!r}"
         )

@@ -6,6 +6,7 @@ weights up to a stage, and make what follows, which learns anyway, lighter.
 
 import keras
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.models.stages import check_stage, stages
 
 
@@ -22,16 +23,16 @@ def slim(model: keras.Model, slim_after: str, width: float) -> keras.Model:
         width: Share of the channels that stay above it, in (0, 1).
 
     Raises:
-        ValueError: If the model has no such stage, the stage is the last, or the
+        UserError: If the model has no such stage, the stage is the last, or the
             width is out of range.
     """
     check_stage(model, slim_after)
     if not 0 < width < 1:
-        raise ValueError(f"width must be more than 0 and less than 1, not {width}")
+        raise UserError(f"width must be more than 0 and less than 1, not {width}")
     names = [stage.name for stage in stages(model)]
     above = names[names.index(slim_after) + 1 :]
     if not above:
-        raise ValueError(
+        raise UserError(
             f"slim_after={slim_after} leaves nothing to slim: it is the last stage; "
             f"choose one of {', '.join(names[:-1])}"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import keras
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.models.backbones import inception_end_points, resnet_end_points
 from transfusion_tf.models.cbr import cbr_end_points
 from transfusion_tf.models.end_points import EndPoint
@@ -49,7 +50,7 @@ def stages(model: keras.Model) -> tuple[Stage, ...]:
         model: From `build`, or a Keras ResNet or Inception-v3 with a flat graph.
 
     Raises:
-        ValueError: If the layers are those of no known family.
+        UserError: If the layers are those of no known family.
     """
     layers = list(model.layers)
     position = {layer.name: index for index, layer in enumerate(layers)}
@@ -72,7 +73,7 @@ def stages_through(model: keras.Model, stage_name: str) -> tuple[Stage, ...]:
     """The stages from the input up to and including the named one.
 
     Raises:
-        ValueError: If the model has no such stage; the message lists those it has.
+        UserError: If the model has no such stage; the message lists those it has.
     """
     check_stage(model, stage_name)
     found = stages(model)
@@ -81,10 +82,10 @@ def stages_through(model: keras.Model, stage_name: str) -> tuple[Stage, ...]:
 
 
 def check_stage(model: keras.Model, stage_name: str) -> None:
-    """Raises ValueError, listing the valid names, unless the model has the stage."""
+    """Raises UserError, listing the valid names, unless the model has the stage."""
     valid = stage_names(model)
     if stage_name not in valid:
-        raise ValueError(
+        raise UserError(
             f"model {model.name!r} has no stage {stage_name!r}; "
             f"its stages are {', '.join(valid)}"
         )
@@ -102,7 +103,7 @@ def _end_points(model: keras.Model) -> tuple[EndPoint, ...]:
         points = family(names)
         if points is not None:
             return points
-    raise ValueError(
+    raise UserError(
         f"no stages are known for model {model.name!r}: its layers are neither a "
         "CBR model's, nor a ResNet's or Inception-v3's of keras.applications "
         "in a flat graph"

@@ -1,0 +1,21 @@
+"""Run directories to tables, figures and one page."""
+
+from transfusion_tf.report.html import write_report
+from transfusion_tf.report.records import Run, StudyRecord, Unfinished, read_study
+from transfusion_tf.report.results import Cell, Panel, Results, collect
+from transfusion_tf.report.verdict import Answer, Verdict, reach_verdict
+
+__all__ = [
+    "Answer",
+    "Cell",
+    "Panel",
+    "Results",
+    "Run",
+    "StudyRecord",
+    "Unfinished",
+    "Verdict",
+    "collect",
+    "reach_verdict",
+    "read_study",
+    "write_report",
+]

@@ -12,11 +12,20 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from transfusion_tf.report import wording
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
-from transfusion_tf.report.style import INK, MUTED, RULE, WIDTH, Mark, new_figure
+from transfusion_tf.report.style import (
+    INK,
+    MUTED,
+    RULE,
+    WIDTH,
+    Mark,
+    new_figure,
+    styled,
+)
 
 _ROW = 0.27  # inches
 
 
+@styled
 def convergence(
     panel: Panel,
     title: str,
@@ -101,6 +110,7 @@ def curve_limits(results: Results) -> tuple[float, float]:
     return low - room, high + room
 
 
+@styled
 def steps_to_threshold(results: Results, marks: Mapping[str, Mark]) -> Figure:
     """Steps to each panel's threshold: a mark a seed, a bar for the mean."""
     rows = [(panel, cell) for panel in results.panels for cell in panel.cells.values()]
@@ -151,6 +161,7 @@ def steps_to_threshold(results: Results, marks: Mapping[str, Mark]) -> Figure:
     return figure
 
 
+@styled
 def differences(results: Results, marks: Mapping[str, Mark], margin: float) -> Figure:
     """Forest plot: each initialization minus random weights on test, 95 % intervals."""
     rows = [

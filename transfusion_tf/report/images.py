@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from transfusion_tf.report.results import Results
-from transfusion_tf.report.style import MUTED, Mark, new_figure
+from transfusion_tf.report.style import MUTED, Mark, new_figure, styled
 
 _LARGEST_SAMPLE = 256  # pixels
 _MOST_FILTERS = 64
@@ -82,6 +82,7 @@ def data_uri(pixels: np.ndarray, kind: str) -> str:
     return f"data:image/{kind};base64,{text}"
 
 
+@styled
 def samples_figure(samples: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     """Sample images, a row a class."""
     rows = [(name, images) for name, images in samples.items() if len(images)]
@@ -96,6 +97,7 @@ def samples_figure(samples: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     return figure
 
 
+@styled
 def filters_figure(
     pairs: Sequence[tuple[str, np.ndarray, np.ndarray, float]],
     marks: Mapping[str, Mark],

@@ -7,6 +7,7 @@ initialization keeps its colour and its marker in all figures and tables.
 import dataclasses
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ _COLOURS = {
 _SPARE = ("#56b4e9", "#7f3c8d", "#4b7f1b", "#a5463a", "#2f4b7c", "#8c6d46")
 _MARKERS = "osD^vPX<>h"
 
-_SETTINGS = {
+_SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "axes.edgecolor": MUTED,
@@ -53,6 +54,10 @@ _SETTINGS = {
     "svg.hashsalt": "transfusion_tf",
     "svg.fonttype": "path",
 }
+
+
+# Decorates what draws: matplotlib takes sizes and colours when an artist is made.
+styled = matplotlib.rc_context(_SETTINGS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,22 +86,20 @@ def marks(initializations: Sequence[str]) -> dict[str, Mark]:
 
 def new_figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     """A figure of one plot, inches; no pyplot, so nothing global remembers it."""
-    with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.add_subplot()
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
 
 
+@styled
 def encode(figure: Figure, kind: str) -> bytes:
     """The figure as `svg` or `png`, without a date in it."""
     buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    with matplotlib.rc_context(_SETTINGS):
-        figure.savefig(
-            buffer,
-            format=kind,
-            dpi=200,
-            transparent=kind == "svg",
-            facecolor="none" if kind == "svg" else "white",
-            metadata=metadata,
-        )
+    figure.savefig(
+        buffer,
+        format=kind,
+        dpi=200,
+        transparent=kind == "svg",
+        facecolor="none" if kind == "svg" else "white",
+        metadata={"Date": None} if kind == "svg" else {"Software": None},
+    )
     return buffer.getvalue()

@@ -123,20 +123,20 @@ def _headline_alike(
 ) -> tuple[str, str, str]:
     judgement = helps[0].judgement
     estimates = [case.difference.estimate for case in helps]
-    everywhere = "here" if len(helps) == 1 else "everywhere here"
+    where = _scope(results, len(helps))
     low, high = wording.signed(min(estimates)), wording.signed(max(estimates))
     amount = f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
     faster = bool(speed) and all(case.judgement == "higher" for case in speed.values())
     headline = {
-        "higher": f"Transfer helps {everywhere}: {amount}.",
-        "lower": f"Transfer hurts {everywhere}: {amount}.",
-        "alike": f"Transfer makes no difference {everywhere}: "
+        "higher": f"Transfer helps {where}: {amount}.",
+        "lower": f"Transfer hurts {where}: {amount}.",
+        "alike": f"Transfer makes no difference {where}: "
         f"less than {margin:g} {unit} either way.",
         "open": "These runs cannot tell whether transfer helps.",
         "one_seed": "These runs cannot tell whether transfer helps: one seed each.",
     }[judgement]
     if faster and judgement == "alike":
-        headline = f"Transfer only speeds training up {everywhere}."
+        headline = f"Transfer only speeds training up {where}."
     if faster and judgement == "open":
         headline = (
             "Transfer speeds training up; whether it ends higher, "
@@ -156,17 +156,22 @@ def _range_line(results: Results, helps: Sequence[Case], unit: str) -> str:
     span = wording.plural(seeds[-1], "seed")
     if len(seeds) > 1:
         span = f"{seeds[0]} to {span}"
-    listing = "; ".join(item(case) for case in helps[:LISTED])
-    if len(helps) > LISTED:
-        counts = Counter(case.judgement for case in helps)
-        words = {
-            "higher": "higher", "lower": "lower", "alike": "alike",
-            "open": "undecided", "one_seed": "with one seed only",
-        }  # fmt: skip
-        listing = wording.listed(
-            [f"{counts[k]} {w}" for k, w in words.items() if counts[k]]
-        )
-    return f"Transferred minus random weights on the test set, {span}: {listing}."
+    return (
+        f"Transferred minus random weights on the test set, {span} a start. "
+        "Brackets below are 95 % intervals over seeds and test patients."
+    )
+
+
+def _scope(results: Results, cases: int) -> str:
+    """`here`, `for both models`, `at all 3 training sizes`, `in all 6 cases`."""
+    if cases == 1:
+        return "here"
+    number = "both" if cases == 2 else f"all {cases}"
+    if cases == len(results.models) == len(results.panels):
+        return f"for {number} models"
+    if cases == len(results.sizes) == len(results.panels):
+        return f"at {number} training sizes"
+    return f"in {number} cases"
 
 
 def _names(cases: Sequence[Case], total: int) -> str:
@@ -193,8 +198,9 @@ def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
     total = sum(max(0, len(panel.cells) - 1) for panel in results.panels)
     if total > 1:
         caveats.append(
-            f"Each interval stands alone at 95 %. Of {total} comparisons with the "
-            "baseline, about one in twenty would be called by chance."
+            f"Each interval stands alone at 95 %: were there no difference in any of "
+            f"the {total} comparisons with random weights, each would still be called "
+            "with a chance of one in twenty."
         )
     caveats.append(
         "They hold for patients like these and for this training recipe, not for "

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from transfusion_tf.representations.decompositions import singular_values, svd
 from transfusion_tf.representations.moments import (
     Covariances,
     Moments,
@@ -17,7 +18,12 @@ from transfusion_tf.representations.moments import (
     chunk_rows,
     moments_of,
 )
-from transfusion_tf.representations.whitening import Whitening, rounding_noise, whiten
+from transfusion_tf.representations.whitening import (
+    Whitening,
+    rounding_noise,
+    warn_constant,
+    whiten,
+)
 
 # The reference implementation's second summary stops at this share of the sum.
 _SUM_SHARE = 0.98
@@ -102,7 +108,14 @@ def cca(x, y, *, directions: bool = False) -> CCA:
         RepresentationWarning: If a side does not vary, or if points are so few that
             the coefficients are high whatever the activations hold.
     """
-    covariances = moments_of(x, y).covariances()
+    return cca_with_moments(x, y, moments_of(x, y), directions=directions)
+
+
+def cca_with_moments(
+    x, y, moments: Moments | Covariances, *, directions: bool = False
+) -> CCA:
+    """`cca` of activations whose moments are known already, saving the first pass."""
+    covariances = moments.covariances() if isinstance(moments, Moments) else moments
     sides = _Sides.of(covariances)
     for _ in range(_MAX_REFINEMENTS):
         if not any(sides.unresolved(covariances)):
@@ -201,21 +214,25 @@ def _axis_noise(
 def _canonical(covariances: Covariances, sides: _Sides, directions: bool) -> CCA:
     rank_x, rank_y = sides.x.rank, sides.y.rank
     _check_points(covariances, rank_x, rank_y)
-    left, singular_values, right = np.linalg.svd(sides.cross, full_matrices=False)
-    coefficients = np.clip(singular_values, 0.0, 1.0)
-    found = Directions(
-        x=sides.x.basis @ left,
-        y=sides.y.basis @ right.T,
-        mean_x=covariances.mean_x,
-        mean_y=covariances.mean_y,
-    )
+    found = None
+    if directions:
+        left, values, right = svd(sides.cross)
+        found = Directions(
+            x=sides.x.basis @ left,
+            y=sides.y.basis @ right,
+            mean_x=covariances.mean_x,
+            mean_y=covariances.mean_y,
+        )
+    else:
+        values = singular_values(sides.cross)
+    coefficients = np.clip(values, 0.0, 1.0)
     return CCA(
         coefficients=coefficients,
         mean=float(coefficients.mean()) if len(coefficients) else 0.0,
         thresholded_mean=_thresholded_mean(coefficients),
         rank_x=rank_x,
         rank_y=rank_y,
-        directions=found if directions else None,
+        directions=found,
     )
 
 
@@ -232,10 +249,7 @@ def _check_points(covariances: Covariances, rank_x: int, rank_y: int) -> None:
     count = covariances.count
     for name, rank in (("x", rank_x), ("y", rank_y)):
         if not rank:
-            _warn(
-                f"{name} is constant over all {count} points: there is nothing to "
-                "correlate, and the similarity is set to 0"
-            )
+            warn_constant(name, count)
     if not rank_x or not rank_y:
         return
     forced = min(rank_x + rank_y - (count - 1), rank_x, rank_y)
@@ -255,4 +269,4 @@ def _check_points(covariances: Covariances, rank_x: int, rank_y: int) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, RepresentationWarning, stacklevel=4)
+    warnings.warn(message, RepresentationWarning, stacklevel=5)

@@ -6,15 +6,17 @@ channels and never on the number of points.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 # Points are taken so many numbers at a time (16 MB in float64), whatever the batch.
 _CHUNK_NUMBERS = 2**21
-# TensorFlow has no symmetric rank-k update. Panels of the upper triangle come close:
-# 8 panels do 0.56 of the full product's work; 128 channels still multiply at full speed.
+# TensorFlow has no symmetric rank-k update. Panels of the upper triangle come close: 8
+# do 0.56 of the full product's work, and 128 channels still multiply at full speed.
 _PANEL_CHANNELS = 128
+_RESOLUTIONS = {tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10, tf.float32: 2.0**-23}
 
 
 class RepresentationWarning(UserWarning):
@@ -69,8 +71,8 @@ class Moments:
         self._batches = 0
         self._channels = (0, 0)
         self._resolutions = (0.0, 0.0)
-        self._shift: tf.Tensor | None = None  # [channels]
-        self._sums: tf.Tensor | None = None  # [channels], about the shift
+        self._shift: Any = None  # [channels]
+        self._sums: Any = None  # [channels], about the shift
         self._products: list[tf.Tensor] = []  # upper-triangle panels, about the shift
 
     @property
@@ -213,9 +215,8 @@ def chunk_rows(channels: int) -> int:
 
 
 def resolution(values) -> float:
-    """Relative precision of an array's numbers; integers count as exact."""
-    dtype = tf.as_dtype(values.dtype)
-    return float(np.finfo(dtype.as_numpy_dtype).eps) if dtype.is_floating else 2.0**-52
+    """Relative precision of an array's numbers; integers count as float64."""
+    return _RESOLUTIONS.get(tf.as_dtype(values.dtype), 2.0**-52)
 
 
 def _joined(x, y) -> tf.Tensor:
@@ -226,9 +227,7 @@ def _joined(x, y) -> tf.Tensor:
     return tf.cast(tf.concat(transposed, axis=0), tf.float64)
 
 
-def _check_finite(
-    sums: tf.Tensor, channels: tuple[int, int], batch: int
-) -> None:
+def _check_finite(sums: tf.Tensor, channels: tuple[int, int], batch: int) -> None:
     # One bad value makes its channel's sum NaN or infinite: no pass over the data.
     if bool(tf.reduce_all(tf.math.is_finite(sums))):
         return
@@ -240,7 +239,9 @@ def _check_finite(
 def _panels(chunk: tf.Tensor) -> list[tf.Tensor]:
     """Upper triangle of `chunk @ chunk.T`, in panels of rows."""
     return [
-        tf.matmul(chunk[start : start + _PANEL_CHANNELS], chunk[start:], transpose_b=True)
+        tf.matmul(
+            chunk[start : start + _PANEL_CHANNELS], chunk[start:], transpose_b=True
+        )
         for start in range(0, chunk.shape[0], _PANEL_CHANNELS)
     ]
 

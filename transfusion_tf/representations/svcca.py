@@ -3,9 +3,12 @@
 Raghu, Gilmer, Yosinski, Sohl-Dickstein, NeurIPS 2017.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from transfusion_tf.representations.cca import CCA, cca_from_moments
+from transfusion_tf.representations.cca import CCA, Directions, cca_from_moments
+from transfusion_tf.representations.decompositions import eigh
 from transfusion_tf.representations.moments import Covariances, Moments, moments_of
 from transfusion_tf.representations.whitening import EIGENVALUE_CUTOFF
 
@@ -63,16 +66,40 @@ def svcca_from_moments(
     if num_directions is not None and num_directions < 1:
         raise ValueError(f"num_directions must be 1 or more, got {num_directions}")
     c = moments.covariances() if isinstance(moments, Moments) else moments
-    keep_x = _leading(c.xx, variance_share, num_directions)
-    keep_y = _leading(c.yy, variance_share, num_directions)
-    kept = Covariances(
+    values_x, axes_x = _leading(c.xx, variance_share, num_directions)
+    values_y, axes_y = _leading(c.yy, variance_share, num_directions)
+    leading = Covariances(
         count=c.count,
-        mean_x=c.mean_x,
-        mean_y=c.mean_y,
-        xx=_restricted(c.xx, keep_x),
-        yy=_restricted(c.yy, keep_y),
-        xy=keep_x @ (keep_x.T @ c.xy @ keep_y) @ keep_y.T,
+        mean_x=c.mean_x @ axes_x,
+        mean_y=c.mean_y @ axes_y,
+        xx=np.diag(values_x),
+        yy=np.diag(values_y),
+        xy=axes_x.T @ c.xy @ axes_y,
         resolution_x=c.resolution_x,
         resolution_y=c.resolution_y,
     )
-    return cca_from_moments(kept, directions=directions)
+    result = cca_from_moments(leading, directions=directions)
+    if result.directions is None:
+        return result
+    in_channels = Directions(
+        x=axes_x @ result.directions.x,
+        y=axes_y @ result.directions.y,
+        mean_x=c.mean_x,
+        mean_y=c.mean_y,
+    )
+    return replace(result, directions=in_channels)
+
+
+def _leading(
+    covariance: np.ndarray, variance_share: float, num_directions: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Variances along the leading principal axes, and the axes [channels, kept]."""
+    values, axes = eigh(covariance)
+    values, axes = np.clip(values[::-1], 0, None), axes[:, ::-1]
+    present = int(np.sum(values > EIGENVALUE_CUTOFF * values[0]))
+    if num_directions is not None:
+        kept = min(num_directions, present)
+    else:
+        reached = np.cumsum(values) >= variance_share * values.sum()
+        kept = min(int(np.argmax(reached)) + 1 if reached.any() else present, present)
+    return values[:kept], axes[:, :kept]

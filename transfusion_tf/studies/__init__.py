@@ -1,7 +1,15 @@
 """Many runs with one question, cached by content, resumable."""
 
 from transfusion_tf.studies.donors import pretraining_run
-from transfusion_tf.studies.runner import StudyResult, run_study
-from transfusion_tf.studies.study import Study, grid
+from transfusion_tf.studies.runner import StudyResult, run_study, train_with_donor
+from transfusion_tf.studies.study import Study, grid, split_names
 
-__all__ = ["Study", "StudyResult", "grid", "pretraining_run", "run_study"]
+__all__ = [
+    "Study",
+    "StudyResult",
+    "grid",
+    "pretraining_run",
+    "run_study",
+    "split_names",
+    "train_with_donor",
+]

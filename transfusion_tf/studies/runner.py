@@ -16,7 +16,14 @@ from transfusion_tf.initialization import parse_spec, plan_tensors
 from transfusion_tf.models import build, freeze_through
 from transfusion_tf.studies.donors import is_dataset, pretraining_run
 from transfusion_tf.studies.study import Study
-from transfusion_tf.training import Options, RunConfig, RunDirectory, resolve, train
+from transfusion_tf.training import (
+    Options,
+    RunConfig,
+    RunDirectory,
+    RunResult,
+    resolve,
+    train,
+)
 from transfusion_tf.training.artifacts import commit, versions
 
 
@@ -65,12 +72,16 @@ def run_study(
     donors = _resolve_donors(study.runs, options)
     failed = _run_all(donors.values(), runs, options, "Pretraining")
     if failed:
-        raise UserError("the donor could not be pretrained: " + "; ".join(failed.values()))
+        raise UserError(
+            "the donor could not be pretrained: " + "; ".join(failed.values())
+        )
     targets = []
     for config in study.runs:
         if _wants_pretraining(config):
             donor_run = runs / donors[pretraining_run(config)].run_id
             config = config.replace(donor=str(donor_run))
+        elif is_dataset(config.donor):
+            config = config.replace(donor=None)
         targets.append(resolve(config, options.data_root)[0])
 
     record: dict[str, Any] = {
@@ -93,6 +104,26 @@ def run_study(
     return StudyResult(path, tuple(finished), failed)
 
 
+def train_with_donor(
+    config: RunConfig, root: str | Path, options: Options | None = None
+) -> RunResult:
+    """Trains one run below `<root>/runs/`, its donor first where it names a data set.
+
+    Raises:
+      UserError: as `transfusion_tf.training.train`.
+    """
+    options = options or Options()
+    runs = Path(root).absolute() / "runs"
+    if _wants_pretraining(config):
+        donor, _ = resolve(pretraining_run(config), options.data_root)
+        train(donor, runs / donor.run_id, options)
+        config = config.replace(donor=str(runs / donor.run_id))
+    elif is_dataset(config.donor):
+        config = config.replace(donor=None)
+    resolved, _ = resolve(config, options.data_root)
+    return train(resolved, runs / resolved.run_id, options)
+
+
 def _wants_pretraining(config: RunConfig) -> bool:
     return is_dataset(config.donor) and parse_spec(config.initialization).scheme != (
         "random"
@@ -107,14 +138,15 @@ def _check(configs: Iterable[RunConfig], options: Options) -> None:
         spec = parse_spec(config.initialization)
         if is_dataset(config.donor):
             pretraining_run(config)
-            resolve(config.replace(donor=None, initialization="random"), 
-                    options.data_root)
+            resolve(
+                config.replace(donor=None, initialization="random"), options.data_root
+            )
         else:
             resolve(config.replace(donor=donor), options.data_root)
         key = (config.model, config.initialization, config.freeze)
-        if key in seen or (spec.through is None and config.freeze is None and (
-            "[" not in config.model
-        )):
+        if key in seen or (
+            spec.through is None and config.freeze is None and ("[" not in config.model)
+        ):
             continue
         seen.add(key)
         model = build(config.model, (128, 128, 3), 1)
@@ -128,7 +160,9 @@ def _resolve_donors(
     configs: Iterable[RunConfig], options: Options
 ) -> dict[RunConfig, RunConfig]:
     """Pretraining runs that the configs stand on, as asked for -> resolved."""
-    asked = [pretraining_run(config) for config in configs if _wants_pretraining(config)]
+    asked = [
+        pretraining_run(config) for config in configs if _wants_pretraining(config)
+    ]
     return {
         config: resolve(config, options.data_root)[0] for config in dict.fromkeys(asked)
     }

@@ -60,3 +60,19 @@ def grid(
             seeds, models, train_examples, initializations
         )
     )
+
+
+def split_names(text: str) -> list[str]:
+    """Names with commas between them; commas inside brackets belong to a name.
+
+    `cbr_tiny,resnet50[slim_after=block2,width=0.5]` is two names.
+    """
+    names, depth, current = [], 0, ""
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            names.append(current)
+            current = ""
+        else:
+            current += character
+    return [name.strip() for name in (*names, current) if name.strip()]

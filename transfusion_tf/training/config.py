@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, one_of
 
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("constant", "imagenet")
@@ -87,13 +87,9 @@ class RunConfig:
                 f"--train_examples must be at least 1, got {self.train_examples}"
             )
         if self.optimizer not in OPTIMIZERS:
-            raise UserError(
-                f"unknown --optimizer {self.optimizer!r}; valid: {', '.join(OPTIMIZERS)}"
-            )
+            raise one_of("--optimizer", self.optimizer, OPTIMIZERS)
         if self.schedule not in SCHEDULES:
-            raise UserError(
-                f"unknown --schedule {self.schedule!r}; valid: {', '.join(SCHEDULES)}"
-            )
+            raise one_of("--schedule", self.schedule, SCHEDULES)
         if not 0 <= self.dropout < 1:
             raise UserError(f"--dropout must be in [0, 1), got {self.dropout}")
         if not self.learning_rate > 0:

@@ -35,7 +35,9 @@ class ImageNetSchedule(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-def make_optimizer(config: RunConfig, train_examples: int) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    config: RunConfig, train_examples: int
+) -> keras.optimizers.Optimizer:
     """The config's optimizer; an epoch has `train_examples / batch_size` steps."""
     rate: Any = config.learning_rate
     if config.schedule == "imagenet":

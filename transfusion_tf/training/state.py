@@ -73,8 +73,14 @@ class StateFiles:
                 with np.load(file, allow_pickle=False) as arrays:
                     progress = Progress(**json.loads(str(arrays["progress"])))
                     values = [arrays[f"v{i}"] for i in range(len(arrays.files) - 1)]
-            except (OSError, ValueError, KeyError, TypeError, EOFError,
-                    zipfile.BadZipFile) as error:
+            except (
+                OSError,
+                ValueError,
+                KeyError,
+                TypeError,
+                EOFError,
+                zipfile.BadZipFile,
+            ) as error:
                 message = f"{file.name} is damaged ({error}); "
                 continue
             _assign(variables, values, file)

@@ -52,10 +52,11 @@ class Steps:
     def predict_all(
         self, dataset: tf.data.Dataset, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Logits and losses need every example once: float32 [count, classes] x 2.
+        """Runs the model over `eval_batches`, each of `count` examples once.
 
         Returns:
-          Logits and probabilities, in the order of `index`.
+          Logits float32 and probabilities float64, both [count, classes], in the
+          order of the batches' `index`.
         """
         logits: np.ndarray | None = None
         seen = np.zeros(count, bool)
@@ -71,7 +72,8 @@ class Steps:
                     logits = np.zeros((count, values.shape[-1]), np.float32)
                 logits[rows] = values.numpy()[keep]
                 seen[rows] = True
-        assert logits is not None and seen.all(), "an example was not evaluated"
+        if logits is None or not seen.all():
+            raise RuntimeError("evaluation did not reach every example")
         return logits, _sigmoid(logits)
 
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import one_of
 
 STRATEGIES = ("auto", "one", "mirrored")
 
@@ -18,9 +18,7 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
       UserError: the name is unknown.
     """
     if name not in STRATEGIES:
-        raise UserError(
-            f"unknown --strategy {name!r}; valid: {', '.join(STRATEGIES)}"
-        )
+        raise one_of("--strategy", name, STRATEGIES)
     gpus = tf.config.list_logical_devices("GPU")
     if name == "auto":
         name = "mirrored" if len(gpus) > 1 else "one"

@@ -4,7 +4,7 @@ Everything is placed in frame coordinates: x to the right and y down, the image
 spanning [-1, 1] both ways. What is drawn so looks the same at any image size.
 """
 
-from collections.abc import Sequence
+import dataclasses
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -48,6 +48,19 @@ def resample(grid: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
 
 
+@dataclasses.dataclass(frozen=True)
+class Patches:
+    """Polygons to be filled.
+
+    Attributes:
+        outlines: [patches, points, 2], frame coordinates.
+        densities: [patches], in [0, 1].
+    """
+
+    outlines: np.ndarray
+    densities: np.ndarray
+
+
 class Mask:
     """A coverage mask drawn from polygons at a higher resolution, then averaged.
 
@@ -67,18 +80,13 @@ class Mask:
         """Drawing pixels per unit of frame coordinates."""
         return self._scale
 
-    def polygons(
-        self, outlines: Sequence[np.ndarray], densities: Sequence[float]
-    ) -> None:
-        """Fill polygons, later ones over earlier ones.
-
-        Args:
-            outlines: arrays of shape [points, 2], frame coordinates.
-            densities: one value in [0, 1] an outline.
-        """
-        for outline, density in zip(outlines, densities, strict=True):
-            pixels = (outline + 1.0) * self._scale - 0.5
-            self._draw.polygon(pixels.ravel().tolist(), fill=round(255 * density))
+    def polygons(self, patches: Patches) -> None:
+        """Fill polygons, later ones over earlier ones."""
+        pixels = (patches.outlines + 1.0) * self._scale - 0.5
+        fills = np.rint(255.0 * patches.densities).astype(int).tolist()
+        corners = pixels.reshape(-1, 2 * pixels.shape[1]).tolist()
+        for polygon, fill in zip(corners, fills, strict=True):
+            self._draw.polygon(polygon, fill=fill)
 
     def coverage(self) -> np.ndarray:
         """The mask as [size, size] float32 in [0, 1]."""
@@ -104,3 +112,32 @@ def strips(points: np.ndarray, widths: np.ndarray) -> np.ndarray:
     half = (widths / (2.0 * lengths))[..., None]
     normals = np.stack([-tangents[..., 1], tangents[..., 0]], axis=-1) * half
     return np.concatenate([points + normals, (points - normals)[:, ::-1]], axis=1)
+
+
+def blobs(
+    rng: np.random.Generator,
+    centers: np.ndarray,
+    radii: np.ndarray,
+    *,
+    roughness: float,
+) -> np.ndarray:
+    """Outlines of rounded patches with an uneven rim.
+
+    Args:
+        rng: source of the unevenness.
+        centers: [patches, 2].
+        radii: [patches], mean radii.
+        roughness: 0 for circles, about 0.2 for ragged patches.
+
+    Returns:
+        [patches, points, 2].
+    """
+    angle = np.linspace(0.0, 2 * np.pi, 14, endpoint=False)
+    rim = np.ones((len(centers), len(angle)))
+    for wave in (2, 3, 4):
+        phase = rng.uniform(0.0, 2 * np.pi, (len(centers), 1))
+        strength = rng.normal(0.0, roughness, (len(centers), 1))
+        rim += strength * np.cos(wave * angle + phase)
+    rim = np.maximum(rim, 0.4) * radii[:, None]
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    return centers[:, None] + rim[..., None] * circle

@@ -152,7 +152,9 @@ def draw_retina(
     # Small images are drawn larger and averaged, so that fine vessels do not alias.
     fine = size * max(1, math.ceil(_SMALLEST_CANVAS / size))
     oversample = 2 if fine >= 400 or fine > size else 3
-    scene = paint_background(random_stream(seed, _PIGMENT, index), traits, eye, fine)
+    scene = paint_background(
+        random_stream(seed, _PIGMENT, index), traits, eye, fine, oversample
+    )
     paint_exudates(scene, lesions, fine, oversample)
     arteries, veins = draw_vessels(vessels, fine, oversample)
     _absorb(scene, arteries, veins, blood_coverage(lesions, fine, oversample))

@@ -3,14 +3,22 @@
 import dataclasses
 
 import numpy as np
+from scipy import ndimage
 
-from transfusion_tf.datasets.phantoms.canvas import pixel_centers, smooth_noise
+from transfusion_tf.datasets.phantoms.canvas import (
+    Mask,
+    Patches,
+    blobs,
+    pixel_centers,
+    smooth_noise,
+)
 
 # Fundus colour at the posterior pole, from lightly to heavily pigmented (RGB, 0..1).
 _PIGMENTS = np.array(
     [[0.90, 0.50, 0.36], [0.85, 0.40, 0.25], [0.74, 0.34, 0.19], [0.55, 0.27, 0.16]]
 )
 _MACULA_ABSORPTION = (0.16, 0.34, 0.34)
+_DRUSEN_RGB = (0.98, 0.76, 0.46)
 _CHOROID_WEIGHT = (0.5, 1.0, 0.9)
 
 
@@ -28,6 +36,9 @@ class PatientTraits:
         disc_radius: of the optic disc, in frame units.
         cup_ratio: diameter of the cup relative to the disc.
         crescent: strength of the pigment crescent at the disc, 0 to 1.
+        atrophy: strength of the pale zone around the disc, 0 to 1.
+        drusen: number of drusen, pale spots that come with age and not with diabetes.
+        sheen: strength of the reflexes of a young retina.
     """
 
     fundus_rgb: tuple[float, float, float]
@@ -39,6 +50,9 @@ class PatientTraits:
     disc_radius: float
     cup_ratio: float
     crescent: float
+    atrophy: float
+    drusen: int
+    sheen: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +100,9 @@ def patient_traits(rng: np.random.Generator) -> PatientTraits:
         disc_radius=float(rng.uniform(0.116, 0.136)),
         cup_ratio=float(rng.uniform(0.28, 0.58)),
         crescent=float(max(0.0, rng.uniform(-0.7, 1.0))),
+        atrophy=float(max(0.0, rng.uniform(-1.5, 0.9))),
+        drusen=int(rng.integers(4, 45) if rng.random() < 0.4 else 0),
+        sheen=float(max(0.0, rng.uniform(-0.15, 0.16))),
     )
 
 
@@ -104,9 +121,13 @@ def eye_geometry(
 
 
 def paint_background(
-    rng: np.random.Generator, traits: PatientTraits, eye: EyeGeometry, size: int
+    rng: np.random.Generator,
+    traits: PatientTraits,
+    eye: EyeGeometry,
+    size: int,
+    oversample: int,
 ) -> np.ndarray:
-    """The fundus without vessels: pigment, choroid, macula and optic disc.
+    """The fundus without vessels: pigment, choroid, macula, drusen and optic disc.
 
     Returns:
         [3, size, size] float32 reflectance, about 0 to 1.
@@ -127,8 +148,46 @@ def paint_background(
         shade += np.float32(0.96 - 0.03 * channel)
         shade *= 1.0 - np.float32(_MACULA_ABSORPTION[channel]) * macula
         image[channel] = shade * np.float32(traits.fundus_rgb[channel])
+    _paint_reflexes(rng, image, traits, eye)
+    _paint_drusen(rng, image, traits, eye, oversample)
     _paint_disc(rng, image, traits, eye)
     return image
+
+
+def _paint_reflexes(
+    rng: np.random.Generator, image: np.ndarray, traits: PatientTraits, eye: EyeGeometry
+) -> None:
+    """Wisps of light off the retina's inner surface, around the macula."""
+    size = image.shape[-1]
+    wisps = smooth_noise(rng, 13, size)
+    if not traits.sheen:
+        return
+    wisps = np.clip(wisps - 0.5, 0.0, 1.5)
+    axis = pixel_centers(size)
+    wisps *= _blob(axis, eye.fovea, 0.5) - 0.95 * _blob(axis, eye.fovea, 0.16)
+    for channel, tone in enumerate((0.8, 1.0, 0.8)):
+        image[channel] += np.float32(tone * traits.sheen) * wisps
+
+
+def _paint_drusen(
+    rng: np.random.Generator,
+    image: np.ndarray,
+    traits: PatientTraits,
+    eye: EyeGeometry,
+    oversample: int,
+) -> None:
+    """Pale, soft-edged yellowish spots, most of them near the macula."""
+    if not traits.drusen:
+        return
+    size = image.shape[-1]
+    mask = Mask(size, oversample)
+    centers = eye.place(rng.normal(0.0, rng.uniform(0.15, 0.35), (traits.drusen, 2)))
+    radii = rng.uniform(0.004, 0.013, traits.drusen)
+    outlines = blobs(rng, centers, radii, roughness=0.1)
+    mask.polygons(Patches(outlines, rng.uniform(0.25, 0.75, traits.drusen)))
+    coverage = ndimage.gaussian_filter(mask.coverage(), 0.004 * size / 2, truncate=2.5)
+    for channel, color in enumerate(_DRUSEN_RGB):
+        image[channel] += (np.float32(color) - image[channel]) * coverage
 
 
 def _texture(rng: np.random.Generator, traits: PatientTraits, size: int) -> np.ndarray:
@@ -172,17 +231,21 @@ def _paint_disc(
     halo = np.exp(-0.5 * ((distance - 0.9) / 0.5) ** 2) * (1.0 - disc)
     # The crescent hugs the temporal rim.
     crescent = np.exp(-0.5 * ((distance - 1.1) / 0.07) ** 2) * np.clip(-x - 0.3, 0, 1)
-    pallor = rng.uniform(0.92, 1.0)
+    atrophy = traits.atrophy * _inside(np.hypot(x + 0.2, y), 1.35, 0.2)
+    pallor = rng.uniform(0.80, 1.02)
     for channel in range(3):
         window = image[channel, rows, columns]
         fundus = traits.fundus_rgb[channel]
-        pale = (1.02, 0.80, 0.52)[channel] * pallor * (0.80 + 0.2 * fundus)
-        bright = (1.06, 0.93, 0.72)[channel] * pallor
+        # A dim disc is redder, not greener: red light fades least.
+        dim = pallor ** (0.3, 1.0, 1.2)[channel]
+        pale = (1.02, 0.80, 0.52)[channel] * dim * (0.80 + 0.2 * fundus)
+        bright = (1.06, 0.93, 0.72)[channel] * dim
         # The nasal rim is pinker: more nerve fibres and capillaries over it.
         rim = pale * (1.0 - (0.02, 0.14, 0.13)[channel] * np.clip(x + 0.2, 0, 1.2))
         color = rim + (bright - rim) * cup
         window *= 1.0 + (0.06, 0.16, 0.12)[channel] * halo
         window *= 1.0 - (0.30, 0.40, 0.35)[channel] * traits.crescent * crescent
+        window += (pale - window) * 0.7 * atrophy
         window += (color - window) * disc
 
 

@@ -44,8 +44,8 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         field_radius=float(rng.uniform(0.955, 0.985)),
         flat_cut=float(rng.choice([1.1, 1.1, 0.90, 0.86])),
         gain=(float(gain[0]), float(gain[1]), float(gain[2])),
-        gamma=float(rng.uniform(0.92, 1.12)),
-        vignetting=float(rng.uniform(0.18, 0.42)),
+        gamma=float(rng.uniform(0.85, 1.25)),
+        vignetting=float(rng.uniform(0.10, 0.50)),
         blur=float(rng.uniform(0.0012, 0.0030)),
         noise=float(rng.uniform(0.006, 0.018)),
         haze=float(max(0.0, rng.uniform(-0.25, 0.25))),
@@ -89,12 +89,13 @@ def _illuminate(rng: np.random.Generator, camera: Camera, scene: np.ndarray) -> 
         (axis - np.float32(center_y))[:, None],
     )
     squared = x**2 + y**2
-    direction, slope = rng.uniform(0, 2 * np.pi), rng.uniform(0.02, 0.14)
+    direction, slope = rng.uniform(0, 2 * np.pi), rng.uniform(0.02, 0.20)
     slope_x, slope_y = (
         np.float32(slope * np.cos(direction)),
         np.float32(slope * np.sin(direction)),
     )
-    light = np.float32(1.0) - np.float32(camera.vignetting) * squared**2
+    flash = np.float32(rng.uniform(0.85, 1.10))
+    light = flash - np.float32(camera.vignetting) * squared**2
     light += slope_x * x + slope_y * y
     for _ in range(int(rng.integers(0, 4))):
         _dust(rng, light, axis)

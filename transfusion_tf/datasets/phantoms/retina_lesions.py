@@ -10,11 +10,17 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from transfusion_tf.datasets.phantoms.canvas import Mask, pixel_centers, strips
+from transfusion_tf.datasets.phantoms.canvas import (
+    Mask,
+    Patches,
+    blobs,
+    pixel_centers,
+    strips,
+)
 from transfusion_tf.datasets.phantoms.retina_anatomy import EyeGeometry
 from transfusion_tf.datasets.phantoms.retina_vessels import Branches
 
-_EXUDATE_RGB = (1.08, 0.97, 0.62)
+_EXUDATE_RGB = (1.02, 0.86, 0.48)
 _COTTON_WOOL_RGB = (0.98, 0.88, 0.74)
 _SEEPAGE = 0.0022
 
@@ -24,18 +30,14 @@ class Lesions:
     """An eye's lesions, in frame coordinates.
 
     Attributes:
-        blood: outlines [points, 2] of microaneurysms, haemorrhages, new vessels.
-        blood_density: one value in [0, 1] an outline.
-        exudates: outlines [points, 2] of hard exudates.
-        exudate_density: one value in [0, 1] an outline.
+        blood: microaneurysms, haemorrhages and new vessels.
+        exudates: hard exudates.
         cotton_wool: [spots, 5]: x, y, the two radii and the long axis's angle.
         beaded: indices of the trunks with venous beading.
     """
 
-    blood: tuple[np.ndarray, ...] = ()
-    blood_density: tuple[float, ...] = ()
-    exudates: tuple[np.ndarray, ...] = ()
-    exudate_density: tuple[float, ...] = ()
+    blood: tuple[Patches, ...] = ()
+    exudates: tuple[Patches, ...] = ()
     cotton_wool: tuple[tuple[float, float, float, float, float], ...] = ()
     beaded: tuple[int, ...] = ()
 
@@ -72,7 +74,7 @@ def plan_lesions(
     if base == 2:
         plan.microaneurysms(int(rng.integers(8, 22)))
         plan.haemorrhages(int(rng.integers(5, 15)), flames=0.25)
-        plan.exudate_clusters(int(rng.integers(1, 4)))
+        plan.exudate_clusters(int(rng.integers(0, 4)))
         plan.cotton_wool_spots(max(0, int(rng.integers(-2, 4))))
     else:
         plan.microaneurysms(int(rng.integers(18, 36)))
@@ -91,25 +93,23 @@ class _Plan:
 
     def __init__(self, rng: np.random.Generator, eye: EyeGeometry, scale: float):
         self._rng, self._eye, self._scale = rng, eye, scale
-        self._blood: list[tuple[np.ndarray, float]] = []
-        self._exudates: list[tuple[np.ndarray, float]] = []
+        self._blood: list[Patches] = []
+        self._exudates: list[Patches] = []
         self._cotton_wool: list[tuple[float, float, float, float, float]] = []
         self._beaded: tuple[int, ...] = ()
 
     def finished(self) -> Lesions:
         return Lesions(
-            tuple(outline for outline, _ in self._blood),
-            tuple(density for _, density in self._blood),
-            tuple(outline for outline, _ in self._exudates),
-            tuple(density for _, density in self._exudates),
-            tuple(self._cotton_wool),
-            self._beaded,
+            blood=tuple(self._blood),
+            exudates=tuple(self._exudates),
+            cotton_wool=tuple(self._cotton_wool),
+            beaded=self._beaded,
         )
 
     def microaneurysms(self, count: int) -> None:
         centers = self._scatter(count, reach=0.72)
-        radii = self._rng.uniform(0.0042, 0.0085, count) * self._scale
-        self._bleed(self._blobs(centers, radii, roughness=0.08), 0.62, 0.95)
+        radii = self._rng.uniform(0.0042, 0.0085, len(centers)) * self._scale
+        self._bleed(blobs(self._rng, centers, radii, roughness=0.08), 0.55, 0.9)
 
     def haemorrhages(
         self, count: int, *, flames: float, quadrant: int | None = None
@@ -117,27 +117,26 @@ class _Plan:
         rng = self._rng
         centers = self._scatter(count, reach=0.86, quadrant=quadrant)
         # Many dots, few large blots.
-        radii = (0.008 + 0.020 * rng.random(count) ** 2.2) * self._scale
-        flame = rng.random(count) < flames
-        self._bleed(
-            self._blobs(centers[~flame], radii[~flame], roughness=0.13), 0.6, 1.0
-        )
+        radii = (0.0075 + 0.018 * rng.random(len(centers)) ** 2.5) * self._scale
+        flame = rng.random(len(centers)) < flames
+        dots = blobs(rng, centers[~flame], radii[~flame], roughness=0.13)
+        self._bleed(dots, 0.6, 1.0)
         self._bleed(self._flames(centers[flame], radii[flame]), 0.55, 0.9)
 
     def exudate_clusters(self, count: int) -> None:
         rng, extent = self._rng, np.sqrt(self._scale)
         for center in self._scatter(count, reach=0.55):
-            specks = int(rng.integers(8, 30))
+            specks = int(rng.integers(5, 20))
             if rng.random() < 0.45:  # a ring, as exudates form around a leak
-                angle = rng.uniform(0, 2 * np.pi) + rng.uniform(0, 1, specks) * 4.5
+                angle = rng.uniform(0, 2 * np.pi) + rng.uniform(0, 4.5, specks)
                 radius = rng.uniform(0.05, 0.10) * rng.normal(1.0, 0.13, specks)
                 offset = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
             else:
                 spread = rng.uniform(0.02, 0.05, 2)
                 offset = rng.normal(0.0, 1.0, (specks, 2)) * spread
-            radii = (0.0035 + 0.008 * rng.random(specks) ** 2.5) * self._scale
-            blobs = self._blobs(center + offset * extent, radii, roughness=0.25)
-            self._exudates += [(o, float(rng.uniform(0.7, 1.0))) for o in blobs]
+            radii = (0.0032 + 0.0065 * rng.random(specks) ** 2.5) * self._scale
+            outlines = blobs(rng, center + offset * extent, radii, roughness=0.2)
+            self._exudates.append(Patches(outlines, rng.uniform(0.5, 0.95, specks)))
 
     def cotton_wool_spots(self, count: int) -> None:
         rng, (disc_x, disc_y) = self._rng, self._eye.disc
@@ -195,8 +194,7 @@ class _Plan:
 
     def _bleed(self, outlines: np.ndarray, low: float, high: float) -> None:
         densities = self._rng.uniform(low, high, len(outlines))
-        pairs = zip(outlines, densities, strict=True)
-        self._blood += [(outline, float(density)) for outline, density in pairs]
+        self._blood.append(Patches(outlines, densities))
 
     def _scatter(
         self, count: int, *, reach: float, quadrant: int | None = None
@@ -220,21 +218,6 @@ class _Plan:
         in_view = np.hypot(*points.T) < 0.88
         chosen = np.flatnonzero(off_disc & in_view & (np.abs(points[:, 1]) < 0.80))
         return points[chosen[:count]]
-
-    def _blobs(
-        self, centers: np.ndarray, radii: np.ndarray, *, roughness: float
-    ) -> np.ndarray:
-        """Rounded patches with an uneven rim, [patches, points, 2]."""
-        count, points = len(centers), 14
-        angle = np.linspace(0.0, 2 * np.pi, points, endpoint=False)
-        rim = np.ones((count, points))
-        for wave in (2, 3, 4):
-            phase = self._rng.uniform(0.0, 2 * np.pi, (count, 1))
-            strength = self._rng.normal(0.0, roughness, (count, 1))
-            rim += strength * np.cos(wave * angle + phase)
-        rim = np.maximum(rim, 0.4) * radii[:count, None]
-        circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-        return centers[:, None] + rim[..., None] * circle
 
     def _flames(self, centers: np.ndarray, radii: np.ndarray) -> np.ndarray:
         """Haemorrhages along the nerve fibres, which run out from the disc."""
@@ -270,7 +253,8 @@ def paint_exudates(
     if not lesions.exudates:
         return
     mask = Mask(size, oversample)
-    mask.polygons(lesions.exudates, lesions.exudate_density)
+    for patches in lesions.exudates:
+        mask.polygons(patches)
     coverage = mask.coverage()
     for channel, color in enumerate(_EXUDATE_RGB):
         image[channel] += (np.float32(color) - image[channel]) * coverage
@@ -281,7 +265,8 @@ def blood_coverage(lesions: Lesions, size: int, oversample: int) -> np.ndarray |
     if not lesions.blood:
         return None
     mask = Mask(size, oversample)
-    mask.polygons(lesions.blood, lesions.blood_density)
+    for patches in lesions.blood:
+        mask.polygons(patches)
     # Blood seeps into the layers around it.
     return ndimage.gaussian_filter(mask.coverage(), _SEEPAGE * size / 2, truncate=2.5)
 

@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from transfusion_tf.datasets.phantoms.canvas import Mask, strips
+from transfusion_tf.datasets.phantoms.canvas import Mask, Patches, strips
 from transfusion_tf.datasets.phantoms.retina_anatomy import EyeGeometry, PatientTraits
 
 _AVASCULAR_RADIUS = 0.12
@@ -252,19 +252,27 @@ def draw_vessels(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coverage of arteries and of veins, two arrays [size, size] float32 in [0, 1]."""
     arteries, veins = Mask(size, oversample), Mask(size, oversample)
+    # Thin ones first, so that a faint branch does not cut into its parent.
     for branches in reversed(generations):
-        outlines = strips(branches.points, branches.widths)
         pixels = branches.widths[:, 0] * arteries.pixels_per_unit
-        points = branches.points.shape[1]
-        for mask, chosen in ((veins, branches.veins), (arteries, ~branches.veins)):
-            for i in np.flatnonzero(chosen & (branches.lengths > 3) & (pixels > 0.2)):
-                used = branches.lengths[i]
-                outline = outlines[i, points - used : points + used]
-                outline = np.concatenate([outlines[i, :used], outlines[i, -used:]])
-                density = float(np.clip(pixels[i] / 2.5, 0.15, 1.0)) ** 0.7
-                mask.polygons([outline], [density])
+        densities = np.clip(pixels / 2.5, 0.15, 1.0) ** 0.7
+        points, widths = _used_part(branches)
+        in_view = np.abs(points).max(axis=-1).min(axis=-1) < 1.0
+        visible = in_view & (branches.lengths > 3) & (pixels > 0.2)
+        for mask, kind in ((veins, branches.veins), (arteries, ~branches.veins)):
+            chosen = visible & kind
+            outlines = strips(points[chosen], widths[chosen])
+            mask.polygons(Patches(outlines, densities[chosen]))
     trunks = generations[0]
     # The bright reflex along the crest of the large arteries.
-    for outline in strips(trunks.points, trunks.widths * 0.22)[~trunks.veins]:
-        arteries.polygons([outline], [0.72])
+    crests = strips(trunks.points, trunks.widths * 0.22)[~trunks.veins]
+    arteries.polygons(Patches(crests, np.full(len(crests), 0.72)))
     return arteries.coverage(), veins.coverage()
+
+
+def _used_part(branches: Branches) -> tuple[np.ndarray, np.ndarray]:
+    """Points and widths, the unused ones collapsed onto the last in use."""
+    points = np.arange(branches.points.shape[1])
+    index = np.minimum(points, np.maximum(branches.lengths - 1, 0)[:, None])
+    rows = np.arange(len(index))[:, None]
+    return branches.points[rows, index], branches.widths[rows, index]

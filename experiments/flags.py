@@ -1,0 +1,175 @@
+"""The flags that binaries share, and how a binary starts.
+
+Nothing here imports TensorFlow: `--help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+FLAGS = flags.FLAGS
+
+
+def define_run_flags() -> None:
+    """Flags of everything that trains."""
+    flags.DEFINE_string(
+        "donor",
+        None,
+        "Where transferred weights come from: imagenet, a weight file, a run "
+        "directory, or a data set (photographs) to pretrain on.",
+    )
+    flags.DEFINE_integer(
+        "image_size", None, "Height and width of the model's input; else the card's."
+    )
+    flags.DEFINE_integer("batch_size", None, "Examples a step over all devices.")
+    flags.DEFINE_integer("steps", None, "Optimizer steps.")
+    flags.DEFINE_integer("eval_every", None, "Steps between evaluations.")
+    flags.DEFINE_integer(
+        "early_stopping",
+        0,
+        "Evaluations without a better validation metric that end a run; 0 never does.",
+    )
+    flags.DEFINE_string("optimizer", None, "adam, or sgd with momentum 0.9.")
+    flags.DEFINE_float("learning_rate", None, "Base learning rate.")
+    flags.DEFINE_string(
+        "schedule",
+        None,
+        "constant, or imagenet: warm-up, a tenth at epochs 30, 60, 90.",
+    )
+    flags.DEFINE_float("dropout", 0.0, "Share of features dropped before the head.")
+    flags.DEFINE_string(
+        "freeze", None, "Last stage that keeps its initial weights, such as block2."
+    )
+    flags.DEFINE_bool("mixed_precision", False, "Compute in 16 bits.")
+    flags.DEFINE_bool("xla", False, "Compile the training step with XLA.")
+    flags.DEFINE_string("strategy", "auto", "Devices: one, mirrored or auto.")
+    flags.DEFINE_integer(
+        "save_every_steps", 0, "Save the state between evaluations too; 0 does not."
+    )
+    flags.DEFINE_list(
+        "profile_steps", None, "First and last step of a TensorBoard profile: 10,20."
+    )
+
+
+def define_location_flags() -> None:
+    """Flags that say where things lie."""
+    flags.DEFINE_string("root", "workspace", "Folder for runs, studies and reports.")
+    flags.DEFINE_string(
+        "data_root", None, "Folder for prepared data; <root>/data by default."
+    )
+
+
+def data_root() -> str:
+    """Where prepared data lie."""
+    return FLAGS.data_root or os.path.join(FLAGS.root, "data")
+
+
+def run_values(card) -> dict:
+    """What the flags, or else the card, say about training, by RunConfig's names."""
+    training = card.training
+    values = {
+        name: getattr(FLAGS, name) if getattr(FLAGS, name) is not None else default
+        for name, default in (
+            ("optimizer", training.optimizer),
+            ("learning_rate", training.learning_rate),
+            ("schedule", training.schedule),
+            ("batch_size", training.batch_size),
+            ("steps", training.steps),
+            ("eval_every", training.eval_every),
+        )
+    }
+    for name in (
+        "donor",
+        "image_size",
+        "early_stopping",
+        "dropout",
+        "freeze",
+        "mixed_precision",
+        "xla",
+    ):
+        values[name] = getattr(FLAGS, name)
+    return values
+
+
+def run_options(progress: bool = True):
+    """How runs are carried out, from the flags."""
+    from transfusion_tf.errors import UserError
+    from transfusion_tf.training import Options
+
+    span = None
+    if FLAGS.profile_steps:
+        try:
+            first, last = (int(text) for text in FLAGS.profile_steps)
+        except ValueError:
+            raise UserError(
+                "--profile_steps should be two step numbers such as 10,20, got "
+                f"{','.join(FLAGS.profile_steps)}"
+            ) from None
+        span = (first, last)
+    return Options(
+        data_root=data_root(),
+        strategy=FLAGS.strategy,
+        save_every_steps=FLAGS.save_every_steps,
+        profile_steps=span,
+        progress=progress,
+    )
+
+
+def positive_numbers(flag: str, texts: Sequence[str]) -> list[int]:
+    """The flag's values as whole numbers above 0.
+
+    Raises:
+      UserError: one of them is none.
+    """
+    from transfusion_tf.errors import UserError
+
+    for text in texts:
+        if not text.isdecimal() or int(text) < 1:
+            raise UserError(f"--{flag} should be whole numbers above 0, got {text!r}")
+    return [int(text) for text in texts]
+
+
+def command_line() -> str:
+    """What the user typed, to be typed again."""
+    import shlex
+
+    return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+
+
+def _flags_help(module: str) -> str:
+    """The binary's own flags and the shared ones, without absl's."""
+    parts = [FLAGS.module_help(name) for name in (__name__, module)]
+    lines = "\n".join(parts).splitlines()
+    return "\n".join(line for line in lines if line.startswith(" "))
+
+
+def start(main: Callable[[Sequence[str]], None], text: str) -> None:
+    """Runs a binary: help at once, a user's mistake as one message, exit codes.
+
+    Args:
+      main: takes the positional arguments.
+      text: the module's docstring, shown above the flags.
+    """
+    if any(
+        argument in ("--help", "-h", "-help", "--helpshort") for argument in sys.argv
+    ):
+        print(f"{text.strip()}\n\nFlags:\n{_flags_help(main.__module__)}")
+        sys.exit(0)
+    # TensorFlow's start-up chatter hides what we say; its errors stay.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    def guarded(arguments: Sequence[str]) -> None:
+        from transfusion_tf.errors import UserError
+
+        logging.set_verbosity(logging.ERROR)
+        try:
+            main(arguments[1:])
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on from here", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(guarded)

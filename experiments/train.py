@@ -1,0 +1,73 @@
+"""Trains one model: transfusion-train --dataset=CARD --model=NAME
+
+  transfusion-train --dataset=phantom_retina_64 --model=cbr_tiny \\
+      --initialization=transfer --donor=photographs
+
+The run's folder is <root>/runs/<run id>, named after all that decides its result;
+the same command again goes on where it stopped, or says that it is finished.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+from transfusion_tf_experiments.flags import (
+    FLAGS,
+    define_location_flags,
+    define_run_flags,
+    run_options,
+    run_values,
+    start,
+)
+
+define_location_flags()
+define_run_flags()
+flags.DEFINE_string("dataset", None, "Card name, or path of a dataset.toml.")
+flags.DEFINE_string("model", "resnet50", "See transfusion_tf.models.model_names().")
+flags.DEFINE_string(
+    "initialization",
+    "random",
+    "random, transfer, mean_var, sampled, shuffled, gabor, transfer:STAGE, "
+    "transfer:STAGE+SCHEME; statistics schemes take [bn=...].",
+)
+flags.DEFINE_integer("train_examples", None, "Size of the nested training subset.")
+flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and dropout.")
+
+
+def _main(arguments: Sequence[str]) -> None:
+    from transfusion_tf.errors import UserError
+
+    if arguments:
+        raise UserError(f"unexpected argument {arguments[0]!r}; see --help")
+    if not FLAGS.dataset:
+        raise UserError("--dataset is missing; see transfusion-data list")
+    from transfusion_tf.datasets import load_card
+    from transfusion_tf.studies import train_with_donor
+    from transfusion_tf.training import RunConfig
+
+    config = RunConfig(
+        dataset=FLAGS.dataset,
+        model=FLAGS.model,
+        initialization=FLAGS.initialization,
+        train_examples=FLAGS.train_examples,
+        seed=FLAGS.seed,
+        **run_values(load_card(FLAGS.dataset)),
+    )
+    result = train_with_donor(config, FLAGS.root, run_options())
+    status = result.directory.status()
+    for split, values in (("validation", result.validation), ("test", result.test)):
+        print(f"{split:10s} " + "  ".join(f"{k} {v:.4f}" for k, v in values.items()))
+    print(
+        f"best step {result.best_step}; {status['images_per_second']:.0f} images/s, "
+        f"{100 * status['input_wait_share']:.0f} % of the time waiting for input, "
+        f"peak memory {status['peak_memory_mib']} MiB"
+    )
+    print(result.directory.path)
+
+
+def main() -> None:
+    """Entry point of `transfusion-train`."""
+    start(_main, __doc__ or "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import pytest
+from support import write_clinic
+
+from transfusion_tf.datasets import load_card, prepare
+
+
+@pytest.fixture
+def clinic(tmp_path):
+    """A small CSV data set that a test may damage; its card's path."""
+    return write_clinic(tmp_path / "clinic", patients=24, size=40)
+
+
+@pytest.fixture(scope="session")
+def clinic_root(tmp_path_factory):
+    """A CSV data set that many tests read; its folder."""
+    folder = tmp_path_factory.mktemp("session") / "clinic"
+    write_clinic(folder, patients=40)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory):
+    """Where prepared data of the session lie."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def prepared(clinic_root, data_root):
+    """The session's data set, built."""
+    return prepare(load_card(clinic_root), data_root, workers=1, progress=False)

@@ -1,0 +1,99 @@
+"""A card becomes TFRecord shards that TFDS opens; twice the same; all or nothing."""
+
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from transfusion_tf.datasets import load_card, prepare
+from transfusion_tf.datasets.images import read_rgb
+from transfusion_tf.errors import UserError
+
+
+def test_tfds_opens_the_result(prepared):
+    builder = tfds.builder_from_directory(prepared.path)
+    assert builder.info.name == "clinic"
+    read = 0
+    for split in ("train", "validation", "test"):
+        for example in tfds.as_numpy(builder.as_dataset(split=split)):
+            assert example["image"].shape == (67, 67, 3)
+            assert example["label"].sum() == 1
+            read += 1
+    assert read == 80
+
+
+def test_stored_pixels_are_those_of_the_file(prepared, clinic_root):
+    builder = tfds.builder_from_directory(prepared.path)
+    example = next(iter(tfds.as_numpy(builder.as_dataset(split="train"))))
+    source = read_rgb(clinic_root / "images" / example["example_id"].decode())
+    assert abs(example["image"].mean() - source.mean()) < 2
+
+
+def test_no_patient_stands_in_two_splits(prepared):
+    splits = prepared.index.groupby("patient_id")["split"].nunique()
+    assert (splits == 1).all()
+
+
+def test_labels_and_counts_agree_with_the_table(prepared):
+    counts = prepared.counts()
+    assert sum(c["images"] for c in counts.values()) == 80
+    assert sum(c["classes"]["none"] for c in counts.values()) == 16
+
+
+def test_a_second_call_builds_nothing(prepared, data_root):
+    before = prepared.path.stat().st_mtime_ns
+    again = prepare(prepared.card, data_root, progress=False)
+    assert again.path == prepared.path
+    assert again.path.stat().st_mtime_ns == before
+
+
+def test_building_twice_gives_the_same_bytes(prepared, tmp_path):
+    again = prepare(prepared.card, tmp_path, workers=1, progress=False)
+    for file in prepared.path.glob("*.tfrecord*"):
+        assert (again.path / file.name).read_bytes() == file.read_bytes()
+    assert again.index.equals(prepared.index)
+
+
+def test_rows_in_another_order_are_the_same_data_set(prepared, clinic_root, tmp_path):
+    folder = tmp_path / "clinic"
+    shutil.copytree(clinic_root, folder, copy_function=shutil.copy2)
+    head, *rows = (folder / "labels.csv").read_text().splitlines()
+    (folder / "labels.csv").write_text("\n".join([head, *rows[::-1]]) + "\n")
+    again = prepare(load_card(folder), tmp_path / "d", workers=1, progress=False)
+    assert again.fingerprint == prepared.fingerprint
+
+
+def test_a_changed_label_is_another_data_set(prepared, clinic_root, tmp_path):
+    folder = tmp_path / "clinic"
+    shutil.copytree(clinic_root, folder, copy_function=shutil.copy2)
+    text = (folder / "labels.csv").read_text().replace("000.png,0", "000.png,1")
+    (folder / "labels.csv").write_text(text)
+    again = prepare(load_card(folder), tmp_path / "d", workers=1, progress=False)
+    assert again.fingerprint != prepared.fingerprint
+
+
+def test_subsets_are_nested(prepared):
+    small = set(prepared.examples("train", 10)["example_id"])
+    large = set(prepared.examples("train", 20)["example_id"])
+    assert len(small) == 10
+    assert small < large
+
+
+def test_a_subset_larger_than_the_split_is_refused(prepared):
+    with pytest.raises(UserError, match="--train_examples=1000"):
+        prepared.examples("train", 1000)
+
+
+def test_a_folder_that_cannot_be_written_is_named(prepared, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        prepare(prepared.card, tmp_path / "file" / "data", workers=1, progress=False)
+
+
+def test_phantoms_need_no_files(tmp_path):
+    card = load_card("phantom_retina_64")
+    card = card.replace(reader={**card.reader, "patients": 60})
+    built = prepare(card, tmp_path, workers=1, progress=False)
+    assert len(built.index) == 120
+    assert np.isfinite(built.labels(built.examples("train"))).all()

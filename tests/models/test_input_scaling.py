@@ -1,0 +1,83 @@
+import keras
+import numpy as np
+import pytest
+
+from transfusion_tf.models import INPUT_SCALINGS, build, input_scaling_of
+
+IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 75, 75, 3)).astype("float32")
+
+
+def scaled_inside(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    layer = model.get_layer(f"input_scaling_{input_scaling_of(model)}")
+    return keras.ops.convert_to_numpy(keras.Model(model.input, layer.output)(images))
+
+
+def scaled_by(name: str, images: np.ndarray) -> np.ndarray:
+    model = build("cbr_tiny", images.shape[1:], 1, input_scaling=name)
+    return scaled_inside(model, images)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "inception_v3"])
+def test_backbones_scale_as_keras_does_for_their_weights(smallest_model, name):
+    application = {
+        "resnet50": keras.applications.resnet50,
+        "inception_v3": keras.applications.inception_v3,
+    }[name]
+    model = smallest_model(name)
+    images = IMAGES[:, : model.input.shape[1], : model.input.shape[2]]
+
+    np.testing.assert_allclose(
+        scaled_inside(model, images),
+        application.preprocess_input(images.copy()),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_our_own_models_expect_imagenets_mean_and_standard_deviation(smallest_model):
+    assert input_scaling_of(smallest_model("cbr_tiny")) == "imagenet_mean_std"
+
+
+@pytest.mark.parametrize(
+    ("name", "keras_mode"),
+    [
+        ("caffe", "caffe"),
+        ("minus_one_to_one", "tf"),
+        ("imagenet_mean_std", "torch"),
+    ],
+)
+def test_the_named_scalings_are_keras_modes(name, keras_mode):
+    expected = keras.applications.imagenet_utils.preprocess_input(
+        IMAGES.copy(), mode=keras_mode
+    )
+    np.testing.assert_allclose(scaled_by(name, IMAGES), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_scalings_without_a_keras_mode_are_what_they_say():
+    np.testing.assert_array_equal(scaled_by("none", IMAGES), IMAGES)
+    np.testing.assert_allclose(scaled_by("zero_to_one", IMAGES), IMAGES / 255, 1e-6)
+    np.testing.assert_allclose(
+        scaled_by("caffe_over_255", IMAGES),
+        scaled_by("caffe", IMAGES) / 255,
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("name", INPUT_SCALINGS)
+def test_a_scaling_survives_saving_in_safe_mode(tmp_path, name):
+    model = build("cbr_tiny", (64, 64, 3), 2, seed=0, input_scaling=name)
+    model.save(tmp_path / "model.keras")
+
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+
+    assert input_scaling_of(loaded) == name
+    np.testing.assert_array_equal(
+        loaded(IMAGES[:, :64, :64]), model(IMAGES[:, :64, :64])
+    )
+
+
+def test_the_models_name_can_carry_the_scaling():
+    model = build("cbr_tiny[input_scaling=caffe]", (64, 64, 3), 2)
+
+    assert input_scaling_of(model) == "caffe"

@@ -1,0 +1,241 @@
+"""What the page says, section by section, as plain values for the template."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transfusion_tf.report import wording
+from transfusion_tf.report.cases import STATISTICS, brackets, judge, transfers
+from transfusion_tf.report.records import Run
+from transfusion_tf.report.results import BASELINE, Cell, Panel, Results, scheme
+
+SYMBOLS = {
+    "higher": ("▲", "higher"),
+    "lower": ("▼", "lower"),
+    "alike": ("≈", "alike, within the margin"),
+    "open": ("○", "undecided"),
+    "one_seed": ("○", "one seed: undecided"),
+}
+
+_MOST_COLUMNS = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A line of the accuracy table, ready to print."""
+
+    model: str
+    size: str
+    initialization: str
+    seeds: int
+    test: str
+    std: str
+    interval: str
+    bar: tuple[float, float, float] | None
+    validation: str
+    parameters: str
+    parameters_table1: str
+    time: str
+    speed: str
+    first: bool
+
+
+def data_facts(results: Results) -> list[tuple[str, str]]:
+    """The line about the data: value and what it counts."""
+    run = results.record.runs[0]
+    counts = run.dataset["counts"]
+    patients = sum(split["patients"] for split in counts.values())
+    size = run.config.image_size or run.dataset["image_size"]
+    word = {"grade": "grades", "findings": "findings"}.get(
+        run.dataset["kind"], "classes"
+    )
+    facts = [(wording.count(patients), "patients")]
+    facts += [
+        (wording.count(split["images"]), f"{name} images")
+        for name, split in counts.items()
+    ]
+    facts += [(str(len(run.dataset["classes"])), word), (f"{size} × {size}", "pixels")]
+    return facts
+
+
+def accuracy_rows(results: Results) -> list[Row]:
+    """The accuracy table; `bar` holds low, estimate and high on a scale of 0 to 100."""
+    tests = [cell.test for panel in results.panels for cell in panel.cells.values()]
+    ends = [value for test in tests if test for value in (test.low, test.high)]
+    ends = [value for value in ends if np.isfinite(value)]
+    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+    span = max(high - low, 1e-9)
+    rows = []
+    for panel in results.panels:
+        for index, cell in enumerate(panel.cells.values()):
+            bar = None
+            if cell.test and np.isfinite([cell.test.low, cell.test.high]).all():
+                points = (cell.test.low, cell.test.estimate, cell.test.high)
+                start, middle, end = (
+                    round(4 + 92 * (point - low) / span, 2) for point in points
+                )
+                bar = (start, middle, end)
+            rows.append(_row(cell, bar, index == 0))
+    return rows
+
+
+def _row(cell: Cell, bar: tuple[float, float, float] | None, first: bool) -> Row:
+    test, best = cell.test, cell.best_validation
+    spread = float(np.std(best, ddof=1)) if len(best) > 1 else float("nan")
+    validation = wording.number(float(np.mean(best)))
+    return Row(
+        model=cell.model,
+        size=wording.count(cell.train_examples),
+        initialization=cell.initialization,
+        seeds=len(cell.runs),
+        test=wording.number(test.estimate if test else None),
+        std=wording.number(test.std if test else None),
+        interval=f"{wording.number(test.low)} – {wording.number(test.high)}"
+        if test
+        else wording.MISSING,
+        bar=bar,
+        validation=f"{validation} ± {wording.number(spread)}"
+        if len(best) > 1
+        else validation,
+        parameters=wording.amount(cell.mean_status("parameters")),
+        parameters_table1=wording.count(cell.mean_status("parameters_table1")),
+        time=wording.duration(cell.mean_status("train_seconds")),
+        speed=wording.count(cell.mean_status("images_per_second")),
+        first=first,
+    )
+
+
+def verdict_matrix(results: Results) -> dict[str, Any] | None:
+    """Every case against every comparison, as symbols; None with one panel."""
+    if len(results.panels) < 2 or not any(transfers(panel) for panel in results.panels):
+        return None
+    donors = list(
+        dict.fromkeys(label for p in results.panels for label in transfers(p))
+    )
+    others = [
+        label
+        for label in results.initializations
+        if scheme(label) in (*STATISTICS, "gabor")
+    ]
+    pairs = [(donor, BASELINE) for donor in donors]
+    pairs += [(other, BASELINE) for other in others]
+    pairs += [(donors[0], other) for other in others]
+    pairs = pairs[:_MOST_COLUMNS]
+    rows = [
+        (results.panel_name(panel), [_symbol(panel, *pair) for pair in pairs])
+        for panel in results.panels
+    ]
+    return {"pairs": pairs, "rows": rows}
+
+
+def _symbol(panel: Panel, left: str, right: str) -> dict[str, str]:
+    found = panel.test_difference(left, right)
+    if found is None:
+        return {
+            "symbol": "",
+            "text": wording.MISSING,
+            "title": "not run",
+            "tone": "none",
+        }
+    judgement = judge(found)
+    symbol, words = SYMBOLS[judgement]
+    return {
+        "symbol": symbol,
+        "text": wording.signed(found.estimate),
+        "title": f"{words} {brackets(found)}",
+        "tone": judgement,
+    }
+
+
+def initialization_summary(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """What each stage got, by model: rows of stages, columns of initializations."""
+    summary: dict[str, dict[str, Any]] = {}
+    if not {"stage", "scheme"} <= set(table.columns):
+        return summary
+    for model, part in table.groupby("model", sort=False):
+        labels = list(dict.fromkeys(part["initialization"]))
+        rows = []
+        for stage in dict.fromkeys(part["stage"]):
+            cells = []
+            for label in labels:
+                chosen = part[
+                    (part["stage"] == stage) & (part["initialization"] == label)
+                ]
+                counts = chosen["scheme"].value_counts(sort=False)
+                cells.append(", ".join(f"{name} × {n}" for name, n in counts.items()))
+            rows.append((stage, cells))
+        summary[str(model)] = {"labels": labels, "rows": rows}
+    return summary
+
+
+def donor_sentences(results: Results) -> list[str]:
+    """What each donor was trained on and how well it did there."""
+    sentences = []
+    for run in results.record.donors:
+        title = run.dataset.get("title") or run.dataset["name"]
+        counts = run.dataset["counts"]["train"]
+        sentences.append(
+            f"{run.config.model}, trained from {run.config.initialization} weights on "
+            f"{title} ({wording.count(counts['images'])} training images of "
+            f"{wording.plural(len(run.dataset['classes']), 'class', 'classes')}) for "
+            f"{wording.count(run.config.steps)} steps. Validation "
+            f"{wording.metric_title(run.metric)}: "
+            f"{wording.number(run.best_validation())}{_donor_accuracy(run)}."
+        )
+    named = {
+        run.config.donor
+        for run in results.record.runs
+        if run.config.donor and scheme(run.config.initialization) != BASELINE
+    }
+    if named and not results.record.donors:
+        sentences.append(f"Donor weights: {wording.listed(sorted(named))}.")
+    return sentences
+
+
+def _donor_accuracy(run: Run) -> str:
+    column = "validation/accuracy"
+    if run.metric == "accuracy" or column not in run.metrics:
+        return ""
+    return f", accuracy {wording.number(float(run.metrics[column].max()))}"
+
+
+def reproduction(results: Results) -> dict[str, Any]:
+    """What is needed to make the same numbers again."""
+    record = results.record
+    configs = [run.config for run in record.runs]
+
+    def values(name: str) -> str:
+        found = dict.fromkeys(str(getattr(config, name)) for config in configs)
+        return ", ".join(found)
+
+    recipe = {
+        name.replace("_", " "): values(name)
+        for name in (
+            *("steps", "batch_size", "optimizer", "learning_rate", "schedule"),
+            *("eval_every", "early_stopping", "dropout", "mixed_precision"),
+        )
+    }
+    machines = dict.fromkeys(
+        str(run.status["machine"]) for run in record.runs if run.status.get("machine")
+    )
+    commits = dict.fromkeys(
+        str(run.status["commit"]) for run in record.runs if run.status.get("commit")
+    )
+    return {
+        "command": record.command,
+        "commit": record.commit or ", ".join(commits) or "unknown",
+        "versions": dict(record.versions)
+        or dict(record.runs[0].status.get("versions", {})),
+        "seeds": ", ".join(str(seed) for seed in results.seeds),
+        "machine": "; ".join(machines),
+        "runs": str(record.root / "runs"),
+        "recipe": recipe,
+        "total": wording.duration(_total_seconds(record.runs)),
+    }
+
+
+def _total_seconds(runs: tuple[Run, ...]) -> float:
+    keys = ("train_seconds", "evaluation_seconds")
+    return float(sum(run.status.get(key) or 0 for run in runs for key in keys))

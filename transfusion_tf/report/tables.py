@@ -1,0 +1,226 @@
+"""The report's tables as frames, and each frame as CSV, Markdown and LaTeX.
+
+Frames hold plain numbers; rounding is for Markdown and LaTeX only.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from transfusion_tf import files
+from transfusion_tf.evaluation import (
+    Difference,
+    compute_metrics,
+    labels_and_probabilities,
+)
+from transfusion_tf.report.cases import size_differences
+from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
+
+
+def results_table(results: Results) -> pd.DataFrame:
+    """A row a cell: test metric, interval, best validation, size, time and speed."""
+    return pd.DataFrame([_cell_row(cell) for cell in _cells(results)])
+
+
+def comparison_table(results: Results) -> pd.DataFrame:
+    """A row a paired difference on test: all pairs of initializations in a panel."""
+    rows = []
+    for panel in results.panels:
+        labels = list(panel.cells)
+        for index, right in enumerate(labels):
+            for left in labels[index + 1 :]:
+                found = panel.test_difference(left, right)
+                if found is not None:
+                    sides = {"left": left, "right": right}
+                    rows.append(_panel_row(panel) | sides | _difference_row(found))
+    return pd.DataFrame(rows)
+
+
+def convergence_table(results: Results) -> pd.DataFrame:
+    """A row a cell: steps to the threshold and the mean metric over training."""
+    rows: list[dict[str, object]] = []
+    for panel in results.panels:
+        for label, cell in panel.cells.items():
+            steps = [value for value in cell.steps.values() if value is not None]
+            areas = list(cell.areas.values())
+            row: dict[str, object] = {
+                **_panel_row(panel),
+                "initialization": label,
+                "threshold": panel.threshold,
+                "threshold_from": panel.threshold_from,
+                "seeds": len(cell.runs),
+                "reached": len(steps),
+                "mean_steps": np.mean(steps) if steps else np.nan,
+                "mean_over_training": np.mean(areas),
+                "std_over_training": _std(areas),
+            }
+            against = panel.area_difference(label, BASELINE)
+            if label != BASELINE and against is not None:
+                row["difference_to_random"] = against.estimate
+                row["low"], row["high"] = against.low, against.high
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def model_table(results: Results) -> pd.DataFrame:
+    """A row a smaller model and initialization: its difference to the largest."""
+    return pd.DataFrame(
+        [
+            {
+                **_panel_row(panel),
+                "largest": results.models[-1],
+                "initialization": label,
+                **_difference_row(found),
+            }
+            for panel, label, found in size_differences(results)
+        ]
+    )
+
+
+def class_table(results: Results) -> pd.DataFrame:
+    """A row a cell: every metric that applies on test, mean over seeds."""
+    rows = []
+    for cell in _cells(results):
+        values = []
+        for run in cell.runs.values():
+            table = run.directory.predictions("test")
+            if table.empty:
+                continue
+            classes = run.dataset["classes"]
+            values.append(
+                compute_metrics(
+                    *labels_and_probabilities(table, classes),
+                    classes,
+                    run.dataset["kind"],
+                    run.dataset.get("referable_from"),
+                )
+            )
+        means: dict = pd.DataFrame(values).mean().to_dict()
+        rows.append({**_cell_names(cell), "seeds": len(cell.runs), **means})
+    return pd.DataFrame(rows)
+
+
+def run_table(results: Results) -> pd.DataFrame:
+    """A row a run, finished or not."""
+    rows = [
+        {
+            "run": run.run_id,
+            "state": "finished",
+            "model": cell.model,
+            "initialization": cell.initialization,
+            "train_examples": cell.train_examples,
+            "seed": seed,
+            "best_step": run.status.get("best_step"),
+            "best_validation": run.best_validation(),
+            "test": run.score.value if run.score else np.nan,
+            "train_seconds": run.status.get("train_seconds"),
+            "machine": run.status.get("machine"),
+        }
+        for cell in _cells(results)
+        for seed, run in sorted(cell.runs.items())
+    ]
+    rows += [
+        {"run": run.run_id, "state": run.state, "message": run.message}
+        for run in results.record.unfinished
+    ]
+    return pd.DataFrame(rows)
+
+
+def initialization_table(results: Results) -> pd.DataFrame:
+    """What was done to the tensors, by model and initialization: one run's account."""
+    tables = []
+    seen = set()
+    for cell in _cells(results):
+        names = (cell.model, cell.initialization)
+        run = cell.runs[min(cell.runs)]
+        if names in seen or not (run.directory.path / "initialization.csv").exists():
+            continue
+        seen.add(names)
+        table = run.directory.initialization()
+        table.insert(0, "initialization", cell.initialization)
+        table.insert(0, "model", cell.model)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def write_table(frame: pd.DataFrame, folder: Path, name: str) -> None:
+    """Writes `<name>.csv`, `<name>.md` and `<name>.tex` from one frame."""
+    files.write_text(folder / f"{name}.csv", frame.to_csv(index=False))
+    rounded = frame.map(_rounded) if len(frame) else frame
+    files.write_text(folder / f"{name}.md", _markdown(rounded))
+    text = rounded.to_latex(index=False, escape=True) if len(frame) else ""
+    files.write_text(folder / f"{name}.tex", text)
+
+
+def _cells(results: Results) -> Iterable[Cell]:
+    return (cell for panel in results.panels for cell in panel.cells.values())
+
+
+def _panel_row(panel: Panel) -> dict[str, object]:
+    return {"model": panel.model, "train_examples": panel.train_examples}
+
+
+def _cell_names(cell: Cell) -> dict[str, object]:
+    return {
+        "model": cell.model,
+        "train_examples": cell.train_examples,
+        "initialization": cell.initialization,
+    }
+
+
+def _cell_row(cell: Cell) -> dict[str, object]:
+    test, best = cell.test, cell.best_validation
+    return {
+        **_cell_names(cell),
+        "seeds": len(cell.runs),
+        "test": test.estimate if test else np.nan,
+        "test_std": test.std if test else np.nan,
+        "test_low": test.low if test else np.nan,
+        "test_high": test.high if test else np.nan,
+        "best_validation": float(np.mean(best)),
+        "best_validation_std": _std(best),
+        "parameters": cell.mean_status("parameters"),
+        "parameters_table1": cell.mean_status("parameters_table1"),
+        "train_seconds": cell.mean_status("train_seconds"),
+        "images_per_second": cell.mean_status("images_per_second"),
+        "peak_memory_mib": cell.mean_status("peak_memory_mib"),
+    }
+
+
+def _difference_row(found: Difference) -> dict[str, object]:
+    return {
+        "difference": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "seeds": found.seeds,
+        "seed_variance": found.seed_variance,
+        "patient_variance": found.patient_variance,
+        "degrees_of_freedom": found.degrees_of_freedom,
+        "decided": found.decided if found.seeds > 1 else "one seed",
+    }
+
+
+def _std(values: list[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+
+
+def _rounded(value: object) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        if value.is_integer() and abs(value) >= 10:
+            return str(int(value))
+        return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
+    return str(value)
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    if frame.empty:
+        return ""
+    lines = [list(frame.columns), ["---"] * len(frame.columns), *frame.values.tolist()]
+    return "".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n"
+        for line in lines
+    )

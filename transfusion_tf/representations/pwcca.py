@@ -1,0 +1,78 @@
+"""Projection weighted CCA: canonical correlations weighted by what they account for.
+
+Morcos, Raghu, Bengio, NeurIPS 2018, section 3.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from transfusion_tf.representations.cca import (
+    CCA,
+    cca_from_moments,
+    cca_with_moments,
+)
+from transfusion_tf.representations.moments import Covariances, Moments, moments_of
+
+
+@dataclass(frozen=True, eq=False)
+class PWCCA:
+    """A weighted mean of canonical correlations.
+
+    Attributes:
+        value: The weighted mean, in [0, 1]; 0 if a side does not vary.
+        weights: [min(rank_x, rank_y)] float64, summing to 1: each variate's share of
+            the absolute covariance with the channels of x.
+        coefficients: [min(rank_x, rank_y)] float64; those of CCA.
+        rank_x: Number of independent directions in x.
+        rank_y: Number of independent directions in y.
+    """
+
+    value: float
+    weights: np.ndarray
+    coefficients: np.ndarray
+    rank_x: int
+    rank_y: int
+
+
+def pwcca(x, y) -> PWCCA:
+    """Projection weighted CCA; the weights come from the first argument.
+
+    Not symmetric: directions count for as much as they carry of the channels of x.
+    (In the code published with the paper the weights may come from either side, and
+    the directions they use leave out the whitening.)
+
+    Args:
+        x: [points, channels_x], array or tensor.
+        y: [points, channels_y].
+
+    Raises:
+        ValueError: As `cca`.
+
+    Warns:
+        RepresentationWarning: As `cca`.
+    """
+    covariances = moments_of(x, y).covariances()
+    return _weighted(cca_with_moments(x, y, covariances, directions=True), covariances)
+
+
+def pwcca_from_moments(moments: Moments | Covariances) -> PWCCA:
+    """The same from accumulated moments."""
+    covariances = moments.covariances() if isinstance(moments, Moments) else moments
+    return _weighted(cca_from_moments(covariances, directions=True), covariances)
+
+
+def _weighted(found: CCA, covariances: Covariances) -> PWCCA:
+    assert found.directions is not None  # asked for above
+    # Covariance of each channel of x with each variate of x: the variates have unit
+    # variance, so these are the lengths of the channels' projections onto them.
+    loadings = np.abs(covariances.xx @ found.directions.x).sum(axis=0)
+    total = loadings.sum()
+    weights = loadings / total if total else loadings
+    return PWCCA(
+        value=float(weights @ found.coefficients),
+        weights=weights,
+        coefficients=found.coefficients,
+        rank_x=found.rank_x,
+        rank_y=found.rank_y,
+    )
