@@ -39,6 +39,9 @@ def define_run_flags() -> None:
         "constant, or imagenet: warm-up, a tenth at epochs 30, 60, 90.",
     )
     flags.DEFINE_float("dropout", 0.0, "Share of features dropped before the head.")
+    flags.DEFINE_float(
+        "batch_norm_momentum", None, "Of every batch norm; else the architecture's."
+    )
     flags.DEFINE_string(
         "freeze", None, "Last stage that keeps its initial weights, such as block2."
     )
@@ -85,6 +88,7 @@ def run_values(card) -> dict:
         "image_size",
         "early_stopping",
         "dropout",
+        "batch_norm_momentum",
         "freeze",
         "mixed_precision",
         "xla",

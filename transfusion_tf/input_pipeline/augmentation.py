@@ -5,26 +5,19 @@ input pipeline at 0.72 of the decode-only rate where a float32 cast alone, insid
 tf.data, leaves 0.29.
 """
 
-import importlib
-import inspect
 import math
-from collections.abc import Mapping
-from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from transfusion_tf.datasets import Augmentation
-from transfusion_tf.errors import UserError
+from transfusion_tf.input_pipeline.seeded_layers import SeededLayers
 
 # NTSC luma and chroma; hue is a rotation of the (I, Q) plane.
 _RGB_TO_YIQ = np.array(
     [[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]], np.float32
 )
 _YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ).astype(np.float32)
-
-_LAYER_MODULES = ("keras.layers", "keras_cv.layers")
 
 
 def color_draws(seed: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
@@ -47,8 +40,7 @@ class Augmenter:
 
     def __init__(self, augmentation: Augmentation):
         self._augmentation = augmentation
-        self._layers = [_make_layer(spec) for spec in augmentation.layers]
-        self._states = [s for layer in self._layers for s in _random_states(layer)]
+        self._layers = SeededLayers(augmentation.layers)
 
     def __call__(
         self, images: tf.Tensor, colors: tf.Tensor, seeds: tf.Tensor
@@ -68,13 +60,7 @@ class Augmenter:
                 result = _yiq_colors(images, *_affine(colors))
         else:
             result = tf.cast(images, tf.float32)
-        for state in self._states:
-            key = tf.cast(seeds[0], state.dtype)
-            # Two numbers for Keras; a counter of two and a key for tf.random.
-            state.assign(tf.concat([tf.zeros([state.shape[0] - 2], key.dtype), key], 0))
-        for layer in self._layers:
-            result = tf.cast(layer(result, training=True), tf.float32)
-        return tf.clip_by_value(result, 0.0, 255.0) if self._layers else result
+        return self._layers(result, seeds[0])
 
 
 def _affine(colors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -120,51 +106,3 @@ def _hsv_colors(images: tf.Tensor, colors: tf.Tensor) -> tf.Tensor:
         lambda pair: one(*pair), (images, colors), fn_output_signature=tf.float32
     )
     return tf.clip_by_value(changed * 255.0, 0.0, 255.0)
-
-
-def _make_layer(spec: Mapping[str, Any]) -> keras.layers.Layer:
-    arguments = dict(spec)
-    name = arguments.pop("name")
-    module, _, attribute = name.rpartition(".")
-    if module not in _LAYER_MODULES:
-        raise UserError(
-            f"augmentation layer {name!r} should stand in {' or '.join(_LAYER_MODULES)}"
-        )
-    try:
-        layer_class = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise UserError(
-            f"augmentation layer {name!r} needs KerasCV: "
-            "pip install 'transfusion_tf[keras-cv]'"
-        ) from error
-    except AttributeError:
-        raise UserError(f"{module} has no layer {attribute!r}") from None
-    if module == "keras_cv.layers" and _takes(layer_class, "seed"):
-        # Else the layer draws from TensorFlow's global generator.
-        arguments.setdefault("seed", 0)
-    # Our images are 0 to 255; layers that must be told are told.
-    if "value_range" not in arguments and _takes(layer_class, "value_range"):
-        arguments["value_range"] = (0, 255)
-    try:
-        return layer_class(**arguments)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"augmentation layer {name!r}: {error}") from error
-
-
-def _takes(layer_class: type, argument: str) -> bool:
-    return argument in inspect.signature(layer_class.__init__).parameters
-
-
-def _random_states(layer: keras.layers.Layer) -> list[Any]:
-    """The state of every generator that the layer or a layer inside it draws from.
-
-    Keras layers have a `SeedGenerator`; KerasCV's older ones a `tf.random.Generator`.
-    """
-    kinds = (keras.random.SeedGenerator, tf.random.Generator)
-    found = {
-        id(value): value.state
-        for part in layer._flatten_layers()
-        for value in vars(part).values()
-        if isinstance(value, kinds)
-    }
-    return list(found.values())

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from transfusion_tf.report import wording
 from transfusion_tf.report.cases import (
-    LISTED,
     STATISTICS,
     Case,
     brackets,
@@ -49,17 +48,14 @@ def answer_help(
     if not cases:
         return Answer(question, "Not asked", "none", (missing(results),))
     sentences = []
-    if len(cases) == len(results.panels) == 1:
-        panel = results.panels[0]
-        ours, theirs = panel.cells[transfers(panel)[0]].test, panel.cells[BASELINE].test
-        if ours and theirs:
-            sentences.append(
-                f"From donor weights {panel.model} reaches "
-                f"{wording.number(ours.estimate)} {unit} on the test set, "
-                f"from random ones {wording.number(theirs.estimate)}."
-            )
+    if len(cases) == 1 and cases[0].levels:
+        ours, theirs = map(wording.number, cases[0].levels)
+        sentences.append(
+            f"On the test set: {ours} {unit} from donor weights, {theirs} from "
+            "random ones."
+        )
     sentences += grouped(
-        cases,
+        cases if len(cases) == 1 else [_with_levels(case) for case in cases],
         {
             "higher": "Transfer ends higher",
             "lower": "Transfer ends lower",
@@ -77,6 +73,13 @@ def answer_help(
     return Answer(
         question, word, tone_of([case.judgement for case in cases]), tuple(sentences)
     )
+
+
+def _with_levels(case: Case) -> Case:
+    if case.levels is None:
+        return case
+    ours, theirs = map(wording.number, case.levels)
+    return dataclasses.replace(case, name=f"{case.name} {ours} against {theirs},")
 
 
 def _hints(cases: Sequence[Case]) -> list[str]:
@@ -133,17 +136,17 @@ def answer_speed(
     sentences = grouped(
         cases,
         {
-            "higher": f"Over all of training, transfer is ahead in validation {unit}",
-            "lower": f"Over all of training, transfer is behind in validation {unit}",
-            "alike": "Over the whole training the two curves run alike",
+            "higher": f"Averaged over training, transfer is ahead in validation {unit}",
+            "lower": f"Averaged over training, transfer is behind in validation {unit}",
+            "alike": "Averaged over training the two curves run alike",
             "open": "Whether transfer is ahead during training these runs cannot tell",
             "one_seed": "With one seed these runs cannot tell whether it is ahead",
         },
         unit,
-        "mean over training",
     )
     races = [_race(results, panel, unit) for panel in results.panels]
-    sentences += [race for race in races if race][:LISTED]
+    races = [race for race in races if race]
+    sentences += races if len(races) <= 2 else [_races(results, unit)]
     faster, better = common(cases), common(helps)
     word, tone = {
         ("higher", "higher"): ("Faster and better", "yes"),
@@ -160,30 +163,48 @@ def answer_speed(
         }.get(
             faster, ("In part", "mixed") if settled(cases) else ("Cannot tell", "open")
         )
-    return Answer(question, word, tone, tuple(sentences))
+    return Answer(question, word, tone, tuple(filter(None, sentences)))
 
 
 def _race(results: Results, panel: Panel, unit: str) -> str:
     """How many steps to the threshold, in one sentence."""
-    baseline = panel.baseline
-    if baseline is None or not transfers(panel):
+    if panel.baseline is None or not transfers(panel):
         return ""
     parts = []
     for label in [BASELINE, *transfers(panel)]:
         cell = panel.cells[label]
         reached = [value for value in cell.steps.values() if value is not None]
-        words = (
-            f"{label}: {wording.count(sum(reached) / len(reached))} steps"
-            if reached
-            else f"{label}: never"
-        )
-        if reached and len(reached) < len(cell.steps):
+        if not reached:
+            parts.append(f"never from {label}")
+            continue
+        words = f"{wording.count(sum(reached) / len(reached))} from {label}"
+        if len(reached) < len(cell.steps):
             words += f" ({len(reached)} of {wording.plural(len(cell.steps), 'seed')})"
         parts.append(words)
-    where = f" ({results.panel_name(panel)})" if len(results.panels) > 1 else ""
     return (
-        f"To a validation {unit} of {wording.number(panel.threshold)}{where}: "
-        f"{'; '.join(parts)}."
+        f"Mean steps until {results.panel_name(panel)} reaches a validation {unit} of "
+        f"{wording.number(panel.threshold)}: {', '.join(parts)}."
+    )
+
+
+def _races(results: Results, unit: str) -> str:
+    """The same for many panels: from the fastest to the slowest."""
+    found: dict[str, list[float]] = {BASELINE: [], "transfer": []}
+    for panel in results.panels:
+        for label in [BASELINE, *transfers(panel)]:
+            mean = panel.cells[label].mean_steps() if label in panel.cells else None
+            if mean is not None:
+                found[BASELINE if label == BASELINE else "transfer"].append(mean)
+    parts = [
+        f"{wording.count(min(steps))} to {wording.count(max(steps))} from {label}"
+        for label, steps in found.items()
+        if steps
+    ]
+    if not parts:
+        return ""
+    return (
+        f"Mean steps to the threshold of validation {unit}, where all seeds reach it: "
+        f"{', '.join(parts)}."
     )
 
 
@@ -197,6 +218,7 @@ def answer_features(
         for label in results.initializations
         if scheme(label) in (*STATISTICS, "gabor")
     ]
+    alternatives.sort(key=lambda label: scheme(label) not in STATISTICS)
     if not alternatives or not helps:
         reason = (
             "No run starts from the donor’s statistics (mean_var) or Gabor filters."
@@ -206,6 +228,7 @@ def answer_features(
         return Answer(question, "Not asked", "none", (reason,))
     sentences: list[str] = []
     against: list[Case] = []
+    gained = {case.name for case in helps if case.judgement == "higher"}
     for label in alternatives:
         to_transfer = transfer_cases(results, label, margin)
         to_random = compare(
@@ -213,11 +236,10 @@ def answer_features(
             [(p, label, BASELINE) for p in results.panels if label in p.cells],
             margin,
         )
-        sentences += grouped(to_random, _alternative_words(label, unit, margin), unit)
         sentences += grouped(to_transfer, _transfer_words(label, unit, margin), unit)
+        sentences += grouped(to_random, _alternative_words(label, unit, margin), unit)
         if scheme(label) in STATISTICS:
-            against += to_transfer
-    gained = any(case.judgement == "higher" for case in helps)
+            against += [case for case in to_transfer if case.name in gained]
     if not gained:
         lead = "No gain of transfer is settled, so there is none to explain."
         return Answer(question, "No gain to explain", "open", (lead, *sentences))

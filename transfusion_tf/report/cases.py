@@ -13,6 +13,7 @@ from transfusion_tf.evaluation import Difference
 from transfusion_tf.report import wording
 from transfusion_tf.report.results import (
     BASELINE,
+    Cell,
     Panel,
     Results,
     scheme,
@@ -38,11 +39,13 @@ class Case:
       difference: left minus right.
       judgement: `higher`, `lower`, `alike` (the interval lies within the margin),
         `open`, or `one_seed`.
+      levels: left's and right's mean over the seeds compared.
     """
 
     name: str
     difference: Difference
     judgement: str
+    levels: tuple[float, float] | None = None
 
 
 def judge(difference: Difference, margin: float = MARGIN) -> str:
@@ -76,8 +79,19 @@ def compare(
         parts = [results.panel_name(panel)] if several_panels else []
         if lefts[panel.model + str(panel.train_examples)] > 1:
             parts.append(left)
-        cases.append(Case(", ".join(parts), difference, judge(difference, margin)))
+        judgement = judge(difference, margin)
+        levels = _levels(panel.cells[left], panel.cells[right])
+        cases.append(Case(", ".join(parts), difference, judgement, levels))
     return cases
+
+
+def _levels(left: Cell, right: Cell) -> tuple[float, float]:
+    ours, theirs = left.scores, right.scores
+    seeds = sorted(set(ours) & set(theirs))
+    return (
+        sum(ours[seed].value for seed in seeds) / len(seeds),
+        sum(theirs[seed].value for seed in seeds) / len(seeds),
+    )
 
 
 def transfer_cases(results: Results, right: str, margin: float) -> list[Case]:
@@ -107,7 +121,6 @@ def grouped(
     cases: Sequence[Case],
     words: Mapping[str, str],
     unit: str,
-    what: str = "",
 ) -> list[str]:
     """A sentence for each judgement that some case has, in the order of `words`."""
     sentences = []
@@ -117,9 +130,8 @@ def grouped(
             continue
         if len(cases) == 1 and not alike[0].name:
             only = alike[0].difference
-            behind = f" {what}" if what else ""
             sentences.append(
-                f"{start}: {wording.signed(only.estimate)} {unit}{behind} "
+                f"{start}: {wording.signed(only.estimate)} {unit} "
                 f"({interval_words(only)})."
             )
         else:
@@ -131,8 +143,8 @@ def grouped(
 
 def sentence(start: str, items: Sequence[str], total: int) -> str:
     """`start: item; item.`, or how many when there are too many to list."""
-    if len(items) > LISTED:
-        return f"{start}: {len(items)} of {total} cases (see the tables)."
+    if total > LISTED and len(items) > LISTED // 2:
+        return f"{start}: {len(items)} of {total} cases."
     return f"{start}: {'; '.join(items)}."
 
 
@@ -146,7 +158,8 @@ def item(case: Case) -> str:
 
 def brackets(difference: Difference) -> str:
     """`[+0.012, +0.050]`."""
-    return f"[{wording.signed(difference.low)}, {wording.signed(difference.high)}]"
+    low, high = wording.signed(difference.low), wording.signed(difference.high)
+    return f"[{low},\u00a0{high}]"
 
 
 def interval_words(difference: Difference) -> str:
@@ -154,9 +167,10 @@ def interval_words(difference: Difference) -> str:
     seeds = wording.plural(difference.seeds, "seed")
     if difference.low != difference.low:
         return f"{seeds}, no interval"
+    scope = f", {seeds}" if difference.seeds > 1 else " over patients only"
     return (
         f"{100 * difference.level:.0f} % interval {wording.signed(difference.low)} to "
-        f"{wording.signed(difference.high)}, {seeds}"
+        f"{wording.signed(difference.high)}{scope}"
     )
 
 

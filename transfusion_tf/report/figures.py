@@ -15,6 +15,7 @@ from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
 from transfusion_tf.report.style import (
     INK,
     MUTED,
+    PAPER,
     RULE,
     WIDTH,
     Mark,
@@ -60,14 +61,15 @@ def convergence(
         axes.plot(steps, values.mean(axis=0), color=colour, linewidth=1.8, label=label)
     axes.axhline(panel.threshold, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.annotate(
-        f"threshold {wording.number(panel.threshold)}",
+        f"threshold\n{wording.number(panel.threshold)}",
         (1, panel.threshold),
         xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
+        xytext=(4, 0),
         textcoords="offset points",
-        ha="right",
-        fontsize=7.5,
+        va="center",
+        fontsize=7,
         color=MUTED,
+        annotation_clip=False,
     )
     axes.set_title(title)
     axes.set_xlabel("training step")
@@ -231,6 +233,7 @@ def _rows_figure(
         axes.text(
             0, height, name, transform=axes.get_yaxis_transform(), va="center",
             ha="left", fontsize=8.5, fontweight="bold", color=INK,
+            bbox={"facecolor": PAPER, "linewidth": 0, "pad": 1.5},
         )  # fmt: skip
     return figure, axes, heights
 

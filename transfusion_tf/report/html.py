@@ -70,12 +70,14 @@ def _context(
         return context
     figures = folder / "figures"
     run = record.runs[0]
+    rows = page.accuracy_rows(results)
     return context | {
         "dataset": run.dataset,
         "facts": page.data_facts(results),
         "unit": wording.metric_unit(results.metric),
         "matrix": page.verdict_matrix(results),
-        "rows": page.accuracy_rows(results),
+        "rows": rows,
+        "table1": any(row.parameters_table1 != wording.MISSING for row in rows),
         "classes": _class_rows(frames["classes"]),
         "pictures": gallery.draw(results, figures),
         "filters": gallery.draw_filters(results, figures),

@@ -21,6 +21,8 @@ SYMBOLS = {
 
 _MOST_COLUMNS = 6
 
+_SPLITS = {"train": "training"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -53,7 +55,7 @@ def data_facts(results: Results) -> list[tuple[str, str]]:
     )
     facts = [(wording.count(patients), "patients")]
     facts += [
-        (wording.count(split["images"]), f"{name} images")
+        (wording.count(split["images"]), f"{_SPLITS.get(name, name)} images")
         for name, split in counts.items()
     ]
     facts += [(str(len(run.dataset["classes"])), word), (f"{size} × {size}", "pixels")]

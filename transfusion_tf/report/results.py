@@ -171,7 +171,7 @@ class Results:
         size = f"{panel.train_examples:,} images".replace(",", "\u202f")
         if len(self.sizes) == 1:
             return panel.model
-        return f"{panel.model}, {size}"
+        return f"{panel.model} on {size}"
 
 
 def scheme(initialization: str) -> str:

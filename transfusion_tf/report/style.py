@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 INK = "#22211f"
 MUTED = "#6f6b64"
 RULE = "#d8d3c8"
+PAPER = "#fdfcf9"
 
 # Wide enough for a phone, so that two stand side by side on a desk.
 WIDTH = 4.7

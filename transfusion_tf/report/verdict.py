@@ -1,7 +1,6 @@
 """The verdict: plain sentences, each of them carried by an interval."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from transfusion_tf.report import wording
@@ -14,11 +13,9 @@ from transfusion_tf.report.answers import (
     speed_cases,
 )
 from transfusion_tf.report.cases import (
-    LISTED,
     MARGIN,
     Case,
     interval_words,
-    item,
     tone_of,
     transfer_cases,
 )
@@ -111,7 +108,7 @@ def _headline(
         headline += f"; for {rest} these runs cannot tell"
     elif undecided:
         headline = "These runs cannot tell whether transfer helps"
-    return headline + ".", _range_line(results, helps, unit), tone_of(judgements)
+    return headline + ".", _subline(helps, unit), tone_of(judgements)
 
 
 def _headline_alike(
@@ -142,10 +139,10 @@ def _headline_alike(
             "Transfer speeds training up; whether it ends higher, "
             "these runs cannot tell."
         )
-    return headline, _range_line(results, helps, unit), tone_of([judgement])
+    return headline, _subline(helps, unit), tone_of([judgement])
 
 
-def _range_line(results: Results, helps: Sequence[Case], unit: str) -> str:
+def _subline(helps: Sequence[Case], unit: str) -> str:
     if len(helps) == 1:
         only = helps[0].difference
         return (
@@ -195,7 +192,7 @@ def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
         caveats.append(
             f"{wording.plural(count, 'run')} without a result {verb} left out."
         )
-    total = sum(max(0, len(panel.cells) - 1) for panel in results.panels)
+    total = sum(len(panel.cells) - 1 for panel in results.panels if panel.baseline)
     if total > 1:
         caveats.append(
             f"Each interval stands alone at 95 %: were there no difference in any of "

@@ -44,6 +44,9 @@ class RunConfig:
       schedule: `constant`, or `imagenet`: linear warm-up over 5 epochs, then a
         tenth at epochs 30, 60 and 90 (Transfusion, appendix A).
       dropout: share of features dropped before the head.
+      batch_norm_momentum: of every batch norm's moving statistics; None is the
+        architecture's own (0.9 for CBR, 0.99 for `keras.applications`, which takes
+        some 500 steps to settle).
       metric: what `best` is chosen by on the validation split.
       augmentation: the card's policy as plain values, or None for the card's.
       mixed_precision: compute in float16 on GPUs, bfloat16 elsewhere.
@@ -69,6 +72,7 @@ class RunConfig:
     learning_rate: float = 0.001
     schedule: str = "constant"
     dropout: float = 0.0
+    batch_norm_momentum: float | None = None
     metric: str | None = None
     augmentation: Mapping[str, Any] | None = None
     mixed_precision: bool = False

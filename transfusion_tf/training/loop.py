@@ -18,7 +18,7 @@ from transfusion_tf import files
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import compute_metrics, prediction_table
-from transfusion_tf.initialization import initialize, load_donor, parse_spec
+from transfusion_tf.initialization import initialize, load_donor
 from transfusion_tf.input_pipeline import Augmenter, eval_batches, train_batches
 from transfusion_tf.models import (
     build,
@@ -28,7 +28,12 @@ from transfusion_tf.models import (
 )
 from transfusion_tf.training import artifacts
 from transfusion_tf.training.config import RunConfig
-from transfusion_tf.training.resolve import augmentation_of, donor_file, resolve
+from transfusion_tf.training.resolve import (
+    augmentation_of,
+    donor_file,
+    donor_input_scaling,
+    resolve,
+)
 from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.schedules import make_optimizer
 from transfusion_tf.training.state import Progress, StateFiles
@@ -169,6 +174,7 @@ class _Run:
                 len(labels.classes),
                 dropout=config.dropout,
                 seed=config.seed,
+                batch_norm_momentum=config.batch_norm_momentum,
             )
             if strategy.num_replicas_in_sync > 1:
                 set_synchronized_batch_norm(self.model)
@@ -230,11 +236,15 @@ class _Run:
         )
 
     def _initialize(self) -> pd.DataFrame:
-        spec = parse_spec(self.config.initialization)
+        config = self.config
         donor = None
-        if self.config.donor is not None:
-            donor = load_donor(donor_file(self.config.donor), self.model)
-        report = initialize(self.model, spec, donor, seed=self.config.seed)
+        if config.donor is not None:
+            donor = load_donor(
+                donor_file(config.donor),
+                self.model,
+                input_scaling=donor_input_scaling(config.donor),
+            )
+        report = initialize(self.model, config.initialization, donor, config.seed)
         return pd.DataFrame(report.to_rows())
 
     def train(self) -> None:

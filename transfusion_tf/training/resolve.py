@@ -9,6 +9,7 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import METRICS
 from transfusion_tf.initialization import parse_spec
 from transfusion_tf.models import parse_model_name
+from transfusion_tf.models.registry import ARCHITECTURES
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.run_directory import RunDirectory
 
@@ -97,3 +98,12 @@ def donor_file(donor: str) -> str:
     """The weights to load: a run directory's best, else the donor itself."""
     path = Path(donor)
     return str(RunDirectory(path).best_weights) if path.is_dir() else donor
+
+
+def donor_input_scaling(donor: str) -> str | None:
+    """The pixels that a donor run's model takes; None where the file can't say."""
+    path = Path(donor)
+    if not path.is_dir():
+        return None
+    spec = parse_model_name(RunDirectory(path).config().model)
+    return spec.input_scaling or ARCHITECTURES[spec.architecture].input_scaling

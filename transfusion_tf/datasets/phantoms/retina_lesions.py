@@ -72,8 +72,8 @@ def plan_lesions(
         return plan.finished()
     base = grade if grade < 4 else int(rng.integers(2, 4))
     if base == 2:
-        plan.microaneurysms(int(rng.integers(8, 22)))
-        plan.haemorrhages(int(rng.integers(5, 15)), flames=0.25)
+        plan.microaneurysms(int(rng.integers(5, 20)))
+        plan.haemorrhages(int(rng.integers(2, 13)), flames=0.25)
         plan.exudate_clusters(int(rng.integers(0, 4)))
         plan.cotton_wool_spots(max(0, int(rng.integers(-2, 4))))
     else:

@@ -1,0 +1,362 @@
+"""Activations of a model's stages: read in one forward pass, sampled, streamed.
+
+The sampling is Transfusion's, appendix C: p points a stage, from as many images as
+give that many positions, and d channels.
+"""
+
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from transfusion_tf.models import stages as stages_of
+from transfusion_tf.representations.moments import RepresentationWarning
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How activations are sampled.
+
+    Attributes:
+        points: Points a stage. A stage of h × w positions takes ceil(points / (h w))
+            images; from more positions than wanted, that many are drawn.
+        channels: Channels a stage, drawn at random, the same ones in every model;
+            None takes all. Stages with fewer channels give all they have.
+        pooled: Whether to average each image over its positions first: then a point
+            is an image, and `points` images are wanted.
+        min_images: Images a stage at least. 1 is the paper's; then a stage with more
+            positions than `points` is read from a single image.
+    """
+
+    points: int = 10_000
+    channels: int | None = 64
+    pooled: bool = False
+    min_images: int = 1
+
+    def __post_init__(self):
+        for name in ("points", "channels", "min_images"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more, got {value}")
+
+
+class StageReader:
+    """Reads all stages of a model in one forward pass, in inference mode.
+
+    Memory: one batch's activations of the stages, beside what the model's own
+    forward pass needs.
+    """
+
+    def __init__(self, model: keras.Model, stage_names: Sequence[str] | None = None):
+        """Builds the graph that ends in every stage.
+
+        Args:
+            model: A model with known stages.
+            stage_names: Stages to read, in any order; None reads all.
+
+        Raises:
+            ValueError: If the model has no stage of a name; the message lists those
+                it has.
+        """
+        found = {stage.name: stage.output for stage in stages_of(model)}
+        self.names = tuple(found) if stage_names is None else tuple(stage_names)
+        unknown = [name for name in self.names if name not in found]
+        if unknown:
+            raise ValueError(
+                f"model {model.name!r} has no stage {unknown[0]!r}; its stages are "
+                f"{', '.join(found)}"
+            )
+        self.model_name = model.name
+        self._outputs = keras.Model(
+            model.inputs, {name: found[name] for name in self.names}
+        )
+        self.shapes = {name: tuple(found[name].shape[1:]) for name in self.names}
+        self._read = tf.function(self._forward, reduce_retracing=True)
+        index = tf.TensorSpec([None], tf.int32)
+        self._sample = tf.function(
+            self._forward_sampled,
+            input_signature=[
+                tf.TensorSpec([None, *model.input_shape[1:]], tf.float32),
+                dict.fromkeys(self.names, index),
+                dict.fromkeys(self.names, index),
+            ],
+        )
+        self._sample_pooled = tf.function(
+            self._forward_pooled, input_signature=self._sample.input_signature
+        )
+
+    def positions(self, name: str) -> int:
+        """Number of positions an image has at a stage: height × width, or tokens."""
+        spatial = self.shapes[name][:-1]
+        if None in spatial:
+            raise ValueError(
+                f"the input size of model {self.model_name!r} is open, and so is the "
+                f"number of positions of {name}: build it with a fixed image size"
+            )
+        return math.prod(spatial)
+
+    def channels(self, name: str) -> int:
+        """Number of channels of a stage."""
+        return self.shapes[name][-1]
+
+    def read(self, images) -> dict[str, tf.Tensor]:
+        """Whole activations of all stages, each [n, ..., channels].
+
+        Args:
+            images: [n, height, width, 3], RGB in [0, 255].
+        """
+        return self._read(tf.cast(images, tf.float32))
+
+    def sample(
+        self,
+        images,
+        rows: dict[str, np.ndarray],
+        channels: dict[str, np.ndarray],
+        *,
+        pooled: bool = False,
+    ) -> dict[str, np.ndarray]:
+        """Some points and channels of all stages, each [rows, channels].
+
+        Only these leave the device.
+
+        Args:
+            images: [n, height, width, 3], RGB in [0, 255].
+            rows: A stage's points: image × positions + position; if pooled, image.
+            channels: A stage's channels.
+            pooled: Whether to average over positions first.
+        """
+        read = self._sample_pooled if pooled else self._sample
+        index = [
+            {name: tf.constant(part[name], tf.int32) for name in self.names}
+            for part in (rows, channels)
+        ]
+        sampled = read(tf.cast(images, tf.float32), *index)
+        return {name: value.numpy() for name, value in sampled.items()}
+
+    def _forward(self, images):
+        return self._outputs(images, training=False)
+
+    def _forward_sampled(self, images, rows, channels):
+        sampled = {}
+        for name, output in self._forward(images).items():
+            points = tf.reshape(output, [-1, self.channels(name)])
+            chosen = tf.gather(points, rows[name])
+            sampled[name] = tf.gather(chosen, channels[name], axis=1)
+        return sampled
+
+    def _forward_pooled(self, images, rows, channels):
+        sampled = {}
+        for name, output in self._forward(images).items():
+            shape = [tf.shape(output)[0], -1, self.channels(name)]
+            points = tf.reduce_mean(tf.reshape(output, shape), axis=1)
+            chosen = tf.gather(points, rows[name])
+            sampled[name] = tf.gather(chosen, channels[name], axis=1)
+        return sampled
+
+
+def sample_activations(
+    readers: Sequence[StageReader],
+    images: np.ndarray | Iterable,
+    sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+    *,
+    repeats: int = 1,
+    seed: int = 0,
+    batch_size: int = 16,
+    progress: bool = True,
+) -> Iterator[list[dict[str, np.ndarray]]]:
+    """Samples the same points of the same images from every model.
+
+    One forward pass a model and repeat reads all stages. Each repeat has new images
+    and new channels. Memory beyond the models: one batch's activations, and 4 bytes
+    times models × stages × points × channels (26 MB for two models' five stages at
+    the default sampling).
+
+    Args:
+        readers: One a model, all with the same stages.
+        images: RGB in [0, 255]: all as one array [images, height, width, 3], from
+            which each repeat draws others; or an iterable of batches [n, height,
+            width, 3], read once, which must hold enough for all repeats.
+        sampling: What to sample.
+        repeats: How many samples to draw.
+        seed: Seed of images, positions and channels.
+        batch_size: Images a forward pass.
+        progress: Whether to show a progress bar.
+
+    Yields:
+        A repeat at a time, a dictionary for each model: stage name to
+        [points, channels] float32.
+
+    Raises:
+        ValueError: If the models' stages differ in positions (unless pooled), images
+            run out, or an activation is NaN or infinite.
+
+    Warns:
+        RepresentationWarning: If an array holds fewer images than the points need.
+    """
+    _check_positions(readers, sampling)
+    names = readers[0].names
+    positions = {
+        name: 1 if sampling.pooled else readers[0].positions(name) for name in names
+    }
+    wanted = {
+        name: max(math.ceil(sampling.points / positions[name]), sampling.min_images)
+        for name in names
+    }
+    rng = np.random.default_rng(seed)
+    supply = _ImageSupply(images, max(wanted.values()), repeats, rng)
+    with tqdm(
+        total=repeats * supply.per_repeat,
+        desc="reading activations",
+        unit="image",
+        disable=not progress,
+    ) as bar:
+        for _ in range(repeats):
+            rows = {
+                name: _draw(
+                    rng,
+                    min(wanted[name], supply.per_repeat) * positions[name],
+                    sampling.points,
+                )
+                for name in names
+            }
+            channels = _draw_channels(rng, readers, sampling)
+            parts: list[dict[str, list]] = [
+                {name: [] for name in names} for _ in readers
+            ]
+            first = 0
+            for batch in supply.batches(batch_size):
+                stop = first + len(batch)
+                here = {
+                    name: _between(rows[name], first, stop, positions[name])
+                    for name in names
+                }
+                for reader, own_channels, part in zip(
+                    readers, channels, parts, strict=True
+                ):
+                    sampled = reader.sample(
+                        batch, here, own_channels, pooled=sampling.pooled
+                    )
+                    for name, values in sampled.items():
+                        _check_finite(values, name, reader)
+                        part[name].append(values)
+                first = stop
+                bar.update(len(batch))
+            yield [
+                {name: np.concatenate(values) for name, values in part.items()}
+                for part in parts
+            ]
+
+
+class _ImageSupply:
+    """Hands each repeat its images, batch by batch."""
+
+    def __init__(self, images: Any, wanted: int, repeats: int, rng):
+        self._total = repeats * wanted
+        self._given = 0
+        self._rng = rng
+        self.per_repeat = wanted
+        self._array = images if hasattr(images, "shape") else None
+        if self._array is None:
+            self._stream = (image for batch in images for image in np.asarray(batch))
+            return
+        if len(self._array.shape) != 4:
+            raise ValueError(
+                f"images has shape {tuple(self._array.shape)}; expected "
+                "[images, height, width, 3]"
+            )
+        count = len(self._array)
+        if count < wanted:
+            warnings.warn(
+                f"the points asked for need {wanted} images, {count} are given: some "
+                "stages have fewer points",
+                RepresentationWarning,
+                stacklevel=4,
+            )
+            self.per_repeat = count
+        self._order = np.zeros(0, np.int64)
+
+    def batches(self, batch_size: int) -> Iterator[np.ndarray]:
+        """The next repeat's images."""
+        if self._array is not None:
+            # Every image serves once before one serves again.
+            if len(self._order) < self.per_repeat:
+                self._order = self._rng.permutation(len(self._array))
+            chosen = self._order[: self.per_repeat]
+            self._order = self._order[self.per_repeat :]
+            for start in range(0, self.per_repeat, batch_size):
+                # Sorted: HDF5 and memory maps read in order.
+                index = np.sort(chosen[start : start + batch_size])
+                yield np.asarray(self._array[index])
+            return
+        for start in range(0, self.per_repeat, batch_size):
+            size = min(batch_size, self.per_repeat - start)
+            batch = [image for _, image in zip(range(size), self._stream, strict=False)]
+            self._given += len(batch)
+            if len(batch) < size:
+                raise ValueError(
+                    f"images ran out after {self._given}; the points and repeats "
+                    f"asked for need {self._total}. Give more images, fewer repeats "
+                    "or fewer points; or one array, from which repeats draw again"
+                )
+            yield np.stack(batch)
+
+
+def _check_positions(readers: Sequence[StageReader], sampling: Sampling) -> None:
+    first = readers[0]
+    for other in readers[1:]:
+        if other.names != first.names:
+            raise ValueError(
+                f"stages differ: {first.names} of {first.model_name!r}, "
+                f"{other.names} of {other.model_name!r}"
+            )
+        for name in first.names:
+            if not sampling.pooled and (
+                first.shapes[name][:-1] != other.shapes[name][:-1]
+            ):
+                raise ValueError(
+                    f"{name} is {first.shapes[name]} in model {first.model_name!r} "
+                    f"and {other.shapes[name]} in {other.model_name!r}: their "
+                    "positions do not match; compare them pooled"
+                )
+
+
+def _check_finite(values: np.ndarray, name: str, reader: StageReader) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"activations of {name} in model {reader.model_name!r} are NaN or infinite"
+        )
+
+
+def _draw(rng, available: int, wanted: int) -> np.ndarray:
+    if available <= wanted:
+        return np.arange(available)
+    return np.sort(rng.choice(available, wanted, replace=False))
+
+
+def _draw_channels(
+    rng, readers: Sequence[StageReader], sampling: Sampling
+) -> list[dict[str, np.ndarray]]:
+    """The same channels in every model that has as many as the first."""
+    drawn: list[dict[str, np.ndarray]] = []
+    for reader in readers:
+        channels = {}
+        for name in reader.names:
+            available = reader.channels(name)
+            if drawn and available == readers[0].channels(name):
+                channels[name] = drawn[0][name]
+            else:
+                channels[name] = _draw(rng, available, sampling.channels or available)
+        drawn.append(channels)
+    return drawn
+
+
+def _between(rows: np.ndarray, first: int, stop: int, positions: int) -> np.ndarray:
+    """The rows that images first to stop hold, counted from the first."""
+    low, high = np.searchsorted(rows, (first * positions, stop * positions))
+    return rows[low:high] - first * positions

@@ -1,0 +1,128 @@
+"""Comparisons of models: one tidy table of similarities a stage."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from transfusion_tf.models import stage_names
+from transfusion_tf.representations.activations import (
+    Sampling,
+    StageReader,
+    sample_activations,
+)
+from transfusion_tf.representations.cca import cca
+from transfusion_tf.representations.cka import cka
+from transfusion_tf.representations.noise_floor import noise_floor, score
+from transfusion_tf.representations.procrustes import procrustes
+from transfusion_tf.representations.pwcca import pwcca
+from transfusion_tf.representations.svcca import svcca
+
+MEASURES: dict[str, Callable[[Any, Any], Any]] = {
+    "cca": cca,
+    "svcca": svcca,
+    "pwcca": pwcca,
+    "cka": cka,
+    "procrustes": procrustes,
+}
+
+
+def compare_models(
+    model_a: keras.Model,
+    model_b: keras.Model,
+    images: np.ndarray | Iterable,
+    *,
+    stages: Sequence[str] | None = None,
+    points: int = 10_000,
+    channels: int | None = 64,
+    repeats: int = 5,
+    seed: int = 0,
+    measures: Sequence[str] = tuple(MEASURES),
+    pooled: bool = False,
+    min_images: int = 1,
+    batch_size: int = 16,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Similarity of two models, stage by stage, with a noise floor beside each score.
+
+    One forward pass a model and repeat (Transfusion, appendix C; the defaults are
+    the hidden representations paper's, section 4.3). Memory beyond the models is
+    stated in `sample_activations`.
+
+    Args:
+        model_a: A model with known stages; PWCCA's weights come from it.
+        model_b: Another, or the same before or after training.
+        images: RGB in [0, 255]: one array [images, height, width, 3], or an iterable
+            of such batches that holds enough for all repeats.
+        stages: Stage names; None takes all that both models have.
+        points: Points a stage and repeat.
+        channels: Channels a stage, the same ones in both models; None takes all.
+        repeats: Samples, each of new images and channels.
+        seed: Seed of everything drawn.
+        measures: Any of `MEASURES`.
+        pooled: Whether to average each image over its positions first.
+        min_images: Images a stage at least; see `Sampling`.
+        batch_size: Images a forward pass.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        One row a stage, repeat and measure: `stage`, `repeat`, `measure`, `value`,
+        `noise_floor` (the same measure on permuted points), `rank_x`, `rank_y`
+        (missing where the measure has none), `points`.
+
+    Raises:
+        ValueError: If a stage or measure is unknown, the stages' positions do not
+            match, images run out, or an activation is NaN or infinite.
+
+    Warns:
+        RepresentationWarning: Where points are too few for the score to mean much.
+    """
+    unknown = [name for name in measures if name not in MEASURES]
+    if unknown:
+        raise ValueError(
+            f"unknown measure {unknown[0]!r}; the measures are {', '.join(MEASURES)}"
+        )
+    names = _common_stages(model_a, model_b) if stages is None else tuple(stages)
+    samples = sample_activations(
+        (StageReader(model_a, names), StageReader(model_b, names)),
+        images,
+        Sampling(points, channels, pooled, min_images),
+        repeats=repeats,
+        seed=seed,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    rows = []
+    for repeat, (sample_a, sample_b) in enumerate(samples):
+        for name in names:
+            for measure in measures:
+                row = _compared(measure, sample_a[name], sample_b[name], seed + repeat)
+                rows.append({"stage": name, "repeat": repeat, **row})
+    table = pd.DataFrame(rows)
+    return table.astype({"rank_x": "Int64", "rank_y": "Int64"})
+
+
+def _compared(measure: str, x: np.ndarray, y: np.ndarray, seed: int) -> dict:
+    compare = MEASURES[measure]
+    result = compare(x, y)
+    return {
+        "measure": measure,
+        "value": score(result),
+        "noise_floor": noise_floor(compare, x, y, repeats=1, seed=seed).mean,
+        "rank_x": getattr(result, "rank_x", pd.NA),
+        "rank_y": getattr(result, "rank_y", pd.NA),
+        "points": len(x),
+    }
+
+
+def _common_stages(model_a: keras.Model, model_b: keras.Model) -> tuple[str, ...]:
+    names_a, names_b = stage_names(model_a), stage_names(model_b)
+    common = tuple(name for name in names_a if name in names_b)
+    if not common:
+        raise ValueError(
+            f"the models have no stage in common: {model_a.name!r} has "
+            f"{', '.join(names_a)}, {model_b.name!r} has {', '.join(names_b)}"
+        )
+    return common
