@@ -51,7 +51,7 @@ def first_kernel(model: keras.Model) -> np.ndarray:
     """The first convolution's kernel, float32 [height, width, in, out]."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
-            return np.asarray(layer.kernel, np.float32)
+            return keras.ops.convert_to_numpy(layer.kernel)
     raise ValueError(f"{model.name} has no convolution")
 
 

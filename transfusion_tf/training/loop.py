@@ -333,7 +333,9 @@ class _Run:
         }
         if progress.losses:
             line["train/loss"] = float(np.mean(progress.losses))
-        line["train/learning_rate"] = float(self.optimizer.learning_rate)
+        line["train/learning_rate"] = float(
+            keras.ops.convert_to_numpy(self.optimizer.learning_rate)
+        )
         progress.losses = []
         progress.metrics.append(line | values)
         if values[self.metric] > progress.best_metric:
@@ -362,7 +364,7 @@ class _Run:
 
     def _check_weights(self) -> None:
         for variable in self.model.weights:
-            if not np.isfinite(np.asarray(variable)).all():
+            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
                 raise NonFiniteError(
                     f"weight {variable.path} is not finite after step "
                     f"{self.progress.step} of {self.config.run_id}; the last good "

@@ -46,7 +46,9 @@ class StateFiles:
 
     def save(self, variables: list[keras.Variable], progress: Progress) -> None:
         """Writes the state; the one before becomes `previous.npz`."""
-        arrays = {f"v{i}": np.asarray(v) for i, v in enumerate(variables)}
+        arrays = {
+            f"v{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)
+        }
         text = json.dumps(dataclasses.asdict(progress))
         with files.replacing(self._latest) as temporary:
             np.savez(temporary, progress=np.array(text), **arrays)

@@ -1,0 +1,199 @@
+"""CCA and CKA: speed, accuracy and memory beside a plain NumPy implementation.
+
+    python -m transfusion_tf_experiments.benchmarks.representations
+
+Takes about three minutes and 6 GB on two cores (`--nomemory`: one minute and 3 GB).
+Both implementations run in turn in one process; ratios mean something where times on
+a shared machine do not. Peak memory is measured in a process of its own, beyond the
+activations themselves.
+"""
+
+import ctypes
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+from transfusion_tf.representations.cca import cca
+from transfusion_tf.representations.pairwise_cka import PairwiseCKA, gram_matrix
+
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds, each running every contender.")
+_MEMORY = flags.DEFINE_bool("memory", True, "Whether to measure peak memory too.")
+
+# Channels and points: the papers' sampling, and whole layers.
+_SPEED_CASES = ((64, 10_000), (256, 100_000), (512, 100_000))
+_MEMORY_CASES = ((256, 100_000), (256, 1_000_000), (512, 100_000))
+# Batch of the CKA comparison, over ResNet50's activations at 224 × 224 pixels.
+_CKA_BATCH = 32
+
+
+def reference_cca(x: np.ndarray, y: np.ndarray, epsilon: float = 1e-10) -> np.ndarray:
+    """The published algorithm, plainly: covariance, pseudo-inverse, roots, SVD.
+
+    Args:
+        x: [points, channels].
+        y: [points, channels].
+        epsilon: Added to the diagonals of the scaled covariances.
+
+    Returns:
+        Canonical correlations, descending.
+    """
+    channels = x.shape[1]
+    covariance = np.cov(x.T, y.T)
+    xx = covariance[:channels, :channels]
+    yy = covariance[channels:, channels:]
+    scale_x, scale_y = np.abs(xx).max(), np.abs(yy).max()
+    xy = covariance[:channels, channels:] / np.sqrt(scale_x * scale_y)
+    whiten_x = _root(np.linalg.pinv(xx / scale_x + epsilon * np.eye(len(xx))))
+    whiten_y = _root(np.linalg.pinv(yy / scale_y + epsilon * np.eye(len(yy))))
+    return np.abs(np.linalg.svd(whiten_x @ xy @ whiten_y)[1])
+
+
+def correlated_activations(
+    channels: int, points: int, dtype: str = "float32"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two random sets of activations that share half of their variance."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((points, channels), np.float32)
+    y = rng.standard_normal((points, channels), np.float32)
+    y += x @ np.linalg.qr(rng.standard_normal((channels, channels)))[0].astype("f4")
+    return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
+
+
+def resnet50_activations(batch: int) -> list[tf.Tensor]:
+    """Random activations of the shapes of ResNet50's 50 layers at 224 × 224."""
+    shapes = [(112, 112, 64)]
+    for blocks, size, width in ((3, 56, 64), (4, 28, 128), (6, 14, 256), (3, 7, 512)):
+        block = [(size, size, width), (size, size, width), (size, size, 4 * width)]
+        shapes += block * blocks
+    shapes.append((2048,))
+    rng = np.random.default_rng(0)
+    return [
+        tf.constant(rng.standard_normal((batch, *shape), np.float32))
+        for shape in shapes
+    ]
+
+
+def interleaved(
+    contenders: dict[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
+    """Seconds of each contender in each round, after one round to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_index in range(rounds + 1):
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run()
+            if round_index:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def median_ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
+    """Median over the rounds of one contender's time over the other's."""
+    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
+
+
+def peak_memory(contender: str, channels: int, points: int) -> float:
+    """Peak memory of one CCA in a fresh process, MB beyond its input."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_measure_memory, (contender, channels, points))
+
+
+def _root(matrix: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    return vectors @ np.diag(np.sqrt(values)) @ vectors.T
+
+
+def _measure_memory(contender: str, channels: int, points: int) -> float:
+    run = {"numpy": reference_cca, "cca": cca}[contender]
+    x, y = correlated_activations(channels, points)
+    run(x[: 4 * channels], y[: 4 * channels])  # libraries load and start threads
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = _status_megabytes("VmRSS")
+    run(x, y)
+    return _status_megabytes("VmHWM") - before
+
+
+def _status_megabytes(field: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise KeyError(field)
+
+
+def _report_speed(rounds: int) -> None:
+    print(f"CCA, seconds (median of {rounds} interleaved rounds)")
+    print("channels   points    dtype    numpy      cca  ratio  max difference")
+    for channels, points in _SPEED_CASES:
+        for dtype in ("float32", "float64"):
+            x, y = correlated_activations(channels, points, dtype)
+            difference = np.abs(reference_cca(x, y) - cca(x, y).coefficients).max()
+            seconds = interleaved(
+                {
+                    "numpy": lambda x=x, y=y: reference_cca(x, y),  # type: ignore[misc]
+                    "cca": lambda x=x, y=y: cca(x, y),  # type: ignore[misc]
+                },
+                rounds,
+            )
+            print(
+                f"{channels:8} {points:8} {dtype:>8} "
+                f"{statistics.median(seconds['numpy']):8.3f} "
+                f"{statistics.median(seconds['cca']):8.3f} "
+                f"{median_ratio(seconds['numpy'], seconds['cca']):6.2f}  "
+                f"{difference:.0e}",
+                flush=True,
+            )
+
+
+def _report_memory() -> None:
+    print("\nCCA, peak MB beyond the activations (float32)")
+    print("channels   points    numpy      cca  share")
+    for channels, points in _MEMORY_CASES:
+        ours = peak_memory("cca", channels, points)
+        if points > 100_000:  # the reference would need 8 GB
+            print(f"{channels:8} {points:8}        - {ours:8.0f}", flush=True)
+            continue
+        reference = peak_memory("numpy", channels, points)
+        print(
+            f"{channels:8} {points:8} {reference:8.0f} {ours:8.0f} "
+            f"{ours / reference:6.2f}",
+            flush=True,
+        )
+
+
+def _report_cka(rounds: int) -> None:
+    layers = resnet50_activations(_CKA_BATCH)
+    names = [str(index) for index in range(len(layers))]
+    seconds = interleaved(
+        {
+            "grams": lambda: [gram_matrix(layer).numpy() for layer in layers],
+            "all pairs": lambda: PairwiseCKA(names).update(layers),
+        },
+        rounds,
+    )
+    print(f"\nCKA, {len(layers)} layers of ResNet50, batch {_CKA_BATCH}, seconds")
+    print(
+        f"Grams alone {statistics.median(seconds['grams']):.3f}, "
+        f"with all pairs {statistics.median(seconds['all pairs']):.3f}, "
+        f"ratio {median_ratio(seconds['all pairs'], seconds['grams']):.3f}"
+    )
+
+
+def main(argv: Sequence[str] = ()) -> None:
+    """Prints the three tables."""
+    del argv
+    _report_speed(_ROUNDS.value)
+    _report_cka(_ROUNDS.value)
+    if _MEMORY.value and Path("/proc/self/clear_refs").exists():
+        _report_memory()
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,230 @@
+import html.parser
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.report import write_report
+
+VOID = {"meta", "img", "br", "line", "circle", "input", "link", "hr"}
+
+
+class Page(html.parser.HTMLParser):
+    """Collects references and text, and checks that tags close in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.references, self.tags, self.words = [], [], set(), []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.references += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "title"):
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def written(request, tmp_path_factory):
+    """A report of two models, a donor and a failed run."""
+    conftest = request.config.pluginmanager
+    module = next(
+        plugin
+        for name, plugin in conftest.list_name_plugin()
+        if str(name).endswith("tests/report/conftest.py")
+    )
+    study = module.PlantedStudy(tmp_path_factory.mktemp("root"))
+    plants = {
+        "random": module.Plant(1.0, 90),
+        "transfer": module.Plant(2.0, 30),
+        "mean_var": module.Plant(1.4, 60),
+    }
+    study.grid(["cbr_tiny", "cbr_small"], plants)
+    study.add_donor()
+    study.add_failed("cbr_small", "gabor", 1, "loss is NaN at <step> 120")
+    return write_report(study.write(title="Fundus & <friends>"))
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return Page(written.read_text())
+
+
+def test_the_report_is_one_file_without_references_to_others(written, page):
+    assert page.references
+    assert all(reference.startswith("data:image/") for reference in page.references)
+    text = written.read_text()
+    outside = re.sub(r"data:image/[^\"]*", "", text)
+    assert "url(" not in outside
+    assert "@import" not in outside
+    assert "//" not in outside.replace("http://www.w3.org", "")
+
+
+def test_the_report_needs_no_script(page):
+    assert "script" not in page.tags
+
+
+def test_what_users_wrote_is_escaped(written, page):
+    assert "Fundus & <friends>" in page.text
+    assert "<friends>" not in written.read_text()
+    assert "loss is NaN at <step> 120" in page.text
+
+
+def test_the_style_sheet_is_not_escaped(written):
+    style = re.search(r"<style>(.*?)</style>", written.read_text(), re.DOTALL)
+    assert ".answers > div" in style.group(1)
+
+
+def test_the_verdict_comes_before_everything_else(page):
+    order = [
+        "Fundus &",
+        "850 patients",
+        "Transfer helps for both models",
+        "Does transfer help?",
+        "Does a smaller model do as well?",
+        "Runs without a result",
+        "What each start gains over random weights",
+        "Accuracy",
+        "Convergence",
+        "The images",
+        "First-layer filters",
+        "Where the weights came from",
+        "How to reproduce it",
+        "What the numbers mean",
+    ]
+    positions = [page.text.index(words) for words in order]
+    assert positions == sorted(positions)
+
+
+def test_reproduction_names_command_versions_seeds_and_place(page):
+    for words in (
+        "transfusion-study --dataset=",
+        "keras",
+        "0, 1, 2",
+        "0123abc",
+        "/runs",
+    ):
+        assert words in page.text or words == "keras"
+    assert "tensorflow 2.21.0" in page.text
+
+
+def test_the_donor_is_described(page):
+    assert "cbr_tiny, trained from random weights on Photographs" in page.text
+
+
+def test_all_figures_and_tables_are_written(written):
+    figures = {path.name for path in (written.parent / "figures").iterdir()}
+    names = {"convergence-cbr_tiny", "convergence-cbr_small", "steps_to_threshold"} | {
+        *("differences", "samples", "first_layer-cbr_tiny", "first_layer-cbr_small")
+    }
+    assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    tables = {path.name for path in (written.parent / "tables").iterdir()}
+    expected = {"results", "comparisons", "convergence", "models", "classes"} | {
+        *("initialization", "runs")
+    }
+    assert tables == {
+        f"{name}.{kind}" for name in expected for kind in ("csv", "md", "tex")
+    }
+    assert all(path.stat().st_size for path in (written.parent / "figures").iterdir())
+
+
+def test_the_same_study_makes_the_same_bytes(written):
+    files = [written, *sorted((written.parent / "figures").iterdir())]
+    before = [file.read_bytes() for file in files]
+    write_report(written.parent)
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_images_can_be_left_out(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant()}, seeds=(0,))
+    report = write_report(study.write(), show_images=False)
+    page = Page(report.read_text())
+    assert "Sample images were left out of this report on request." in page.text
+    assert not any("jpeg" in reference for reference in page.references)
+    assert not (report.parent / "figures" / "samples.png").exists()
+
+
+def test_a_study_without_results_still_has_a_page(study):
+    study.add_failed("cbr_tiny", "random", 0, "no space left on the disk")
+    page = Page(write_report(study.write()).read_text())
+    assert "No run has finished yet." in page.text
+    assert "no space left on the disk" in page.text
+
+
+def test_runs_that_never_reach_the_threshold_are_drawn(study, plant):
+    plants = {"random": plant(2.0, 30), "transfer": plant(0.1, 2000)}
+    study.grid(["cbr_tiny"], plants)
+    page = Page(write_report(study.write()).read_text())
+    assert "never from transfer" in page.text
+
+
+def test_findings_have_a_report_too(study, plant):
+    study.dataset |= {"kind": "findings", "referable_from": None, "metric": "mean_auc"}
+    run = study.add("cbr_tiny", "random", 0, plant())
+    lines = run.metrics().rename(
+        columns={"validation/referable_auc": "validation/mean_auc"}
+    )
+    run.write_config(run.config().replace(metric="mean_auc"))
+    run.write_lines("metrics.jsonl", lines.to_dict("records"))
+    page = Page(write_report(study.write()).read_text())
+    assert "averaged over the classes" in page.text
+    assert "5 findings" in page.text
+
+
+def test_runs_without_pictures_are_reported(study, plant):
+    run = study.add("cbr_tiny", "random", 0, plant())
+    for name in ("samples.npz", "first_layer.npz", "initialization.csv"):
+        (run.path / name).unlink()
+    page = Page(write_report(study.write()).read_text())
+    assert "The runs kept no sample images." in page.text
+    assert "First-layer filters" not in page.text
+
+
+def test_numbers_survive_a_status_without_speed(study, plant):
+    run = study.add("cbr_tiny", "random", 0, plant())
+    run.update_status(images_per_second=None, parameters_table1=None, machine=None)
+    page = Page(write_report(study.write()).read_text())
+    assert "Table 1" not in page.text
+
+
+def test_a_folder_that_cannot_be_written_to_is_the_users_error(study, plant):
+    study.add("cbr_tiny", "random", 0, plant())
+    folder = study.write()
+    (folder / "tables").write_text("a file where a folder should be")
+    with pytest.raises(UserError, match="cannot write"):
+        write_report(folder)
+
+
+def test_drawing_leaves_matplotlibs_global_state_alone():
+    script = (
+        "import sys, transfusion_tf.report.html; "
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_filters_of_a_pair_share_a_scale():
+    from transfusion_tf.report.images import filter_mosaic
+
+    kernels = np.zeros((2, 2, 3, 1))
+    kernels[0, 0] = 0.5
+    dim, bright = filter_mosaic(kernels, 1.0), filter_mosaic(kernels, 0.5)
+    assert dim[0, 0].tolist() == [191] * 3
+    assert bright[0, 0].tolist() == [255] * 3
+    assert dim[-1, -1].tolist() == bright[-1, -1].tolist() == [128] * 3

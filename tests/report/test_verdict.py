@@ -1,0 +1,179 @@
+import pytest
+
+from transfusion_tf.evaluation import Difference, seed_interval
+from transfusion_tf.report import collect, reach_verdict, read_study
+from transfusion_tf.report.cases import judge
+
+
+def verdict(study):
+    return reach_verdict(collect(read_study(study.write())))
+
+
+def answer(verdict, start):
+    (found,) = [a for a in verdict.answers if a.question.startswith(start)]
+    return found
+
+
+def text(answer):
+    return " ".join(answer.sentences)
+
+
+def test_a_clear_gain_is_called_help_with_its_interval(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer": plant(2.0)})
+    found = verdict(study)
+    assert found.headline.startswith("Transfer helps here: +0.")
+    assert found.tone == "yes"
+    help_ = answer(found, "Does transfer help")
+    assert help_.word == "Yes"
+    assert "95 % interval +0." in text(help_)
+    assert "3 seeds" in text(help_)
+
+
+def test_a_clear_loss_is_called_harm(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(2.0), "transfer": plant(1.0)})
+    found = verdict(study)
+    assert found.headline.startswith("Transfer hurts here: −0.")
+    assert answer(found, "Does transfer help").word == "No, it hurts"
+
+
+def test_equal_results_with_tight_intervals_are_called_no_difference(study, plant):
+    same = plant(1.5, 60, 0.001)
+    study.grid(["cbr_tiny"], {"random": same, "transfer": same})
+    found = verdict(study)
+    assert found.headline.startswith("Transfer makes no difference here")
+    assert "less than 0.02 AUC either way" in found.headline
+    assert answer(found, "Does transfer help").word == "No difference"
+
+
+def test_a_wide_interval_is_not_called(study, plant):
+    plants = {"random": plant(1.5, 60, 0.8), "transfer": plant(1.6, 60, 0.8)}
+    study.grid(["cbr_tiny"], plants)
+    found = verdict(study)
+    assert found.headline == "These runs cannot tell whether transfer helps."
+    assert found.tone == "open"
+    help_ = answer(found, "Does transfer help")
+    assert help_.word == "Cannot tell"
+    assert "more seeds would narrow it" in text(help_)
+
+
+def test_faster_training_with_an_equal_end_is_called_speed_only(study, plant):
+    slow, fast = plant(1.5, 50, 0.001), plant(1.5, 12, 0.001)
+    study.grid(["cbr_tiny"], {"random": slow, "transfer": fast})
+    found = verdict(study)
+    assert found.headline == "Transfer only speeds training up here."
+    speed = answer(found, "Is training only faster")
+    assert speed.word == "Faster only"
+    assert "reaches a validation AUC of" in text(speed)
+
+
+def test_faster_training_with_an_open_end_claims_the_speed_only(study, plant):
+    slow, fast = plant(1.5, 150, 0.25), plant(1.55, 10, 0.25)
+    study.grid(["cbr_tiny"], {"random": slow, "transfer": fast})
+    found = verdict(study)
+    assert found.headline.startswith("Transfer speeds training up; whether it ends")
+    assert answer(found, "Is training only faster").word == "Faster; the end is open"
+
+
+def test_one_seed_never_settles_anything(study, plant):
+    plants = {"random": plant(0.6), "transfer": plant(2.5), "mean_var": plant(1.0)}
+    study.grid(["cbr_tiny", "cbr_small"], plants, seeds=(0,))
+    found = verdict(study)
+    assert "cannot tell" in found.headline
+    assert "one seed" in found.headline
+    assert {a.word for a in found.answers} <= {"Cannot tell", "No gain to explain"}
+    assert any("One seed" in caveat for caveat in found.caveats)
+
+
+def test_models_that_differ_are_named_in_the_headline(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer": plant(2.0)})
+    wide = {"random": plant(1.5, 60, 0.8), "transfer": plant(1.6, 60, 0.8)}
+    study.grid(["cbr_small"], wide)
+    found = verdict(study)
+    assert found.headline.startswith("Transfer helps cbr_tiny (+0.")
+    assert found.headline.endswith("for cbr_small these runs cannot tell.") or (
+        "; for cbr_small (" in found.headline
+    )
+    assert found.tone == "mixed"
+
+
+def test_a_gain_above_mean_var_is_more_than_statistics(study, plant):
+    plants = {"random": plant(1.0), "transfer": plant(2.2), "mean_var": plant(1.1)}
+    study.grid(["cbr_tiny"], plants)
+    features = answer(verdict(study), "Features")
+    assert features.word == "More than statistics"
+    assert "Transfer ends higher than mean_var" in text(features)
+
+
+def test_a_gain_that_mean_var_shares_is_the_statistics(study, plant):
+    gained = plant(2.0, 60, 0.001)
+    plants = {"random": plant(1.0), "transfer": gained, "mean_var": gained}
+    study.grid(["cbr_tiny"], plants)
+    features = answer(verdict(study), "Features")
+    assert features.word == "Statistics are enough"
+    assert "mean_var does as well as transfer, within 0.02 AUC" in text(features)
+
+
+def test_gabor_is_compared_with_random_weights(study, plant):
+    plants = {"random": plant(1.0), "transfer": plant(2.0), "gabor": plant(1.6)}
+    study.grid(["cbr_tiny"], plants)
+    features = answer(verdict(study), "Features")
+    assert "gabor ends higher than random weights" in text(features)
+
+
+def test_without_a_settled_gain_there_is_none_to_explain(study, plant):
+    same = plant(1.5, 60, 0.001)
+    study.grid(["cbr_tiny"], {"random": same, "transfer": same, "mean_var": same})
+    assert answer(verdict(study), "Features").word == "No gain to explain"
+
+
+@pytest.mark.parametrize(("small", "word"), [(plant_signal := 2.0, "Yes"), (1.0, "No")])
+def test_the_small_model_is_held_against_the_margin(study, plant, small, word):
+    study.grid(["cbr_tiny"], {"random": plant(small, 60, 0.001)})
+    study.grid(["cbr_large_w"], {"random": plant(2.0, 60, 0.001)})
+    size = answer(verdict(study), "Does a smaller model")
+    assert size.word == word
+    assert "cbr_tiny has 13 % of cbr_large_w’s parameters." in text(size)
+
+
+def test_one_model_alone_is_not_asked_for_a_smaller_one(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(), "transfer": plant()})
+    size = answer(verdict(study), "Does a smaller model")
+    assert size.word == "Not asked"
+    assert text(size) == "These runs have one model only."
+
+
+def test_without_random_weights_nothing_is_claimed(study, plant):
+    study.grid(["cbr_tiny"], {"transfer": plant(2.0), "mean_var": plant(1.0)})
+    found = verdict(study)
+    assert "no run starts from random weights" in found.headline
+    assert answer(found, "Does transfer help").word == "Not asked"
+
+
+def test_without_transfer_nothing_is_claimed(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.0), "gabor": plant(2.0)})
+    assert "no run starts from donor weights" in verdict(study).headline
+
+
+def test_runs_without_a_common_seed_are_not_compared(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.0)}, seeds=(0, 1))
+    study.grid(["cbr_tiny"], {"transfer": plant(2.0)}, seeds=(2, 3))
+    assert "no two finished runs compare" in verdict(study).headline
+
+
+def test_partial_transfer_stands_in_where_there_is_no_full_one(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer:pool2": plant(2.0)})
+    assert verdict(study).headline.startswith("Transfer helps here")
+
+
+def test_a_study_without_any_result_says_so(study):
+    study.add_failed("cbr_tiny", "random", 0, "no space left")
+    assert verdict(study).headline == "No run has finished yet."
+
+
+def test_an_interval_that_touches_zero_is_open():
+    touching = Difference(0.05, 0.0, 0.1, 0.95, 3, 0.001, 0.001, 4.0)
+    assert judge(touching) == "open"
+
+
+def test_an_undefined_interval_is_open():
+    assert judge(seed_interval([float("nan")] * 3)) == "open"

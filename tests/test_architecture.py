@@ -1,0 +1,90 @@
+"""Data flows down the page: a package imports only from those above it."""
+
+import ast
+import configparser
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# From DESIGN: top to bottom.
+ORDER = (
+    "errors",
+    "files",
+    "datasets",
+    "input_pipeline",
+    "models",
+    "initialization",
+    "evaluation",
+    "training",
+    "representations",
+    "studies",
+    "report",
+)
+SOURCES = sorted((ROOT / "transfusion_tf").rglob("*.py"))
+
+
+def imported_modules(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def package_of(module):
+    parts = module.split(".")
+    if parts[0] != "transfusion_tf" or len(parts) < 2 or parts[1] not in ORDER:
+        return None
+    return parts[1]
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_nothing_imports_upward(file):
+    own = file.relative_to(ROOT / "transfusion_tf").parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    assert own in ORDER, f"{own} has no place in the order"
+    for module in imported_modules(file):
+        assert not module.startswith("transfusion_tf_experiments")
+        package = package_of(module)
+        if package is not None:
+            assert ORDER.index(package) <= ORDER.index(own), f"{file} imports {module}"
+
+
+@pytest.mark.parametrize("package", ["models", "initialization"])
+def test_models_and_initialization_run_on_any_keras_backend(package):
+    for file in (ROOT / "transfusion_tf" / package).rglob("*.py"):
+        assert "tensorflow" not in {m.split(".")[0] for m in imported_modules(file)}
+
+
+def test_flags_are_defined_by_binaries_only():
+    for file in SOURCES:
+        assert "absl" not in {m.split(".")[0] for m in imported_modules(file)}, file
+
+
+def test_setup_cfg_lists_every_package():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    names = {
+        "transfusion_tf": "transfusion_tf",
+        "experiments": "transfusion_tf_experiments",
+    }
+    found = {"transfusion_tf_data"}
+    for folder, name in names.items():
+        for init in (ROOT / folder).rglob("__init__.py"):
+            parts = init.parent.relative_to(ROOT / folder).parts
+            found.add(".".join((name, *parts)))
+    assert found == listed
+
+
+def test_every_console_script_exists():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    for line in config["options.entry_points"]["console_scripts"].split("\n"):
+        if line:
+            module = line.split("=")[1].split(":")[0].strip()
+            assert importlib.util.find_spec(module)
