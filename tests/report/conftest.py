@@ -230,6 +230,11 @@ def study(tmp_path):
     return PlantedStudy(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plant():
     return Plant
+
+
+@pytest.fixture(scope="session")
+def planted_study():
+    return PlantedStudy

@@ -16,8 +16,9 @@ from transfusion_tf.report.tables import (
 )
 
 
-@pytest.fixture
-def results(study, plant):
+@pytest.fixture(scope="module")
+def results(planted_study, plant, tmp_path_factory):
+    study = planted_study(tmp_path_factory.mktemp("root"))
     plants = {"transfer": plant(2.0, 30), "random": plant(1.0, 90)}
     study.grid(["cbr_small", "cbr_tiny"], plants)
     study.add_failed("cbr_tiny", "random", 7, "loss is NaN at step 120")

@@ -116,7 +116,8 @@ def speed_cases(results: Results, margin: float) -> dict[str, Case]:
                 name = results.panel_name(panel)
                 if len(transfers(panel)) > 1:
                     name += f", {label}"
-                cases[name] = Case(name, difference, judge(difference, margin))
+                judgement = judge(difference, margin, ignore_small=True)
+                cases[name] = Case(name, difference, judgement)
     return cases
 
 
@@ -136,10 +137,10 @@ def answer_speed(
     sentences = grouped(
         cases,
         {
-            "higher": f"Averaged over training, transfer is ahead in validation {unit}",
-            "lower": f"Averaged over training, transfer is behind in validation {unit}",
-            "alike": "Averaged over training the two curves run alike",
-            "open": "Whether transfer is ahead during training these runs cannot tell",
+            "higher": f"While random weights learn, transfer is ahead in validation {unit}",
+            "lower": f"While random weights learn, transfer is behind in validation {unit}",
+            "alike": "While random weights learn, the two curves run alike",
+            "open": "Whether transfer is ahead while random weights learn is undecided",
             "one_seed": "With one seed these runs cannot tell whether it is ahead",
         },
         unit,

@@ -48,15 +48,23 @@ class Case:
     levels: tuple[float, float] | None = None
 
 
-def judge(difference: Difference, margin: float = MARGIN) -> str:
-    """What an interval settles: see `Case.judgement`."""
+def judge(
+    difference: Difference, margin: float = MARGIN, *, ignore_small: bool = False
+) -> str:
+    """What an interval settles: see `Case.judgement`.
+
+    Args:
+      difference: left minus right.
+      margin: below which a difference does not matter.
+      ignore_small: calls a difference that is settled, but settled to be smaller
+        than the margin, `alike` too.
+    """
     if difference.seeds == 1:
         return "one_seed"
-    if difference.decided != "undecided":
+    small = -margin < difference.low and difference.high < margin
+    if difference.decided != "undecided" and not (small and ignore_small):
         return difference.decided
-    if -margin < difference.low and difference.high < margin:
-        return "alike"
-    return "open"
+    return "alike" if small else "open"
 
 
 def transfers(panel: Panel) -> list[str]:

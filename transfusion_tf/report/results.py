@@ -45,7 +45,7 @@ class Cell:
       train_examples: how many training images.
       runs: one a seed.
       test: mean of the test metric over seeds with its interval, or None.
-      areas: mean of the validation metric over training, one a seed.
+      areas: mean of the validation metric up to the panel's horizon, one a seed.
       steps: steps to the panel's threshold, one a seed; None is never.
     """
 
@@ -96,6 +96,9 @@ class Panel:
       cells: by initialization, in the report's order.
       threshold: of the validation metric, for the race.
       threshold_from: the initialization that the threshold was set by.
+      horizon: the step at which its slowest seed reaches the threshold, or the
+        last step where one never does. What lies beyond is no longer learning, and
+        would make any lead look small in a long training.
     """
 
     model: str
@@ -103,6 +106,7 @@ class Panel:
     cells: Mapping[str, Cell]
     threshold: float
     threshold_from: str
+    horizon: float
 
     @property
     def baseline(self) -> Cell | None:
@@ -119,7 +123,7 @@ class Panel:
         return test_difference(self.cells.get(left), self.cells.get(right))
 
     def area_difference(self, left: str, right: str) -> Difference | None:
-        """Left minus right of the mean validation metric over training."""
+        """Left minus right of the mean validation metric up to the horizon."""
         if left not in self.cells or right not in self.cells:
             return None
         ours, theirs = self.cells[left].areas, self.cells[right].areas
@@ -219,12 +223,16 @@ def _panel(
     start = BASELINE if BASELINE in grouped else min(best, key=lambda k: best[k])
     classes = len(next(iter(grouped[start].values())).dataset["classes"])
     threshold = threshold_between([best[start]], chance_level(metric, classes))
-    until = max(run.config.steps for runs in grouped.values() for run in runs.values())
+    last = max(run.config.steps for runs in grouped.values() for run in runs.values())
+    steps = [
+        steps_to_threshold(*run.curve(), threshold) for run in grouped[start].values()
+    ]
+    horizon = max(last if step is None else step for step in steps) or last
     cells = {
-        label: _cell(model, label, size, grouped[label], threshold, until)
+        label: _cell(model, label, size, grouped[label], threshold, horizon)
         for label in sorted(grouped, key=_rank)
     }
-    return Panel(model, size, cells, threshold, start)
+    return Panel(model, size, cells, threshold, start, horizon)
 
 
 def _cell(
@@ -233,7 +241,7 @@ def _cell(
     size: int,
     runs: Mapping[int, Run],
     threshold: float,
-    until: int,
+    horizon: float,
 ) -> Cell:
     scores = _scores(runs)
     same_test = len({score.test_set for score in scores.values()}) == 1
@@ -244,7 +252,7 @@ def _cell(
         runs=runs,
         test=cell_interval(scores) if same_test else None,
         areas={
-            seed: learning_curve_area(*run.curve(), until=until)
+            seed: learning_curve_area(*run.curve(), until=horizon)
             for seed, run in runs.items()
         },
         steps={

@@ -39,7 +39,7 @@ def comparison_table(results: Results) -> pd.DataFrame:
 
 
 def convergence_table(results: Results) -> pd.DataFrame:
-    """A row a cell: steps to the threshold and the mean metric over training."""
+    """A row a cell: steps to the threshold and the mean metric while learning."""
     rows: list[dict[str, object]] = []
     for panel in results.panels:
         for label, cell in panel.cells.items():
@@ -50,11 +50,12 @@ def convergence_table(results: Results) -> pd.DataFrame:
                 "initialization": label,
                 "threshold": panel.threshold,
                 "threshold_from": panel.threshold_from,
+                "horizon": panel.horizon,
                 "seeds": len(cell.runs),
                 "reached": len(steps),
                 "mean_steps": np.mean(steps) if steps else np.nan,
-                "mean_over_training": np.mean(areas),
-                "std_over_training": _std(areas),
+                "mean_while_learning": np.mean(areas),
+                "std_while_learning": _std(areas),
             }
             against = panel.area_difference(label, BASELINE)
             if label != BASELINE and against is not None:
