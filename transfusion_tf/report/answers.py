@@ -137,8 +137,8 @@ def answer_speed(
     sentences = grouped(
         cases,
         {
-            "higher": f"While random weights learn, transfer is ahead in validation {unit}",
-            "lower": f"While random weights learn, transfer is behind in validation {unit}",
+            "higher": f"While random weights learn, transfer leads in validation {unit}",
+            "lower": f"While random weights learn, transfer lags in validation {unit}",
             "alike": "While random weights learn, the two curves run alike",
             "open": "Whether transfer is ahead while random weights learn is undecided",
             "one_seed": "With one seed these runs cannot tell whether it is ahead",
