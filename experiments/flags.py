@@ -163,6 +163,7 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
         sys.exit(0)
     # TensorFlow's start-up chatter hides what we say; its errors stay.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
     def guarded(arguments: Sequence[str]) -> None:
         from transfusion_tf.errors import UserError
 

@@ -10,6 +10,7 @@ CARD is the name of a card or the path of a dataset.toml.
 from collections.abc import Sequence
 
 from absl import flags
+
 from transfusion_tf_experiments.flags import (
     FLAGS,
     data_root,

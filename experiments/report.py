@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
+
 from transfusion_tf_experiments.flags import FLAGS, define_location_flags, start
 
 define_location_flags()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
+
 from transfusion_tf_experiments.flags import (
     FLAGS,
     command_line,
@@ -27,7 +28,9 @@ define_run_flags()
 flags.DEFINE_string("study", None, "A study by name; --list_studies lists them.")
 flags.DEFINE_bool("list_studies", False, "Lists the studies and ends.")
 flags.DEFINE_string("dataset", None, "Card name, or path of a dataset.toml.")
-flags.DEFINE_string("models", "cbr_tiny", "Models to compare, with commas between them.")
+flags.DEFINE_string(
+    "models", "cbr_tiny", "Models to compare, with commas between them."
+)
 flags.DEFINE_string(
     "initializations",
     "random,transfer,mean_var",
@@ -39,9 +42,8 @@ flags.DEFINE_bool("show_images", True, "Whether the report shows sample images."
 
 
 def _main(arguments: Sequence[str]) -> None:
-    from transfusion_tf_experiments import named_studies
-
     from transfusion_tf.errors import UserError
+    from transfusion_tf_experiments import named_studies
 
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; see --help")

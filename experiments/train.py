@@ -10,6 +10,7 @@ the same command again goes on where it stopped, or says that it is finished.
 from collections.abc import Sequence
 
 from absl import flags
+
 from transfusion_tf_experiments.flags import (
     FLAGS,
     define_location_flags,

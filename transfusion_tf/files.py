@@ -44,7 +44,8 @@ def as_user_error(error: OSError, target: Path) -> OSError | UserError:
             f"no space left on the disk while writing {target}; what was saved "
             "before is whole: free some space and run the same command again"
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+    unwritable = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+    if error.errno in unwritable:
         return UserError(
             f"cannot write {target}: {error.strerror}; choose a folder that can be "
             "written to with --root or --data_root"

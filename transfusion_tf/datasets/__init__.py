@@ -2,6 +2,7 @@
 
 from transfusion_tf.datasets.builder import PreparedDataset, prepare
 from transfusion_tf.datasets.card import (
+    AUGMENTATIONS,
     Augmentation,
     DatasetCard,
     Labels,
@@ -14,6 +15,7 @@ from transfusion_tf.datasets.splits import split_by_patient
 from transfusion_tf.datasets.validation import DatasetError
 
 __all__ = [
+    "AUGMENTATIONS",
     "Augmentation",
     "DatasetCard",
     "DatasetError",

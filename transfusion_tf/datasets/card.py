@@ -429,7 +429,8 @@ def check_options(
     for key in required:
         if key not in given:
             raise UserError(
-                f"{card.path}: key 'reader.{key}' is missing; the {kind} reader needs it"
+                f"{card.path}: key 'reader.{key}' is missing; "
+                f"the {kind} reader needs it"
             )
     for key, value in given.items():
         if key not in options:

@@ -73,8 +73,9 @@ def read_rgb(path: Path, intensity: str | tuple[float, float] = "error") -> np.n
                         f"{image.width}×{image.height} pixels; at most "
                         f"{MAX_PIXELS // 10**6} million are accepted"
                     )
-                if getattr(image, "n_frames", 1) > 1:
-                    raise UserError(f"{image.n_frames} frames; one image is expected")
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1:
+                    raise UserError(f"{frames} frames; one image is expected")
                 image.load()
                 return _to_rgb(ImageOps.exif_transpose(image), intensity)
     except FileNotFoundError:

@@ -7,7 +7,7 @@ the function and put it into `READERS`.
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ def _csv_example(
     card: DatasetCard,
     options: dict[str, Any],
     images: Path,
-    row: dict[str, str],
+    row: Mapping[Any, str],
     where: str,
 ) -> Example:
     name = row[options["path_column"]].strip()
@@ -157,15 +157,10 @@ def _csv_example(
     path = images / (name + options.get("path_suffix", ""))
     if not path.is_file():
         raise UserError(f"no image {path}")
-    if options.get("id_column"):
-        example_id = row[options["id_column"]].strip()
-    else:
-        example_id = name
-    patient = (
-        row[options["patient_column"]].strip()
-        if ("patient_column" in options)
-        else example_id
-    )
+    example_id = row[options["id_column"]].strip() if "id_column" in options else name
+    patient = example_id
+    if "patient_column" in options:
+        patient = row[options["patient_column"]].strip()
     for column, value in (("id_column", example_id), ("patient_column", patient)):
         if not value:
             raise UserError(f"column {options[column]!r} is blank")

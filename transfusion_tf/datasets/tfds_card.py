@@ -13,7 +13,10 @@ from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.readers import Example
 
 
-class CardBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class CardBuilder(
+    tfds.core.GeneratorBasedBuilder,
+    skip_registration=True,  # type: ignore[call-arg]
+):
     """Writes records that were encoded elsewhere; use `make_builder`."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -92,7 +95,8 @@ def make_builder(
     Args:
       card: names the data set and its features.
       version_dir: must not exist yet; it appears whole or not at all.
-      records: (split, example, JPEG), ordered by split as in `SPLITS`.
+      splits: the names that occur in `records`, in their order.
+      records: (split, example, JPEG), ordered by split.
     """
     config = tfds.core.BuilderConfig(name=version_dir.parent.name)
     # TFDS names a data set after its builder's class.

@@ -132,13 +132,14 @@ def answer_speed(
     if not speed:
         return Answer(question, "Not asked", "none", (missing(results),))
     cases = list(speed.values())
+    while_learning = "While random weights learn, transfer"
     if len(cases) == 1:
         cases = [dataclasses.replace(cases[0], name="")]
     sentences = grouped(
         cases,
         {
-            "higher": f"While random weights learn, transfer leads in validation {unit}",
-            "lower": f"While random weights learn, transfer lags in validation {unit}",
+            "higher": f"{while_learning} leads in validation {unit}",
+            "lower": f"{while_learning} lags in validation {unit}",
             "alike": "While random weights learn, the two curves run alike",
             "open": "Whether transfer is ahead while random weights learn is undecided",
             "one_seed": "With one seed these runs cannot tell whether it is ahead",

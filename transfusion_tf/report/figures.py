@@ -191,7 +191,7 @@ def differences(results: Results, marks: Mapping[str, Mark], margin: float) -> F
         )  # fmt: skip
         axes.annotate(
             f"{wording.signed(found.estimate)}  "
-            f"[{wording.signed(found.low, 2)}, {wording.signed(found.high, 2)}]",
+            f"[{wording.signed(found.low)}, {wording.signed(found.high)}]",
             (1, height), xycoords=("axes fraction", "data"), xytext=(6, 0),
             textcoords="offset points", va="center", fontsize=7.5, color=INK,
             annotation_clip=False,

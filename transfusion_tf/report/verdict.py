@@ -200,7 +200,7 @@ def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
             "with a chance of one in twenty."
         )
     caveats.append(
-        "They hold for patients like these and for this training recipe, not for "
-        "another camera, hospital or set of hyperparameters."
+        "The intervals hold for patients like these and for this training recipe, not "
+        "for another camera, hospital or set of hyperparameters."
     )
     return tuple(caveats)

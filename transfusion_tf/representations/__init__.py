@@ -38,7 +38,6 @@ __all__ = [
     "CKA",
     "MEASURES",
     "PWCCA",
-    "CKA",
     "Covariances",
     "Directions",
     "GaborFit",

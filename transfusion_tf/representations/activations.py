@@ -163,7 +163,7 @@ class StageReader:
 def sample_activations(
     readers: Sequence[StageReader],
     images: np.ndarray | Iterable,
-    sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+    sampling: Sampling = Sampling(),
     *,
     repeats: int = 1,
     seed: int = 0,

@@ -14,6 +14,7 @@ import tensorflow as tf
 import transfusion_tf
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.input_pipeline.records import record_reader
+from transfusion_tf.models import input_scaling_of
 
 _SAMPLES_A_CLASS = 4
 
@@ -48,10 +49,13 @@ def sample_images(prepared: PreparedDataset) -> dict[str, np.ndarray]:
 
 
 def first_kernel(model: keras.Model) -> np.ndarray:
-    """The first convolution's kernel, float32 [height, width, in, out]."""
+    """The first convolution's kernel, float32 [height, width, RGB, out]."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
-            return keras.ops.convert_to_numpy(layer.kernel)
+            kernel = keras.ops.convert_to_numpy(layer.kernel)
+            # Caffe's scalings hand the channels over as BGR.
+            reverse = (input_scaling_of(model) or "").startswith("caffe")
+            return kernel[:, :, ::-1] if reverse else kernel
     raise ValueError(f"{model.name} has no convolution")
 
 
