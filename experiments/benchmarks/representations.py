@@ -1,30 +1,32 @@
 """CCA and CKA: speed, accuracy and memory beside a plain NumPy implementation.
 
-    python -m transfusion_tf_experiments.benchmarks.representations
+Command: python -m transfusion_tf_experiments.benchmarks.representations
+Cost: about 3 minutes and 4 GB on 2 cores.
 
-Takes about three minutes and 6 GB on two cores (`--nomemory`: one minute and 3 GB).
-Both implementations run in turn in one process; ratios mean something where times on
-a shared machine do not. Peak memory is measured in a process of its own, beyond the
-activations themselves.
+Both implementations run in turn in one process: ratios mean something where times on
+a shared machine do not. Peak memory is taken in a process of its own and counts what
+is needed beyond the activations.
 """
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import ctypes
 import multiprocessing
 import statistics
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
 
 from transfusion_tf.representations.cca import cca
 from transfusion_tf.representations.pairwise_cka import PairwiseCKA, gram_matrix
+from transfusion_tf_experiments.benchmarks.interleaved import measure
 
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds, each running every contender.")
-_MEMORY = flags.DEFINE_bool("memory", True, "Whether to measure peak memory too.")
-
+_ROUNDS = 5
 # Channels and points: the papers' sampling, and whole layers.
 _SPEED_CASES = ((64, 10_000), (256, 100_000), (512, 100_000))
 _MEMORY_CASES = ((256, 100_000), (256, 1_000_000), (512, 100_000))
@@ -67,7 +69,7 @@ def correlated_activations(
 
 def resnet50_activations(batch: int) -> list[tf.Tensor]:
     """Random activations of the shapes of ResNet50's 50 layers at 224 × 224."""
-    shapes = [(112, 112, 64)]
+    shapes: list[tuple[int, ...]] = [(112, 112, 64)]
     for blocks, size, width in ((3, 56, 64), (4, 28, 128), (6, 14, 256), (3, 7, 512)):
         block = [(size, size, width), (size, size, width), (size, size, 4 * width)]
         shapes += block * blocks
@@ -77,25 +79,6 @@ def resnet50_activations(batch: int) -> list[tf.Tensor]:
         tf.constant(rng.standard_normal((batch, *shape), np.float32))
         for shape in shapes
     ]
-
-
-def interleaved(
-    contenders: dict[str, Callable[[], object]], rounds: int
-) -> dict[str, list[float]]:
-    """Seconds of each contender in each round, after one round to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_index in range(rounds + 1):
-        for name, run in contenders.items():
-            start = time.perf_counter()
-            run()
-            if round_index:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def median_ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
-    """Median over the rounds of one contender's time over the other's."""
-    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
 
 
 def peak_memory(contender: str, channels: int, points: int) -> float:
@@ -111,9 +94,9 @@ def _root(matrix: np.ndarray) -> np.ndarray:
 
 
 def _measure_memory(contender: str, channels: int, points: int) -> float:
-    run = {"numpy": reference_cca, "cca": cca}[contender]
+    run: Callable = cca if contender == "cca" else reference_cca
     x, y = correlated_activations(channels, points)
-    run(x[: 4 * channels], y[: 4 * channels])  # libraries load and start threads
+    run(x[:10_000], y[:10_000])  # libraries load and start threads
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = _status_megabytes("VmRSS")
@@ -128,28 +111,42 @@ def _status_megabytes(field: str) -> float:
     raise KeyError(field)
 
 
-def _report_speed(rounds: int) -> None:
-    print(f"CCA, seconds (median of {rounds} interleaved rounds)")
-    print("channels   points    dtype    numpy      cca  ratio  max difference")
+def _report_speed() -> None:
+    print(f"CCA, seconds (medians of {_ROUNDS} rounds) and ratio (round by round)")
+    print("channels   points    dtype    numpy      cca  ratio    (range)  difference")
     for channels, points in _SPEED_CASES:
         for dtype in ("float32", "float64"):
             x, y = correlated_activations(channels, points, dtype)
             difference = np.abs(reference_cca(x, y) - cca(x, y).coefficients).max()
-            seconds = interleaved(
-                {
-                    "numpy": lambda x=x, y=y: reference_cca(x, y),  # type: ignore[misc]
-                    "cca": lambda x=x, y=y: cca(x, y),  # type: ignore[misc]
-                },
-                rounds,
-            )
+            variants: dict[str, Callable] = {"numpy": partial(reference_cca, x, y)}
+            variants["cca"] = partial(cca, x, y)
+            seconds = measure(variants, rounds=_ROUNDS)
             print(
                 f"{channels:8} {points:8} {dtype:>8} "
                 f"{statistics.median(seconds['numpy']):8.3f} "
                 f"{statistics.median(seconds['cca']):8.3f} "
-                f"{median_ratio(seconds['numpy'], seconds['cca']):6.2f}  "
-                f"{difference:.0e}",
+                f"{_ratio(seconds['numpy'], seconds['cca'])}  {difference:10.0e}",
                 flush=True,
             )
+
+
+def _report_cka() -> None:
+    layers = resnet50_activations(_CKA_BATCH)
+    names = [str(index) for index in range(len(layers))]
+    seconds = measure(
+        {
+            "grams": lambda: [gram_matrix(layer).numpy() for layer in layers],
+            "pairs": lambda: PairwiseCKA(names).update(layers),
+        },
+        rounds=_ROUNDS,
+    )
+    print(f"\nCKA, {len(layers)} layers of ResNet50, batch {_CKA_BATCH}, seconds")
+    print(
+        f"Grams alone {statistics.median(seconds['grams']):.3f}, "
+        f"Grams and all pairs {statistics.median(seconds['pairs']):.3f}, "
+        f"ratio {_ratio(seconds['pairs'], seconds['grams'])}",
+        flush=True,
+    )
 
 
 def _report_memory() -> None:
@@ -157,43 +154,28 @@ def _report_memory() -> None:
     print("channels   points    numpy      cca  share")
     for channels, points in _MEMORY_CASES:
         ours = peak_memory("cca", channels, points)
+        line = f"{channels:8} {points:8}"
         if points > 100_000:  # the reference would need 8 GB
-            print(f"{channels:8} {points:8}        - {ours:8.0f}", flush=True)
+            print(f"{line}        - {ours:8.0f}", flush=True)
             continue
         reference = peak_memory("numpy", channels, points)
         print(
-            f"{channels:8} {points:8} {reference:8.0f} {ours:8.0f} "
-            f"{ours / reference:6.2f}",
-            flush=True,
+            f"{line} {reference:8.0f} {ours:8.0f} {ours / reference:6.2f}", flush=True
         )
 
 
-def _report_cka(rounds: int) -> None:
-    layers = resnet50_activations(_CKA_BATCH)
-    names = [str(index) for index in range(len(layers))]
-    seconds = interleaved(
-        {
-            "grams": lambda: [gram_matrix(layer).numpy() for layer in layers],
-            "all pairs": lambda: PairwiseCKA(names).update(layers),
-        },
-        rounds,
-    )
-    print(f"\nCKA, {len(layers)} layers of ResNet50, batch {_CKA_BATCH}, seconds")
-    print(
-        f"Grams alone {statistics.median(seconds['grams']):.3f}, "
-        f"with all pairs {statistics.median(seconds['all pairs']):.3f}, "
-        f"ratio {median_ratio(seconds['all pairs'], seconds['grams']):.3f}"
-    )
+def _ratio(slow: Sequence[float], fast: Sequence[float]) -> str:
+    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
+    return f"{statistics.median(ratios):6.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
-def main(argv: Sequence[str] = ()) -> None:
+def main() -> None:
     """Prints the three tables."""
-    del argv
-    _report_speed(_ROUNDS.value)
-    _report_cka(_ROUNDS.value)
-    if _MEMORY.value and Path("/proc/self/clear_refs").exists():
+    _report_speed()
+    _report_cka()
+    if Path("/proc/self/clear_refs").exists():
         _report_memory()
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

@@ -1,19 +1,44 @@
-"""Any image file -> one upright, square, 8-bit RGB JPEG, checked once."""
+"""Where an image comes from, and any image -> one square 8-bit RGB JPEG."""
 
 import dataclasses
 import io
-import warnings
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from transfusion_tf.datasets.arrays import read_hdf5, read_npy
+from transfusion_tf.datasets.picture_files import read_picture
+from transfusion_tf.datasets.pixels import MAX_PIXELS, Intensity
 from transfusion_tf.errors import UserError
 
-# About 13 400 pixels square: above any fundus camera or radiograph, below what a
-# decompression bomb needs. Read from the header, before anything is decoded.
-MAX_PIXELS = 180_000_000
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "FileImage",
+    "Hdf5Image",
+    "ImageSource",
+    "Intensity",
+    "NpySlice",
+    "encode_jpeg",
+    "read_rgb",
+    "to_square",
+]
+
+# What a folder's file must end in to count as an image. What is inside decides how
+# it is read.
+IMAGE_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".dcm",
+    ".dicom",
+    ".npy",
+)
 
 # Lesions are a few pixels wide and differ by colour: no chroma subsampling.
 JPEG_QUALITY = 95
@@ -31,10 +56,10 @@ class ImageSource(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class FileImage:
-    """An image file on the disk."""
+    """An image file on the disk: JPEG, PNG, TIFF, BMP, DICOM or `.npy`."""
 
     path: Path
-    intensity: str | tuple[float, float] = "error"
+    intensity: Intensity = "error"
 
     def load(self) -> np.ndarray:
         """See `read_rgb`."""
@@ -42,18 +67,65 @@ class FileImage:
 
     def fingerprint(self) -> str:
         """Name, size and time of change."""
-        stat = self.path.stat()
-        return f"{self.path.name}:{stat.st_size}:{stat.st_mtime_ns}:{self.intensity}"
+        return f"{_file_fingerprint(self.path)}:{self.intensity}"
 
 
-def read_rgb(path: Path, intensity: str | tuple[float, float] = "error") -> np.ndarray:
-    """Decodes a file in full, turns it upright and makes it RGB.
+@dataclasses.dataclass(frozen=True)
+class NpySlice:
+    """A slice of a volume in a `.npy` file, [slices, height, width]."""
+
+    path: Path
+    index: int
+    intensity: Intensity = "error"
+
+    def load(self) -> np.ndarray:
+        """See `arrays.read_npy`."""
+        return read_npy(self.path, self.index, self.intensity)
+
+    def fingerprint(self) -> str:
+        """The file's, and the slice."""
+        return f"{_file_fingerprint(self.path)}:{self.index}:{self.intensity}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Hdf5Image:
+    """An image of an HDF5 data set, [images, height, width(, channels)]."""
+
+    path: Path
+    dataset: str
+    index: int
+    intensity: Intensity = "error"
+
+    def load(self) -> np.ndarray:
+        """See `arrays.read_hdf5`."""
+        return read_hdf5(self.path, self.dataset, self.index, self.intensity)
+
+    def fingerprint(self) -> str:
+        """The file's, and the place in it."""
+        place = f"{self.dataset}:{self.index}:{self.intensity}"
+        return f"{_file_fingerprint(self.path)}:{place}"
+
+
+def _file_fingerprint(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError:
+        # Building says so, beside all that is wrong with the other rows.
+        return f"{path.name}:missing"
+    return f"{path.name}:{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def read_rgb(path: Path, intensity: Intensity = "error") -> np.ndarray:
+    """Decodes a file in full, turns it upright and makes it 8-bit RGB.
+
+    What is inside the file decides how it is read, not its name.
 
     Args:
-      path: JPEG, PNG, TIFF or BMP of any mode: grey, palette, alpha (laid over
-        black), CMYK, 16 bit.
+      path: JPEG, PNG, TIFF or BMP of any mode, DICOM (needs the extra `dicom`) or
+        a `.npy` array.
       intensity: how more than 8 bits become 8: `error` refuses them, `minmax`
-        stretches each image, (low, high) maps low to 0 and high to 255.
+        stretches each image, (low, high) maps low to 0 and high to 255. A DICOM
+        file's own window counts where the rule is `error` or `minmax`.
 
     Returns:
       uint8 [height, width, 3].
@@ -63,60 +135,22 @@ def read_rgb(path: Path, intensity: str | tuple[float, float] = "error") -> np.n
         message says which, without the path.
     """
     try:
-        with warnings.catch_warnings():
-            # Our own limit, checked below, is the one that counts.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                pixels = image.width * image.height
-                if pixels > MAX_PIXELS:
-                    raise UserError(
-                        f"{image.width}×{image.height} pixels; at most "
-                        f"{MAX_PIXELS // 10**6} million are accepted"
-                    )
-                frames = getattr(image, "n_frames", 1)
-                if frames > 1:
-                    raise UserError(f"{frames} frames; one image is expected")
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image), intensity)
+        with path.open("rb") as file:
+            head = file.read(132)
     except FileNotFoundError:
         raise UserError("no such file") from None
-    except UnidentifiedImageError:
-        raise UserError("not an image that can be read (or empty)") from None
-    except Image.DecompressionBombError as error:
-        raise UserError(f"too many pixels: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"damaged: {error}") from None
+    except OSError as error:
+        raise UserError(f"can't be read: {error.strerror}") from None
+    if head[128:132] == b"DICM":
+        # Imported where it is needed: it is slow to import, and an extra.
+        from transfusion_tf.datasets.dicom import read_dicom
 
-
-def _to_rgb(image: Image.Image, intensity: str | tuple[float, float]) -> np.ndarray:
-    if image.mode.startswith(("I", "F")):
-        return _window(np.asarray(image, dtype=np.float64), intensity)
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image)
-    return np.asarray(image.convert("RGB"))
-
-
-def _window(values: np.ndarray, intensity: str | tuple[float, float]) -> np.ndarray:
-    if not np.isfinite(values).all():
-        raise UserError("the image holds values that are not finite")
-    if intensity == "error":
-        raise UserError(
-            f"more than 8 bits (values {values.min():g} to {values.max():g}); say in "
-            'the card how they become 8: intensity = "minmax" or [low, high]'
-        )
-    if isinstance(intensity, tuple):
-        low, high = intensity
-    else:
-        low, high = float(values.min()), float(values.max())
-    scaled = (values - low) * (255 / max(high - low, 1e-12))
-    grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=-1)
+        return read_dicom(path, intensity)
+    if head.startswith(b"\x93NUMPY"):
+        return read_npy(path, None, intensity)
+    if head.startswith(b"\x89HDF\r\n"):
+        raise UserError("an HDF5 file; the hdf5 reader takes images out of it")
+    return read_picture(path, intensity)
 
 
 def to_square(image: np.ndarray, size: int, aspect: str) -> np.ndarray:
@@ -140,7 +174,3 @@ def encode_jpeg(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     return buffer.getvalue()
-
-
-# A cut-off file must raise, never be filled up with grey.
-ImageFile.LOAD_TRUNCATED_IMAGES = False

@@ -16,7 +16,9 @@ from transfusion_tf.representations.filters import (
     GaborFit,
     filter_changes,
     first_layer_kernel,
+    fit_gabor,
     gabor_fits,
+    weight_histograms,
 )
 from transfusion_tf.representations.moments import (
     Covariances,
@@ -55,6 +57,7 @@ __all__ = [
     "compare_models",
     "filter_changes",
     "first_layer_kernel",
+    "fit_gabor",
     "gabor_fits",
     "noise_floor",
     "procrustes",
@@ -64,4 +67,5 @@ __all__ = [
     "sample_activations",
     "svcca",
     "svcca_from_moments",
+    "weight_histograms",
 ]

@@ -15,8 +15,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.models import stages as stages_of
 from transfusion_tf.representations.moments import RepresentationWarning
+
+# Max pooling turns NaN into the lowest float32, -3.4e38: finite, and as wrong.
+_ABSURD = 1e36
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Sampling:
         for name in ("points", "channels", "min_images"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name} must be 1 or more, got {value}")
+                raise UserError(f"{name} must be 1 or more, got {value}")
 
 
 class StageReader:
@@ -61,17 +65,18 @@ class StageReader:
             stage_names: Stages to read, in any order; None reads all.
 
         Raises:
-            ValueError: If the model has no stage of a name; the message lists those
-                it has.
+            UserError: If the model has no stage of a name; the message lists those
+                it has. If a weight is NaN or infinite.
         """
         found = {stage.name: stage.output for stage in stages_of(model)}
         self.names = tuple(found) if stage_names is None else tuple(stage_names)
         unknown = [name for name in self.names if name not in found]
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f"model {model.name!r} has no stage {unknown[0]!r}; its stages are "
                 f"{', '.join(found)}"
             )
+        _check_weights(model)
         self.model_name = model.name
         self._outputs = keras.Model(
             model.inputs, {name: found[name] for name in self.names}
@@ -95,7 +100,7 @@ class StageReader:
         """Number of positions an image has at a stage: height × width, or tokens."""
         spatial = self.shapes[name][:-1]
         if None in spatial:
-            raise ValueError(
+            raise UserError(
                 f"the input size of model {self.model_name!r} is open, and so is the "
                 f"number of positions of {name}: build it with a fixed image size"
             )
@@ -193,23 +198,16 @@ def sample_activations(
         [points, channels] float32.
 
     Raises:
-        ValueError: If the models' stages differ in positions (unless pooled), images
+        UserError: If the models' stages differ in positions (unless pooled), images
             run out, or an activation is NaN or infinite.
 
     Warns:
         RepresentationWarning: If an array holds fewer images than the points need.
     """
     _check_positions(readers, sampling)
-    names = readers[0].names
-    positions = {
-        name: 1 if sampling.pooled else readers[0].positions(name) for name in names
-    }
-    wanted = {
-        name: max(math.ceil(sampling.points / positions[name]), sampling.min_images)
-        for name in names
-    }
     rng = np.random.default_rng(seed)
-    supply = _ImageSupply(images, max(wanted.values()), repeats, rng)
+    plan = _Plan.of(readers[0], sampling)
+    supply = _ImageSupply(images, max(plan.images.values()), repeats, rng)
     with tqdm(
         total=repeats * supply.per_repeat,
         desc="reading activations",
@@ -217,40 +215,71 @@ def sample_activations(
         disable=not progress,
     ) as bar:
         for _ in range(repeats):
-            rows = {
-                name: _draw(
-                    rng,
-                    min(wanted[name], supply.per_repeat) * positions[name],
-                    sampling.points,
-                )
-                for name in names
-            }
+            rows = plan.draw_points(rng, supply.per_repeat)
             channels = _draw_channels(rng, readers, sampling)
-            parts: list[dict[str, list]] = [
-                {name: [] for name in names} for _ in readers
-            ]
+            parts: list[list[dict[str, np.ndarray]]] = [[] for _ in readers]
             first = 0
             for batch in supply.batches(batch_size):
-                stop = first + len(batch)
-                here = {
-                    name: _between(rows[name], first, stop, positions[name])
-                    for name in names
-                }
-                for reader, own_channels, part in zip(
-                    readers, channels, parts, strict=True
-                ):
-                    sampled = reader.sample(
-                        batch, here, own_channels, pooled=sampling.pooled
-                    )
-                    for name, values in sampled.items():
-                        _check_finite(values, name, reader)
-                        part[name].append(values)
-                first = stop
+                here = plan.points_between(rows, first, first + len(batch))
+                for reader, own, part in zip(readers, channels, parts, strict=True):
+                    sampled = reader.sample(batch, here, own, pooled=sampling.pooled)
+                    _check_finite(sampled, reader)
+                    part.append(sampled)
+                first += len(batch)
                 bar.update(len(batch))
             yield [
-                {name: np.concatenate(values) for name, values in part.items()}
-                for part in parts
+                {name: np.concatenate([part[name] for part in model]) for name in rows}
+                for model in parts
             ]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How many points each stage takes, and from how many images.
+
+    Attributes:
+        points: Points a stage.
+        positions: Positions an image has at each stage; 1 if pooled.
+        images: Images each stage takes.
+    """
+
+    points: int
+    positions: dict[str, int]
+    images: dict[str, int]
+
+    @staticmethod
+    def of(reader: StageReader, sampling: Sampling) -> "_Plan":
+        positions = {
+            name: 1 if sampling.pooled else reader.positions(name)
+            for name in reader.names
+        }
+        images = {
+            name: max(math.ceil(sampling.points / count), sampling.min_images)
+            for name, count in positions.items()
+        }
+        return _Plan(sampling.points, positions, images)
+
+    def draw_points(self, rng, available_images: int) -> dict[str, np.ndarray]:
+        """A stage's points, ascending: image × positions + position."""
+        return {
+            name: _draw(
+                rng,
+                min(self.images[name], available_images) * positions,
+                self.points,
+            )
+            for name, positions in self.positions.items()
+        }
+
+    def points_between(
+        self, rows: dict[str, np.ndarray], first: int, stop: int
+    ) -> dict[str, np.ndarray]:
+        """The points in images first to stop, counted from the first."""
+        between = {}
+        for name, positions in self.positions.items():
+            low, high = first * positions, stop * positions
+            inside = slice(*np.searchsorted(rows[name], (low, high)))
+            between[name] = rows[name][inside] - low
+        return between
 
 
 class _ImageSupply:
@@ -266,7 +295,7 @@ class _ImageSupply:
             self._stream = (image for batch in images for image in np.asarray(batch))
             return
         if len(self._array.shape) != 4:
-            raise ValueError(
+            raise UserError(
                 f"images has shape {tuple(self._array.shape)}; expected "
                 "[images, height, width, 3]"
             )
@@ -299,7 +328,7 @@ class _ImageSupply:
             batch = [image for _, image in zip(range(size), self._stream, strict=False)]
             self._given += len(batch)
             if len(batch) < size:
-                raise ValueError(
+                raise UserError(
                     f"images ran out after {self._given}; the points and repeats "
                     f"asked for need {self._total}. Give more images, fewer repeats "
                     "or fewer points; or one array, from which repeats draw again"
@@ -311,7 +340,7 @@ def _check_positions(readers: Sequence[StageReader], sampling: Sampling) -> None
     first = readers[0]
     for other in readers[1:]:
         if other.names != first.names:
-            raise ValueError(
+            raise UserError(
                 f"stages differ: {first.names} of {first.model_name!r}, "
                 f"{other.names} of {other.model_name!r}"
             )
@@ -319,18 +348,30 @@ def _check_positions(readers: Sequence[StageReader], sampling: Sampling) -> None
             if not sampling.pooled and (
                 first.shapes[name][:-1] != other.shapes[name][:-1]
             ):
-                raise ValueError(
+                raise UserError(
                     f"{name} is {first.shapes[name]} in model {first.model_name!r} "
                     f"and {other.shapes[name]} in {other.model_name!r}: their "
                     "positions do not match; compare them pooled"
                 )
 
 
-def _check_finite(values: np.ndarray, name: str, reader: StageReader) -> None:
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"activations of {name} in model {reader.model_name!r} are NaN or infinite"
-        )
+def _check_weights(model: keras.Model) -> None:
+    # Fused ReLUs turn NaN into 0 on some devices: a broken model would look dead.
+    for variable in model.variables:
+        values = keras.ops.convert_to_numpy(variable)
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"model {model.name!r} is broken: {variable.path} holds NaN or infinity"
+            )
+
+
+def _check_finite(sampled: dict[str, np.ndarray], reader: StageReader) -> None:
+    for name, values in sampled.items():
+        if not (np.abs(values) < _ABSURD).all():
+            raise UserError(
+                f"activations of {name} in model {reader.model_name!r} are NaN or "
+                "infinite"
+            )
 
 
 def _draw(rng, available: int, wanted: int) -> np.ndarray:
@@ -354,9 +395,3 @@ def _draw_channels(
                 channels[name] = _draw(rng, available, sampling.channels or available)
         drawn.append(channels)
     return drawn
-
-
-def _between(rows: np.ndarray, first: int, stop: int, positions: int) -> np.ndarray:
-    """The rows that images first to stop hold, counted from the first."""
-    low, high = np.searchsorted(rows, (first * positions, stop * positions))
-    return rows[low:high] - first * positions

@@ -101,7 +101,7 @@ def cca(x, y, *, directions: bool = False) -> CCA:
         directions: Whether to return the canonical directions too.
 
     Raises:
-        ValueError: If the numbers of points differ, or a channel holds NaN or
+        UserError: If the numbers of points differ, or a channel holds NaN or
             infinity.
 
     Warns:

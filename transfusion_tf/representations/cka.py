@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.representations.moments import (
     Covariances,
     Moments,
@@ -47,7 +48,7 @@ def cka(x, y, *, biased: bool = False) -> CKA:
         biased: Whether to use the biased HSIC of the first paper.
 
     Raises:
-        ValueError: If the numbers of points differ or are below 4, or a channel
+        UserError: If the numbers of points differ or are below 4, or a channel
             holds NaN or infinity.
 
     Warns:
@@ -56,7 +57,7 @@ def cka(x, y, *, biased: bool = False) -> CKA:
     check_points(x, y)
     points = int(x.shape[0])
     if points < MIN_POINTS:
-        raise ValueError(f"CKA needs {MIN_POINTS} points or more, got {points}")
+        raise UserError(f"CKA needs {MIN_POINTS} points or more, got {points}")
     if points < max(x.shape[1], y.shape[1]) and not biased:
         pair = PairwiseCKA(("x", "y"))
         pair.update((x, y))

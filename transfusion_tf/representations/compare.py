@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.models import stage_names
 from transfusion_tf.representations.activations import (
     Sampling,
@@ -73,7 +74,7 @@ def compare_models(
         (missing where the measure has none), `points`.
 
     Raises:
-        ValueError: If a stage or measure is unknown, the stages' positions do not
+        UserError: If a stage or measure is unknown, the stages' positions do not
             match, images run out, or an activation is NaN or infinite.
 
     Warns:
@@ -81,7 +82,7 @@ def compare_models(
     """
     unknown = [name for name in measures if name not in MEASURES]
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"unknown measure {unknown[0]!r}; the measures are {', '.join(MEASURES)}"
         )
     names = _common_stages(model_a, model_b) if stages is None else tuple(stages)
@@ -121,7 +122,7 @@ def _common_stages(model_a: keras.Model, model_b: keras.Model) -> tuple[str, ...
     names_a, names_b = stage_names(model_a), stage_names(model_b)
     common = tuple(name for name in names_a if name in names_b)
     if not common:
-        raise ValueError(
+        raise UserError(
             f"the models have no stage in common: {model_a.name!r} has "
             f"{', '.join(names_a)}, {model_b.name!r} has {', '.join(names_b)}"
         )

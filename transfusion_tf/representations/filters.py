@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
+from transfusion_tf.errors import UserError
+
 # Below 5 × 5 pixels a Gabor has about as many parameters as the filter has values.
 _MIN_SIZE = 5
 # A Gabor filter waves: one cycle at least within two standard deviations either side
@@ -53,12 +55,12 @@ def first_layer_kernel(model: keras.Model) -> np.ndarray:
     """Kernel of a model's first convolution, [height, width, in, filters] float32.
 
     Raises:
-        ValueError: If the model has no 2-D convolution.
+        UserError: If the model has no 2-D convolution.
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
             return np.asarray(keras.ops.convert_to_numpy(layer.kernel), np.float32)
-    raise ValueError(f"model {model.name!r} has no Conv2D layer of its own")
+    raise UserError(f"model {model.name!r} has no Conv2D layer of its own")
 
 
 def fit_gabor(filter_weights: np.ndarray) -> GaborFit:
@@ -71,18 +73,18 @@ def fit_gabor(filter_weights: np.ndarray) -> GaborFit:
         filter_weights: [height, width, in] or [height, width], 5 pixels or more.
 
     Raises:
-        ValueError: If the filter is too small, or not finite.
+        UserError: If the filter is too small, or not finite.
     """
     weights = np.asarray(filter_weights, np.float64)
     weights = weights.reshape(*weights.shape[:2], -1)
     height, width, _ = weights.shape
     if min(height, width) < _MIN_SIZE:
-        raise ValueError(
+        raise UserError(
             f"a filter of {height} × {width} pixels is too small to tell a Gabor in "
             f"it; {_MIN_SIZE} × {_MIN_SIZE} or more is needed"
         )
     if not np.isfinite(weights).all():
-        raise ValueError("the filter holds NaN or infinity")
+        raise UserError("the filter holds NaN or infinity")
     energy = np.sum(weights**2)
     if not energy:
         return GaborFit(0.0, *(np.nan,) * 5)
@@ -105,7 +107,7 @@ def gabor_fits(kernel: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
         explain some of anything; only what exceeds chance says Gabor.
 
     Raises:
-        ValueError: If the kernel is too small, or not finite.
+        UserError: If the kernel is too small, or not finite.
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -141,10 +143,10 @@ def filter_changes(
         was erased.
 
     Raises:
-        ValueError: If the kernels' shapes differ, or as `gabor_fits`.
+        UserError: If the kernels' shapes differ, or as `gabor_fits`.
     """
     if before.shape != after.shape:
-        raise ValueError(
+        raise UserError(
             f"kernels differ in shape: {before.shape} before, {after.shape} after"
         )
     fits_before, fits_after = (

@@ -5,17 +5,21 @@ are accumulated here a batch at a time, so that memory depends on the number of
 channels and never on the number of points.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from transfusion_tf.errors import UserError
+
 # Points are taken so many numbers at a time (16 MB in float64), whatever the batch.
 _CHUNK_NUMBERS = 2**21
 # TensorFlow has no symmetric rank-k update. Panels of the upper triangle come close: 8
 # do 0.56 of the full product's work, and 128 channels still multiply at full speed.
 _PANEL_CHANNELS = 128
+_MANY_CHUNKS = 4
 _RESOLUTIONS = {tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10, tf.float32: 2.0**-23}
 
 
@@ -88,29 +92,34 @@ class Moments:
             y: [points, channels_y], the same points in the same order.
 
         Raises:
-            ValueError: If shapes do not fit each other or earlier batches, or a
+            UserError: If shapes do not fit each other or earlier batches, or a
                 value is NaN or infinite; the message names batch and channel.
         """
         check_points(x, y)
         channels = (int(x.shape[1]), int(y.shape[1]))
         if self._count and channels != self._channels:
-            raise ValueError(
+            raise UserError(
                 f"batch {self._batches}: x and y have {channels} channels, "
                 f"earlier batches had {self._channels}"
             )
+        points, rows = int(x.shape[0]), chunk_rows(sum(channels))
         shift, sums, products = self._shift, self._sums, self._products
-        points = int(x.shape[0])
-        for start in range(0, points, chunk_rows(sum(channels))):
-            rows = slice(start, start + chunk_rows(sum(channels)))
-            chunk = _joined(x[rows], y[rows])
-            if shift is None:
-                shift = tf.reduce_mean(chunk, axis=1)
-            chunk -= shift[:, None]
-            chunk_sums = tf.reduce_sum(chunk, axis=1)
-            _check_finite(chunk_sums, channels, self._batches)
-            panels = _panels(chunk)
-            sums = chunk_sums if sums is None else sums + chunk_sums
-            products = _added(products, panels) if products else panels
+        if shift is None:
+            shift = tf.reduce_mean(_joined(x[:rows], y[:rows]), axis=1)
+            sums = tf.zeros_like(shift)
+            products = _outer_panels(shift, 0.0)
+        # Tracing pays where there is much to do.
+        accumulate = _accumulate_graph if points > _MANY_CHUNKS * rows else _accumulate
+        for start in range(0, points, rows):
+            stop = start + rows
+            sums, products = accumulate(
+                tf.convert_to_tensor(x[start:stop]),
+                tf.convert_to_tensor(y[start:stop]),
+                shift,
+                sums,
+                products,
+            )
+            _check_finite(sums, channels, self._batches)
         self._shift, self._sums, self._products = shift, sums, products
         self._channels = channels
         self._resolutions = (
@@ -124,7 +133,7 @@ class Moments:
         """Adds everything another accumulator has seen to this one.
 
         Raises:
-            ValueError: If the two hold different numbers of channels.
+            UserError: If the two hold different numbers of channels.
         """
         if not other._count:
             return
@@ -132,7 +141,7 @@ class Moments:
             self.__dict__.update(other.__dict__)
             return
         if self._channels != other._channels:
-            raise ValueError(
+            raise UserError(
                 f"cannot merge moments of {other._channels} channels "
                 f"into moments of {self._channels}"
             )
@@ -157,10 +166,10 @@ class Moments:
         """Means and covariances of everything seen so far.
 
         Raises:
-            ValueError: If fewer than two points were seen.
+            UserError: If fewer than two points were seen.
         """
         if self._count < 2:
-            raise ValueError(f"covariances need 2 points or more, got {self._count}")
+            raise UserError(f"covariances need 2 points or more, got {self._count}")
         sums = self._sums.numpy()
         mean = self._shift.numpy() + sums / self._count
         upper = np.zeros((len(sums), len(sums)))
@@ -191,20 +200,20 @@ def moments_of(x, y) -> Moments:
 
 
 def check_points(x, y) -> None:
-    """Raises ValueError unless x and y are [points, channels] of the same points."""
+    """Raises UserError unless x and y are [points, channels] of the same points."""
     for name, value in (("x", x), ("y", y)):
         if len(value.shape) != 2:
-            raise ValueError(
+            raise UserError(
                 f"{name} has shape {tuple(value.shape)}; expected [points, channels]: "
                 "reshape activations to [-1, channels] first"
             )
     if x.shape[0] != y.shape[0]:
-        raise ValueError(
+        raise UserError(
             f"x has {x.shape[0]} points and y has {y.shape[0]}: both must hold the "
             "same points in the same order"
         )
     if 0 in (*x.shape, *y.shape):
-        raise ValueError(
+        raise UserError(
             f"nothing to compare: x is {tuple(x.shape)} and y is {tuple(y.shape)}"
         )
 
@@ -217,6 +226,16 @@ def chunk_rows(channels: int) -> int:
 def resolution(values) -> float:
     """Relative precision of an array's numbers; integers count as float64."""
     return _RESOLUTIONS.get(tf.as_dtype(values.dtype), 2.0**-52)
+
+
+def _accumulate(x, y, shift, sums, products):
+    """Adds one chunk of points to sums and products."""
+    chunk = _joined(x, y) - shift[:, None]
+    sums = sums + tf.reduce_sum(chunk, axis=1)
+    return sums, _added(products, _panels(chunk, len(products)))
+
+
+_accumulate_graph = tf.function(_accumulate, reduce_retracing=True)
 
 
 def _joined(x, y) -> tf.Tensor:
@@ -233,21 +252,22 @@ def _check_finite(sums: tf.Tensor, channels: tuple[int, int], batch: int) -> Non
         return
     bad = int(np.flatnonzero(~np.isfinite(sums.numpy()))[0])
     name, channel = ("x", bad) if bad < channels[0] else ("y", bad - channels[0])
-    raise ValueError(f"channel {channel} of {name} is NaN or infinite in batch {batch}")
+    raise UserError(f"channel {channel} of {name} is NaN or infinite in batch {batch}")
 
 
-def _panels(chunk: tf.Tensor) -> list[tf.Tensor]:
+def _panels(chunk: tf.Tensor, count: int) -> list[tf.Tensor]:
     """Upper triangle of `chunk @ chunk.T`, in panels of rows."""
     return [
         tf.matmul(
             chunk[start : start + _PANEL_CHANNELS], chunk[start:], transpose_b=True
         )
-        for start in range(0, chunk.shape[0], _PANEL_CHANNELS)
+        for start in range(0, count * _PANEL_CHANNELS, _PANEL_CHANNELS)
     ]
 
 
 def _outer_panels(vector: tf.Tensor, weight: float) -> list[tf.Tensor]:
-    return [weight * panel for panel in _panels(vector[:, None])]
+    count = math.ceil(vector.shape[0] / _PANEL_CHANNELS)
+    return [weight * panel for panel in _panels(vector[:, None], count)]
 
 
 def _added(first: list[tf.Tensor], second: list[tf.Tensor]) -> list[tf.Tensor]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.representations.moments import RepresentationWarning, check_points
 
 
@@ -53,14 +54,14 @@ def noise_floor(
         seed: Seed of the permutations.
 
     Raises:
-        ValueError: If the numbers of points differ, or the points are not a whole
+        UserError: If the numbers of points differ, or the points are not a whole
             number of images, two or more.
     """
     check_points(x, y)
     points = int(y.shape[0])
     images, rest = divmod(points, points_per_image)
     if rest or images < 2:
-        raise ValueError(
+        raise UserError(
             f"{points} points are not two or more images of {points_per_image} "
             "points: nothing can be permuted"
         )

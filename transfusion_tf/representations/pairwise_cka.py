@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.representations.moments import chunk_rows, resolution
 from transfusion_tf.representations.whitening import ROUNDINGS, warn_constant
 
@@ -50,17 +51,17 @@ class PairwiseCKA:
                 or more points; all further axes are flattened.
 
         Raises:
-            ValueError: If the number of layers or of points does not fit, or a layer
+            UserError: If the number of layers or of points does not fit, or a layer
                 holds NaN or infinity.
         """
         if len(activations) != len(self.names):
-            raise ValueError(
+            raise UserError(
                 f"got activations of {len(activations)} layers, expected "
                 f"{len(self.names)}: {', '.join(self.names)}"
             )
         counts = [int(layer.shape[0]) for layer in activations]
         if len(set(counts)) > 1:
-            raise ValueError(
+            raise UserError(
                 "all layers must hold the same points; numbers of points are "
                 + ", ".join(
                     f"{name}: {count}"
@@ -69,7 +70,7 @@ class PairwiseCKA:
             )
         points = counts[0]
         if points < MIN_POINTS:
-            raise ValueError(
+            raise UserError(
                 f"CKA needs {MIN_POINTS} points or more in each batch, got {points} "
                 f"in batch {self._batches}: drop the last batch or make it larger"
             )
@@ -77,7 +78,7 @@ class PairwiseCKA:
         for name, layer in zip(self.names, activations, strict=True):
             gram = gram_matrix(layer)
             if not np.isfinite(float(tf.linalg.trace(gram))):
-                raise ValueError(
+                raise UserError(
                     f"{name} holds NaN or infinity in batch {self._batches}"
                 )
             grams.append(gram)
@@ -89,10 +90,10 @@ class PairwiseCKA:
         """Adds everything another accumulator of the same layers has seen.
 
         Raises:
-            ValueError: If the layers differ.
+            UserError: If the layers differ.
         """
         if self.names != other.names:
-            raise ValueError(f"cannot merge layers {other.names} into {self.names}")
+            raise UserError(f"cannot merge layers {other.names} into {self.names}")
         self._hsic = self._hsic + other._hsic
         self._points += other._points
         self._batches += other._batches
@@ -101,13 +102,13 @@ class PairwiseCKA:
         """CKA of all pairs, [layers, layers] float64; 0 where a layer is constant.
 
         Raises:
-            ValueError: If no batch was added.
+            UserError: If no batch was added.
 
         Warns:
             RepresentationWarning: If a layer does not vary.
         """
         if not self._points:
-            raise ValueError("no batch was added: call update first")
+            raise UserError("no batch was added: call update first")
         own = np.diag(self._hsic)
         # Below 0 an unbiased estimate says that the layer varies less than its noise.
         varies = own > 0

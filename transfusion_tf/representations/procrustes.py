@@ -43,7 +43,7 @@ def procrustes(x, y) -> Procrustes:
         y: [points, channels_y].
 
     Raises:
-        ValueError: If the numbers of points differ, or a channel holds NaN or
+        UserError: If the numbers of points differ, or a channel holds NaN or
             infinity.
 
     Warns:

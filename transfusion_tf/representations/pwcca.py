@@ -47,7 +47,7 @@ def pwcca(x, y) -> PWCCA:
         y: [points, channels_y].
 
     Raises:
-        ValueError: As `cca`.
+        UserError: As `cca`.
 
     Warns:
         RepresentationWarning: As `cca`.

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.representations.cca import CCA, Directions, cca_from_moments
 from transfusion_tf.representations.decompositions import eigh
 from transfusion_tf.representations.moments import Covariances, Moments, moments_of
@@ -40,7 +41,7 @@ def svcca(
         directions kept.
 
     Raises:
-        ValueError: As `cca`, or if an option is out of range.
+        UserError: As `cca`, or if an option is out of range.
 
     Warns:
         RepresentationWarning: As `cca`.
@@ -62,9 +63,9 @@ def svcca_from_moments(
 ) -> CCA:
     """The same from accumulated moments."""
     if not 0 < variance_share <= 1:
-        raise ValueError(f"variance_share must be in (0, 1], got {variance_share}")
+        raise UserError(f"variance_share must be in (0, 1], got {variance_share}")
     if num_directions is not None and num_directions < 1:
-        raise ValueError(f"num_directions must be 1 or more, got {num_directions}")
+        raise UserError(f"num_directions must be 1 or more, got {num_directions}")
     c = moments.covariances() if isinstance(moments, Moments) else moments
     values_x, axes_x = _leading(c.xx, variance_share, num_directions)
     values_y, axes_y = _leading(c.yy, variance_share, num_directions)

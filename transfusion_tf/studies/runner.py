@@ -188,7 +188,12 @@ def _run_all(
         dynamic_ncols=True,
     )
     with bar:
-        each = dataclasses.replace(options, on_step=bar.update)
+
+        def on_step(count: int) -> None:
+            bar.update(count)
+            options.on_step(count)
+
+        each = dataclasses.replace(options, on_step=on_step)
         for number, (run_id, config) in enumerate(waiting.items(), start=1):
             bar.set_description(f"{label}: run {number}/{len(waiting)}")
             before = bar.n

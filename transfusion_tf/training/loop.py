@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from transfusion_tf import files
 from transfusion_tf.datasets import PreparedDataset
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.evaluation import compute_metrics, prediction_table
 from transfusion_tf.initialization import initialize, load_donor
 from transfusion_tf.input_pipeline import Augmenter, eval_batches, train_batches
@@ -38,7 +38,7 @@ from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.schedules import make_optimizer
 from transfusion_tf.training.state import Progress, StateFiles
 from transfusion_tf.training.steps import Steps, make_steps, masked_loss
-from transfusion_tf.training.strategy import make_strategy
+from transfusion_tf.training.strategy import STRATEGIES, make_strategy
 
 
 class NonFiniteError(UserError):
@@ -65,6 +65,13 @@ class Options:
     profile_steps: tuple[int, int] | None = None
     progress: bool = True
     on_step: Callable[[int], None] = lambda count: None
+
+    def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            raise one_of("--strategy", self.strategy, STRATEGIES)
+        span = self.profile_steps
+        if span and not 0 <= span[0] < span[1]:
+            raise UserError(f"--profile_steps should be first,last, got {span}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,16 +122,17 @@ def train(
     if directory.finished():
         options.on_step(config.steps)
         return load_result(directory)
-    directory.write_config(config)
     try:
         with _precision(config.mixed_precision):
             _Run(config, prepared, directory, options).train()
     except BaseException as error:
-        with contextlib.suppress(OSError, UserError):
-            reason = str(error) or type(error).__name__
-            stopped = not isinstance(error, Exception)
-            state = "stopped" if stopped else "failed"
-            directory.update_status(state=state, message=reason, ended=_now())
+        # What was wrong from the start leaves nothing behind.
+        if directory.exists():
+            with contextlib.suppress(OSError, UserError):
+                reason = str(error) or type(error).__name__
+                stopped = not isinstance(error, Exception)
+                state = "stopped" if stopped else "failed"
+                directory.update_status(state=state, message=reason, ended=_now())
         raise
     finally:
         keras.backend.clear_session()
@@ -204,6 +212,7 @@ class _Run:
         if message:
             tqdm.write(f"{config.run_id}: {message}")
         self.progress = saved or Progress()
+        directory.write_config(config)
         if saved is None:
             directory.write_table("initialization.csv", initialization)
             directory.write_dataset(

@@ -1,0 +1,187 @@
+"""JPEG, PNG, TIFF and BMP files of any mode, through Pillow, with its gaps closed.
+
+Pillow keeps only the high byte of 16-bit colour, does not compare a PNG's
+checksums, leaves 16-bit white-is-zero TIFF inverted, and takes a JPEG whose end is
+missing for whole if the rows happen to suffice.
+"""
+
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from transfusion_tf.datasets.pixels import Intensity, check_size, to_rgb8
+from transfusion_tf.errors import UserError
+
+# Those of which we know that nothing is lost. Through JPEG comes MPO too, which is
+# a JPEG with previews behind it.
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF")
+
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
+_WHITE_IS_ZERO = 0
+
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+
+# A cut-off file must raise, never be filled up with grey.
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def read_picture(path: Path, intensity: Intensity) -> np.ndarray:
+    """Decodes a file in full, turns it upright and makes it 8-bit RGB.
+
+    Args:
+      path: of any mode: grey, palette, alpha (laid over black), CMYK, 16 bit.
+      intensity: see `pixels.to_rgb8`.
+
+    Returns:
+      uint8 [height, width, 3].
+
+    Raises:
+      UserError: too large (known from the header), damaged, cut off, more than one
+        frame, or not an image.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Our own limit, checked below, is the one that counts.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_FORMATS) as image:
+                check_size(image.height, image.width)
+                _check_whole(path, image)
+                return _decode(path, image, intensity)
+    except UnidentifiedImageError:
+        raise UserError(_not_an_image(path)) from None
+    except Image.DecompressionBombError as error:
+        raise UserError(f"too many pixels: {error}") from None
+    except UserError:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
+        raise UserError(f"damaged: {error}") from None
+
+
+def _check_whole(path: Path, image: Any) -> None:
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise UserError(f"{frames} frames; one image is expected")
+    if image.format == "PNG":
+        with Image.open(path, formats=("PNG",)) as again:
+            again.verify()  # Every checksum; leaves the file unusable.
+    elif image.format in ("JPEG", "MPO"):
+        content = path.read_bytes()
+        if content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN):
+            raise UserError("damaged: cut off, the end of the JPEG is missing")
+
+
+def _decode(path: Path, image: Any, intensity: Intensity) -> np.ndarray:
+    if image.mode.startswith(("I", "F")):
+        inverted = _is_white_zero(image)
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        return to_rgb8(np.asarray(upright), intensity, inverted=inverted)
+    deep = _deep_rawmode(image)
+    if deep:
+        values = _read_deep(path, image.format, deep)
+        order = _upright(image)
+        return to_rgb8(np.ascontiguousarray(order(values)), intensity)
+    if image.format == "TIFF" and max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) > 8:
+        raise UserError("a TIFF of more than 8 bits in a layout that is not known")
+    image.load()
+    upright = ImageOps.exif_transpose(image)
+    return np.asarray(_laid_over_black(upright).convert("RGB"))
+
+
+def _is_white_zero(image: Any) -> bool:
+    if image.format != "TIFF":
+        return False
+    return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _laid_over_black(image: Image.Image) -> Image.Image:
+    if image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode not in ("RGBA", "LA", "PA", "La", "RGBa"):
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+
+
+# --- 16-bit colour ---------------------------------------------------------------
+
+
+def _deep_rawmode(image: Any) -> str | None:
+    """The rawmode of 16-bit samples that Pillow would cut to their high bytes."""
+    for tile in image.tile:
+        rawmode = tile.args[0] if isinstance(tile.args, tuple) else tile.args
+        if isinstance(rawmode, str) and rawmode[-4:-1] == ";16":
+            return rawmode
+    return None
+
+
+def _read_deep(path: Path, file_format: str, rawmode: str) -> np.ndarray:
+    """uint16 [height, width, 1 or 3], transparency laid over black.
+
+    The file is decoded twice: as written, which gives the high bytes, and as if in
+    the other byte order, which gives the low ones.
+    """
+    layout = rawmode.split(";")[0]
+    if layout == "LA":
+        # Four bytes a pixel: grey high, grey low, alpha high, alpha low.
+        parts = _read_as(path, file_format, "RGBA", "RGBA").astype(np.uint16)
+        grey, alpha = (parts[..., i] << 8 | parts[..., i + 1] for i in (0, 2))
+        return _over_black(grey[..., None], alpha[..., None])
+    if layout not in ("RGB", "RGBA"):
+        raise UserError(f"16-bit samples in the layout {layout}, which is not known")
+    order = rawmode[-1]
+    other = "B" if order in ("L", "N") else "L"
+    high = _read_as(path, file_format, layout, f"{layout};16{order}")
+    low = _read_as(path, file_format, layout, f"{layout};16{other}")
+    values = high.astype(np.uint16) << 8 | low
+    if layout == "RGB":
+        return values
+    return _over_black(values[..., :3], values[..., 3:])
+
+
+def _read_as(path: Path, file_format: str, mode: str, rawmode: str) -> np.ndarray:
+    with Image.open(path, formats=(file_format,)) as opened:
+        image: Any = opened
+        image._mode = mode
+        image.tile = [
+            tile._replace(
+                args=(rawmode, *tile.args[1:])
+                if isinstance(tile.args, tuple)
+                else rawmode
+            )
+            for tile in image.tile
+        ]
+        image.load()
+        return np.asarray(image)
+
+
+def _over_black(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    return np.rint(values * (alpha / 65535.0)).astype(np.uint16)
+
+
+def _upright(image: Image.Image):
+    """The function that turns an array as `ImageOps.exif_transpose` turns an image."""
+    turns = {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+        7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+        8: lambda a: a.swapaxes(0, 1)[::-1],
+    }
+    return turns.get(image.getexif().get(0x0112, 1), lambda a: a)
+
+
+def _not_an_image(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(256).lstrip().lower()
+    if not head:
+        return "not an image: the file is empty"
+    if head.startswith((b"<!doctype", b"<html")):
+        return "not an image but a web page, perhaps of a download that failed"
+    return "not an image that can be read"
