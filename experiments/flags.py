@@ -142,6 +142,23 @@ def command_line() -> str:
     return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
 
 
+def import_tensorflow() -> None:
+    """Imports TensorFlow without its start-up lines, which heed no log level.
+
+    They are written by C++ to file descriptor 2; a failing import still raises.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silent, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silent)
+
+
 def _flags_help(module: str) -> str:
     """The binary's own flags and the shared ones, without absl's."""
     parts = [FLAGS.module_help(name) for name in (__name__, module)]

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from absl import flags
 
-from transfusion_tf_experiments.flags import FLAGS, define_location_flags, start
+from transfusion_tf_experiments.flags import (
+    FLAGS,
+    define_location_flags,
+    import_tensorflow,
+    start,
+)
 
 define_location_flags()
 flags.DEFINE_bool("show_images", True, "Whether the report shows sample images.")
@@ -28,6 +33,7 @@ def _main(arguments: Sequence[str]) -> None:
             f"no study {arguments[0]!r} in {folder.parent}; "
             f"there: {', '.join(known) or 'none'}"
         )
+    import_tensorflow()
     from transfusion_tf.report import write_report
 
     print(write_report(folder.absolute(), show_images=FLAGS.show_images))

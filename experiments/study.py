@@ -17,6 +17,7 @@ from transfusion_tf_experiments.flags import (
     command_line,
     define_location_flags,
     define_run_flags,
+    import_tensorflow,
     positive_numbers,
     run_options,
     run_values,
@@ -55,6 +56,7 @@ def _main(arguments: Sequence[str]) -> None:
         raise UserError("give either --study or --dataset; see --help")
     if FLAGS.study:
         named_studies.check(FLAGS.study)
+    import_tensorflow()
     from transfusion_tf.report import write_report
     from transfusion_tf.studies import run_study
 

@@ -15,6 +15,7 @@ from transfusion_tf_experiments.flags import (
     FLAGS,
     define_location_flags,
     define_run_flags,
+    import_tensorflow,
     run_options,
     run_values,
     start,
@@ -41,6 +42,7 @@ def _main(arguments: Sequence[str]) -> None:
         raise UserError(f"unexpected argument {arguments[0]!r}; see --help")
     if not FLAGS.dataset:
         raise UserError("--dataset is missing; see transfusion-data list")
+    import_tensorflow()
     from transfusion_tf.datasets import load_card
     from transfusion_tf.studies import train_with_donor
     from transfusion_tf.training import RunConfig

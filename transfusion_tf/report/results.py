@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -196,7 +197,7 @@ def test_difference(left: Cell | None, right: Cell | None) -> Difference | None:
 
 def collect(record: StudyRecord) -> Results:
     """Groups the finished runs and computes what the report compares."""
-    labels = _labels(record.runs)
+    labels = _labels(record.runs, record.donors)
     grouped: dict[tuple[str, int], dict[str, dict[int, Run]]] = {}
     for run in record.runs:
         model, initialization = labels[run.run_id]
@@ -266,7 +267,7 @@ def _scores(runs: Mapping[int, Run]) -> dict[int, RunScore]:
     return {seed: run.score for seed, run in runs.items() if run.score is not None}
 
 
-def _labels(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
+def _labels(runs: Sequence[Run], donors: Sequence[Run]) -> dict[str, tuple[str, str]]:
     """Model and initialization of every run, told apart wherever configs differ."""
     if not runs:
         return {}
@@ -278,15 +279,22 @@ def _labels(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
         and _vary(getattr(run.config, name) for run in runs)
     ]
     with_donor = [run for run in runs if run.config.donor and _uses_donor(run)]
-    donors_vary = _vary(run.config.donor for run in with_donor)
+    # A donor that was pretrained on a data set is called after it: each model has
+    # one of its own, and they are the same answer to the question where from.
+    pretrained = {donor.run_id: donor.dataset["name"] for donor in donors}
+    sources = {}
+    for run in with_donor:
+        name = Path(str(run.config.donor)).name
+        sources[run.run_id] = pretrained.get(name, name)
+    donors_vary = _vary(sources.values())
     freezing_varies = _vary(run.config.freeze for run in runs)
     labels = {}
     for run in runs:
         values = [f"{name}={getattr(run.config, name)}" for name in settings]
         model = run.config.model + (f" ({', '.join(values)})" if values else "")
         label = run.config.initialization
-        if donors_vary and run.config.donor and _uses_donor(run):
-            label += f" from {run.config.donor}"
+        if donors_vary and run.run_id in sources:
+            label += f" from {sources[run.run_id]}"
         if freezing_varies and run.config.freeze:
             label += f", {run.config.freeze} frozen"
         labels[run.run_id] = (model, label)
