@@ -190,6 +190,12 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)
+        except Exception as error:
+            # Libraries wrap a full disk in errors of their own.
+            if "No space left on device" not in str(error):
+                raise
+            print(f"error: the disk is full: {error}", file=sys.stderr)
+            sys.exit(2)
         except KeyboardInterrupt:
             print("stopped; the same command goes on from here", file=sys.stderr)
             sys.exit(130)

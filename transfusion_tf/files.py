@@ -4,11 +4,14 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from transfusion_tf.errors import UserError
+
+_RESERVE = 1 << 20
 
 
 @contextlib.contextmanager
@@ -40,10 +43,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 def as_user_error(error: OSError, target: Path) -> OSError | UserError:
     """`error` as a message where the user can mend it, else the error itself."""
     if error.errno == errno.ENOSPC:
-        return UserError(
-            f"no space left on the disk while writing {target}; what was saved "
-            "before is whole: free some space and run the same command again"
-        )
+        return disk_full(target)
     unwritable = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
     if error.errno in unwritable:
         return UserError(
@@ -51,6 +51,27 @@ def as_user_error(error: OSError, target: Path) -> OSError | UserError:
             "written to with --root or --data_root"
         )
     return error
+
+
+def disk_full(target: str | os.PathLike) -> UserError:
+    """The error of a disk that has no room for `target`."""
+    return UserError(
+        f"no space left on the disk while writing {target}; what was saved before is "
+        "whole: free some space and run the same command again"
+    )
+
+
+def require_space(target: str | os.PathLike, size: int) -> None:
+    """Raises UserError unless `size` bytes and a reserve fit beside `target`.
+
+    HDF5 crashes the process when the disk fills up while it closes a file (h5py
+    3.14), so weights are written only where they will fit.
+    """
+    folder = Path(target).parent
+    while not folder.exists():
+        folder = folder.parent
+    if shutil.disk_usage(folder).free < size + _RESERVE:
+        raise disk_full(target)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -205,6 +205,8 @@ class _Run:
             )
         self.epoch_steps = len(train_rows) / config.batch_size
 
+        self.weight_bytes = sum(4 * int(np.prod(w.shape)) for w in self.model.weights)
+
         # 3. Own saved state before fresh weights.
         self.state = StateFiles(directory.state)
         self.variables = [*self.model.variables, *self.optimizer.variables]
@@ -403,6 +405,7 @@ class _Run:
     def _finish(self) -> None:
         """Last weights, then predictions and metrics of the best ones."""
         config, progress, directory = self.config, self.progress, self.directory
+        files.require_space(directory.final_model, self.weight_bytes)
         with files.replacing(directory.final_model) as temporary:
             self.model.save(temporary)
         self.model.load_weights(directory.initial_weights)
@@ -448,6 +451,7 @@ class _Run:
         self.state.remove()
 
     def _save_weights(self, path: Path) -> None:
+        files.require_space(path, self.weight_bytes)
         with files.replacing(path) as temporary:
             self.model.save_weights(temporary)
 
