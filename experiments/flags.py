@@ -64,6 +64,16 @@ def define_location_flags() -> None:
     )
 
 
+def define_source_flag() -> None:
+    """The flag of everything that reads a data set."""
+    flags.DEFINE_string(
+        "source",
+        None,
+        "Folder that holds the data set's files, or sample: the packaged sample; else "
+        "where the card says.",
+    )
+
+
 def data_root() -> str:
     """Where prepared data lie."""
     return FLAGS.data_root or os.path.join(FLAGS.root, "data")
@@ -84,6 +94,7 @@ def run_values(card) -> dict:
         )
     }
     for name in (
+        "source",
         "donor",
         "image_size",
         "early_stopping",

@@ -1,13 +1,16 @@
 """Prepares data sets: transfusion-data VERB [CARD]
 
   transfusion-data list            the cards that come with the package
+  transfusion-data init FOLDER     guesses a dataset.toml for a folder or a CSV file
+  transfusion-data audit CARD      copies, leaks, faults, balance: a page and tables
   transfusion-data prepare CARD    checks every image, writes TFRecord shards
   transfusion-data show CARD       counts by split, and a picture of each class
 
 CARD is the name of a card or the path of a dataset.toml.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from absl import flags
 
@@ -19,24 +22,43 @@ from transfusion_tf_experiments.flags import (
 )
 
 define_location_flags()
+flags.DEFINE_string(
+    "source",
+    None,
+    "Folder that the data lie in; else the card's. sample: the card's drawn sample.",
+)
 flags.DEFINE_integer("image_size", None, "Height and width; else the card's.")
 flags.DEFINE_integer("workers", -1, "Processes that decode; -1 is one a core.")
+flags.DEFINE_float(
+    "max_bad_fraction",
+    None,
+    "Share of the rows that may be left out because they can't be used, such as "
+    "0.02; without it, one stops the building.",
+)
+flags.DEFINE_list(
+    "beam_pipeline_options",
+    None,
+    "Builds on Apache Beam with these options of its own, comma-separated, such as "
+    "runner=FlinkRunner,flink_master=host:8081; runner=DirectRunner is the local one.",
+)
+flags.DEFINE_bool("show_images", True, "Whether pages and pictures show images.")
 
-_VERBS = ("list", "prepare", "show")
+_USAGE = (
+    "usage: transfusion-data list | init FOLDER | audit CARD | prepare CARD | "
+    "show CARD; see --help"
+)
 
 
 def _main(arguments: Sequence[str]) -> None:
     from transfusion_tf.errors import UserError
 
     verb, *names = arguments or ("",)
-    if verb not in _VERBS or len(names) != (verb != "list"):
-        raise UserError(
-            "usage: transfusion-data list | prepare CARD | show CARD; see --help"
-        )
-    if verb == "list":
+    if verb == "list" and not names:
         _list()
+    elif verb in _VERBS and len(names) == 1:
+        _VERBS[verb](names[0])
     else:
-        _prepare(names[0], show=verb == "show")
+        raise UserError(_USAGE)
 
 
 def _list() -> None:
@@ -46,28 +68,100 @@ def _list() -> None:
         print(f"{name:24s} {load_card(name).title}")
 
 
-def _prepare(name: str, show: bool) -> None:
-    from transfusion_tf.datasets import load_card, prepare
+def _init(source: str) -> None:
+    from transfusion_tf.datasets import load_card, read_examples
+    from transfusion_tf.datasets.guess import write_draft
 
-    card = load_card(name)
+    path = write_draft(source)
+    print(path.read_text(encoding="utf-8"))
+    examples, problems = read_examples(load_card(path))
+    print(f"It reads {len(examples)} images; {len(problems)} rows can't be used.")
+    print(f"Guessed: correct it, then run transfusion-data audit {path}")
+
+
+def _audit(name: str) -> None:
+    from transfusion_tf.datasets.audit import audit
+    from transfusion_tf.report.audit_page import checks, write_audit
+
+    card = _card(name)
+    found = audit(card, workers=FLAGS.workers)
+    folder = Path(data_root()) / card.name / "audit"
+    page = write_audit(found, folder, show_images=FLAGS.show_images)
+    for check in checks(found):
+        print(f"{check.name:36s} {check.word:>7s}")
+    print(page)
+
+
+def _prepare(name: str) -> None:
+    _print_counts(_prepared(name))
+
+
+def _show(name: str) -> None:
+    prepared = _prepared(name)
+    _print_counts(prepared)
+    if not FLAGS.show_images:
+        return
+    from transfusion_tf.report.images import samples_by_class, samples_figure
+    from transfusion_tf.report.style import encode
+    from transfusion_tf.training.artifacts import sample_images
+
+    picked = sample_images(prepared)
+    classes = prepared.card.labels.classes
+    samples = samples_by_class(picked["images"], picked["labels"], classes)
+    picture = prepared.path / "samples.png"
+    picture.write_bytes(encode(samples_figure(samples), "png"))
+    print(picture)
+
+
+def _card(name: str):
+    from transfusion_tf.datasets import load_card
+
+    card = load_card(name, source=FLAGS.source)
     if FLAGS.image_size:
         card = card.replace(image_size=FLAGS.image_size)
-    prepared = prepare(card, data_root(), workers=FLAGS.workers)
+    return card
+
+
+def _prepared(name: str):
+    from transfusion_tf.datasets import prepare
+
+    options = FLAGS.beam_pipeline_options
+    if options is not None:
+        options = [f"--{option.lstrip('-')}" for option in options if option]
+    return prepare(
+        _card(name),
+        data_root(),
+        workers=FLAGS.workers,
+        max_bad_fraction=FLAGS.max_bad_fraction,
+        beam_pipeline_options=options,
+    )
+
+
+def _print_counts(prepared) -> None:
     for split, counts in prepared.counts().items():
         by_class = ", ".join(f"{k} {v}" for k, v in counts["classes"].items())
         print(
             f"{split:10s} {counts['images']:6d} images of {counts['patients']} "
             f"patients: {by_class}"
         )
+    for reason, number in prepared.excluded.items():
+        print(f"{number} rows that the card leaves out: {reason}")
+    for remark in prepared.remarks:
+        print(f"note: {remark.where}: {remark.reason}")
+    if len(prepared.left_out):
+        print(f"{len(prepared.left_out)} rows could not be used and were left out:")
+        for kind, number in prepared.left_out_counts().items():
+            print(f"  {number:6d}  {kind}")
+        print(prepared.path / "left_out.csv")
     print(prepared.path)
-    if show:
-        from transfusion_tf.report.figures import write_sample_sheet
-        from transfusion_tf.training.artifacts import sample_images
 
-        samples = sample_images(prepared)
-        picture = prepared.path / "samples.png"
-        write_sample_sheet(picture, classes=card.labels.classes, **samples)
-        print(picture)
+
+_VERBS: dict[str, Callable[[str], None]] = {
+    "init": _init,
+    "audit": _audit,
+    "prepare": _prepare,
+    "show": _show,
+}
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from transfusion_tf_experiments.flags import (
     command_line,
     define_location_flags,
     define_run_flags,
+    define_source_flag,
     import_tensorflow,
     positive_numbers,
     run_options,
@@ -26,6 +27,7 @@ from transfusion_tf_experiments.flags import (
 
 define_location_flags()
 define_run_flags()
+define_source_flag()
 flags.DEFINE_string("study", None, "A study by name; --list_studies lists them.")
 flags.DEFINE_bool("list_studies", False, "Lists the studies and ends.")
 flags.DEFINE_string("dataset", None, "Card name, or path of a dataset.toml.")
@@ -80,7 +82,7 @@ def _own_study():
     if FLAGS.seeds < 1:
         raise UserError(f"--seeds should be at least 1, got {FLAGS.seeds}")
     models = split_names(FLAGS.models)
-    card = load_card(FLAGS.dataset)
+    card = load_card(FLAGS.dataset, FLAGS.source)
     dataset = str(card.path) if Path(FLAGS.dataset).exists() else FLAGS.dataset
     base = RunConfig(dataset=dataset, model=models[0], **run_values(card))
     sizes = positive_numbers("train_examples", FLAGS.train_examples or [])

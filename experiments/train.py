@@ -15,6 +15,7 @@ from transfusion_tf_experiments.flags import (
     FLAGS,
     define_location_flags,
     define_run_flags,
+    define_source_flag,
     import_tensorflow,
     run_options,
     run_values,
@@ -23,6 +24,7 @@ from transfusion_tf_experiments.flags import (
 
 define_location_flags()
 define_run_flags()
+define_source_flag()
 flags.DEFINE_string("dataset", None, "Card name, or path of a dataset.toml.")
 flags.DEFINE_string("model", "resnet50", "See transfusion_tf.models.model_names().")
 flags.DEFINE_string(
@@ -53,7 +55,7 @@ def _main(arguments: Sequence[str]) -> None:
         initialization=FLAGS.initialization,
         train_examples=FLAGS.train_examples,
         seed=FLAGS.seed,
-        **run_values(load_card(FLAGS.dataset)),
+        **run_values(load_card(FLAGS.dataset, FLAGS.source)),
     )
     result = train_with_donor(config, FLAGS.root, run_options())
     status = result.directory.status()

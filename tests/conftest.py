@@ -33,3 +33,29 @@ def data_root(tmp_path_factory):
 def prepared(clinic_root, data_root):
     """The session's data set, built."""
     return prepare(load_card(clinic_root), data_root, workers=1, progress=False)
+
+
+@pytest.fixture(scope="session")
+def trained_root(clinic_root, prepared, data_root, tmp_path_factory):
+    """A root with three finished runs of two steps: two random, one from Gabors."""
+    from transfusion_tf.training import Options, RunConfig, resolve, train
+
+    root = tmp_path_factory.mktemp("trained")
+    (root / "data").symlink_to(data_root)
+    for initialization, seed in (("random", 0), ("random", 1), ("gabor", 0)):
+        config = RunConfig(
+            dataset=str(clinic_root),
+            model="cbr_tiny",
+            initialization=initialization,
+            seed=seed,
+            batch_size=4,
+            steps=2,
+            eval_every=2,
+        )
+        config, _ = resolve(config, data_root, progress=False)
+        train(
+            config,
+            root / "runs" / config.run_id,
+            Options(data_root=data_root, progress=False),
+        )
+    return root

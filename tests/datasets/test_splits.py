@@ -1,9 +1,11 @@
 """Splits depend on (seed, patient) and nothing else."""
 
 import numpy as np
+import pytest
 
-from transfusion_tf.datasets import Splits, split_by_patient
+from transfusion_tf.datasets import Splits, patient_folds, split_by_patient
 from transfusion_tf.datasets.splits import subset_order
+from transfusion_tf.errors import UserError
 
 PATIENTS = [f"p{i}" for i in range(5000)]
 
@@ -45,3 +47,49 @@ def test_small_subsets_are_nested_and_stable():
     fewer = names[: len(names) // 2]
     kept = [name for name in order if name in set(fewer)]
     assert kept == list(fewer[subset_order(list(fewer))])
+
+
+@pytest.fixture
+def rows():
+    generator = np.random.default_rng(0)
+    patients = [f"p{i}" for i in range(300) for _ in range(generator.integers(1, 5))]
+    labels = generator.choice(5, len(patients), p=[0.5, 0.2, 0.15, 0.1, 0.05])
+    return patients, labels
+
+
+def test_no_patient_is_in_two_folds(rows):
+    patients, labels = rows
+    folds = patient_folds(patients, labels)
+    assert set(folds) == {0, 1, 2, 3, 4}
+    assert len(set(zip(patients, folds, strict=True))) == len(set(patients))
+
+
+def test_folds_are_alike_in_their_classes(rows):
+    patients, labels = rows
+    folds = patient_folds(patients, labels)
+    for label in range(5):
+        shares = [np.mean(labels[folds == fold] == label) for fold in range(5)]
+        assert max(abs(share - np.mean(labels == label)) for share in shares) < 0.02
+
+
+def test_folds_do_not_depend_on_the_order_of_rows(rows):
+    patients, labels = rows
+    order = np.random.default_rng(1).permutation(len(patients))
+    shuffled = patient_folds([patients[i] for i in order], labels[order])
+    np.testing.assert_array_equal(shuffled, patient_folds(patients, labels)[order])
+
+
+def test_another_seed_deals_other_folds(rows):
+    assert (patient_folds(*rows, seed=1) != patient_folds(*rows, seed=0)).any()
+
+
+def test_folds_take_findings_that_are_not_all_known():
+    generator = np.random.default_rng(0)
+    labels = generator.choice([0.0, 1.0, np.nan], (200, 14))
+    folds = patient_folds([f"p{i // 2}" for i in range(200)], labels, folds=4)
+    assert np.bincount(folds).min() >= 40
+
+
+def test_more_folds_than_patients_are_refused():
+    with pytest.raises(UserError, match="number of patients, 2"):
+        patient_folds(["a", "a", "b"], np.array([0, 1, 0]), folds=3)

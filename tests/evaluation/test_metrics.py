@@ -1,16 +1,22 @@
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    roc_auc_score,
+)
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import (
     METRICS,
     accuracy,
+    balanced_accuracy,
     chance_level,
     class_auc,
     compute_metrics,
     mean_auc,
     metric,
+    quadratic_kappa,
     referable_auc,
     referable_score,
     top5_accuracy,
@@ -120,6 +126,38 @@ def test_top5_accuracy_looks_at_the_five_largest():
     assert top5_accuracy(np.array([4, 5]), outputs) == 0.5
 
 
+def test_quadratic_kappa_agrees_with_scikit_learn():
+    grades, one_hot, outputs = graded()
+    predicted = outputs.argmax(axis=1)
+    expected = cohen_kappa_score(grades, predicted, weights="quadratic")
+    assert quadratic_kappa(one_hot, outputs) == pytest.approx(expected, abs=1e-12)
+
+
+def test_quadratic_kappa_is_undefined_where_there_is_one_grade_only():
+    assert np.isnan(quadratic_kappa(np.eye(5)[[1, 1]], np.eye(5)[[1, 1]]))
+
+
+def test_quadratic_kappa_punishes_a_distance_by_more_than_its_length():
+    labels = np.eye(5)[[0, 0, 4, 4]]
+    near = quadratic_kappa(labels, np.eye(5)[[1, 0, 4, 4]])
+    far = quadratic_kappa(labels, np.eye(5)[[2, 0, 4, 4]])
+    assert 1 - far > 2 * (1 - near)
+
+
+def test_balanced_accuracy_agrees_with_scikit_learn():
+    grades, one_hot, outputs = graded()
+    keep = (grades > 0) | (np.arange(len(grades)) % 7 == 0)
+    expected = balanced_accuracy_score(grades[keep], outputs[keep].argmax(axis=1))
+    found = balanced_accuracy(one_hot[keep], outputs[keep])
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_balanced_accuracy_leaves_out_classes_without_examples_and_unlabelled_rows():
+    labels = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [np.nan] * 3])
+    outputs = np.eye(3)[[0, 2, 1, 1]]
+    assert balanced_accuracy(labels, outputs) == 0.75
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_a_weight_is_a_number_of_copies(name):
     _, labels, outputs = graded(60)
@@ -139,8 +177,13 @@ def test_a_weight_is_a_number_of_copies(name):
 def test_compute_metrics_of_grades():
     _, labels, outputs = graded()
     values = compute_metrics(labels, outputs, GRADES, "grade", 2)
-    assert list(values) == ["referable_auc", "mean_auc", "accuracy"] + [
-        f"auc/{name}" for name in GRADES
+    assert list(values) == [
+        "referable_auc",
+        "mean_auc",
+        "accuracy",
+        "balanced_accuracy",
+        "quadratic_kappa",
+        *(f"auc/{name}" for name in GRADES),
     ]
     assert values["referable_auc"] == referable_auc(labels, outputs)
     assert values["mean_auc"] == pytest.approx(class_auc(labels, outputs).mean())
@@ -155,7 +198,7 @@ def test_compute_metrics_of_findings_has_no_accuracy():
 def test_compute_metrics_leaves_out_what_is_undefined():
     labels = np.array([[1, 0], [1, 0]], dtype=np.float32)
     values = compute_metrics(labels, np.full((2, 2), 0.5), ("a", "b"), "class")
-    assert values == {"accuracy": 1.0}
+    assert values == {"accuracy": 1.0, "balanced_accuracy": 1.0}
 
 
 def test_top5_accuracy_applies_from_six_classes_up():
@@ -189,6 +232,6 @@ def test_logits_are_refused():
         class_auc(np.eye(2), np.array([[3.0, -1.0], [0.0, 2.0]]))
 
 
-def test_chance_is_one_half_for_auc_and_a_share_of_classes_for_accuracy():
+def test_chance_is_one_half_for_auc_a_share_of_classes_for_accuracy_none_for_kappa():
     levels = [chance_level(name, 20) for name in METRICS]
-    assert levels == [0.5, 0.5, 0.05, 0.25]
+    assert levels == [0.5, 0.5, 0.05, 0.25, 0.05, 0.0]

@@ -148,8 +148,14 @@ def test_the_convergence_table_counts_seeds_that_reached_the_threshold(results):
 
 def test_the_class_table_has_every_metric_that_applies(results):
     columns = list(class_table(results))
-    assert columns[4:7] == ["referable_auc", "mean_auc", "accuracy"]
-    assert columns[7:] == [
+    assert columns[4:9] == [
+        "referable_auc",
+        "mean_auc",
+        "accuracy",
+        "balanced_accuracy",
+        "quadratic_kappa",
+    ]
+    assert columns[9:] == [
         f"auc/{c}" for c in results.record.runs[0].dataset["classes"]
     ]
 

@@ -10,9 +10,9 @@ from transfusion_tf.datasets.card import (
     card_names,
     load_card,
 )
+from transfusion_tf.datasets.problems import DatasetError
 from transfusion_tf.datasets.readers import Example, Problem, read_examples
-from transfusion_tf.datasets.splits import split_by_patient
-from transfusion_tf.datasets.validation import DatasetError
+from transfusion_tf.datasets.splits import patient_folds, split_by_patient
 
 __all__ = [
     "AUGMENTATIONS",
@@ -26,6 +26,7 @@ __all__ = [
     "Splits",
     "card_names",
     "load_card",
+    "patient_folds",
     "prepare",
     "read_examples",
     "split_by_patient",

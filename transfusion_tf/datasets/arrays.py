@@ -115,7 +115,9 @@ def _slice_to_rgb(array: Any, index: int | None, intensity: Intensity) -> np.nda
     if len(shape) not in (2, 3):
         raise UserError(f"an array of shape {list(shape)} is not an image")
     check_size(*shape[:2])
-    return to_rgb8(np.asarray(array[index] if index is not None else array[()]), intensity)
+    return to_rgb8(
+        np.asarray(array[index] if index is not None else array[()]), intensity
+    )
 
 
 def _is_volume(array: np.ndarray) -> bool:

@@ -5,36 +5,42 @@ lies `index.parquet`: where in which shard each example starts, with its labels,
 that the input pipeline shuffles indices and reads records at random. The folder's
 name carries a fingerprint of the card and of the rows: a change of either builds
 anew, the old one stays.
+
+Rows that can't be used stop the building, unless `max_bad_fraction` lets them be left
+out: then `left_out.csv` beside the data lists them. The fingerprint does not depend
+on that choice, for it is the rows alone that decide which of them are good.
 """
 
-import contextlib
 import dataclasses
 import hashlib
-import io
 import json
 import os
 import shutil
-import struct
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from transfusion_tf import files
+from transfusion_tf.datasets import problems as problem_tables
+from transfusion_tf.datasets.build_folder import building, publish
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
-from transfusion_tf.datasets.images import ImageSource, encode_jpeg, to_square
-from transfusion_tf.datasets.readers import Example, Problem, read_examples
-from transfusion_tf.datasets.splits import subset_order
-from transfusion_tf.datasets.validation import (
+from transfusion_tf.datasets.problems import (
     DatasetError,
-    assign_splits,
-    find_problems,
+    counts_by_kind,
+    problem_table,
 )
+from transfusion_tf.datasets.readers import (
+    Example,
+    Problem,
+    Reading,
+    Remark,
+    read_card,
+)
+from transfusion_tf.datasets.splits import subset_order
+from transfusion_tf.datasets.validation import find_gaps, separate
 from transfusion_tf.errors import UserError
 
 _VERSION = "1.0.0"
@@ -52,12 +58,23 @@ class PreparedDataset:
       fingerprint: of card and rows.
       index: a row a stored example: `split`, `file`, `offset` (bytes),
         `example_id`, `patient_id`, and `label/<class>`.
+      left_out: a row for each row of the data set that could not be used: `file`,
+        `row`, `image`, `kind` (what `problems.counts_by_kind` counts by) and
+        `reason`; empty unless `max_bad_fraction` allowed some.
+      excluded: rows that rules of the card leave out although nothing is wrong with
+        them, by rule.
+      remarks: what the reader says of the data beside its rows.
     """
 
     card: DatasetCard
     path: Path
     fingerprint: str
     index: pd.DataFrame
+    left_out: pd.DataFrame = dataclasses.field(
+        default_factory=lambda: problem_table([])
+    )
+    excluded: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
 
     def examples(self, split: str, limit: int | None = None) -> pd.DataFrame:
         """The index rows of a split, or of its nested subset of `limit` examples.
@@ -81,6 +98,10 @@ class PreparedDataset:
         columns = [f"label/{name}" for name in self.card.labels.classes]
         return rows[columns].to_numpy(np.float32)
 
+    def left_out_counts(self) -> dict[str, int]:
+        """Rows that were left out, by reason, the most frequent first."""
+        return counts_by_kind(self.left_out)
+
     def counts(self) -> dict[str, dict[str, Any]]:
         """Images, patients and images a class, by split."""
         result = {}
@@ -103,6 +124,8 @@ def prepare(
     *,
     workers: int = -1,
     progress: bool = True,
+    max_bad_fraction: float | None = None,
+    beam_pipeline_options: Sequence[str] | None = None,
 ) -> PreparedDataset:
     """Builds the card's data set below `data_root`, or opens it if it is built.
 
@@ -111,34 +134,167 @@ def prepare(
       data_root: folder for prepared data; made if need be.
       workers: processes that decode or draw; -1 is one a core.
       progress: whether to show a progress bar.
+      max_bad_fraction: the share of the rows, in [0, 1), that may be left out
+        because they can't be used. None allows none where the data set is built, and
+        where it is opened what was allowed then.
+      beam_pipeline_options: builds on Apache Beam with these options of its own,
+        such as `["--runner=FlinkRunner"]`, in place of the workers here; `[]` takes
+        Beam's local runner. `data_root` must be a folder that all workers see.
 
     Raises:
-      DatasetError: rows that can't be used, all of them listed; nothing is left.
+      DatasetError: rows that can't be used, all of them listed in the message and in
+        `<data_root>/<name>/problems-<fingerprint>.csv`; nothing else is left.
       UserError: the folder can't be written to, or the disk is full.
     """
-    examples, problems = read_examples(card)
-    problems += find_problems(card, examples)
-    if problems:
-        raise DatasetError(card, problems)
-    fingerprint = _fingerprint(card, examples)
-    version_dir = (
-        Path(data_root).absolute()
-        / card.name
-        / f"{card.stored_size}px-{fingerprint}"
-        / _VERSION
+    if max_bad_fraction is not None and not 0 <= max_bad_fraction < 1:
+        raise UserError(
+            f"--max_bad_fraction should be a share from 0 to below 1, got "
+            f"{max_bad_fraction:g}"
+        )
+    reading = read_card(card)
+    fingerprint = _fingerprint(card, reading.examples, reading.problems)
+    folder = Path(data_root).absolute() / card.name
+    version_dir = folder / f"{card.stored_size}px-{fingerprint}" / _VERSION
+    build = _Build(
+        card=card,
+        fingerprint=fingerprint,
+        version_dir=version_dir,
+        reading=reading,
+        max_bad_fraction=max_bad_fraction,
+        workers=workers,
+        progress=progress,
+        beam_pipeline_options=beam_pipeline_options,
     )
-    index_file = version_dir / "index.parquet"
-    if not index_file.exists():
+    if not build.index_file.exists():
         try:
-            _build(card, examples, version_dir, workers, progress)
-            with files.replacing(index_file) as temporary:
-                _make_index(card, version_dir).to_parquet(temporary, index=False)
+            with building(folder) as scratch:
+                # Another process may have built it while this one waited.
+                if not build.index_file.exists():
+                    build.run(scratch)
         except OSError as error:
             raise files.as_user_error(error, version_dir) from error
-    return PreparedDataset(card, version_dir, fingerprint, pd.read_parquet(index_file))
+        finally:
+            _remove_if_empty(folder)
+    return build.open()
 
 
-def _fingerprint(card: DatasetCard, examples: Sequence[Example]) -> str:
+@dataclasses.dataclass(frozen=True)
+class _Build:
+    """One call of `prepare`: what it was asked for, and where its result belongs."""
+
+    card: DatasetCard
+    fingerprint: str
+    version_dir: Path
+    reading: Reading
+    max_bad_fraction: float | None
+    workers: int
+    progress: bool
+    beam_pipeline_options: Sequence[str] | None
+
+    @property
+    def total(self) -> int:
+        return len(self.reading.examples) + len(self.reading.problems)
+
+    @property
+    def index_file(self) -> Path:
+        return self.version_dir / "index.parquet"
+
+    @property
+    def problems_file(self) -> Path:
+        return self.version_dir.parents[1] / f"problems-{self.fingerprint}.csv"
+
+    def open(self) -> PreparedDataset:
+        left_out = problem_tables.read_table(self.version_dir / "left_out.csv")
+        allowed = self.max_bad_fraction
+        if allowed is not None and len(left_out) > allowed * self.total:
+            raise UserError(
+                f"{len(left_out)} of {self.total} rows of data set "
+                f"{self.card.name!r} were left out when it was built, more than "
+                f"--max_bad_fraction={allowed:g} allows; they are listed in "
+                f"{self.version_dir / 'left_out.csv'}"
+            )
+        index = pd.read_parquet(self.index_file)
+        return PreparedDataset(
+            card=self.card,
+            path=self.version_dir,
+            fingerprint=self.fingerprint,
+            index=index,
+            left_out=left_out,
+            excluded=self.reading.left_out_counts(),
+            remarks=self.reading.remarks,
+        )
+
+    def run(self, scratch: Path) -> None:
+        """Builds in `scratch` and moves the result to its place, whole."""
+        from transfusion_tf.datasets import shards
+
+        card = self.card
+        kept, contradicting = separate(card, self.reading.examples)
+        bad = [*self.reading.problems, *contradicting]
+        gaps = find_gaps(card, kept)
+        if gaps or not self._allows(bad):
+            bad += shards.check_images(card, kept, self.workers, self.progress)
+            raise self._error(bad, gaps)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        config = self.version_dir.parent.name
+        version_dir = scratch / card.name / config / self.version_dir.name
+        try:
+            if self.beam_pipeline_options is None:
+                unreadable = shards.write_shards(
+                    card, kept, version_dir, self.workers, self.progress
+                )
+            else:
+                unreadable = shards.write_shards_on_beam(
+                    card, kept, version_dir, self.beam_pipeline_options
+                )
+        except shards.NothingLeftError as error:
+            unreadable = error.args[0]
+        lost = {problem.example_id for problem in unreadable}
+        bad += unreadable
+        gaps = find_gaps(card, [e for e in kept if e.example_id not in lost])
+        if gaps or not self._allows(bad):
+            raise self._error(bad, gaps)
+        shards.make_index(card, version_dir).to_parquet(
+            version_dir / "index.parquet", index=False
+        )
+        if bad:
+            problem_tables.write_table(problem_table(bad), version_dir / "left_out.csv")
+        if not self.index_file.exists():
+            # What a version without its index is: cut off while it was built.
+            shutil.rmtree(self.version_dir, ignore_errors=True)
+        publish(version_dir, self.version_dir)
+        self.problems_file.unlink(missing_ok=True)
+
+    def _allows(self, bad: Sequence[Problem]) -> bool:
+        return len(bad) <= (self.max_bad_fraction or 0) * self.total
+
+    def _error(self, bad: Sequence[Problem], gaps: Sequence[Problem]) -> DatasetError:
+        every = [*bad, *gaps]
+        problem_tables.write_table(problem_table(every), self.problems_file)
+        hint = ""
+        if bad and not gaps:
+            share = len(bad) / self.total
+            hint = (
+                f"{len(bad)} of {self.total} rows ({share:.2%}) can't be used; mend "
+                "them, or leave them out with "
+                f"--max_bad_fraction={_rounded_up(share):g}"
+            )
+        return DatasetError(self.card, every, self.problems_file, hint)
+
+
+def _rounded_up(share: float) -> float:
+    """A number with few digits that is not below the share."""
+    return min(0.99, np.ceil(share * 1000) / 1000)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _fingerprint(
+    card: DatasetCard, examples: Sequence[Example], unread: Sequence[Problem]
+) -> str:
     digest = hashlib.sha256()
     what = {
         "format": _FORMAT,
@@ -153,115 +309,7 @@ def _fingerprint(card: DatasetCard, examples: Sequence[Example]) -> str:
     for example in sorted(examples, key=lambda e: e.example_id):
         row = (example.example_id, example.patient_id, example.labels, example.split)
         digest.update(f"{row}{example.image.fingerprint()}".encode())
+    # They are listed beside the data, so that a list is never out of date.
+    for place, reason in sorted((p.where, p.reason) for p in unread):
+        digest.update(f"{place}: {reason}".encode())
     return digest.hexdigest()[:12]
-
-
-def _encode(image: ImageSource, size: int, aspect: str) -> bytes | str:
-    """The stored JPEG, or what is wrong with the image."""
-    try:
-        return encode_jpeg(to_square(image.load(), size, aspect))
-    except UserError as error:
-        return str(error)
-
-
-def _build(
-    card: DatasetCard,
-    examples: Sequence[Example],
-    version_dir: Path,
-    workers: int,
-    progress: bool,
-) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow_datasets as tfds
-
-    from transfusion_tf.datasets import tfds_card
-
-    # What a killed build left behind.
-    for stale in version_dir.parent.glob(f"*{_VERSION}*"):
-        shutil.rmtree(stale, ignore_errors=True)
-    splits = dict(
-        zip(
-            [e.example_id for e in examples], assign_splits(card, examples), strict=True
-        )
-    )
-    problems: list[Problem] = []
-    ordered = sorted(examples, key=lambda e: SPLITS.index(splits[e.example_id]))
-    encoded = joblib.Parallel(
-        n_jobs=workers,
-        return_as="generator",
-        batch_size="auto",
-        pre_dispatch="4*n_jobs",
-    )(joblib.delayed(_encode)(e.image, card.stored_size, card.aspect) for e in ordered)
-    bar = tqdm(
-        zip(ordered, encoded, strict=True),
-        total=len(ordered),
-        desc=f"Preparing {card.name} ({card.stored_size} px)",
-        unit="image",
-        disable=not progress,
-    )
-
-    def records() -> Iterator[tuple[str, Example, bytes]]:
-        for example, result in bar:
-            if isinstance(result, str):
-                problems.append(Problem(example.where, result))
-            else:
-                yield splits[example.example_id], example, result
-        if problems:
-            raise DatasetError(card, problems)
-
-    with contextlib.closing(bar):
-        present = [name for name in SPLITS if name in splits.values()]
-        builder = tfds_card.make_builder(card, version_dir, present, records())
-        tfds.disable_progress_bar()
-        # TFDS makes a folder for downloads, and prints; there is nothing to download.
-        with (
-            tempfile.TemporaryDirectory() as downloads,
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            builder.download_and_prepare(download_dir=downloads, file_format="tfrecord")
-
-
-def _make_index(card: DatasetCard, version_dir: Path) -> pd.DataFrame:
-    """Finds where each record starts, by walking the TFRecord frames."""
-    import tensorflow as tf
-
-    features = {
-        "example_id": tf.io.FixedLenFeature([], tf.string),
-        "patient_id": tf.io.FixedLenFeature([], tf.string),
-        "label": tf.io.FixedLenFeature([len(card.labels.classes)], tf.float32),
-    }
-    rows = []
-    for file in sorted(version_dir.glob(f"{card.name}-*.tfrecord-*")):
-        split = file.name[len(card.name) + 1 :].split(".")[0]
-        dataset = tf.data.TFRecordDataset(str(file)).map(
-            lambda record: tf.io.parse_single_example(record, features)
-        )
-        parsed = dataset.as_numpy_iterator()
-        for offset, record in zip(record_offsets(file), parsed, strict=True):
-            row = {
-                "split": split,
-                "file": file.name,
-                "offset": offset,
-                "example_id": record["example_id"].decode(),
-                "patient_id": record["patient_id"].decode(),
-            }
-            for name, value in zip(card.labels.classes, record["label"], strict=True):
-                row[f"label/{name}"] = value
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def record_offsets(file: Path) -> Iterator[int]:
-    """Byte offsets of a TFRecord file's records.
-
-    A record is framed as: length (8 bytes, little-endian), its checksum (4), the
-    data, its checksum (4).
-    """
-    size = file.stat().st_size
-    offset = 0
-    with file.open("rb") as stream:
-        while offset < size:
-            stream.seek(offset)
-            (length,) = struct.unpack("<Q", stream.read(8))
-            yield offset
-            offset += 8 + 4 + length + 4

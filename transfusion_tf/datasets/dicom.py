@@ -11,6 +11,11 @@ from PIL import Image, UnidentifiedImageError
 from transfusion_tf.datasets.pixels import Intensity, check_size, to_rgb8
 from transfusion_tf.errors import UserError
 
+
+class MissingExtra(UserError):
+    """The file may be well, but a library to read it is not installed."""
+
+
 _INSTALL = "install the extra: pip install 'transfusion_tf[dicom]'"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 
@@ -33,14 +38,15 @@ def read_dicom(path: Path, intensity: Intensity) -> np.ndarray:
       uint8 [height, width, 3].
 
     Raises:
-      UserError: pydicom is not installed, several frames, too large (known from
+      MissingExtra: pydicom is not installed.
+      UserError: several frames, too large (known from
         the header), damaged, or in a compression that can't be read here.
     """
     try:
         import pydicom
         from pydicom.errors import InvalidDicomError
     except ModuleNotFoundError:
-        raise UserError(f"a DICOM file; to read it, {_INSTALL}") from None
+        raise MissingExtra(f"a DICOM file; to read it, {_INSTALL}") from None
     try:
         with warnings.catch_warnings():
             # About values that do not meet the standard; what matters is checked.
@@ -106,9 +112,9 @@ def _pixels(data: Any) -> np.ndarray:
     except (RuntimeError, NotImplementedError) as error:
         syntax = data.file_meta.TransferSyntaxUID.name
         raise UserError(
-            f"can't decode DICOM's {syntax!r} with what is installed: {_INSTALL} for "
-            "JPEG 2000; lossless JPEG needs pip install python-gdcm besides "
-            f"({error})"
+            f"damaged, or {syntax!r} is a compression that what is installed can't "
+            f"decode (for JPEG 2000, {_INSTALL}; for lossless JPEG, pip install "
+            f"python-gdcm): {' '.join(str(error).split())}"
         ) from None
 
 

@@ -8,24 +8,6 @@ import numpy as np
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
 from transfusion_tf.datasets.readers import Example, Problem
 from transfusion_tf.datasets.splits import split_by_patient
-from transfusion_tf.errors import UserError
-
-
-class DatasetError(UserError):
-    """The data set can't be used as it is; lists every row that says why."""
-
-    _SHOWN = 20
-
-    def __init__(self, card: DatasetCard, problems: Sequence[Problem]):
-        self.problems = tuple(problems)
-        shown = [f"  {p.where}: {p.reason}" for p in problems[: self._SHOWN]]
-        if len(problems) > self._SHOWN:
-            shown.append(f"  ... and {len(problems) - self._SHOWN} more")
-        count = f"{len(problems)} problem" + "s" * (len(problems) != 1)
-        super().__init__(
-            f"{count} in data set {card.name!r} ({card.path}); nothing was written:\n"
-            + "\n".join(shown)
-        )
 
 
 def assign_splits(card: DatasetCard, examples: Sequence[Example]) -> list[str]:
@@ -34,49 +16,81 @@ def assign_splits(card: DatasetCard, examples: Sequence[Example]) -> list[str]:
     return [e.split or str(name) for e, name in zip(examples, drawn, strict=True)]
 
 
-def find_problems(card: DatasetCard, examples: Sequence[Example]) -> list[Problem]:
-    """Duplicate ids, patients in two splits, classes and splits without images."""
-    problems = []
-    first: dict[str, str] = {}
-    for example in examples:
-        if example.example_id in first:
-            problems.append(
-                Problem(
-                    example.where,
-                    f"example id {example.example_id!r} stands already at "
-                    f"{first[example.example_id]}; ids must be unique",
-                )
+def separate(
+    card: DatasetCard, examples: Sequence[Example]
+) -> tuple[list[Example], list[Problem]]:
+    """Takes out the rows that contradict others.
+
+    Of rows with one id that say the same, the first stays; of rows with one id that
+    differ, none does, as nobody knows which is right. Of a patient in two splits
+    no row stays.
+
+    Returns:
+      The rows that stay, in their order, and a problem for each that does not.
+    """
+    problems = {**_repeated(examples), **_astride(card, examples)}
+    kept = [e for index, e in enumerate(examples) if index not in problems]
+    return kept, [problems[index] for index in sorted(problems)]
+
+
+def _repeated(examples: Sequence[Example]) -> dict[int, Problem]:
+    places: dict[str, list[int]] = defaultdict(list)
+    for index, example in enumerate(examples):
+        places[example.example_id].append(index)
+    problems = {}
+    for name, indices in places.items():
+        if len(indices) == 1:
+            continue
+        first = examples[indices[0]]
+        differ = any(_content(examples[index]) != _content(first) for index in indices)
+        for index in indices[1:]:
+            problems[index] = Problem(
+                examples[index].where,
+                f"example id {name!r} stands already at {first.where}"
+                f"{' and says something else' * differ}; ids must be unique",
             )
-        first.setdefault(example.example_id, example.where)
-    splits = assign_splits(card, examples)
-    problems += _patients_in_two_splits(examples, splits)
-    problems += _empty(card, examples, splits)
+        if differ:
+            problems[indices[0]] = Problem(
+                first.where,
+                f"example id {name!r} stands again at {examples[indices[1]].where} "
+                "and says something else; ids must be unique",
+            )
     return problems
 
 
-def _patients_in_two_splits(
-    examples: Sequence[Example], splits: Sequence[str]
-) -> list[Problem]:
-    seen: dict[str, dict[str, str]] = defaultdict(dict)
+def _content(example: Example) -> tuple:
+    # As text, because an unknown label, NaN, differs from itself.
+    return example.patient_id, repr(example.labels), example.split
+
+
+def _astride(card: DatasetCard, examples: Sequence[Example]) -> dict[int, Problem]:
+    splits = assign_splits(card, examples)
+    of_patient: dict[str, dict[str, None]] = defaultdict(dict)
     for example, split in zip(examples, splits, strict=True):
-        seen[example.patient_id].setdefault(split, example.where)
-    return [
-        Problem(
-            "; ".join(places.values()),
-            f"patient {patient!r} is in {' and '.join(places)}; all images of a "
-            "patient must be in one split",
+        of_patient[example.patient_id].setdefault(split)
+    return {
+        index: Problem(
+            example.where,
+            f"patient {example.patient_id!r} is in "
+            f"{' and '.join(of_patient[example.patient_id])}; all images of a patient "
+            "must be in one split",
         )
-        for patient, places in seen.items()
-        if len(places) > 1
-    ]
+        for index, example in enumerate(examples)
+        if len(of_patient[example.patient_id]) > 1
+    }
 
 
-def _empty(
-    card: DatasetCard, examples: Sequence[Example], splits: Sequence[str]
-) -> list[Problem]:
+def find_gaps(card: DatasetCard, examples: Sequence[Example]) -> list[Problem]:
+    """Classes and splits without images. No row is to blame, so none can be left out.
+
+    Args:
+      card: says the classes and the shares.
+      examples: those that can be used.
+    """
     if not examples:
         return [Problem(card.reader["kind"], "no image was found at all")]
     problems = []
+    splits = assign_splits(card, examples)
     counts = Counter(splits)
     wanted = {name for name in SPLITS if getattr(card.splits, name) > 0}
     for name in SPLITS:
@@ -86,7 +100,7 @@ def _empty(
             )
     labels = np.array([e.labels for e in examples])
     train = labels[np.array(splits) == "train"]
-    for index, name in enumerate(card.labels.classes):
+    for index, name in enumerate(card.labels.named):
         if not np.nansum(labels[:, index]):
             problems.append(
                 Problem(f"class {name!r}", "no image of it; take it out of the card")

@@ -152,11 +152,83 @@ def top5_accuracy(
     return _top_accuracy(labels, probabilities, weights, 5)
 
 
+def balanced_accuracy(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    referable_from: int | None = None,
+    weights: np.ndarray | None = None,
+) -> Any:
+    """Mean over the classes of the share of their examples that are found, in [0, 1].
+
+    Also called macro recall; the feature-reuse paper (section 3) reports it for ISIC.
+    The class of an example is its largest output; classes without examples do not
+    count.
+
+    Args:
+      labels: one-hot float [n, classes], or classes [n]; NaN is unlabelled.
+      probabilities: float [n, classes] in [0, 1].
+      referable_from: taken for the common signature, not used.
+      weights: None, or float [samples, n].
+    """
+    del referable_from
+    confusion = _confusion(labels, probabilities, weights, "balanced_accuracy")
+    count = confusion.sum(axis=2)
+    found = np.diagonal(confusion, axis1=1, axis2=2)
+    present = count > 0
+    recall = np.divide(found, count, out=np.zeros_like(found), where=present)
+    classes = present.sum(axis=1)
+    values = np.divide(
+        recall.sum(axis=1),
+        classes,
+        out=np.full(len(recall), np.nan),
+        where=classes > 0,
+    )
+    return _unwrapped(values, weights)
+
+
+def quadratic_kappa(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    referable_from: int | None = None,
+    weights: np.ndarray | None = None,
+) -> Any:
+    """Cohen's kappa of grades with quadratic weights, in [-1, 1]; 0 is chance.
+
+    1 - sum(w O) / sum(w E), with w the squared distance of the grades, O the counts of
+    (true, predicted) and E what they would be if the two were independent (Cohen,
+    1968). The predicted grade is the largest output.
+
+    Args:
+      labels: one-hot float [n, grades], or grades [n]; NaN is unlabelled.
+      probabilities: float [n, grades] in [0, 1].
+      referable_from: taken for the common signature, not used.
+      weights: None, or float [samples, n].
+
+    Returns:
+      float, or float64 [samples] with weights; NaN where truth and prediction are
+      one and the same grade throughout.
+    """
+    del referable_from
+    confusion = _confusion(labels, probabilities, weights, "quadratic_kappa")
+    grades = np.arange(confusion.shape[1])
+    distance = (grades[:, None] - grades[None, :]) ** 2
+    true, predicted = confusion.sum(axis=2), confusion.sum(axis=1)
+    total = np.maximum(true.sum(axis=1), 1e-300)
+    observed = (confusion * distance).sum(axis=(1, 2))
+    expected = np.einsum("si,sj,ij->s", true, predicted, distance) / total
+    ratio = np.divide(
+        observed, expected, out=np.full(len(observed), np.nan), where=expected > 0
+    )
+    return _unwrapped(1 - ratio, weights)
+
+
 METRICS: dict[str, Callable[..., Any]] = {
     "referable_auc": referable_auc,
     "mean_auc": mean_auc,
     "accuracy": accuracy,
     "top5_accuracy": top5_accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "quadratic_kappa": quadratic_kappa,
 }
 
 
@@ -176,6 +248,8 @@ def chance_level(name: str, num_classes: int) -> float:
     metric(name)
     if name.endswith("auc"):
         return 0.5
+    if name.endswith("kappa"):
+        return 0.0
     return min(1.0, (5 if name.startswith("top5") else 1) / num_classes)
 
 
@@ -221,6 +295,9 @@ def compute_metrics(
         values["accuracy"] = accuracy(labels, probabilities)
         if len(classes) > 5:
             values["top5_accuracy"] = top5_accuracy(labels, probabilities)
+        values["balanced_accuracy"] = balanced_accuracy(labels, probabilities)
+    if kind == "grade":
+        values["quadratic_kappa"] = quadratic_kappa(labels, probabilities)
     for name, value in zip(classes, by_class, strict=True):
         values[f"auc/{name}"] = float(value)
     return {name: value for name, value in values.items() if np.isfinite(value)}
@@ -243,6 +320,25 @@ def _top_accuracy(
         rows @ hits, total, out=np.full(len(rows), np.nan), where=total > 0
     )
     return _unwrapped(values, weights)
+
+
+def _confusion(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    weights: np.ndarray | None,
+    name: str,
+) -> np.ndarray:
+    """Weighted counts of (true, predicted), float64 [samples, classes, classes]."""
+    probabilities = _checked_probabilities(probabilities)
+    truth = _single_class(labels, probabilities, name)
+    labelled = truth >= 0
+    classes = probabilities.shape[1]
+    cell = truth * classes + probabilities.argmax(axis=1)
+    rows = _weights(weights, len(truth))[:, labelled].astype(np.float64)
+    counts = np.zeros((len(rows), classes * classes))
+    for index in np.unique(cell[labelled]):
+        counts[:, index] = rows[:, cell[labelled] == index].sum(axis=1)
+    return counts.reshape(len(rows), classes, classes)
 
 
 def _single_class(

@@ -1,5 +1,12 @@
 """Run directories to tables, figures and one page."""
 
+from transfusion_tf.report.comparison_page import (
+    Comparison,
+    Side,
+    score_text,
+    write_comparison,
+)
+from transfusion_tf.report.first_layer import FirstLayer
 from transfusion_tf.report.html import write_report
 from transfusion_tf.report.records import Run, StudyRecord, Unfinished, read_study
 from transfusion_tf.report.results import Cell, Panel, Results, collect
@@ -8,14 +15,19 @@ from transfusion_tf.report.verdict import Answer, Verdict, reach_verdict
 __all__ = [
     "Answer",
     "Cell",
+    "Comparison",
+    "FirstLayer",
     "Panel",
     "Results",
     "Run",
+    "Side",
     "StudyRecord",
     "Unfinished",
     "Verdict",
     "collect",
     "reach_verdict",
     "read_study",
+    "score_text",
+    "write_comparison",
     "write_report",
 ]

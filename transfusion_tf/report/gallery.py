@@ -80,10 +80,10 @@ def draw(results: Results, folder: Path) -> dict[str, list[Picture]]:
         figure = figures.convergence(panel, name, marks, results.metric, limits)
         text = f"Validation {unit} over training steps by initialization, {name}"
         pictures["convergence"].append(
-            _keep(figure, folder, f"convergence-{slug(name)}", text)
+            keep(figure, folder, f"convergence-{slug(name)}", text)
         )
     pictures["race"].append(
-        _keep(
+        keep(
             figures.steps_to_threshold(results, marks),
             folder,
             "steps_to_threshold",
@@ -98,7 +98,7 @@ def draw(results: Results, folder: Path) -> dict[str, list[Picture]]:
     )
     if compared:
         pictures["differences"].append(
-            _keep(
+            keep(
                 figures.differences(results, marks, MARGIN),
                 folder,
                 "differences",
@@ -124,7 +124,7 @@ def draw_filters(results: Results, folder: Path) -> dict[str, list[FilterPair]]:
             ],
             marks,
         )
-        _keep(figure, folder, f"first_layer-{slug(model)}", "")
+        keep(figure, folder, f"first_layer-{slug(model)}", "")
     return shown
 
 
@@ -136,7 +136,7 @@ def draw_samples(results: Results, folder: Path) -> dict[str, list[str]]:
     samples = images.samples_by_class(*run.directory.samples(), run.dataset["classes"])
     if not any(samples.values()):
         return {}
-    _keep(images.samples_figure(samples), folder, "samples", "")
+    keep(images.samples_figure(samples), folder, "samples", "")
     return {
         name: [images.data_uri(image, "jpeg") for image in pictures]
         for name, pictures in samples.items()
@@ -167,7 +167,8 @@ def _filter_pair(cell: Cell) -> FilterPair | None:
     return FilterPair(cell.initialization, before, after, changes, mosaics)
 
 
-def _keep(figure: Figure, folder: Path, name: str, text: str) -> Picture:
+def keep(figure: Figure, folder: Path, name: str, text: str) -> Picture:
+    """Writes `<name>.svg` and `<name>.png`; the picture for the page."""
     encoded = {kind: style.encode(figure, kind) for kind in ("svg", "png")}
     for kind, content in encoded.items():
         with files.replacing(folder / f"{name}.{kind}") as temporary:

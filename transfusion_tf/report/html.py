@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.report import gallery, images, page, style, tables, wording
 from transfusion_tf.report.cases import MARGIN
 from transfusion_tf.report.records import StudyRecord, read_study
+from transfusion_tf.report.rendering import render
 from transfusion_tf.report.results import Results, collect
 from transfusion_tf.report.verdict import reach_verdict
-
-_TEMPLATES = Path(__file__).with_name("templates")
 
 
 def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
@@ -39,14 +37,7 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
     record = read_study(folder)
     results = collect(record)
     context = _context(record, results, folder, show_images)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    text = environment.get_template("report.html").render(context)
+    text = render("report.html", context)
     target = folder / "report.html"
     files.write_text(target, text)
     return target
@@ -74,6 +65,7 @@ def _context(
     return context | {
         "dataset": run.dataset,
         "facts": page.data_facts(results),
+        "data_notes": page.data_notes(run.dataset),
         "unit": wording.metric_unit(results.metric),
         "matrix": page.verdict_matrix(results),
         "rows": rows,

@@ -1,6 +1,7 @@
 """What the page says, section by section, as plain values for the template."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -241,3 +242,13 @@ def reproduction(results: Results) -> dict[str, Any]:
 def _total_seconds(runs: tuple[Run, ...]) -> float:
     keys = ("train_seconds", "evaluation_seconds")
     return float(sum(run.status.get(key) or 0 for run in runs for key in keys))
+
+
+def data_notes(dataset: Mapping[str, Any]) -> list[str]:
+    """What the card chose, and what of the data was not used, a sentence each."""
+    notes = list(dataset.get("choices", ()))
+    for reason, count in dataset.get("excluded", {}).items():
+        notes.append(f"{count} rows left out by the card: {reason}")
+    for reason, count in dataset.get("left_out", {}).items():
+        notes.append(f"{count} rows could not be used: {reason}")
+    return notes + list(dataset.get("remarks", ()))

@@ -9,6 +9,8 @@ _METRICS = {
     "referable_auc": ("AUC of referable disease", "AUC"),
     "mean_auc": ("mean AUC over the classes", "AUC"),
     "accuracy": ("accuracy", "accuracy"),
+    "balanced_accuracy": ("balanced accuracy", "accuracy"),
+    "quadratic_kappa": ("quadratic kappa", "kappa"),
     "top5_accuracy": ("top-5 accuracy", "accuracy"),
 }
 

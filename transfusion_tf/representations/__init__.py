@@ -20,19 +20,35 @@ from transfusion_tf.representations.filters import (
     gabor_fits,
     weight_histograms,
 )
+from transfusion_tf.representations.image_sources import FolderImages, SplitImages
 from transfusion_tf.representations.moments import (
     Covariances,
     Moments,
     RepresentationWarning,
 )
 from transfusion_tf.representations.noise_floor import NoiseFloor, noise_floor
+from transfusion_tf.representations.outputs import layer_outputs, named_outputs
 from transfusion_tf.representations.pairwise_cka import PairwiseCKA
+from transfusion_tf.representations.populations import (
+    by_initializations,
+    compare_population,
+    compare_start_and_end,
+    regress_end_on_start,
+)
 from transfusion_tf.representations.procrustes import (
     Procrustes,
     procrustes,
     procrustes_from_moments,
 )
 from transfusion_tf.representations.pwcca import PWCCA, pwcca, pwcca_from_moments
+from transfusion_tf.representations.run_comparisons import (
+    Settings,
+    compare_before_and_after,
+    compare_runs,
+    over_repeats,
+)
+from transfusion_tf.representations.run_models import load_run_model, run_images
+from transfusion_tf.representations.stage_pairs import compare_stage_pairs
 from transfusion_tf.representations.svcca import svcca, svcca_from_moments
 
 __all__ = [
@@ -42,6 +58,7 @@ __all__ = [
     "PWCCA",
     "Covariances",
     "Directions",
+    "FolderImages",
     "GaborFit",
     "Moments",
     "NoiseFloor",
@@ -49,21 +66,35 @@ __all__ = [
     "Procrustes",
     "RepresentationWarning",
     "Sampling",
+    "Settings",
+    "SplitImages",
     "StageReader",
     "biased_cka_from_moments",
+    "by_initializations",
     "cca",
     "cca_from_moments",
     "cka",
+    "compare_before_and_after",
     "compare_models",
+    "compare_population",
+    "compare_runs",
+    "compare_stage_pairs",
+    "compare_start_and_end",
     "filter_changes",
     "first_layer_kernel",
     "fit_gabor",
     "gabor_fits",
+    "layer_outputs",
+    "load_run_model",
+    "named_outputs",
     "noise_floor",
+    "over_repeats",
     "procrustes",
     "procrustes_from_moments",
     "pwcca",
     "pwcca_from_moments",
+    "regress_end_on_start",
+    "run_images",
     "sample_activations",
     "svcca",
     "svcca_from_moments",

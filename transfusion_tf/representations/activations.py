@@ -16,8 +16,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.models import stages as stages_of
 from transfusion_tf.representations.moments import RepresentationWarning
+from transfusion_tf.representations.outputs import named_outputs
 
 # Max pooling turns NaN into the lowest float32, -3.4e38: finite, and as wrong.
 _ABSURD = 1e36
@@ -61,21 +61,16 @@ class StageReader:
         """Builds the graph that ends in every stage.
 
         Args:
-            model: A model with known stages.
-            stage_names: Stages to read, in any order; None reads all.
+            model: A model with known stages, or any whose layers are named.
+            stage_names: Stages to read, in any order, or layers; None reads all
+                stages. See `named_outputs`.
 
         Raises:
-            UserError: If the model has no stage of a name; the message lists those
-                it has. If a weight is NaN or infinite.
+            UserError: If the model has neither a stage nor a layer of a name; the
+                message lists those it has. If a weight is NaN or infinite.
         """
-        found = {stage.name: stage.output for stage in stages_of(model)}
-        self.names = tuple(found) if stage_names is None else tuple(stage_names)
-        unknown = [name for name in self.names if name not in found]
-        if unknown:
-            raise UserError(
-                f"model {model.name!r} has no stage {unknown[0]!r}; its stages are "
-                f"{', '.join(found)}"
-            )
+        found = named_outputs(model, stage_names)
+        self.names = tuple(found)
         _check_weights(model)
         self.model_name = model.name
         self._outputs = keras.Model(

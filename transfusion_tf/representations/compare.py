@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.models import stage_names
 from transfusion_tf.representations.activations import (
     Sampling,
     StageReader,
@@ -17,6 +16,7 @@ from transfusion_tf.representations.activations import (
 from transfusion_tf.representations.cca import cca
 from transfusion_tf.representations.cka import cka
 from transfusion_tf.representations.noise_floor import noise_floor, score
+from transfusion_tf.representations.outputs import named_outputs
 from transfusion_tf.representations.procrustes import procrustes
 from transfusion_tf.representations.pwcca import pwcca
 from transfusion_tf.representations.svcca import svcca
@@ -85,7 +85,7 @@ def compare_models(
         raise UserError(
             f"unknown measure {unknown[0]!r}; the measures are {', '.join(MEASURES)}"
         )
-    names = _common_stages(model_a, model_b) if stages is None else tuple(stages)
+    names = common_stages((model_a, model_b)) if stages is None else tuple(stages)
     samples = sample_activations(
         (StageReader(model_a, names), StageReader(model_b, names)),
         images,
@@ -99,13 +99,20 @@ def compare_models(
     for repeat, (sample_a, sample_b) in enumerate(samples):
         for name in names:
             for measure in measures:
-                row = _compared(measure, sample_a[name], sample_b[name], seed + repeat)
+                row = score_pair(
+                    measure, sample_a[name], sample_b[name], seed=seed + repeat
+                )
                 rows.append({"stage": name, "repeat": repeat, **row})
     table = pd.DataFrame(rows)
     return table.astype({"rank_x": "Int64", "rank_y": "Int64"})
 
 
-def _compared(measure: str, x: np.ndarray, y: np.ndarray, seed: int) -> dict:
+def score_pair(measure: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> dict:
+    """One score of x against y, [points, channels] each, and its noise floor.
+
+    Returns:
+        `measure`, `value`, `noise_floor`, `rank_x`, `rank_y`, `points`.
+    """
     compare = MEASURES[measure]
     result = compare(x, y)
     return {
@@ -118,12 +125,22 @@ def _compared(measure: str, x: np.ndarray, y: np.ndarray, seed: int) -> dict:
     }
 
 
-def _common_stages(model_a: keras.Model, model_b: keras.Model) -> tuple[str, ...]:
-    names_a, names_b = stage_names(model_a), stage_names(model_b)
-    common = tuple(name for name in names_a if name in names_b)
+def common_stages(models: Sequence[keras.Model]) -> tuple[str, ...]:
+    """Names of the stages that all models have, from the input up.
+
+    Raises:
+        UserError: If there is none, or a model's stages are not known.
+    """
+    names = [tuple(named_outputs(model)) for model in models]
+    common = tuple(
+        name for name in names[0] if all(name in others for others in names[1:])
+    )
     if not common:
-        raise UserError(
-            f"the models have no stage in common: {model_a.name!r} has "
-            f"{', '.join(names_a)}, {model_b.name!r} has {', '.join(names_b)}"
+        listed = "; ".join(
+            dict.fromkeys(
+                f"{model.name!r} has {', '.join(own)}"
+                for model, own in zip(models, names, strict=True)
+            )
         )
+        raise UserError(f"the models have no stage in common: {listed}")
     return common

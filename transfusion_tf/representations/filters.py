@@ -138,7 +138,8 @@ def filter_changes(
     Returns:
         One row a filter: `filter`; `cosine` between before and after; `change`, the
         norm of the difference over the norm before; `explained_before`,
-        `explained_after`, `chance`; `orientation_before`, `orientation_after`.
+        `explained_after`, `chance`; `orientation_before`, `orientation_after`;
+        `frequency_before`, `frequency_after`.
         `explained_before.mean() - explained_after.mean()` is how much of the Gabors
         was erased.
 
@@ -170,6 +171,8 @@ def filter_changes(
             "chance": (fits_before["chance"] + fits_after["chance"]) / 2,
             "orientation_before": fits_before["orientation"],
             "orientation_after": fits_after["orientation"],
+            "frequency_before": fits_before["frequency"],
+            "frequency_after": fits_after["frequency"],
         }
     )
 

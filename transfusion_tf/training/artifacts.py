@@ -32,6 +32,10 @@ def dataset_summary(prepared: PreparedDataset, metric: str) -> dict[str, Any]:
         "image_size": card.image_size,
         "counts": prepared.counts(),
         "source_note": card.note,
+        "choices": list(card.choices),
+        "left_out": prepared.left_out_counts(),
+        "excluded": dict(prepared.excluded),
+        "remarks": [f"{r.where}: {r.reason}" for r in prepared.remarks],
     }
 
 

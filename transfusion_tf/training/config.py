@@ -13,7 +13,7 @@ SCHEDULES = ("constant", "imagenet")
 
 # What tells where things lie or how they are shown, not what is computed: two
 # configs that differ only here are the same run.
-_LOCATIONS = ("dataset", "donor")
+_LOCATIONS = ("dataset", "source", "donor")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,8 @@ class RunConfig:
 
     Attributes:
       dataset: card name or path of a `dataset.toml`.
+      source: where the data set's files lie, or `sample` for the packaged sample;
+        None is where the card says.
       model: a name of `transfusion_tf.models.model_names()`, options in brackets.
       initialization: a spec, see `transfusion_tf.initialization.parse_spec`.
       donor: where donor weights come from: `imagenet`, a weight file, a run
@@ -57,6 +59,7 @@ class RunConfig:
     """
 
     dataset: str
+    source: str | None = None
     model: str
     initialization: str = "random"
     donor: str | None = None

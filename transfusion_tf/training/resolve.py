@@ -13,6 +13,15 @@ from transfusion_tf.models.registry import ARCHITECTURES
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.run_directory import RunDirectory
 
+# Metrics that need a kind of labels; the others fit all.
+_METRIC_KINDS = {
+    "referable_auc": ("grade",),
+    "quadratic_kappa": ("grade",),
+    "accuracy": ("grade", "class"),
+    "balanced_accuracy": ("grade", "class"),
+    "top5_accuracy": ("grade", "class"),
+}
+
 
 def resolve(
     config: RunConfig, data_root: str | Path, *, progress: bool = True
@@ -25,7 +34,7 @@ def resolve(
       UserError: unknown card, metric, scheme or donor; a donor that is missing, or
         a donor run that is not finished.
     """
-    card = load_card(config.dataset)
+    card = load_card(config.dataset, config.source)
     if config.image_size is not None:
         card = card.replace(image_size=config.image_size)
     spec = parse_spec(config.initialization)
@@ -37,10 +46,11 @@ def resolve(
     metric = config.metric or card.metric
     if metric not in METRICS:
         raise UserError(f"unknown metric {metric!r}; valid: {', '.join(METRICS)}")
-    if metric == "referable_auc" and card.labels.kind != "grade":
+    kinds = _METRIC_KINDS.get(metric)
+    if kinds and card.labels.kind not in kinds:
         raise UserError(
-            f"metric referable_auc needs grades, but the labels of {card.name} are of "
-            f"kind {card.labels.kind!r}: use mean_auc"
+            f"metric {metric} is for labels of kind {' or '.join(kinds)}, but those of "
+            f"{card.name} are of kind {card.labels.kind}: use mean_auc"
         )
     augmentation = config.augmentation
     if augmentation is None:

@@ -1,0 +1,95 @@
+"""The models that `transfusion-compare` is given: runs, or `.keras` files."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.representations import load_run_model
+from transfusion_tf.representations.run_comparisons import run_names
+from transfusion_tf.training import RunDirectory
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """A model that the user named: a run's, or a file's.
+
+    Attributes:
+        path: The run directory or the file.
+        run: The run; None for a file.
+    """
+
+    path: Path
+    run: RunDirectory | None
+
+    def model(self, weights: str = "best") -> keras.Model:
+        """The model, with `initial` or `best` weights where it is a run's."""
+        if self.run is not None:
+            return load_run_model(self.run.path, weights)
+        return _load_model(self.path)
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        if self.run is None:
+            return self.path.name
+        config = self.run.config()
+        return f"{config.model} from {config.initialization}, seed {config.seed}"
+
+
+def find(name: str, root: str) -> Source:
+    """The run directory, `.keras` file, or run below `<root>/runs` of that name.
+
+    Raises:
+        UserError: If there is none; the message lists the runs there are.
+    """
+    path = Path(name).expanduser()
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise UserError(f"no file {path}")
+        return Source(path, None)
+    runs = Path(root) / "runs"
+    for folder in (path, runs / name):
+        directory = RunDirectory(folder)
+        if directory.exists():
+            return Source(folder, directory)
+    known = sorted(found.parent.name for found in runs.glob("*/config.json"))
+    shown = ", ".join(known[:8]) + (f" and {len(known) - 8} more" * (len(known) > 8))
+    raise UserError(
+        f"{name!r} is no run directory, no .keras file, and no run in {runs}; "
+        f"there: {shown or 'none'}"
+    )
+
+
+def labels(sources: Sequence[Source]) -> list[str]:
+    """Short names that tell the sources apart: by what differs between them."""
+    if len(sources) == 2 and all(source.run for source in sources):
+        configs = [source.run.config() for source in sources if source.run]
+        parts = [[c.model, c.initialization, f"seed {c.seed}"] for c in configs]
+        differing = [i for i in range(3) if parts[0][i] != parts[1][i]]
+        if differing:
+            kept = sorted({1, *differing})
+            return [" · ".join(part[i] for i in kept) for part in parts]
+    titles = [source.title for source in sources]
+    if len(set(titles)) == len(titles):
+        return titles
+    return run_names([source.path for source in sources])
+
+
+def _load_model(path: Path) -> keras.Model:
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever the file made it stumble over
+        reason = str(error).strip().splitlines()[0][:300]
+        raise UserError(
+            f"{path} is no .keras model that can be loaded safely: {reason}"
+        ) from error
+    shape = getattr(model, "input_shape", None)
+    if not (isinstance(shape, tuple) and len(shape) == 4 and shape[-1] == 3):
+        raise UserError(
+            f"{path} should take one batch of RGB images, [batch, height, width, 3]; "
+            f"its input is {shape}"
+        )
+    return model

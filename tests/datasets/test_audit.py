@@ -1,0 +1,150 @@
+"""What is planted is found; what is clean raises no alarm; all is written down."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from support import read_rows, write_clinic, write_rows
+
+from transfusion_tf.datasets import load_card
+from transfusion_tf.datasets.audit import audit
+from transfusion_tf.errors import UserError
+from transfusion_tf.report.audit_page import checks, write_audit
+
+CLEAN = {
+    "Rows that can’t be used": "none",
+    "Classes and splits without images": "none",
+    "Patients in several splits": "none",
+    "Same pixels in several splits": "none",
+    "Same pixels, other labels": "none",
+    "Near copies in several splits": "none",
+    "Near copies of several patients": "none",
+    "Other copies": "none",
+}
+
+
+def look(card_path):
+    return audit(load_card(card_path), workers=1, progress=False)
+
+
+def words(found):
+    return {check.name: check.word for check in checks(found)}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """A patient in two splits, 3 identical files, 3 copies saved again, 2 bad rows."""
+    folder = tmp_path_factory.mktemp("audit") / "clinic"
+    card = write_clinic(folder, patients=40, size=96)
+    rows = read_rows(folder / "labels.csv")
+    names = ("train", "train", "validation", "test")
+    for row in rows:
+        row["split"] = names[int(row["patient"][1:]) % 4]
+
+    def copy(source, name, patient, split, grade, **options):
+        with Image.open(folder / "images" / source) as image:
+            image.convert("RGB").save(folder / "images" / name, **options)
+        new = {"image": name, "patient": patient, "split": split, "grade": grade}
+        rows.append(new)
+
+    copy("003.png", "c0.bmp", "q0", "test", "4")  # Grade 1, in train.
+    copy("010.png", "c1.png", "q1", "test", "0")  # Grade 0, in train.
+    copy("021.png", "c2.png", "q2", "validation", "0")  # Grade 0, in validation.
+    copy("000.png", "r0.jpg", "z0", "test", "0", quality=85)
+    copy("008.png", "r1.jpg", "z1", "validation", "4", quality=70)
+    copy("034.png", "r2.jpg", "z2", "train", "2", quality=70)
+    rows[17]["split"] = "test"
+    (folder / "images" / "050.png").write_bytes(b"damaged")
+    rows[60]["grade"] = "7"
+    write_rows(folder / "labels.csv", rows)
+    text = card.read_text().replace("[labels]", 'split_column = "split"\n[labels]')
+    card.write_text(text)
+    return look(card)
+
+
+def test_a_clean_set_raises_no_alarm(clinic_root):
+    assert words(look(clinic_root)) == CLEAN
+
+
+def test_copies_of_the_same_pixels_are_grouped(planted):
+    assert planted.copies["group"].nunique() == 3
+    by_group = planted.copies.groupby("group")
+    assert by_group["conflict"].first().sum() == 1
+    assert by_group["across_splits"].first().sum() == 2
+    assert by_group["across_patients"].first().all()
+
+
+def test_copies_saved_again_are_found(planted):
+    assert len(planted.near) == 3
+    assert planted.near["across_splits"].sum() == 2
+    assert (planted.near["label_1"] == planted.near["label_2"]).all()
+
+
+def test_a_patient_in_two_splits_is_found(planted):
+    assert len(planted.astride) == 1
+    row = planted.astride.iloc[0]
+    assert (row["train"], row["validation"], row["test"]) == (1, 0, 1)
+
+
+def test_bad_rows_are_listed(planted):
+    reasons = " ".join(planted.problems["reason"])
+    assert "label '7'" in reasons
+    assert "not an image" in reasons
+    assert "patient 'p8' is in train and test" in reasons
+
+
+def test_a_class_without_images_is_named(clinic):
+    rows = read_rows(clinic.parent / "labels.csv")
+    write_rows(clinic.parent / "labels.csv", [r for r in rows if r["grade"] != "3"])
+    assert list(look(clinic).gaps["file"]) == ["class 'severe'"]
+
+
+def test_counts_and_colours_are_those_of_the_files(planted):
+    classes = planted.classes().set_index("class")
+    assert classes["all"].sum() == len(planted.rows) == 84
+    assert planted.sizes()["images"].sum() == 84
+    source = planted.examples[0].image.load() / 255
+    row = planted.rows.iloc[0]
+    assert row["mean_red"] == pytest.approx(source[..., 0].mean())
+    assert row["deviation_blue"] == pytest.approx(source[..., 2].std())
+    everything = planted.colors().set_index("split").loc["all"]
+    pixels = np.stack([e.image.load()[..., 1] / 255 for e in planted.examples])
+    assert everything["mean_green"] == pytest.approx(pixels.mean())
+    assert everything["deviation_green"] == pytest.approx(pixels.std())
+
+
+def test_the_page_stands_alone_and_names_nobody(planted, tmp_path):
+    page = write_audit(planted, tmp_path).read_text()
+    assert page.count("<img") == 12
+    # Without the pictures, whose text may hold any letters.
+    page = re.sub(r"data:image[^\"]*", "", page)
+    assert "http" not in page
+    assert "<script" not in page
+    for patient in ("'p8'", ">p8<", "q0", "z0", "003.png", "c0.bmp"):
+        assert patient not in page
+    assert planted.astride["patient"].iloc[0] in page
+
+
+def test_the_page_without_images_has_none(planted, tmp_path):
+    page = write_audit(planted, tmp_path, show_images=False).read_text()
+    assert "<img" not in page
+    assert "data:image" not in page
+
+
+def test_each_table_is_a_csv_file(planted, tmp_path):
+    write_audit(planted, tmp_path)
+    assert len(pd.read_csv(tmp_path / "rows.csv")) == 84
+    assert len(pd.read_csv(tmp_path / "near_copies.csv")) == 3
+    assert len(pd.read_csv(tmp_path / "patients_across_splits.csv")) == 1
+    problems = pd.read_csv(tmp_path / "problems.csv", dtype=str)
+    assert json.loads(problems["row"].dropna().to_json(orient="values"))
+
+
+def test_a_set_without_a_readable_image_is_refused(clinic):
+    for path in (clinic.parent / "images").iterdir():
+        path.write_bytes(b"damaged")
+    with pytest.raises(UserError, match="no image of data set 'clinic' can be read"):
+        look(clinic)

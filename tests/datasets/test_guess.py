@@ -1,0 +1,140 @@
+"""A guessed card loads, reads the data, and leaves what is there alone."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import read_rows, write_rows
+
+from transfusion_tf.datasets import load_card, read_examples
+from transfusion_tf.datasets.guess import write_draft
+from transfusion_tf.errors import UserError
+
+
+def picture(path, value=0, size=64):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((size, size), value % 256, np.uint8)).save(path)
+
+
+def guessed(source):
+    card = load_card(write_draft(source))
+    return card, *read_examples(card)
+
+
+def test_a_table_of_graded_images(clinic):
+    clinic.unlink()
+    card, examples, problems = guessed(clinic.parent)
+    assert not problems
+    assert len(examples) == 48
+    assert card.labels.kind == "grade"
+    assert card.reader["patient_column"] == "patient"
+    assert card.reader["image_folder"] == "images"
+    assert len({example.patient_id for example in examples}) == 24
+    assert card.image_size == 32
+
+
+def test_the_table_itself_may_be_named(clinic):
+    clinic.unlink()
+    assert write_draft(clinic.parent / "labels.csv") == clinic
+
+
+def test_a_card_is_never_overwritten(clinic):
+    before = clinic.read_bytes()
+    with pytest.raises(UserError, match="is there already"):
+        write_draft(clinic.parent)
+    assert clinic.read_bytes() == before
+
+
+def test_names_without_suffix_and_both_eyes(clinic):
+    folder = clinic.parent
+    clinic.unlink()
+    rows = []
+    for index, row in enumerate(read_rows(folder / "labels.csv")):
+        name = f"{1000 + index // 2}_{('left', 'right')[index % 2]}"
+        shutil.move(folder / "images" / row["image"], folder / "images" / f"{name}.png")
+        rows.append({"image": name, "level": row["grade"]})
+    write_rows(folder / "labels.csv", rows)
+    card, examples, problems = guessed(folder)
+    assert not problems
+    assert card.reader["path_suffix"] == ".png"
+    assert {example.patient_id for example in examples} == {
+        str(1000 + number) for number in range(24)
+    }
+
+
+def test_one_hot_columns_and_findings(tmp_path):
+    exclusive, findings = [], []
+    for index in range(30):
+        for part in ("one", "many"):
+            picture(tmp_path / part / f"i{index}.png", index)
+        name = f"i{index}"
+        hot = [int(index % 3 == k) for k in range(3)]
+        exclusive.append({"image": name, "MEL": hot[0], "NV": hot[1], "BCC": hot[2]})
+        sure = {"image": name, "Edema": index % 2, "Nodule": ("", "-1", "1")[index % 3]}
+        findings.append(sure | {"Age": 40 + index})
+    write_rows(tmp_path / "one" / "truth.csv", exclusive)
+    write_rows(tmp_path / "many" / "train.csv", findings)
+    card, examples, problems = guessed(tmp_path / "one")
+    assert (card.labels.kind, card.labels.classes) == ("class", ("MEL", "NV", "BCC"))
+    assert not problems
+    card, examples, problems = guessed(tmp_path / "many")
+    assert (card.labels.kind, card.labels.classes) == ("findings", ("Edema", "Nodule"))
+    assert (card.labels.blank, card.labels.uncertain) == ("negative", "ignore")
+    assert not problems
+    assert len(examples) == 30
+    assert "columns not used: Age" in card.path.read_text()
+
+
+def test_class_folders_with_masks(tmp_path):
+    for name in ("benign", "malignant"):
+        for index in range(4):
+            picture(tmp_path / name / f"{name} ({index}).png", index)
+            picture(tmp_path / name / f"{name} ({index})_mask.png", index)
+    card, examples, problems = guessed(tmp_path)
+    assert card.labels.classes == ("benign", "malignant")
+    assert not problems
+    assert len(examples) == 8
+
+
+def test_a_folder_around_all_of_it(tmp_path):
+    for name in ("benign", "malignant"):
+        for index in range(4):
+            picture(tmp_path / "Archive" / name / f"{index}.png", index)
+    card, examples, problems = guessed(tmp_path)
+    assert not problems
+    assert card.reader["folder"] == "Archive"
+    assert len(examples) == 8
+
+
+def test_class_folders_below_splits_and_patients_in_names(tmp_path):
+    number = 0
+    for split in ("train", "val", "test"):
+        for name in ("NORMAL", "PNEUMONIA"):
+            for _ in range(6):
+                image = f"person{number // 2}_virus_{number}.jpeg"
+                picture(tmp_path / split / name / image, number)
+                number += 1
+    _, examples, problems = guessed(tmp_path)
+    assert not problems
+    assert len(examples) == 36
+    assert {e.split for e in examples} == {"train", "validation", "test"}
+    assert len({e.patient_id for e in examples}) == 18
+
+
+def test_deep_images_get_a_rule(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+        Image.fromarray(deep).save(tmp_path / name / "1.png")
+    card, examples, _ = guessed(tmp_path)
+    assert card.intensity == "minmax"
+    assert examples[0].image.load().max() == 255
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(UserError, match="looks like no data set"):
+        write_draft(tmp_path)
+    with pytest.raises(UserError, match="no folder or CSV file"):
+        write_draft(tmp_path / "gone")

@@ -1,0 +1,107 @@
+"""What a cell means is what the card says, and nothing else passes."""
+
+import numpy as np
+import pytest
+
+from transfusion_tf.datasets import load_card
+from transfusion_tf.datasets.readers import read_card
+from transfusion_tf.datasets.readers.labels import many_labels, one_label
+from transfusion_tf.datasets.validation import assign_splits
+from transfusion_tf.errors import UserError
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def findings(tmp_path):
+    """A card over CheXpert's five findings with other label settings."""
+
+    def card(**settings):
+        lines = [f"labels.{key} = {value!r}" for key, value in settings.items()]
+        file = tmp_path / "dataset.toml"
+        file.write_text('base = "chexpert"\nname = "mine"\n' + "\n".join(lines))
+        return load_card(file, source="sample")
+
+    return card
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "expected"),
+    [("zeros", 0.0), ("ones", 1.0), ("ignore", NAN)],
+)
+def test_an_uncertain_label_follows_the_policy(findings, uncertain, expected):
+    labels = many_labels(findings(uncertain=uncertain), ["-1.0", "1.0", "0.0", "", "1"])
+    np.testing.assert_array_equal(labels, [expected, 1, 0, 0, 1])
+
+
+def test_without_a_policy_an_uncertain_label_is_named(findings):
+    with pytest.raises(
+        UserError, match=r"'-1\.0' for 'Atelectasis'.*labels\.uncertain"
+    ):
+        many_labels(findings(uncertain="error"), ["-1.0", "1", "0", "", ""])
+
+
+def test_multiclass_adds_an_output_a_finding_and_keeps_certain_rows_apart(findings):
+    card = findings(uncertain="multiclass")
+    assert card.labels.classes[5:] == (
+        "Atelectasis uncertain",
+        "Cardiomegaly uncertain",
+        "Consolidation uncertain",
+        "Edema uncertain",
+        "Pleural Effusion uncertain",
+    )
+    labels = many_labels(card, ["-1", "1", "0", "", "1.0"])
+    np.testing.assert_array_equal(labels, [NAN, 1, 0, 0, 1, 1, 0, 0, 0, 0])
+
+
+def test_multiclass_leaves_what_is_unknown_unknown(findings):
+    card = findings(uncertain="multiclass", blank="ignore")
+    labels = many_labels(card, ["", "1", "0", "0", "1"])
+    assert np.isnan(labels[0])
+    assert np.isnan(labels[5])
+
+
+def test_no_metric_counts_the_uncertain_outputs(findings):
+    card = findings(uncertain="multiclass")
+    examples = read_card(card).examples
+    training = np.array(assign_splits(card, examples)) == "train"
+    auxiliary = np.array([e.labels[5:] for e in examples])
+    assert np.isfinite(auxiliary[training]).all()
+    assert np.isnan(auxiliary[~training]).all()
+
+
+def test_the_policy_is_among_the_choices(findings):
+    assert any("U-MultiClass" in c for c in findings(uncertain="multiclass").choices)
+    assert any("U-Ones" in c for c in findings(uncertain="ones").choices)
+
+
+def test_values_map_what_stands_in_the_data_to_classes():
+    card = load_card("cbis_ddsm")
+    assert one_label(card, "BENIGN_WITHOUT_CALLBACK") == (1, 0)
+    assert one_label(card, "MALIGNANT") == (0, 1)
+
+
+def test_with_values_a_number_is_not_taken_for_a_class():
+    """TI-RADS 0 would be the first class, and a bare 1 is benign, not the second."""
+    card = load_card("thyroid_ddti")
+    assert one_label(card, "1") == (1, 0)
+    with pytest.raises(UserError, match=r"'0' is not among the card's labels\.values"):
+        one_label(card, "0")
+
+
+@pytest.mark.parametrize("cell", ["²", "٣", "1e0", " 1", "+1", "0x1"])
+def test_a_number_is_plain_digits(clinic, cell):
+    with pytest.raises(UserError, match="outside the classes"):
+        one_label(load_card(clinic), cell)
+
+
+def test_the_sample_has_each_kind_of_label_in_training(findings):
+    card = findings(uncertain="multiclass", blank="ignore")
+    examples = read_card(card).examples
+    training = np.array(assign_splits(card, examples)) == "train"
+    labels = np.array([e.labels for e in examples])[training]
+    for index in range(5):
+        own, uncertain = labels[:, index], labels[:, 5 + index]
+        assert {0.0, 1.0} <= set(own[np.isfinite(own)])
+        assert (uncertain == 1).any()
+        assert (np.isnan(own) & np.isnan(uncertain)).any()

@@ -1,0 +1,80 @@
+"""Copies of a picture are found, different pictures of one organ are not."""
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transfusion_tf.datasets.near_duplicates import near_pairs, perceptual_hashes
+from transfusion_tf.datasets.phantoms import retina
+
+PICTURES = [retina.draw_retina(i, size=96, lesion_scale=2.0) for i in range(60)]
+
+
+def thumbnails(pictures):
+    return np.array(
+        [
+            np.asarray(
+                Image.fromarray(p).convert("L").resize((32, 32), Image.Resampling.BOX)
+            )
+            for p in pictures
+        ]
+    )
+
+
+def saved_again(picture):
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=60)
+    return np.asarray(Image.open(buffer))
+
+
+def smaller(picture):
+    return np.asarray(Image.fromarray(picture).resize((60, 60)))
+
+
+def brighter(picture):
+    return np.clip(picture * 1.15 + 8, 0, 255).astype(np.uint8)
+
+
+def test_different_fundi_raise_no_alarm():
+    assert near_pairs(thumbnails(PICTURES)) == []
+
+
+@pytest.mark.parametrize("change", [saved_again, smaller, brighter])
+def test_a_changed_copy_is_found(change):
+    copies = [change(PICTURES[i]) for i in (3, 20, 41)]
+    pairs = near_pairs(thumbnails([*PICTURES, *copies]))
+    assert {(pair.first, pair.second) for pair in pairs} == {
+        (3, 60),
+        (20, 61),
+        (41, 62),
+    }
+
+
+def test_copies_are_found_among_few_pictures():
+    pairs = near_pairs(thumbnails([*PICTURES[:3], saved_again(PICTURES[1])]))
+    assert [(pair.first, pair.second) for pair in pairs] == [(1, 3)]
+
+
+def test_blank_pictures_resemble_nothing():
+    assert near_pairs(np.zeros((4, 32, 32), np.uint8)) == []
+
+
+def test_brightness_does_not_change_the_hash():
+    values = thumbnails(PICTURES[:5]) // 2
+    np.testing.assert_array_equal(
+        perceptual_hashes(values), perceptual_hashes(values + np.uint8(40))
+    )
+
+
+@pytest.mark.slow
+def test_ten_thousand_that_look_alike_take_seconds():
+    generator = np.random.default_rng(0)
+    rows, columns = np.mgrid[:32, :32] - 16
+    disc = (rows**2 + columns**2 < 200) * 120.0
+    noisy = disc + generator.normal(60, 12, (10_000, 32, 32))
+    start = time.perf_counter()
+    assert near_pairs(np.clip(noisy, 0, 255).astype(np.uint8)) == []
+    assert time.perf_counter() - start < 30

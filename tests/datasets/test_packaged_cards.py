@@ -1,0 +1,268 @@
+"""Each card of a real data set reads its sample: counts, labels, patients, splits."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from transfusion_tf.datasets import card_names, load_card
+from transfusion_tf.datasets.readers import read_card
+from transfusion_tf.datasets.validation import assign_splits, find_gaps, separate
+
+# By split: images, and images of each class, counted by hand in the sample's tables.
+EXPECTED = {
+    "retina_eyepacs": {
+        "train": (20, [7, 3, 6, 2, 2]),
+        "validation": (6, [2, 0, 2, 1, 1]),
+        "test": (6, [2, 2, 0, 2, 0]),
+    },
+    "aptos2019": {
+        "train": (12, [3, 3, 2, 2, 2]),
+        "validation": (5, [1, 1, 1, 1, 1]),
+        "test": (5, [1, 1, 1, 1, 1]),
+    },
+    "chexpert": {
+        "train": (20, [6, 8, 6, 5, 4]),
+        "validation": (8, [3, 3, 5, 4, 1]),
+        "test": (18, [6, 7, 6, 5, 4]),
+    },
+    "chexpert_14": {
+        "train": (20, [2, 6, 8, 2, 2, 5, 6, 3, 6, 4, 4, 1, 2, 1]),
+        "validation": (8, [0, 1, 3, 2, 0, 4, 5, 1, 3, 0, 1, 0, 0, 4]),
+        "test": (18, [1, 6, 7, 1, 2, 5, 6, 3, 6, 4, 4, 0, 2, 1]),
+    },
+    "isic2018": {
+        "train": (15, [2, 3, 3, 2, 2, 2, 1]),
+        "validation": (6, [1, 2, 1, 1, 1, 0, 0]),
+        "test": (6, [1, 2, 1, 1, 1, 0, 0]),
+    },
+    "isic2019": {
+        "train": (18, [3, 5, 2, 2, 2, 2, 1, 1]),
+        "validation": (8, [1, 2, 1, 1, 1, 2, 0, 0]),
+        "test": (8, [1, 2, 1, 1, 1, 2, 0, 0]),
+    },
+    "cbis_ddsm": {
+        "train": (8, [5, 3]),
+        "validation": (4, [2, 2]),
+        "test": (7, [3, 4]),
+    },
+    "patch_camelyon": {
+        "train": (20, [10, 10]),
+        "validation": (8, [4, 4]),
+        "test": (8, [4, 4]),
+    },
+    "chest_kermany": {
+        "train": (18, [9, 9]),
+        "validation": (9, [4, 5]),
+        "test": (9, [4, 5]),
+    },
+    "breast_busi": {
+        "train": (11, [6, 5]),
+        "validation": (5, [3, 2]),
+        "test": (6, [3, 3]),
+    },
+    "thyroid_ddti": {
+        "train": (10, [4, 6]),
+        "validation": (5, [2, 3]),
+        "test": (5, [2, 3]),
+    },
+    "knee_mrnet": {
+        "train": (21, [15, 9, 9]),
+        "validation": (9, [6, 3, 3]),
+        "test": (18, [12, 6, 6]),
+    },
+    "imagenet2012": {
+        "train": (90, [22, 23, 22, 23]),
+        "validation": (6, [2, 1, 2, 1]),
+        "test": (12, [3, 3, 3, 3]),
+    },
+    "imagenet_resized_64x64": {
+        "train": (94, [23, 24, 24, 23]),
+        "validation": (2, [1, 0, 0, 1]),
+        "test": (12, [3, 3, 3, 3]),
+    },
+    "imagenette": {
+        "train": (117, [12, 12, 12, 12, 12, 11, 11, 12, 12, 11]),
+        "validation": (3, [0, 0, 0, 0, 0, 1, 1, 0, 0, 1]),
+        "test": (20, [2] * 10),
+    },
+}
+EXPECTED["pcam_small"] = EXPECTED["patch_camelyon_tfds"] = EXPECTED["patch_camelyon"]
+
+# One example of each: its patient, classes and own split, as the file names, tables
+# and annotations of the sample say.
+SINGLE = {
+    "retina_eyepacs": ("53_right", "53", ["mild"], None),
+    "aptos2019": ("00ee9afb8bf3", "00ee9afb8bf3", ["severe"], None),
+    "chexpert": (
+        "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg",
+        "patient00001",
+        ["Cardiomegaly", "Consolidation"],
+        None,
+    ),
+    "isic2018": ("ISIC_0024308", "HAM_0000002", ["melanocytic nevus"], None),
+    "isic2019": ("ISIC_0060000", "ISIC_0060000", ["melanoma"], None),
+    "cbis_ddsm": ("P_01993_RIGHT_MLO", "P_01993", ["benign"], "test"),
+    "patch_camelyon": (
+        "camelyonpatch_level_2_split_train_x-1",
+        "camelyon16_train_tumor_010",
+        ["tumor"],
+        "train",
+    ),
+    "chest_kermany": (
+        "train/PNEUMONIA/person1025_virus_3026.jpeg",
+        "person1025_virus",
+        ["pneumonia"],
+        None,
+    ),
+    "breast_busi": (
+        "malignant/malignant (8).png",
+        "malignant (8)",
+        ["malignant"],
+        None,
+    ),
+    "thyroid_ddti": ("2_2", "2", ["malignant"], None),
+    "knee_mrnet": ("0000-2", "0000", ["abnormal", "acl tear", "meniscal tear"], None),
+    "imagenet2012": ("ILSVRC2012_val_00000007.JPEG", None, ["n02979186"], "test"),
+    "imagenette": ("train-0", None, ["n03888257"], None),
+    "patch_camelyon_tfds": ("test_3", None, ["tumor"], "test"),
+}
+
+REAL = [name for name in card_names() if load_card(name).source.startswith("$")]
+
+
+@pytest.fixture(scope="module")
+def read():
+    """The reading of a card's sample, once a card."""
+    cache = {}
+
+    def reading(name):
+        if name not in cache:
+            card = load_card(name, source="sample")
+            cache[name] = card, read_card(card)
+        return cache[name]
+
+    return reading
+
+
+def test_all_cards_of_real_data_are_tested():
+    assert set(REAL) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_clean_sample_raises_no_alarm(read, name):
+    card, reading = read(name)
+    assert not reading.problems
+    assert not find_gaps(card, reading.examples)
+    assert not separate(card, reading.examples)[1]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_images_and_classes_by_split(read, name):
+    card, reading = read(name)
+    splits = np.array(assign_splits(card, reading.examples))
+    labels = np.array([example.labels for example in reading.examples])
+    found = {
+        split: (int((splits == split).sum()), labels[splits == split].sum(0).tolist())
+        for split in ("train", "validation", "test")
+    }
+    assert found == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_one_example_by_hand(read, name):
+    card, reading = read(name)
+    example_id, patient, classes, split = SINGLE[name]
+    (example,) = [e for e in reading.examples if e.example_id == example_id]
+    assert example.patient_id == (patient or example_id)
+    own = zip(card.labels.classes, example.labels, strict=True)
+    assert [label for label, value in own if value] == classes
+    assert example.split == split
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_every_image_of_a_sample_decodes(read, name):
+    _, reading = read(name)
+    for example in reading.examples:
+        image = example.image.load()
+        assert image.dtype == np.uint8
+        assert image.ndim == 3
+        assert image.std() > 0
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_readme_says_where_to_get_the_data_under_which_terms(name):
+    card = load_card(name)
+    text = (card.folder / "README.md").read_text()
+    for part in ("```", "Licence", "itation", "**Counts.**", "**Choices.**"):
+        assert part in text
+    assert "$TRANSFUSION_DATA" in card.layout()
+    assert card.layout().endswith("```")
+
+
+def test_both_eyes_of_a_patient_share_a_split(read):
+    card, reading = read("retina_eyepacs")
+    splits = assign_splits(card, reading.examples)
+    of_patient = Counter()
+    for example, split in zip(reading.examples, splits, strict=True):
+        of_patient[example.patient_id, split] += 1
+    assert set(of_patient.values()) == {2}
+
+
+def test_masks_and_images_without_a_lesion_are_left_out_and_counted(read):
+    _, reading = read("breast_busi")
+    assert reading.left_out_counts() == {
+        "a mask": 24,
+        "in the folder 'normal', which the card leaves out": 4,
+    }
+
+
+def test_cases_without_a_category_are_left_out_and_counted(read):
+    _, reading = read("thyroid_ddti")
+    assert [row.where for row in reading.left_out] == ["6_1.jpg", "6_2.jpg"]
+    assert "6" not in {example.patient_id for example in reading.examples}
+
+
+def test_a_mammogram_in_both_official_sets_is_tested_on_and_remarked(read):
+    _, reading = read("cbis_ddsm")
+    own = [e for e in reading.examples if e.patient_id == "P_00001"]
+    assert [e.split for e in own] == ["test", "test"]
+    # Malignant mass, benign calcification, on the same mammogram.
+    assert own[0].labels == (0, 1)
+    assert any("P_00001_LEFT_CC is in two splits" in r.reason for r in reading.remarks)
+
+
+def test_three_middle_slices_of_a_scan(read):
+    _, reading = read("knee_mrnet")
+    # 0001 has five slices, 0002 six.
+    assert [e.image.index for e in reading.examples if e.patient_id == "0001"] == [
+        1,
+        2,
+        3,
+    ]
+    assert [e.image.index for e in reading.examples if e.patient_id == "0002"] == [
+        2,
+        3,
+        4,
+    ]
+
+
+def test_a_small_subset_of_patches_is_the_same_everywhere():
+    card = load_card("pcam_small", source="sample")
+    few = card.replace(
+        reader={**card.reader, "examples": {"train": 6, "validation": 4, "test": 4}}
+    )
+    first = [e.example_id for e in read_card(few).examples]
+    assert len(first) == 14
+    assert first == [e.example_id for e in read_card(few).examples]
+    fewer = card.replace(reader={**card.reader, "examples": {"train": 3}})
+    nested = [e.example_id for e in read_card(fewer).examples if e.split == "train"]
+    assert set(nested) < set(first)
+
+
+def test_classes_of_imagenet_agree_with_its_file_names(read):
+    card, reading = read("imagenet2012")
+    for example in reading.examples:
+        if example.split is None:
+            synset = example.example_id.split("_")[0]
+            assert card.labels.classes[example.labels.index(1)] == synset

@@ -1,0 +1,199 @@
+"""What Pillow alone would get wrong: deep colour, checksums, missing ends, bombs."""
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from transfusion_tf.datasets.images import read_rgb
+from transfusion_tf.errors import UserError
+
+RNG = np.random.default_rng(0)
+
+
+def png_bytes(values, color_type):
+    """A 16-bit PNG, written by hand: Pillow writes none in colour."""
+    height, width = values.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+
+    def chunk(name, data):
+        checksum = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
+
+
+def windowed(values, low, high):
+    scaled = (values.astype(float) - low) * 255 / (high - low)
+    return np.clip(np.rint(scaled), 0, 255)
+
+
+def test_a_twelve_bit_ramp_keeps_its_order_and_uses_all_of_eight_bits(tmp_path):
+    ramp = np.tile(np.arange(4096, dtype=np.uint16), (2, 1))
+    (tmp_path / "a.png").write_bytes(png_bytes(ramp[..., None], 0))
+    for rule in ("minmax", (0.0, 4095.0)):
+        row = read_rgb(tmp_path / "a.png", rule)[0, :, 0].astype(int)
+        assert (np.diff(row) >= 0).all()
+        assert len(np.unique(row)) == 256
+
+
+def test_sixteen_bit_colour_keeps_its_low_bytes(tmp_path):
+    values = RNG.integers(0, 4096, (6, 7, 3), dtype=np.uint16)
+    (tmp_path / "a.png").write_bytes(png_bytes(values, 2))
+    tifffile.imwrite(tmp_path / "raw.tif", values, photometric="rgb")
+    tifffile.imwrite(
+        tmp_path / "zip.tif", values, photometric="rgb", compression="zlib"
+    )
+    tifffile.imwrite(tmp_path / "big.tif", values, photometric="rgb", byteorder=">")
+    expected = windowed(values, 0, 4095)
+    for name in ("a.png", "raw.tif", "zip.tif", "big.tif"):
+        image = read_rgb(tmp_path / name, (0.0, 4095.0))
+        np.testing.assert_array_equal(image, expected, err_msg=name)
+        with pytest.raises(UserError, match="more than 8 bits"):
+            read_rgb(tmp_path / name)
+
+
+@pytest.mark.parametrize(("channels", "color_type"), [(2, 4), (4, 6)])
+def test_sixteen_bit_transparency_is_laid_over_black(tmp_path, channels, color_type):
+    values = RNG.integers(0, 65536, (6, 7, channels), dtype=np.uint16)
+    (tmp_path / "a.png").write_bytes(png_bytes(values, color_type))
+    image = read_rgb(tmp_path / "a.png", (0.0, 65535.0))
+    colors, alpha = values[..., :-1].astype(float), values[..., -1:] / 65535
+    expected = np.broadcast_to(windowed(colors * alpha, 0, 65535), image.shape)
+    assert np.abs(image - expected).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_deep_colour_is_turned_as_pillow_turns_eight_bits(tmp_path, orientation):
+    values = RNG.integers(0, 256, (6, 7, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(values).save(tmp_path / "a.png", exif=exif)
+    deep = png_bytes(values.astype(np.uint16) * 257, 2)
+    shallow = (tmp_path / "a.png").read_bytes()
+    start = shallow.index(b"eXIf") - 4
+    (length,) = struct.unpack(">I", shallow[start : start + 4])
+    chunk = shallow[start : start + 12 + length]
+    (tmp_path / "b.png").write_bytes(deep[:33] + chunk + deep[33:])
+    np.testing.assert_array_equal(
+        read_rgb(tmp_path / "b.png", (0.0, 65535.0)), read_rgb(tmp_path / "a.png")
+    )
+
+
+def test_white_is_zero_is_inverted(tmp_path):
+    values = np.tile(np.arange(0, 65536, 1024, dtype=np.uint16), (4, 1))
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+    row = read_rgb(tmp_path / "a.tif", "minmax")[0, :, 0].astype(int)
+    assert row[0] == 255
+    assert row[-1] == 0
+    assert (np.diff(row) < 0).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpegs_come_out_as_pillow_shows_them(tmp_path, mode, progressive):
+    picture = Image.fromarray(RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8))
+    path = tmp_path / "a.jpg"
+    picture.convert(mode).save(path, quality=90, progressive=progressive)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(read_rgb(path), image.convert("RGB"))
+
+
+def test_a_flipped_bit_in_a_png_is_damage(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        read_rgb(path)
+
+
+def test_a_jpeg_filled_up_with_zeros_is_damage(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+    content = path.read_bytes()
+    half = len(content) // 2
+    path.write_bytes(content[:half] + bytes(len(content) - half))
+    with pytest.raises(UserError, match="damaged"):
+        read_rgb(path)
+
+
+def test_a_web_page_in_place_of_an_image_is_called_one(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_text("<!DOCTYPE html><html>Not found</html>")
+    with pytest.raises(UserError, match="web page"):
+        read_rgb(path)
+
+
+def test_several_pages_are_refused(tmp_path):
+    pages = [Image.new("L", (8, 8), value) for value in (0, 200)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(UserError, match="2 frames"):
+        read_rgb(tmp_path / "a.tif")
+
+
+def test_what_is_inside_counts_not_the_name(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (9, 8, 7)).save(buffer, "PNG")
+    (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
+    assert (read_rgb(tmp_path / "a.jpg") == (9, 8, 7)).all()
+
+
+BOMB = """
+import resource, sys, time
+from pathlib import Path
+from transfusion_tf.datasets.images import read_rgb
+from transfusion_tf.errors import UserError
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before, start = peak(), time.perf_counter()
+try:
+    read_rgb(Path(sys.argv[1]))
+except UserError as error:
+    assert "pixels" in str(error), error
+    print(1000 * (time.perf_counter() - start), peak() - before)
+"""
+
+
+@pytest.mark.parametrize("name", ["bomb.png", "bomb.tif", "bomb.jpg", "bomb.npy"])
+def test_a_bomb_is_refused_in_milliseconds_and_a_few_megabytes(tmp_path, name):
+    path = tmp_path / name
+    if name == "bomb.npy":
+        np.lib.format.open_memmap(path, "w+", np.uint8, (20000, 20000))
+    elif name == "bomb.jpg":
+        Image.new("L", (64, 64)).save(path)
+        content = path.read_bytes()
+        at = content.index(b"\xff\xc0") + 5  # Height and width.
+        path.write_bytes(
+            content[:at] + struct.pack(">HH", 20000, 20000) + content[at + 4 :]
+        )
+    elif name == "bomb.tif":
+        Image.new("1", (20000, 20000)).save(path, compression="group4")
+    else:
+        rows = zlib.compressobj(9)
+        size = 20000
+        body = b"".join(rows.compress(bytes(1 + size)) for _ in range(size))
+        header = struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0)
+        chunks = ((b"IHDR", header), (b"IDAT", body + rows.flush()), (b"IEND", b""))
+        content = b"\x89PNG\r\n\x1a\n"
+        for kind, data in chunks:
+            checksum = struct.pack(">I", zlib.crc32(kind + data))
+            content += struct.pack(">I", len(data)) + kind + data + checksum
+        path.write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", BOMB, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    milliseconds, megabytes = map(float, done.stdout.split())
+    assert milliseconds < 100
+    assert megabytes < 50

@@ -1,0 +1,314 @@
+"""What a data set holds, and what in it would make results look too good.
+
+Nothing is written and nothing stops at a bad row: every row that can be read is
+measured. `transfusion_tf.report.audit_page` writes the result down.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+import joblib
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm import tqdm
+
+from transfusion_tf.datasets.card import SPLITS, DatasetCard
+from transfusion_tf.datasets.dicom import MissingExtra
+from transfusion_tf.datasets.images import ImageSource
+from transfusion_tf.datasets.near_duplicates import THUMBNAIL, near_pairs
+from transfusion_tf.datasets.problems import image_problem, problem_table
+from transfusion_tf.datasets.readers import Example, Problem, read_examples
+from transfusion_tf.datasets.splits import stable_hash
+from transfusion_tf.datasets.validation import assign_splits, find_gaps, separate
+from transfusion_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Measures:
+    """One image, measured.
+
+    Attributes:
+      width, height: upright, in pixels.
+      digest: of the decoded pixels, so that a lossless copy has the same.
+      mean, deviation: of each colour channel, in [0, 1].
+      thumbnail: uint8 [32, 32], grey.
+    """
+
+    width: int
+    height: int
+    digest: str
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+    thumbnail: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """What `audit` found.
+
+    Patients and examples are named by `hashed` names; `rows` alone says which
+    `example_id` and place they are, and so should not leave the data's place.
+
+    Attributes:
+      card: what was audited.
+      examples: those whose image could be read, in the order of `rows`.
+      rows: a row an example: `example` and `patient` (hashed), `split`, `label`,
+        `width`, `height`, `mean_red` ... `deviation_blue`, `digest`, `example_id`,
+        `where`.
+      problems: rows that can't be used; see `problems.problem_table`.
+      gaps: classes and splits without images, in the same columns.
+      copies: a row an image with copies of exactly its pixels: `group`, `example`,
+        `patient`, `split`, `label`, `conflict` (whether labels in the group
+        differ), `across_patients`, `across_splits`.
+      near: a row a pair of near duplicates: `example`, `patient`, `split`, `label`
+        with `_1` and `_2`, `distance`, `correlation`, `across_patients`,
+        `across_splits`.
+      astride: a row a patient in more than one split: `patient`, a count a split.
+    """
+
+    card: DatasetCard
+    examples: tuple[Example, ...]
+    rows: pd.DataFrame
+    problems: pd.DataFrame
+    gaps: pd.DataFrame
+    copies: pd.DataFrame
+    near: pd.DataFrame
+    astride: pd.DataFrame
+
+    def classes(self) -> pd.DataFrame:
+        """Images of each class by split, and their share of all."""
+        labels = np.array([example.labels for example in self.examples])
+        labels = labels.reshape(len(self.examples), len(self.card.labels.classes))
+        table = pd.DataFrame({"class": list(self.card.labels.classes)})
+        for split in SPLITS:
+            chosen = (self.rows["split"] == split).to_numpy()
+            table[split] = np.nansum(labels[chosen], axis=0).astype(int)
+        table["all"] = table[list(SPLITS)].sum(axis=1)
+        table["share"] = table["all"] / max(1, len(labels))
+        table["unknown"] = np.isnan(labels).sum(axis=0)
+        return table
+
+    def splits(self) -> pd.DataFrame:
+        """Images and patients of each split, and the most images of a patient."""
+        rows = []
+        for split in SPLITS:
+            part = self.rows[self.rows["split"] == split]
+            most = part["patient"].value_counts()
+            rows.append(
+                {
+                    "split": split,
+                    "images": len(part),
+                    "patients": part["patient"].nunique(),
+                    "most_of_a_patient": int(most.max()) if len(most) else 0,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def sizes(self) -> pd.DataFrame:
+        """How many images are of each width and height, the most frequent first."""
+        counts = self.rows.groupby(["width", "height"]).size()
+        table = counts.rename("images").reset_index()
+        return table.sort_values(
+            ["images", "width"], ascending=[False, True], ignore_index=True
+        )
+
+    def colors(self) -> pd.DataFrame:
+        """Mean and deviation of each channel by split and over all, in [0, 1].
+
+        Each image counts the same, whatever its size.
+        """
+        rows = []
+        for split in (*SPLITS, "all"):
+            chosen = self.rows["split"].eq(split) | (split == "all")
+            part = self.rows[chosen]
+            row: dict[str, object] = {"split": split}
+            for channel in ("red", "green", "blue"):
+                mean = part[f"mean_{channel}"]
+                squares = part[f"deviation_{channel}"] ** 2 + mean**2
+                row[f"mean_{channel}"] = mean.mean()
+                row[f"deviation_{channel}"] = np.sqrt(
+                    max(0.0, squares.mean() - mean.mean() ** 2)
+                )
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+
+def hashed(what: str, name: str) -> str:
+    """A short name that does not say the id it stands for: `what` is its kind."""
+    return f"{stable_hash('shown', what, name):016x}"[:10]
+
+
+def audit(card: DatasetCard, *, workers: int = -1, progress: bool = True) -> Audit:
+    """Reads every image of a data set and looks for what would spoil an evaluation.
+
+    Args:
+      card: from `load_card`.
+      workers: processes that read images; -1 is one a core.
+      progress: whether to show a bar.
+
+    Raises:
+      UserError: the card's reader can't be used at all, or no row can.
+    """
+    examples, unread = read_examples(card)
+    measured = _measure_all(card, examples, workers, progress)
+    kept = [
+        (e, m)
+        for e, m in zip(examples, measured, strict=True)
+        if isinstance(m, Measures)
+    ]
+    unreadable = [
+        image_problem(card, e, m)
+        for e, m in zip(examples, measured, strict=True)
+        if isinstance(m, str)
+    ]
+    good = [example for example, _ in kept]
+    unambiguous, contradicting = separate(card, good)
+    problems: list[Problem] = [*unread, *unreadable, *contradicting]
+    if not kept:
+        raise UserError(
+            f"no image of data set {card.name!r} can be read"
+            + "".join(f"; {p.where}: {p.reason}" for p in problems[:1])
+        )
+    rows = _rows(card, good, [measures for _, measures in kept])
+    thumbnails = np.array([measures.thumbnail for _, measures in kept])
+    return Audit(
+        card=card,
+        examples=tuple(good),
+        rows=rows,
+        problems=problem_table(problems),
+        gaps=problem_table(find_gaps(card, unambiguous)),
+        copies=_copies(rows),
+        near=_near(rows, thumbnails),
+        astride=_astride(rows),
+    )
+
+
+def measure(image: ImageSource) -> Measures | str:
+    """One image's measures, or what is wrong with it.
+
+    Raises:
+      MissingExtra: a library to read it is not installed.
+    """
+    try:
+        pixels = image.load()
+    except MissingExtra:
+        raise
+    except UserError as error:
+        return str(error)
+    height, width = pixels.shape[:2]
+    digest = hashlib.blake2b(f"{width}×{height}".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).data)
+    picture = Image.fromarray(pixels)
+    counts = np.array(picture.histogram(), np.float64).reshape(3, 256)
+    levels = np.arange(256) / 255
+    mean = counts @ levels / (width * height)
+    squares = counts @ levels**2 / (width * height)
+    deviation = np.sqrt(np.maximum(0, squares - mean**2))
+    thumbnail = picture.convert("L").resize(
+        (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX, reducing_gap=2.0
+    )
+    return Measures(
+        width,
+        height,
+        digest.hexdigest(),
+        tuple(mean.tolist()),
+        tuple(deviation.tolist()),
+        np.asarray(thumbnail),
+    )
+
+
+def _measure_all(
+    card: DatasetCard, examples: Sequence[Example], workers: int, progress: bool
+) -> list[Measures | str]:
+    parallel = joblib.Parallel(
+        n_jobs=workers, return_as="generator", pre_dispatch="8*n_jobs"
+    )
+    results = parallel(joblib.delayed(measure)(e.image) for e in examples)
+    return list(
+        tqdm(
+            results,
+            total=len(examples),
+            desc=f"Looking at {card.name}",
+            unit="image",
+            disable=not progress,
+        )
+    )
+
+
+def _rows(
+    card: DatasetCard, examples: Sequence[Example], measures: Sequence[Measures]
+) -> pd.DataFrame:
+    splits = assign_splits(card, examples)
+    rows = []
+    for example, split, measured in zip(examples, splits, measures, strict=True):
+        row = {
+            "example": hashed("example", example.example_id),
+            "patient": hashed("patient", example.patient_id),
+            "split": split,
+            "label": _label_text(card, example.labels),
+            "width": measured.width,
+            "height": measured.height,
+        }
+        for index, channel in enumerate(("red", "green", "blue")):
+            row[f"mean_{channel}"] = measured.mean[index]
+            row[f"deviation_{channel}"] = measured.deviation[index]
+        row["digest"] = measured.digest
+        row["example_id"] = example.example_id
+        row["where"] = example.where
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _label_text(card: DatasetCard, labels: Sequence[float]) -> str:
+    pairs = list(zip(card.labels.classes, labels, strict=True))
+    present = [name for name, value in pairs if value > 0]
+    unknown = [f"{name}?" for name, value in pairs if np.isnan(value)]
+    return ", ".join([*present, *unknown]) or "none"
+
+
+_SHOWN = ["example", "patient", "split", "label"]
+# Whether a group of copies differs, and in what.
+_DIFFER = {"conflict": "label", "across_patients": "patient", "across_splits": "split"}
+
+
+def _copies(rows: pd.DataFrame) -> pd.DataFrame:
+    groups = rows[rows.duplicated("digest", keep=False)].groupby("digest", sort=False)
+    parts = []
+    for number, (_, group) in enumerate(groups, start=1):
+        part = group[_SHOWN].copy()
+        part.insert(0, "group", number)
+        for flag, column in _DIFFER.items():
+            part[flag] = len(set(group[column])) > 1
+        parts.append(part)
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(columns=["group", *_SHOWN, *_DIFFER])
+
+
+def _near(rows: pd.DataFrame, thumbnails: np.ndarray) -> pd.DataFrame:
+    # One of each group of exact copies: the others would repeat its pairs.
+    single = np.flatnonzero(~rows.duplicated("digest"))
+    found = []
+    for pair in near_pairs(thumbnails[single]):
+        one, other = (rows.iloc[single[i]] for i in (pair.first, pair.second))
+        row = {f"{key}_1": one[key] for key in _SHOWN}
+        row |= {f"{key}_2": other[key] for key in _SHOWN}
+        row["distance"] = pair.distance
+        row["correlation"] = pair.correlation
+        row["across_patients"] = one["patient"] != other["patient"]
+        row["across_splits"] = one["split"] != other["split"]
+        found.append(row)
+    columns = [f"{key}_{number}" for number in (1, 2) for key in _SHOWN]
+    columns += ["distance", "correlation", "across_patients", "across_splits"]
+    # Stable: within each kind the most alike stay first.
+    found.sort(key=lambda row: not row["across_splits"])
+    return pd.DataFrame(found, columns=columns)
+
+
+def _astride(rows: pd.DataFrame) -> pd.DataFrame:
+    counts = pd.crosstab(rows["patient"], rows["split"])
+    counts = counts.reindex(columns=list(SPLITS), fill_value=0)
+    shared = counts[(counts > 0).sum(axis=1) > 1]
+    return shared.rename_axis(columns=None).reset_index()

@@ -1,0 +1,159 @@
+"""Reader `cbis_ddsm`: the case descriptions of CBIS-DDSM and its mammograms.
+
+The tables have a row an abnormality; the examples here are whole mammograms. The
+file names in the tables are not those of a download: see `find_mammogram`.
+"""
+
+import dataclasses
+from pathlib import Path, PurePosixPath
+
+from transfusion_tf.datasets.card import DatasetCard, check_options
+from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
+from transfusion_tf.datasets.readers import options as check
+from transfusion_tf.datasets.readers.labels import one_label
+from transfusion_tf.datasets.readers.rows import Example, Problem, Remark, Rows
+from transfusion_tf.datasets.readers.tables import not_blank, read_table
+from transfusion_tf.errors import UserError
+
+_OPTIONS = {
+    "root": check.is_path,
+    "tables": check.are_tables,
+    "image_folder": check.is_path,
+}
+_TABLE = {"file": check.is_path, "split": check.is_split}
+_COLUMNS = (
+    "patient_id",
+    "left or right breast",
+    "image view",
+    "pathology",
+    "image file path",
+)
+
+
+@dataclasses.dataclass
+class _Mammogram:
+    patient: str
+    where: list[str]
+    path: Path
+    label: int
+    splits: list[str | None]
+
+
+def read_cbis_ddsm(card: DatasetCard) -> Rows:
+    """Whole mammograms, one example a patient, side and view.
+
+    A mammogram with several abnormalities, perhaps in several tables, is one example;
+    its class is the highest of theirs, in the order of the card's classes.
+
+    Options:
+      root: the folder of the tables below the source; a list is tried in turn.
+      tables: a table each with the CSV `file` and the `split` of its rows (`draw`:
+        the card's shares say).
+      image_folder: where the folders of the mammograms lie.
+    """
+    options = check_options(card, _OPTIONS, required=("tables", "image_folder"))
+    for entry in options["tables"]:
+        check.check_table(card, "tables", entry, _TABLE, ("file", "split"))
+    root = check.root_folder(card, options)
+    images = check.require(card, "image_folder", root, options["image_folder"])
+    found: dict[str, _Mammogram] = {}
+    for entry in options["tables"]:
+        table = read_table(check.require(card, "tables.file", root, entry["file"]))
+        table.require_columns(_COLUMNS, "the reader")
+        yield from table.problems
+        for where, row in table.rows:
+            try:
+                _add(card, found, images, row, where, check.fixed_split(entry["split"]))
+            except UserError as error:
+                yield Problem(where, str(error))
+    for example_id, mammogram in found.items():
+        yield from _examples(card, example_id, mammogram)
+
+
+def _add(
+    card: DatasetCard,
+    found: dict[str, _Mammogram],
+    images: Path,
+    row: dict[str, str],
+    where: str,
+    split: str | None,
+) -> None:
+    patient, side, view = (not_blank(row, column) for column in _COLUMNS[:3])
+    if side not in ("LEFT", "RIGHT") or view not in ("CC", "MLO"):
+        raise UserError(f"side {side!r} and view {view!r}: LEFT or RIGHT, CC or MLO")
+    label = one_label(card, row["pathology"]).index(1.0)
+    example_id = f"{patient}_{side}_{view}"
+    named = not_blank(row, "image file path")
+    if example_id not in PurePosixPath(named).parts[0]:
+        raise UserError(f"the path {named!r} is not that of {example_id}")
+    path = find_mammogram(images, named)
+    mammogram = found.setdefault(example_id, _Mammogram(patient, [], path, label, []))
+    mammogram.where.append(where)
+    mammogram.label = max(mammogram.label, label)
+    mammogram.splits.append(split)
+
+
+def _examples(card: DatasetCard, example_id: str, mammogram: _Mammogram) -> Rows:
+    splits = set(mammogram.splits)
+    split = mammogram.splits[0]
+    where = mammogram.where[0]
+    if len(splits) > 1:
+        if card.splits.conflict == "error":
+            yield Problem(
+                "; ".join(mammogram.where), f"mammogram {example_id} is in two splits"
+            )
+            return
+        split = card.splits.conflict
+        yield Remark(
+            "; ".join(mammogram.where),
+            f"mammogram {example_id} is in two splits; it goes to {split}",
+        )
+    labels = tuple(float(i == mammogram.label) for i in range(len(card.labels.classes)))
+    image = FileImage(mammogram.path, card.intensity)
+    yield Example(example_id, mammogram.patient, labels, split, image, where)
+
+
+def find_mammogram(images: Path, named: str) -> Path:
+    """The file of a mammogram that the tables name.
+
+    The tables say `<case>/<study>/<series>/000000.dcm`. A download has the same
+    folders with `1-1.dcm`, or describes study and series in words. A conversion has
+    the same tree with another suffix, `<case>.png`, or `<series>/<any name>.jpg`.
+
+    Args:
+      images: the folder of the cases.
+      named: column `image file path`.
+
+    Raises:
+      UserError: no file, or more than one that could be it.
+    """
+    path = PurePosixPath(named)
+    if path.is_absolute() or ".." in path.parts or len(path.parts) != 4:
+        raise UserError(f"path {named!r} should be <case>/<study>/<series>/<file>")
+    case, _, series, _ = path.parts
+    whole = images / path
+    for stem in (whole.with_suffix(""), whole.with_name("1-1"), images / case):
+        for suffix in IMAGE_SUFFIXES:
+            # Not with_suffix: a case's name may hold a dot.
+            file = stem.with_name(stem.name + suffix)
+            if file.is_file():
+                return file
+    found: list[Path] = []
+    for folder in (images / series, images / "jpeg" / series, images / case):
+        found = found or _image_files(folder)
+    described = [file for file in found if "full mammogram" in file.parent.name]
+    found = described or found
+    if not found:
+        raise UserError(f"no image {whole}, nor another file below {images / case}")
+    if len(found) > 1:
+        names = ", ".join(str(file.relative_to(images)) for file in found[:3])
+        raise UserError(f"{len(found)} files could be {named}: {names}")
+    return found[0]
+
+
+def _image_files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )

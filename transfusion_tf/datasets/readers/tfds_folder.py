@@ -1,0 +1,195 @@
+"""Reader `tfds`: a data set that TensorFlow Datasets has prepared; no download."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from transfusion_tf.datasets.card import DatasetCard, check_options
+from transfusion_tf.datasets.readers import options as check
+from transfusion_tf.datasets.readers.labels import one_label
+from transfusion_tf.datasets.readers.rows import Example, Problem, Remark, Rows
+from transfusion_tf.datasets.readers.tf_records import (
+    TfRecordImage,
+    parse_example,
+    records,
+)
+from transfusion_tf.errors import UserError
+
+_OPTIONS = {
+    "name": check.is_text,
+    "version": check.is_text,
+    "tfds_data_dir": check.is_path,
+    "splits": check.is_table,
+    "image_key": check.is_text,
+    "label_key": check.is_text,
+    "id_key": check.is_text,
+    "patient_key": check.is_text,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Split:
+    name: str
+    files: tuple[Path, ...]
+    lengths: tuple[int, ...]
+
+
+def read_tfds(card: DatasetCard) -> Rows:
+    """A prepared TFDS data set of images with one class label each.
+
+    Options:
+      name: as TFDS calls it, with the config: `imagenette/full-size-v2`.
+      version: else the newest that is there.
+      tfds_data_dir: the `data_dir` that it was prepared in, below the source.
+      splits: TFDS's splits to `train`, `validation`, `test` or `draw` (the card's
+        shares say); what is not named is not used.
+      image_key, label_key: features, `image` and `label`.
+      id_key, patient_key: features with a text; else split and number.
+    """
+    options = check_options(card, _OPTIONS, required=("name", "splits"))
+    for name, split in options["splits"].items():
+        if not check.is_split(split):
+            raise UserError(
+                f"{card.path}: key 'reader.splits.{name}' should be train, validation, "
+                f"test or draw, got {split!r}"
+            )
+    folder = _version_folder(card, options)
+    splits = _splits(folder)
+    names = _label_names(folder, options.get("label_key", "label"))
+    for name in options["splits"]:
+        if name not in splits:
+            yield Problem(
+                str(folder), f"no split {name!r}; it has {', '.join(splits) or 'none'}"
+            )
+    for name, split in splits.items():
+        if name in options["splits"]:
+            yield from _split_rows(card, options, split, names)
+        else:
+            yield Remark(name, f"a split of {sum(split.lengths)} images, not used")
+
+
+def _version_folder(card: DatasetCard, options: dict[str, Any]) -> Path:
+    root = card.data_folder()
+    data_dir = check.find(root, options.get("tfds_data_dir", ".")) or root
+    folder = data_dir / options["name"]
+    pattern = options.get("version", "*")
+    versions = {
+        tuple(int(number) for number in path.parent.name.split(".")): path.parent
+        for path in folder.glob(f"{pattern}/dataset_info.json")
+        if re.fullmatch(r"\d+\.\d+\.\d+", path.parent.name)
+    }
+    if not versions:
+        raise UserError(
+            f"no prepared data set in {folder}/<version>/; nothing is downloaded here. "
+            "Prepare it where there is a network, with TensorFlow Datasets' own "
+            f"command, then copy the folder: tfds build {options['name']} "
+            f"--data_dir={data_dir}\n\n{card.layout()}"
+        )
+    return versions[max(versions)]
+
+
+def _splits(folder: Path) -> dict[str, _Split]:
+    file = folder / "dataset_info.json"
+    try:
+        info = json.loads(file.read_text(encoding="utf-8"))
+        result = {}
+        for split in info["splits"]:
+            lengths = tuple(int(n) for n in split.get("shardLengths", ()))
+            kind = info.get("fileFormat", "tfrecord")
+            if kind != "tfrecord":
+                raise UserError(f"{file}: files of format {kind!r}; tfrecord is read")
+            template = split.get(
+                "filepathTemplate", "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+            )
+            names = (
+                template.replace("{DATASET}", info["name"])
+                .replace("{SPLIT}", split["name"])
+                .replace("{FILEFORMAT}", kind)
+                .replace("{SHARD_X_OF_Y}", f"{index:05d}-of-{len(lengths):05d}")
+                for index in range(len(lengths))
+            )
+            files = tuple(folder / Path(name).name for name in names)
+            result[split["name"]] = _Split(split["name"], files, lengths)
+        return result
+    except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{file} can't be read: {error!r}") from None
+
+
+def _label_names(folder: Path, key: str) -> list[str] | None:
+    file = folder / f"{key}.labels.txt"
+    return file.read_text(encoding="utf-8").split() if file.is_file() else None
+
+
+def _split_rows(
+    card: DatasetCard,
+    options: dict[str, Any],
+    split: _Split,
+    names: list[str] | None,
+) -> Rows:
+    number = 0
+    for file, expected in zip(split.files, split.lengths, strict=True):
+        if not file.is_file():
+            yield Problem(file.name, f"no such file; it should hold {expected} images")
+            continue
+        count = 0
+        try:
+            for offset, data in records(file):
+                yield _row(card, options, split.name, names, file, offset, data, number)
+                count += 1
+                number += 1
+        except UserError as error:
+            yield Problem(file.name, str(error))
+            continue
+        if count != expected:
+            yield Problem(file.name, f"{count} records; {expected} are expected")
+
+
+def _row(
+    card: DatasetCard,
+    options: dict[str, Any],
+    split: str,
+    names: list[str] | None,
+    file: Path,
+    offset: int,
+    data: memoryview,
+    number: int,
+) -> Example | Problem:
+    where = f"{file.name}, record at {offset}"
+    try:
+        values = parse_example(data)
+        found = values.get(options.get("label_key", "label"), [])
+        if len(found) != 1 or not isinstance(found[0], int):
+            raise UserError("the record has no class label")
+        label = found[0]
+        if names is not None and not 0 <= label < len(names):
+            raise UserError(f"label {label} is outside the {len(names)} classes")
+        labels = one_label(card, names[label] if names is not None else str(label))
+        if options.get("image_key", "image") not in values:
+            raise UserError("the record has no image")
+        example_id = _text(values, options.get("id_key")) or f"{split}-{number}"
+        patient = _text(values, options.get("patient_key")) or example_id
+        return Example(
+            example_id,
+            patient,
+            labels,
+            check.fixed_split(options["splits"][split]),
+            TfRecordImage(
+                file, offset, options.get("image_key", "image"), card.intensity
+            ),
+            where,
+        )
+    except UserError as error:
+        return Problem(where, str(error))
+
+
+def _text(values: dict[str, Any], key: str | None) -> str | None:
+    if key is None:
+        return None
+    found = values.get(key)
+    if not found or isinstance(found[0], int):
+        raise UserError(f"the record has no text {key!r}")
+    return bytes(found[0]).decode()

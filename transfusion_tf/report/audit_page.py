@@ -1,0 +1,235 @@
+"""Writes an audit: one self-contained page, and tables as CSV."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from transfusion_tf import files
+from transfusion_tf.datasets.audit import Audit
+from transfusion_tf.datasets.images import to_square
+from transfusion_tf.datasets.problems import counts_by_kind
+from transfusion_tf.report.images import data_uri
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+# Rows of a table and pairs of pictures on the page; the CSV files have all.
+_ROWS, _PICTURES, _SIDE = 30, 8, 160
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One thing that was looked for.
+
+    Attributes:
+      name: what.
+      tone: `yes` where nothing was found, `no` where it would spoil results, `mixed`
+        where one should know of it.
+      word: how much was found.
+      text: what it means, and what to do.
+    """
+
+    name: str
+    tone: str
+    word: str
+    text: str
+
+
+def write_audit(audit: Audit, folder: str | Path, *, show_images: bool = True) -> Path:
+    """Writes `audit.html` and a CSV file for each table into the folder.
+
+    The page names patients and examples by hashes. `rows.csv` says which rows of the
+    data they are, and `problems.csv` names files: these two should stay with the data.
+
+    Args:
+      audit: what to write.
+      folder: made if need be; files of an earlier audit are replaced.
+      show_images: whether the page shows pairs of copies.
+
+    Returns:
+      Path of `audit.html`.
+
+    Raises:
+      UserError: the folder can't be written to.
+    """
+    folder = Path(folder)
+    tables = {
+        "rows": audit.rows,
+        "problems": audit.problems,
+        "gaps": audit.gaps,
+        "classes": audit.classes(),
+        "splits": audit.splits(),
+        "sizes": audit.sizes(),
+        "colors": audit.colors(),
+        "copies": audit.copies,
+        "near_copies": audit.near,
+        "patients_across_splits": audit.astride,
+    }
+    for name, table in tables.items():
+        with files.replacing(folder / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    found = checks(audit)
+    text = environment.get_template("audit.html").render(
+        card=audit.card,
+        checks=found,
+        headline=_headline(found),
+        facts=_facts(audit),
+        tables=tables,
+        kinds=counts_by_kind(audit.problems),
+        pictures=_pictures(audit) if show_images else [],
+        show_images=show_images,
+        shown=_ROWS,
+    )
+    target = folder / "audit.html"
+    files.write_text(target, text)
+    return target
+
+
+def checks(audit: Audit) -> list[Check]:
+    """What was looked for and what was found, the gravest kinds first."""
+    copies, near, bad = audit.copies, audit.near, len(audit.problems)
+    conflicts = copies.loc[copies["conflict"] == True, "group"].nunique()  # noqa: E712
+    across = _count(copies, "across_splits", "group")
+    others = copies["group"].nunique() - across
+    near_across = _count(near, "across_splits")
+    near_patients = _count(near[near["across_splits"] == False], "across_patients")  # noqa: E712
+    near_rest = len(near) - near_across - near_patients
+    return [
+        _check(
+            "Rows that can’t be used",
+            bad,
+            "no",
+            "Preparing stops at them unless --max_bad_fraction lets them be left out.",
+        ),
+        _check(
+            "Classes and splits without images",
+            len(audit.gaps),
+            "no",
+            "Nothing can be learned or tested of them: change the card.",
+        ),
+        _check(
+            "Patients in several splits",
+            len(audit.astride),
+            "no",
+            "The test would measure how well patients are remembered. Name the patient "
+            "column, or mend the split column.",
+        ),
+        _check(
+            "Same pixels in several splits",
+            across,
+            "no",
+            "Groups of identical images, one of which is trained on and one tested.",
+        ),
+        _check(
+            "Same pixels, other labels",
+            conflicts,
+            "no",
+            "Groups of identical images whose labels contradict each other.",
+        ),
+        _check(
+            "Near copies in several splits",
+            near_across,
+            "no",
+            "Pairs that show the same picture, saved again or resized.",
+        ),
+        _check(
+            "Near copies of several patients",
+            near_patients,
+            "mixed",
+            "Pairs in one split under two names: perhaps one patient with two ids.",
+        ),
+        _check(
+            "Other copies",
+            others + near_rest,
+            "mixed",
+            "Of one patient in one split, or identical in one split: they count twice, "
+            "but spoil no test.",
+        ),
+    ]
+
+
+def _count(table: pd.DataFrame, flag: str, group: str | None = None) -> int:
+    chosen = table[table[flag].astype(bool)]
+    return int(chosen[group].nunique()) if group else len(chosen)
+
+
+def _check(name: str, number: int, tone: str, text: str) -> Check:
+    if not number:
+        return Check(name, "yes", "none", "")
+    return Check(name, tone, f"{number:,}".replace(",", " "), text)
+
+
+def _headline(found: Sequence[Check]) -> tuple[str, str]:
+    """Tone and sentence."""
+    grave = sum(check.tone == "no" for check in found)
+    if grave:
+        kinds = "One kind" if grave == 1 else f"{grave} kinds"
+        return "no", f"{kinds} of fault to mend before training."
+    if any(check.tone == "mixed" for check in found):
+        return "mixed", "Nothing that spoils a test; some copies to know of."
+    return "yes", "No fault was found."
+
+
+def _facts(audit: Audit) -> list[tuple[str, str]]:
+    rows = audit.rows
+    sizes = len(audit.sizes())
+    size = f"{rows['width'].iloc[0]}×{rows['height'].iloc[0]}"
+    return [
+        (f"{len(rows):,}".replace(",", " "), "images"),
+        (f"{rows['patient'].nunique():,}".replace(",", " "), "patients"),
+        (str(len(audit.card.labels.classes)), "classes"),
+        (size if sizes == 1 else str(sizes), "pixels" if sizes == 1 else "sizes"),
+    ]
+
+
+def _pictures(audit: Audit) -> list[dict[str, Any]]:
+    """Pairs of copies, side by side, those across splits first."""
+    place = {name: index for index, name in enumerate(audit.rows["example"])}
+    pairs = []
+    for _, group in audit.copies.groupby("group"):
+        one, other = group.iloc[0], group.iloc[-1]
+        pairs.append((bool(one["across_splits"]), "same pixels", one, other))
+    for _, row in audit.near.iterrows():
+        keys = ("example", "patient", "split", "label")
+        one, other = (
+            pd.Series({key: row[f"{key}_{number}"] for key in keys})
+            for number in (1, 2)
+        )
+        text = f"correlation {row['correlation']:.2f}"
+        pairs.append((bool(row["across_splits"]), text, one, other))
+    pairs.sort(key=lambda pair: not pair[0])
+    return [
+        {
+            "text": text,
+            "sides": [
+                {
+                    "source": data_uri(
+                        _thumbnail(audit, place[side["example"]]), "jpeg"
+                    ),
+                    "split": side["split"],
+                    "label": side["label"],
+                }
+                for side in (one, other)
+            ],
+        }
+        for _, text, one, other in pairs[:_PICTURES]
+    ]
+
+
+def _thumbnail(audit: Audit, index: int) -> np.ndarray:
+    pixels = audit.examples[index].image.load()
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((_SIDE, _SIDE))
+    return to_square(np.asarray(picture), _SIDE, "pad")

@@ -1,0 +1,150 @@
+"""First-layer filters of runs, before and after training, as grids and numbers."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.report import comparison_figures as figures
+from transfusion_tf.report import gallery, images, style, tables, wording
+from transfusion_tf.representations import filter_changes, weight_histograms
+
+_FILTER_COLUMNS = 8
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FirstLayer:
+    """First-layer kernels of a run, float [height, width, in, filters].
+
+    Attributes:
+      label: how the page calls the run.
+      initialization: the run's, which decides its colour.
+      before: at initialization.
+      after: of the best weights.
+    """
+
+    label: str
+    initialization: str
+    before: np.ndarray
+    after: np.ndarray
+
+
+def first_layer_section(
+    layers: Sequence[FirstLayer], folder: Path
+) -> dict[str, Any] | None:
+    """The page's section, its figures and tables; None where there is no run."""
+    if not layers:
+        return None
+    labels = [layer.label for layer in layers]
+    marks = _marks(layers)
+    scale = max(float(np.abs(k).max()) for f in layers for k in (f.before, f.after))
+    grids = [
+        (
+            layer.label,
+            images.filter_mosaic(layer.before, scale, _FILTER_COLUMNS),
+            images.filter_mosaic(layer.after, scale, _FILTER_COLUMNS),
+        )
+        for layer in layers
+    ]
+    keep = folder / "figures"
+    gallery.keep(figures.filter_grids(grids, marks), keep, "first_layer", "")
+    weights = {
+        f"{layer.label}, {when}": kernel
+        for layer in layers
+        for when, kernel in (("before", layer.before), ("after", layer.after))
+    }
+    histograms = weight_histograms(weights)
+    tables.write_table(histograms, folder / "tables", "weight_histograms")
+    pictures = [
+        gallery.keep(
+            figures.weight_histogram(histograms, labels, marks),
+            keep,
+            "weight_histogram",
+            "Densities of first-layer weights before and after training",
+        )
+    ]
+    changes, refusal = _changes(layers)
+    if changes:
+        together = pd.concat(
+            [table.assign(initialization=label) for label, table in changes.items()]
+        )
+        tables.write_table(together, folder / "tables", "filters")
+        picture = gallery.keep(
+            figures.gabor_shares(changes, marks),
+            keep,
+            "gabor_shares",
+            "Share of each filter that a Gabor explains, before and after training",
+        )
+        pictures.insert(0, picture)
+    shown = [
+        {
+            "label": label,
+            "colour": marks[label].colour,
+            "before": images.data_uri(before, "png"),
+            "after": images.data_uri(after, "png"),
+            "facts": _layer_facts(layer, changes.get(label)),
+            "rows": _filter_rows(changes.get(label)),
+            "total": layer.before.shape[-1],
+        }
+        for (label, before, after), layer in zip(grids, layers, strict=True)
+    ]
+    return {"layers": shown, "pictures": pictures, "refusal": refusal}
+
+
+def _marks(layers: Sequence[FirstLayer]) -> dict[str, style.Mark]:
+    """By label; the initialization's own colour, unless both have the same."""
+    names = [layer.initialization for layer in layers]
+    labels = [layer.label for layer in layers]
+    if len(set(names)) < len(names):
+        names = [names[0], *labels[1:]]
+    marks = style.marks(names)
+    return {label: marks[name] for label, name in zip(labels, names, strict=True)}
+
+
+def _changes(
+    layers: Sequence[FirstLayer],
+) -> tuple[dict[str, pd.DataFrame], str]:
+    """Every filter's change by label, or why there is none."""
+    try:
+        found = {
+            layer.label: filter_changes(layer.before, layer.after) for layer in layers
+        }
+    except UserError as error:
+        return {}, str(error)
+    return found, ""
+
+
+def _layer_facts(layer: FirstLayer, changes: pd.DataFrame | None) -> list[str]:
+    moved = wording.number(100 * images.filter_change(layer.before, layer.after), 0)
+    facts = [f"moved {moved} %"]
+    if changes is not None:
+        before, after, chance = (
+            wording.number(100 * changes[name].mean(), 0)
+            for name in ("explained_before", "explained_after", "chance")
+        )
+        facts.append(f"Gabor share {before} → {after} % (chance {chance} %)")
+    return facts
+
+
+def _filter_rows(changes: pd.DataFrame | None) -> list[list[str]]:
+    if changes is None:
+        return []
+    return [
+        [
+            str(int(row["filter"])),
+            wording.number(row["explained_before"], 2),
+            wording.number(row["explained_after"], 2),
+            wording.number(row["chance"], 2),
+            wording.number(row["orientation_before"], 0),
+            wording.number(row["orientation_after"], 0),
+            wording.number(row["frequency_before"], 2),
+            wording.number(row["frequency_after"], 2),
+            wording.number(row["cosine"], 2),
+            wording.number(row["change"], 2),
+        ]
+        for row in changes.to_dict("records")
+    ]

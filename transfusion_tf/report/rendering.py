@@ -1,0 +1,26 @@
+"""From a template and plain values to a page."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """The page. Text is escaped, and a value that is not given raises.
+
+    Args:
+      template: a file name in `templates/`.
+      context: what the template is given.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(context)

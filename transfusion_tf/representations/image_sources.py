@@ -1,0 +1,109 @@
+"""Images for comparisons, decoded when they are asked for.
+
+Array-likes, uint8 [images, height, width, 3] RGB: `images[[3, 1, 4]]` decodes three,
+and only those are in memory.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from transfusion_tf.datasets import PreparedDataset
+from transfusion_tf.datasets.images import IMAGE_SUFFIXES, read_rgb
+from transfusion_tf.errors import UserError
+from transfusion_tf.input_pipeline.decoding import decode_center
+from transfusion_tf.input_pipeline.records import record_reader
+
+Index = Sequence[int] | np.ndarray | slice
+
+
+class SplitImages:
+    """The images of a split of prepared data, as evaluation sees them.
+
+    Attributes:
+        shape: Of all images together.
+        description: What they are, for reports.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, prepared: PreparedDataset, split: str):
+        rows = prepared.examples(split)
+        card = prepared.card
+        self._sizes = (card.stored_size, card.image_size)
+        self._read = record_reader(prepared, rows)
+        self.shape = (len(rows), card.image_size, card.image_size, 3)
+        self.description = f"{split} split of {card.title or card.name}"
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Index) -> np.ndarray:
+        rows = np.arange(len(self))[index].reshape(-1)
+        images = [
+            decode_center(jpeg, *self._sizes).numpy()
+            for jpeg in self._read(tf.constant(rows, tf.int64))
+        ]
+        return np.stack(images) if images else np.zeros((0, *self.shape[1:]), np.uint8)
+
+
+class FolderImages:
+    """The images in a folder and in those below it, in the order of their names.
+
+    Those of another shape are scaled to fit and padded with black.
+
+    Attributes:
+        shape: Of all images together.
+        description: What they are, for reports.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, folder: str | Path, height: int, width: int):
+        """Lists the folder.
+
+        Args:
+            folder: Holds images of the kinds that data sets may have.
+            height: Height of the images that are handed out, pixels.
+            width: Their width.
+
+        Raises:
+            UserError: If there is no such folder, or no image in it.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise UserError(f"--images={folder} is no folder")
+        self._paths = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+        )
+        if not self._paths:
+            raise UserError(
+                f"--images={folder} holds no images; their names should end in one "
+                f"of {', '.join(IMAGE_SUFFIXES)}"
+            )
+        self.shape = (len(self._paths), height, width, 3)
+        self.description = f"images in {folder}"
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Index) -> np.ndarray:
+        rows = np.arange(len(self))[index].reshape(-1)
+        images = [self._load(self._paths[row]) for row in rows]
+        return np.stack(images) if images else np.zeros((0, *self.shape[1:]), np.uint8)
+
+    def _load(self, path: Path) -> np.ndarray:
+        try:
+            image = read_rgb(path)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+        _, height, width, _ = self.shape
+        if image.shape[:2] == (height, width):
+            return image
+        method = Image.Resampling.LANCZOS
+        return np.asarray(ImageOps.pad(Image.fromarray(image), (width, height), method))
