@@ -40,8 +40,6 @@ from transfusion_tf.training.artifacts import commit, versions
 from transfusion_tf_experiments.model_sources import Source, find, labels
 
 _LONGEST_NAME = 120
-# More images a batch make CKA's estimate steadier.
-_HEAT_MAP_BATCH = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +102,7 @@ def compare(names: Sequence[str], request: Request) -> tuple[Path, str, list[str
             stages=settings.stages,
             pooled=request.pooled,
             seed=request.seed,
-            batch_size=max(request.batch_size, _HEAT_MAP_BATCH),
+            batch_size=request.batch_size,
         )
     notes = _notes(caught)
     comparison = Comparison(
@@ -146,8 +144,8 @@ def _models(
     names = labels(sources)
     check_image_sizes(dict(zip(names, models, strict=True)))
     return models, (
-        Side(names[0], first.path.name, _run_facts(first.run)),
-        Side(names[1], second.path.name, _run_facts(second.run)),
+        Side(names[0], first.place, _run_facts(first.run)),
+        Side(names[1], second.place, _run_facts(second.run)),
     )
 
 
@@ -232,13 +230,18 @@ def _facts_of_settings(settings: Settings, images: Any) -> tuple[tuple[str, str]
 
 
 def _notes(caught: Sequence[warnings.WarningMessage]) -> list[str]:
-    """Each warning once, as a sentence."""
-    texts = dict.fromkeys(
-        str(item.message)
-        for item in caught
-        if issubclass(item.category, RepresentationWarning)
-    )
-    return [f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in texts]
+    """The first warning of each kind, as a sentence; kinds differ in their words."""
+    kinds: dict[str, list[str]] = {}
+    for item in caught:
+        if issubclass(item.category, RepresentationWarning):
+            text = str(item.message)
+            kinds.setdefault(re.sub(r"[\d.]+", "", text), []).append(text)
+    notes = []
+    for texts in kinds.values():
+        more = len(set(texts)) - 1
+        text = texts[0][:1].upper() + texts[0][1:].rstrip(".") + "."
+        notes.append(text + f" ({more} more like this.)" * (more > 0))
+    return notes
 
 
 def _out_folder(sources: Sequence[Source], request: Request) -> Path:

@@ -31,6 +31,11 @@ class Source:
         return _load_model(self.path)
 
     @property
+    def place(self) -> str:
+        """The run's id, or the file as it was named."""
+        return str(self.path) if self.run is None else self.path.absolute().name
+
+    @property
     def title(self) -> str:
         """What it is, in a few words."""
         if self.run is None:

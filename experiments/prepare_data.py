@@ -18,15 +18,13 @@ from transfusion_tf_experiments.flags import (
     FLAGS,
     data_root,
     define_location_flags,
+    define_source_flag,
+    import_tensorflow,
     start,
 )
 
 define_location_flags()
-flags.DEFINE_string(
-    "source",
-    None,
-    "Folder that the data lie in; else the card's. sample: the card's drawn sample.",
-)
+define_source_flag()
 flags.DEFINE_integer("image_size", None, "Height and width; else the card's.")
 flags.DEFINE_integer("workers", -1, "Processes that decode; -1 is one a core.")
 flags.DEFINE_float(
@@ -125,6 +123,7 @@ def _card(name: str):
 def _prepared(name: str):
     from transfusion_tf.datasets import prepare
 
+    import_tensorflow()
     options = FLAGS.beam_pipeline_options
     if options is not None:
         options = [f"--{option.lstrip('-')}" for option in options if option]

@@ -21,16 +21,17 @@ def compare_stage_pairs(
     *,
     stages: Sequence[str] | None = None,
     pooled: bool = False,
-    most_images: int = 512,
+    most_images: int = 256,
     seed: int = 0,
-    batch_size: int = 32,
+    batch_size: int = 16,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Linear CKA of all pairs of stages: whole images as points, all channels.
 
     A point is an image, with all positions and channels of a stage as its features;
     so stages of any two sizes, and models of any two kinds, can be compared. The
-    estimate is unbiased (`PairwiseCKA`): unrelated stages score 0 on average.
+    estimate is unbiased (`PairwiseCKA`): unrelated stages score 0 on average. Memory:
+    one batch's activations of all stages of both models.
 
     Args:
         model_a: A model.
