@@ -62,6 +62,7 @@ def test_a_third_of_a_turn_swaps_the_primary_colours():
     ["keras.layers.RandomContrast", "keras_cv.layers.RandomHue"],
 )
 def test_layers_by_name_draw_from_the_seeds_alone(name):
+    tf.config.experimental.enable_op_determinism()  # as training does
     if name.startswith("keras_cv"):
         pytest.importorskip("keras_cv")
     augmentation = Augmentation(layers=({"name": name, "factor": 0.4},))

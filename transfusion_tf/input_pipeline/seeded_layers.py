@@ -83,8 +83,9 @@ def _make_layer(spec: Mapping[str, Any]) -> keras.layers.Layer:
     if "value_range" in takes:
         arguments.setdefault("value_range", (0, 255))
     if module == "keras_cv.layers":
-        # Without a seed it draws from TensorFlow's global generator.
-        arguments.setdefault("seed", 0)
+        # Without a seed (0 counts as none) it takes TensorFlow's global generator,
+        # which op determinism forbids.
+        arguments.setdefault("seed", 1)
     try:
         return layer_class(**arguments)
     except (TypeError, ValueError) as error:
