@@ -24,9 +24,9 @@ def donor_card(tmp_path_factory):
     from transfusion_tf.datasets import load_card
 
     text = load_card("photographs").path.read_text()
-    text = text.replace("crops = 4000", "crops = 420")
-    text = text.replace("steps = 400", "steps = 4").replace(
-        "eval_every = 100", "eval_every = 4"
+    text = text.replace("crops = 3000", "crops = 420")
+    text = text.replace("steps = 300", "steps = 4").replace(
+        "eval_every = 150", "eval_every = 4"
     )
     folder = tmp_path_factory.mktemp("donor")
     (folder / "dataset.toml").write_text(text)
