@@ -1,7 +1,8 @@
 """One run, start to end, on any strategy."""
 
 from transfusion_tf.training.config import RunConfig
-from transfusion_tf.training.loop import NonFiniteError, Options, RunResult, train
+from transfusion_tf.training.loop import NonFiniteError, RunResult, train
+from transfusion_tf.training.options import Options
 from transfusion_tf.training.resolve import resolve
 from transfusion_tf.training.run_directory import RunDirectory
 

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,9 @@ from tqdm import tqdm
 
 from transfusion_tf import files
 from transfusion_tf.datasets import PreparedDataset
-from transfusion_tf.errors import UserError, one_of
-from transfusion_tf.evaluation import compute_metrics, prediction_table
+from transfusion_tf.errors import UserError
 from transfusion_tf.initialization import initialize, load_donor
-from transfusion_tf.input_pipeline import Augmenter, eval_batches, train_batches
+from transfusion_tf.input_pipeline import Augmenter, train_batches
 from transfusion_tf.models import (
     build,
     freeze_through,
@@ -28,6 +27,9 @@ from transfusion_tf.models import (
 )
 from transfusion_tf.training import artifacts
 from transfusion_tf.training.config import RunConfig
+from transfusion_tf.training.contexts import precision, profiler
+from transfusion_tf.training.measurement import Measurement, measure
+from transfusion_tf.training.options import Options
 from transfusion_tf.training.resolve import (
     augmentation_of,
     donor_file,
@@ -37,41 +39,12 @@ from transfusion_tf.training.resolve import (
 from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.schedules import make_optimizer
 from transfusion_tf.training.state import Progress, StateFiles
-from transfusion_tf.training.steps import Steps, make_steps, masked_loss
-from transfusion_tf.training.strategy import STRATEGIES, make_strategy
+from transfusion_tf.training.steps import Steps, make_steps
+from transfusion_tf.training.strategy import make_strategy
 
 
 class NonFiniteError(UserError):
     """The loss or a weight became NaN or infinite; the run was stopped."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """How a run is carried out; nothing here changes its result.
-
-    Attributes:
-      data_root: where prepared data lies.
-      strategy: see `make_strategy`.
-      save_every_steps: save the state between evaluations too; 0 does not.
-      profile_steps: first and last step of a TensorBoard profile, or None.
-      progress: whether to show a progress bar.
-      on_step: called after every step with the number of steps done since the last
-        call, for a study's own progress bar.
-    """
-
-    data_root: str | Path = "workspace/data"
-    strategy: str = "auto"
-    save_every_steps: int = 0
-    profile_steps: tuple[int, int] | None = None
-    progress: bool = True
-    on_step: Callable[[int], None] = lambda count: None
-
-    def __post_init__(self) -> None:
-        if self.strategy not in STRATEGIES:
-            raise one_of("--strategy", self.strategy, STRATEGIES)
-        span = self.profile_steps
-        if span and not 0 <= span[0] < span[1]:
-            raise UserError(f"--profile_steps should be first,last, got {span}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +96,7 @@ def train(
         options.on_step(config.steps)
         return load_result(directory)
     try:
-        with _precision(config.mixed_precision):
+        with precision(config.mixed_precision):
             _Run(config, prepared, directory, options).train()
     except BaseException as error:
         # What was wrong from the start leaves nothing behind.
@@ -272,7 +245,11 @@ class _Run:
             dynamic_ncols=True,
         )
         self.options.on_step(progress.step)
-        with bar, writer.as_default(), self._profiler() as profile:
+        with (
+            bar,
+            writer.as_default(),
+            profiler(self.options.profile_steps, self.directory.events) as profile,
+        ):
             if progress.step == 0 and not progress.metrics:
                 self._evaluate(bar)
             while progress.step < config.steps and not self._stopped_early():
@@ -332,7 +309,8 @@ class _Run:
         config, progress = self.config, self.progress
         start = time.perf_counter()
         self._check_weights()
-        values = {f"validation/{k}": v for k, v in self._measure("validation").items()}
+        measured = self._measure("validation").metrics
+        values = {f"validation/{name}": value for name, value in measured.items()}
         if self.metric not in values:
             raise UserError(
                 f"{config.metric} is undefined on the validation split of "
@@ -382,25 +360,14 @@ class _Run:
                     "state is kept"
                 )
 
-    def _predict(self, split: str) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-        rows = self.prepared.examples(split)
-        batches = eval_batches(self.prepared, split, 4 * self.config.batch_size)
-        logits, probabilities = self.steps.predict_all(batches, len(rows))
-        return rows, logits, probabilities
-
-    def _measure(self, split: str) -> dict[str, float]:
-        rows, logits, probabilities = self._predict(split)
-        if not np.isfinite(logits).all():
+    def _measure(self, split: str) -> Measurement:
+        result = measure(self.steps, self.prepared, split, 4 * self.config.batch_size)
+        if not result.finite:
             raise NonFiniteError(
                 f"the model's output on the {split} split is not finite after step "
                 f"{self.progress.step} of {self.config.run_id}"
             )
-        labels = self.prepared.labels(rows)
-        card = self.prepared.card.labels
-        loss = float(masked_loss(labels, logits).numpy().mean())
-        return {"loss": loss} | compute_metrics(
-            labels, probabilities, card.classes, card.kind, card.referable_from
-        )
+        return result
 
     def _finish(self) -> None:
         """Last weights, then predictions and metrics of the best ones."""
@@ -413,25 +380,11 @@ class _Run:
         self.model.load_weights(directory.best_weights)
         best = artifacts.first_kernel(self.model)
         directory.write_arrays("first_layer", initial=initial, best=best)
-        card = self.prepared.card.labels
-        tables, metrics = [], {}
-        for split in ("validation", "test"):
-            rows, _, probabilities = self._predict(split)
-            labels = self.prepared.labels(rows)
-            tables.append(
-                prediction_table(
-                    list(rows["example_id"]),
-                    list(rows["patient_id"]),
-                    split,
-                    labels,
-                    probabilities,
-                    card.classes,
-                )
-            )
-            metrics[split] = compute_metrics(
-                labels, probabilities, card.classes, card.kind, card.referable_from
-            )
-        directory.write_table("predictions.parquet", pd.concat(tables))
+        results = [self._measure(split) for split in ("validation", "test")]
+        metrics = {result.split: result.metrics for result in results}
+        directory.write_table(
+            "predictions.parquet", pd.concat([result.table for result in results])
+        )
         images = progress.step * config.batch_size
         seconds = max(progress.train_seconds, 1e-9)
         directory.update_status(
@@ -454,42 +407,6 @@ class _Run:
         files.require_space(path, self.weight_bytes)
         with files.replacing(path) as temporary:
             self.model.save_weights(temporary)
-
-    @contextlib.contextmanager
-    def _profiler(self) -> Iterator[Callable[[int], None]]:
-        """A function of the step that starts and stops TensorBoard's profiler."""
-        span = self.options.profile_steps
-        running = False
-
-        def at(step: int) -> None:
-            nonlocal running
-            if span and step == span[0] and not running:
-                tf.profiler.experimental.start(str(self.directory.events))
-                running = True
-            elif span and running and step >= span[1]:
-                tf.profiler.experimental.stop()
-                running = False
-
-        try:
-            yield at
-        finally:
-            if running:
-                tf.profiler.experimental.stop()
-
-
-@contextlib.contextmanager
-def _precision(mixed: bool) -> Iterator[None]:
-    """Keras's global policy for the time of a run: float16 on GPUs, else bfloat16."""
-    before = keras.mixed_precision.dtype_policy()
-    if mixed:
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        keras.mixed_precision.set_dtype_policy(
-            "mixed_float16" if on_gpu else "mixed_bfloat16"
-        )
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_dtype_policy(before)
 
 
 def _table1_count(model: keras.Model) -> int | None:
