@@ -84,6 +84,7 @@ def test_another_seed_gives_another_run(config, options, finished, tmp_path):
 
 
 @pytest.mark.parametrize("step", [1, 4, 5])
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_as_if_undisturbed(
     config, options, stop_at, finished, tmp_path, step
 ):
@@ -94,6 +95,7 @@ def test_a_stopped_run_goes_on_as_if_undisturbed(
     assert_same_run(train(config, folder, options), finished)
 
 
+@pytest.mark.slow
 def test_a_damaged_last_state_costs_an_interval_not_the_run(
     config, options, stop_at, finished, tmp_path, capsys
 ):
@@ -133,6 +135,7 @@ def test_frozen_stages_keep_weights_and_statistics(config, options, tmp_path):
     assert all(moved[name] for name in set(moved) - below)
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_a_run_that_does_not_improve(config, options, tmp_path):
     # A rate so small that the metric cannot change.
     config = config.replace(learning_rate=1e-12, early_stopping=1, dropout=0.0)
@@ -156,6 +159,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(
         assert json.loads(str(state["progress"]))["step"] == 0
 
 
+@pytest.mark.slow
 def test_a_run_can_start_from_another_run(config, options, finished, tmp_path):
     donor = str(finished.directory.path)
     result = train(
@@ -194,12 +198,14 @@ def test_a_folder_that_cannot_be_written_is_named(config, options, tmp_path):
         train(config, tmp_path / "file" / "run", options)
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_and_leaves_the_policy_alone(config, options, tmp_path):
     result = train(config.replace(mixed_precision=True), tmp_path / "mixed", options)
     assert np.isfinite(list(result.test.values())).all()
     assert keras.mixed_precision.dtype_policy().name == "float32"
 
 
+@pytest.mark.slow
 def test_a_profile_is_written_where_tensorboard_looks(config, options, tmp_path):
     import dataclasses
 
