@@ -11,6 +11,7 @@ import keras
 from tqdm import tqdm
 
 from transfusion_tf import files
+from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization import parse_spec, plan_tensors
 from transfusion_tf.models import build, freeze_through
@@ -67,10 +68,11 @@ def run_study(
     options = options or Options()
     root = Path(root).absolute()
     runs = root / "runs"
-    _check(study.runs, options)
+    data_sets = _DataSets(options)
+    _check(study.runs, data_sets)
 
-    donors = _resolve_donors(study.runs, options)
-    failed = _run_all(donors.values(), runs, options, "Pretraining")
+    donors = _resolve_donors(study.runs, data_sets)
+    failed = _run_all(donors.values(), data_sets, runs, options, "Pretraining")
     if failed:
         raise UserError(
             "the donor could not be pretrained: " + "; ".join(failed.values())
@@ -82,7 +84,7 @@ def run_study(
             config = config.replace(donor=str(donor_run))
         elif is_dataset(config.donor):
             config = config.replace(donor=None)
-        targets.append(resolve(config, options.data_root)[0])
+        targets.append(data_sets.resolve(config))
 
     record: dict[str, Any] = {
         "name": study.name,
@@ -97,7 +99,7 @@ def run_study(
     }
     path = root / "studies" / study.name
     files.write_json(path / "study.json", record)
-    failed = _run_all(targets, runs, options, study.name)
+    failed = _run_all(targets, data_sets, runs, options, study.name)
     record["failed"] = [{"run": run, "message": text} for run, text in failed.items()]
     files.write_json(path / "study.json", record)
     finished = [RunDirectory(runs / run) for run in record["runs"] if run not in failed]
@@ -130,46 +132,70 @@ def _wants_pretraining(config: RunConfig) -> bool:
     )
 
 
-def _check(configs: Iterable[RunConfig], options: Options) -> None:
+class _DataSets:
+    """The data sets of a study, each opened once: opening reads all of its rows."""
+
+    def __init__(self, options: Options):
+        self._options = options
+        self._open: dict[tuple, PreparedDataset] = {}
+
+    def resolve(self, config: RunConfig) -> RunConfig:
+        key = self._key(config)
+        resolved, self._open[key] = resolve(
+            config,
+            self._options.data_root,
+            progress=self._options.progress,
+            prepared=self._open.get(key),
+        )
+        # The resolved config says the size that the card left open.
+        self._open[self._key(resolved)] = self._open[key]
+        return resolved
+
+    def of(self, config: RunConfig) -> PreparedDataset:
+        return self._open[self._key(config)]
+
+    def _key(self, config: RunConfig) -> tuple:
+        return config.dataset, config.source, config.image_size
+
+
+def _check(configs: Iterable[RunConfig], data_sets: _DataSets) -> None:
     """Raises for what would fail later, without waiting for donors."""
-    seen: set[tuple[str, str, str | None]] = set()
+    seen = set()
     for config in configs:
-        donor = None if is_dataset(config.donor) else config.donor
-        spec = parse_spec(config.initialization)
         if is_dataset(config.donor):
-            pretraining_run(config)
-            resolve(
-                config.replace(donor=None, initialization="random"), options.data_root
-            )
+            config = config.replace(donor=None)
+            data_sets.resolve(config.replace(initialization="random"))
         else:
-            resolve(config.replace(donor=donor), options.data_root)
+            data_sets.resolve(config)
         key = (config.model, config.initialization, config.freeze)
-        if key in seen or (
-            spec.through is None and config.freeze is None and ("[" not in config.model)
-        ):
+        if key in seen:
             continue
         seen.add(key)
-        model = build(config.model, (128, 128, 3), 1)
-        plan_tensors(model, spec)
-        if config.freeze:
-            freeze_through(model, config.freeze)
-        keras.backend.clear_session()
+        spec = parse_spec(config.initialization)
+        if spec.through or config.freeze or "[" in config.model:
+            model = build(config.model, (128, 128, 3), 1)
+            plan_tensors(model, spec)
+            if config.freeze:
+                freeze_through(model, config.freeze)
+            keras.backend.clear_session()
 
 
 def _resolve_donors(
-    configs: Iterable[RunConfig], options: Options
+    configs: Iterable[RunConfig], data_sets: _DataSets
 ) -> dict[RunConfig, RunConfig]:
     """Pretraining runs that the configs stand on, as asked for -> resolved."""
     asked = [
         pretraining_run(config) for config in configs if _wants_pretraining(config)
     ]
-    return {
-        config: resolve(config, options.data_root)[0] for config in dict.fromkeys(asked)
-    }
+    return {config: data_sets.resolve(config) for config in dict.fromkeys(asked)}
 
 
 def _run_all(
-    configs: Iterable[RunConfig], runs: Path, options: Options, label: str
+    configs: Iterable[RunConfig],
+    data_sets: _DataSets,
+    runs: Path,
+    options: Options,
+    label: str,
 ) -> dict[str, str]:
     """Trains all that is not finished; returns run id -> message of what failed."""
     waiting = {
@@ -198,7 +224,7 @@ def _run_all(
             bar.set_description(f"{label}: run {number}/{len(waiting)}")
             before = bar.n
             try:
-                train(config, runs / run_id, each)
+                train(config, runs / run_id, each, prepared=data_sets.of(config))
             except Exception as error:
                 failed[run_id] = str(error) or type(error).__name__
                 bar.write(f"{run_id} failed: {failed[run_id]}")

@@ -66,7 +66,11 @@ class RunResult:
 
 
 def train(
-    config: RunConfig, run_dir: str | Path, options: Options | None = None
+    config: RunConfig,
+    run_dir: str | Path,
+    options: Options | None = None,
+    *,
+    prepared: PreparedDataset | None = None,
 ) -> RunResult:
     """Trains one model, or goes on with it, or returns what it came to before.
 
@@ -79,13 +83,16 @@ def train(
       config: what to train; open fields take the card's values.
       run_dir: the run's folder; made if need be.
       options: where data lies and how the run is carried out.
+      prepared: the config's data set, where the caller has it open already.
 
     Raises:
       UserError: bad config, data or donor, a folder that holds another run.
       NonFiniteError: the loss became NaN; the last good state is kept.
     """
     options = options or Options()
-    config, prepared = resolve(config, options.data_root, progress=options.progress)
+    config, prepared = resolve(
+        config, options.data_root, progress=options.progress, prepared=prepared
+    )
     directory = RunDirectory(run_dir)
     if directory.exists() and directory.config().run_id != config.run_id:
         raise UserError(
@@ -286,6 +293,7 @@ class _Run:
             self.options.on_step(1)
             if every and progress.step % every == 0 and progress.step < target:
                 self._collect(pending)
+                self._check_weights()
                 self.state.save(self.variables, progress)
         self._collect(pending)
         progress.train_seconds += time.perf_counter() - start

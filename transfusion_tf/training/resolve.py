@@ -4,7 +4,13 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
-from transfusion_tf.datasets import Augmentation, PreparedDataset, load_card, prepare
+from transfusion_tf.datasets import (
+    Augmentation,
+    DatasetCard,
+    PreparedDataset,
+    load_card,
+    prepare,
+)
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import METRICS
 from transfusion_tf.initialization import parse_spec
@@ -24,19 +30,22 @@ _METRIC_KINDS = {
 
 
 def resolve(
-    config: RunConfig, data_root: str | Path, *, progress: bool = True
+    config: RunConfig,
+    data_root: str | Path,
+    *,
+    progress: bool = True,
+    prepared: PreparedDataset | None = None,
 ) -> tuple[RunConfig, PreparedDataset]:
     """Fills in what the card decides and fingerprints data and donor.
 
-    Prepares the data if need be. The resolved config has a `run_id`.
+    Prepares the data if need be, unless the caller has them open already: opening
+    reads every row of the data set's tables. The resolved config has a `run_id`.
 
     Raises:
       UserError: unknown card, metric, scheme or donor; a donor that is missing, or
         a donor run that is not finished.
     """
-    card = load_card(config.dataset, config.source)
-    if config.image_size is not None:
-        card = card.replace(image_size=config.image_size)
+    card = prepared.card if prepared else card_of(config)
     spec = parse_spec(config.initialization)
     if spec.needs_donor and config.donor is None:
         raise UserError(
@@ -58,7 +67,8 @@ def resolve(
     donor_weights = None
     if config.donor is not None and spec.scheme != "random":
         donor_weights = donor_fingerprint(config.donor)
-    prepared = prepare(card, data_root, progress=progress)
+    if prepared is None:
+        prepared = prepare(card, data_root, progress=progress)
     prepared.examples("train", config.train_examples)  # Raises where there are fewer.
     resolved = config.replace(
         model=str(parse_model_name(config.model)),
@@ -71,6 +81,14 @@ def resolve(
         data=prepared.fingerprint,
     )
     return resolved, prepared
+
+
+def card_of(config: RunConfig) -> DatasetCard:
+    """The card that the config names, at the config's image size."""
+    card = load_card(config.dataset, config.source)
+    if config.image_size is None:
+        return card
+    return card.replace(image_size=config.image_size)
 
 
 def augmentation_of(config: RunConfig) -> Augmentation:
