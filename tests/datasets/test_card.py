@@ -5,9 +5,12 @@ import pytest
 from transfusion_tf.datasets import card_names, load_card
 from transfusion_tf.errors import UserError
 
+_PHANTOMS = ("retina", "chest")
+
 
 def test_every_card_of_the_package_loads():
-    assert {"phantom_retina", "phantom_retina_64", "photographs"} <= set(card_names())
+    phantoms = {f"phantom_{kind}{size}" for kind in _PHANTOMS for size in ("", "_64")}
+    assert {*phantoms, "photographs"} <= set(card_names())
     for name in card_names():
         assert load_card(name).name == name
 

@@ -1,5 +1,10 @@
 """Data sets that are drawn or cut on the spot and need no download."""
 
+from transfusion_tf.datasets.phantoms.chest import (
+    ChestMetadata,
+    chest_metadata,
+    draw_chest,
+)
 from transfusion_tf.datasets.phantoms.photographs import (
     PhotographMetadata,
     draw_photograph_crop,
@@ -13,8 +18,11 @@ from transfusion_tf.datasets.phantoms.retina import (
 )
 
 __all__ = [
+    "ChestMetadata",
     "PhotographMetadata",
     "RetinaMetadata",
+    "chest_metadata",
+    "draw_chest",
     "draw_photograph_crop",
     "draw_retina",
     "photograph_metadata",

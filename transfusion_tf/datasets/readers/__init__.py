@@ -15,7 +15,11 @@ from transfusion_tf.datasets.preprocessing import Preprocessed
 from transfusion_tf.datasets.readers.cbis_ddsm import read_cbis_ddsm
 from transfusion_tf.datasets.readers.class_folders import read_class_folders
 from transfusion_tf.datasets.readers.csv_table import read_csv
-from transfusion_tf.datasets.readers.drawn import read_phantom_retina, read_photographs
+from transfusion_tf.datasets.readers.drawn import (
+    read_phantom_chest,
+    read_phantom_retina,
+    read_photographs,
+)
 from transfusion_tf.datasets.readers.hdf5 import read_hdf5_files
 from transfusion_tf.datasets.readers.npy_volumes import read_npy_volumes
 from transfusion_tf.datasets.readers.rows import (
@@ -52,6 +56,7 @@ READERS: dict[str, Callable[[DatasetCard], Rows]] = {
     "cbis_ddsm": read_cbis_ddsm,
     "tfds": read_tfds,
     "phantom_retina": read_phantom_retina,
+    "phantom_chest": read_phantom_chest,
     "photographs": read_photographs,
 }
 

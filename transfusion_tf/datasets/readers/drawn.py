@@ -1,13 +1,16 @@
-"""Readers `phantom_retina` and `photographs`: images that need no download."""
+"""Readers `phantom_retina`, `phantom_chest` and `photographs`: no download needed."""
 
 import dataclasses
 
 import numpy as np
 
 from transfusion_tf.datasets.card import DatasetCard, check_options
-from transfusion_tf.datasets.phantoms import photographs, retina
+from transfusion_tf.datasets.phantoms import chest, photographs, retina
+from transfusion_tf.datasets.phantoms.chest_findings import FINDINGS
+from transfusion_tf.datasets.readers.labels import many_labels
 from transfusion_tf.datasets.readers.options import is_count, is_whole
-from transfusion_tf.datasets.readers.rows import Example, Rows
+from transfusion_tf.datasets.readers.rows import Example, Problem, Rows
+from transfusion_tf.datasets.splits import split_by_patient
 from transfusion_tf.errors import UserError
 
 
@@ -38,7 +41,7 @@ def read_phantom_retina(card: DatasetCard) -> Rows:
         {
             "patients": is_count,
             "seed": is_whole,
-            "lesion_scale": lambda v: isinstance(v, int | float) and 0 < v <= 10,
+            "lesion_scale": _is_scale,
         },
         required=("patients",),
     )
@@ -50,6 +53,68 @@ def read_phantom_retina(card: DatasetCard) -> Rows:
         image = DrawnRetina(index, seed, card.stored_size, scale)
         where = f"drawing {index}"
         yield Example(meta.example_id, meta.patient_id, labels, None, image, where)
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnChest:
+    """A radiograph that is drawn when it is needed."""
+
+    index: int
+    seed: int
+    size: int
+    finding_scale: float
+
+    def load(self) -> np.ndarray:
+        """See `phantoms.chest.draw_chest`."""
+        return chest.draw_chest(
+            self.index, seed=self.seed, size=self.size, finding_scale=self.finding_scale
+        )
+
+    def fingerprint(self) -> str:
+        """All that the drawing depends on."""
+        return repr(self)
+
+
+def read_phantom_chest(card: DatasetCard) -> Rows:
+    """Drawn chest radiographs, one to three a patient, some labels uncertain.
+
+    Only rows for training have uncertain labels: as in CheXpert, whose test set was
+    read by radiologists, metrics are measured on what is really there.
+    """
+    options = check_options(
+        card,
+        {
+            "patients": is_count,
+            "seed": is_whole,
+            "finding_scale": _is_scale,
+            "uncertain_share": lambda v: isinstance(v, int | float) and 0 <= v <= 1,
+        },
+        required=("patients",),
+    )
+    if card.labels.named != FINDINGS:
+        raise UserError(
+            f"{card.path}: key 'labels.classes' should be {', '.join(FINDINGS)}"
+        )
+    seed = options.get("seed", 0)
+    scale = float(options.get("finding_scale", 1.0))
+    share = float(options.get("uncertain_share", chest.UNCERTAIN_SHARE))
+    films = [
+        chest.chest_metadata(index, seed=seed, uncertain_share=share)
+        for index in range(chest.film_count(options["patients"]))
+    ]
+    splits = split_by_patient([film.patient_id for film in films], card.splits)
+    for index, (film, split) in enumerate(zip(films, splits, strict=True)):
+        stated = film.labels if split == "train" else film.findings
+        where = f"drawing {index}"
+        try:
+            labels = many_labels(card, [f"{value:g}" for value in stated])
+        except UserError as error:
+            yield Problem(where, str(error))
+            continue
+        image = DrawnChest(index, seed, card.stored_size, scale)
+        yield Example(
+            film.example_id, film.patient_id, labels, str(split), image, where
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,3 +157,7 @@ def read_photographs(card: DatasetCard) -> Rows:
         yield Example(
             meta.example_id, meta.patient_id, labels, meta.split, image, where
         )
+
+
+def _is_scale(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value <= 10
