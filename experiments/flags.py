@@ -4,12 +4,19 @@ Nothing here imports TensorFlow: `--help` answers at once.
 """
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
+
+# Exit codes of a process that a signal ended, as shells give them.
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+_GRACE_SECONDS = 10.0
 
 
 def define_run_flags() -> None:
@@ -19,6 +26,11 @@ def define_run_flags() -> None:
         None,
         "Where transferred weights come from: imagenet, a weight file, a run "
         "directory, or a data set (photographs) to pretrain on.",
+    )
+    flags.DEFINE_integer(
+        "donor_steps",
+        None,
+        "Optimizer steps of a donor that is pretrained on a data set; else the card's.",
     )
     flags.DEFINE_integer(
         "image_size", None, "Height and width of the model's input; else the card's."
@@ -79,33 +91,30 @@ def data_root() -> str:
     return FLAGS.data_root or os.path.join(FLAGS.root, "data")
 
 
+# Fields of `RunConfig` that have a flag of the same name, and those among them that a
+# card has an answer to as well.
+_FROM_CARD = (
+    *("optimizer", "learning_rate", "schedule", "batch_size", "steps", "eval_every"),
+)
+_FROM_FLAGS = (
+    *("source", "donor", "donor_steps", "image_size", "early_stopping", "dropout"),
+    *("batch_norm_momentum", "freeze", "mixed_precision", "xla"),
+)
+
+
 def run_values(card) -> dict:
     """What the flags, or else the card, say about training, by RunConfig's names."""
-    training = card.training
-    values = {
-        name: getattr(FLAGS, name) if getattr(FLAGS, name) is not None else default
-        for name, default in (
-            ("optimizer", training.optimizer),
-            ("learning_rate", training.learning_rate),
-            ("schedule", training.schedule),
-            ("batch_size", training.batch_size),
-            ("steps", training.steps),
-            ("eval_every", training.eval_every),
-        )
-    }
-    for name in (
-        "source",
-        "donor",
-        "image_size",
-        "early_stopping",
-        "dropout",
-        "batch_norm_momentum",
-        "freeze",
-        "mixed_precision",
-        "xla",
-    ):
-        values[name] = getattr(FLAGS, name)
-    return values
+    values = {}
+    for name in _FROM_CARD:
+        given = getattr(FLAGS, name)
+        values[name] = getattr(card.training, name) if given is None else given
+    return values | {name: getattr(FLAGS, name) for name in _FROM_FLAGS}
+
+
+def changed_run_values() -> dict:
+    """What the command line itself says about training, by RunConfig's names."""
+    names = [name for name in (*_FROM_CARD, *_FROM_FLAGS) if name != "source"]
+    return {name: getattr(FLAGS, name) for name in names if FLAGS[name].present}
 
 
 def run_options(progress: bool = True):
@@ -146,11 +155,28 @@ def positive_numbers(flag: str, texts: Sequence[str]) -> list[int]:
     return [int(text) for text in texts]
 
 
+def define_shard_flag() -> None:
+    """The flag of what several machines may share."""
+    flags.DEFINE_string(
+        "shard",
+        None,
+        "Part of the runs that this process trains, such as 1/4: a cluster's job array "
+        "runs 1/4 to 4/4 at once on one --root. The report shows what is finished.",
+    )
+
+
 def command_line() -> str:
-    """What the user typed, to be typed again."""
+    """What the user typed, to be typed again; for all shards, where it was one."""
     import shlex
 
-    return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+    arguments: list[str] = []
+    words = iter(sys.argv[1:])
+    for word in words:
+        if word in ("--shard", "-shard"):
+            next(words, None)
+        elif not word.startswith(("--shard=", "-shard=")):
+            arguments.append(word)
+    return shlex.join([os.path.basename(sys.argv[0]), *arguments])
 
 
 def import_tensorflow() -> None:
@@ -177,8 +203,56 @@ def _flags_help(module: str) -> str:
     return "\n".join(line for line in lines if line.startswith(" "))
 
 
+def _end_on_sigterm() -> threading.Event:
+    """Ends the process when SIGTERM asks for it; returns what tells that it did.
+
+    Training puts a handler of its own in this one's place, to save its state first.
+    """
+    asked = threading.Event()
+
+    def end(*_: object) -> None:
+        asked.set()
+        # A library may swallow the exception, or take long to clean up. What is
+        # written then is as safe as from any kill.
+        watchdog = threading.Timer(_GRACE_SECONDS, os._exit, (TERMINATED,))
+        watchdog.daemon = True
+        watchdog.start()
+        sys.exit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)
+    return asked
+
+
+def _message(error: Exception) -> str | None:
+    """What to say where the error is the user's to mend; None where it is a bug."""
+    from transfusion_tf.errors import UserError
+
+    if isinstance(error, UserError):
+        return str(error)
+    # Libraries wrap a full disk in errors of their own.
+    if "No space left on device" in str(error):
+        return f"the disk is full: {error}"
+    return None
+
+
+def _stop(code: int) -> None:
+    print("stopped; the same command goes on from here", file=sys.stderr)
+    sys.exit(code)
+
+
 def start(main: Callable[[Sequence[str]], None], text: str) -> None:
     """Runs a binary: help at once, a user's mistake as one message, exit codes.
+
+    | code | the process |
+    |---|---|
+    | 0 | did what it was asked |
+    | 1 | met an error of ours, shown with its traceback |
+    | 2 | met something that is the user's to mend, shown as one message |
+    | 130 | was interrupted with Ctrl-C |
+    | 143 | was asked to end with SIGTERM, as batch systems do before a kill |
+
+    After 130 and 143 the same command goes on. SIGTERM during training waits for the
+    step that runs and saves the state; at other times the process ends at once.
 
     Args:
       main: takes the positional arguments.
@@ -191,24 +265,25 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
         sys.exit(0)
     # TensorFlow's start-up chatter hides what we say; its errors stay.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    asked_to_end = _end_on_sigterm()
 
     def guarded(arguments: Sequence[str]) -> None:
-        from transfusion_tf.errors import UserError
-
         logging.set_verbosity(logging.ERROR)
         try:
             main(arguments[1:])
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
-        except Exception as error:
-            # Libraries wrap a full disk in errors of their own.
-            if "No space left on device" not in str(error):
-                raise
-            print(f"error: the disk is full: {error}", file=sys.stderr)
-            sys.exit(2)
         except KeyboardInterrupt:
-            print("stopped; the same command goes on from here", file=sys.stderr)
-            sys.exit(130)
+            _stop(INTERRUPTED)
+        except SystemExit as end:
+            if end.code != TERMINATED:
+                raise
+            _stop(TERMINATED)
+        except Exception as error:
+            if asked_to_end.is_set():  # Libraries turn it into errors of their own.
+                _stop(TERMINATED)
+            message = _message(error)
+            if message is None:
+                raise
+            print(f"error: {message}", file=sys.stderr)
+            sys.exit(2)
 
     app.run(guarded)

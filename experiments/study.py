@@ -3,8 +3,13 @@
   transfusion-study --dataset=my/dataset.toml --models=cbr_tiny,resnet50 \\
       --initializations=random,transfer,mean_var --donor=imagenet --seeds=3
 
-Or a study by name: transfusion-study --study=demo; --list_studies names them.
-Finished runs are reused, so a command that was stopped goes on where it was.
+Or a study by name, as --list_studies gives them:
+
+  transfusion-study --study=transfusion/figure7 --scale=small
+
+A paper's study takes --scale, --dataset (your own card in place of the paper's data),
+--seeds and the flags of a run. Finished runs are reused, so a command that was stopped
+goes on where it was.
 """
 
 from collections.abc import Sequence
@@ -14,9 +19,11 @@ from absl import flags
 
 from transfusion_tf_experiments.flags import (
     FLAGS,
+    changed_run_values,
     command_line,
     define_location_flags,
     define_run_flags,
+    define_shard_flag,
     define_source_flag,
     import_tensorflow,
     positive_numbers,
@@ -28,8 +35,15 @@ from transfusion_tf_experiments.flags import (
 define_location_flags()
 define_run_flags()
 define_source_flag()
+define_shard_flag()
 flags.DEFINE_string("study", None, "A study by name; --list_studies lists them.")
 flags.DEFINE_bool("list_studies", False, "Lists the studies and ends.")
+flags.DEFINE_string(
+    "scale",
+    None,
+    "Of a paper's study: paper (its own sizes and hyperparameters, the default), "
+    "small (drawn data, hours on two cores) or smoke (seconds).",
+)
 flags.DEFINE_string("dataset", None, "Card name, or path of a dataset.toml.")
 flags.DEFINE_string(
     "models", "cbr_tiny", "Models to compare, with commas between them."
@@ -40,13 +54,16 @@ flags.DEFINE_string(
     "Initializations to compare, with commas between them.",
 )
 flags.DEFINE_list("train_examples", None, "Sizes of the nested training subset.")
-flags.DEFINE_integer("seeds", 3, "How many seeds: 0, 1, ... each is a run.")
+flags.DEFINE_integer(
+    "seeds", 3, "How many seeds: 0, 1, ... each is a run.", lower_bound=1
+)
 flags.DEFINE_bool("show_images", True, "Whether the report shows sample images.")
 
 
 def _main(arguments: Sequence[str]) -> None:
     from transfusion_tf.errors import UserError
     from transfusion_tf_experiments import named_studies
+    from transfusion_tf_experiments.named_studies import NamedStudy
 
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; see --help")
@@ -54,23 +71,57 @@ def _main(arguments: Sequence[str]) -> None:
         for name, summary in named_studies.summaries():
             print(f"{name:24s} {summary}")
         return
-    if bool(FLAGS.study) == bool(FLAGS.dataset):
-        raise UserError("give either --study or --dataset; see --help")
+    if not FLAGS.study and not FLAGS.dataset:
+        raise UserError("give --study or --dataset; see --help")
     if FLAGS.study:
         named_studies.check(FLAGS.study)
     import_tensorflow()
     from transfusion_tf.report import write_report
-    from transfusion_tf.studies import run_study
+    from transfusion_tf.report.claims import write_claims
+    from transfusion_tf.studies import Shard, run_study
 
-    study = named_studies.make(FLAGS.study) if FLAGS.study else _own_study()
-    result = run_study(study, FLAGS.root, options=run_options(), command=command_line())
-    report = write_report(result.path, show_images=FLAGS.show_images)
-    print(report)
+    shard = None if FLAGS.shard is None else Shard.parse(FLAGS.shard)
+    named = _named_study() if FLAGS.study else NamedStudy(_own_study())
+    result = run_study(
+        named.study,
+        FLAGS.root,
+        options=run_options(),
+        command=command_line(),
+        shard=shard,
+    )
+    if result.waiting:
+        print(
+            f"{len(result.waiting)} runs are left to other shards; the report covers "
+            "those that are finished"
+        )
+    elif named.claims:
+        write_claims(result.path, named.claims, result.run_ids)
+    print(write_report(result.path, show_images=FLAGS.show_images))
     if result.failed:
         raise UserError(
             f"{len(result.failed)} runs failed; the report covers the others:\n"
             + "\n".join(f"  {run}: {text}" for run, text in result.failed.items())
         )
+
+
+def _named_study():
+    from transfusion_tf.errors import UserError
+    from transfusion_tf_experiments import named_studies
+
+    for flag in ("models", "initializations", "train_examples"):
+        if FLAGS[flag].present:
+            raise UserError(
+                f"--study={FLAGS.study} says itself which {flag} it has; --{flag} is "
+                "for a study of your own: --dataset without --study"
+            )
+    return named_studies.make(
+        FLAGS.study,
+        FLAGS.scale,
+        dataset=FLAGS.dataset,
+        source=FLAGS.source,
+        seeds=FLAGS.seeds if FLAGS["seeds"].present else None,
+        changes=changed_run_values(),
+    )
 
 
 def _own_study():
@@ -79,8 +130,8 @@ def _own_study():
     from transfusion_tf.studies import Study, grid, split_names
     from transfusion_tf.training import RunConfig
 
-    if FLAGS.seeds < 1:
-        raise UserError(f"--seeds should be at least 1, got {FLAGS.seeds}")
+    if FLAGS.scale:
+        raise UserError("--scale is for a study by name: give --study too")
     models = split_names(FLAGS.models)
     card = load_card(FLAGS.dataset, FLAGS.source)
     dataset = str(card.path) if Path(FLAGS.dataset).exists() else FLAGS.dataset

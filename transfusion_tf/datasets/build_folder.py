@@ -4,9 +4,10 @@ import contextlib
 import os
 import platform
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from transfusion_tf import locks
 
 _BUILDING = ".building-"
 _LOCK = ".lock"
@@ -53,31 +54,9 @@ def publish(folder: Path, target: Path) -> None:
 def _locked(parent: Path) -> Iterator[bool]:
     """Waits for a turn; yields whether this process is the only one."""
     path = parent / _LOCK
+    file = locks.take(path, wait=True)
     try:
-        import fcntl
-    except ImportError:  # Windows
-        yield False
-        return
-    while True:
-        with path.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except OSError:
-                yield False
-                return
-            if not _is_current(file.fileno(), path):
-                # Who had it before took it away while we waited.
-                time.sleep(0.01)
-                continue
-            try:
-                yield True
-            finally:
-                path.unlink(missing_ok=True)
-            return
-
-
-def _is_current(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+        yield file is not None
+    finally:
+        if file is not None:
+            locks.give_back(file, path)

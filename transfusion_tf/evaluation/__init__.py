@@ -39,11 +39,13 @@ from transfusion_tf.evaluation.predictions import (
     labels_and_probabilities,
     prediction_table,
 )
+from transfusion_tf.evaluation.quantities import Quantity, jackknife, mean_quantity
 
 __all__ = [
     "METRICS",
     "Difference",
     "Interval",
+    "Quantity",
     "RunScore",
     "accuracy",
     "balanced_accuracy",
@@ -53,9 +55,11 @@ __all__ = [
     "class_auc",
     "compute_metrics",
     "difference",
+    "jackknife",
     "labels_and_probabilities",
     "learning_curve_area",
     "mean_auc",
+    "mean_quantity",
     "metric",
     "metric_replicates",
     "patient_weights",

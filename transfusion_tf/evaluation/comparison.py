@@ -160,7 +160,7 @@ def cell_interval(scores: Mapping[int, RunScore], level: float = 0.95) -> Differ
     """
     _check(scores)
     ordered = [scores[seed] for seed in sorted(scores)]
-    cell = _estimate(
+    cell = estimate_over_seeds(
         np.array([score.value for score in ordered]),
         np.array([score.replicates for score in ordered]),
         ordered[0].patients,
@@ -192,7 +192,7 @@ def difference(
             **{("right", s): right[s] for s in seeds},
         }
     )
-    return _estimate(
+    return estimate_over_seeds(
         np.array([left[s].value - right[s].value for s in seeds]),
         np.array([left[s].replicates - right[s].replicates for s in seeds]),
         left[seeds[0]].patients,
@@ -209,16 +209,24 @@ def seed_interval(values: Sequence[float], level: float = 0.95) -> Difference:
     array = np.asarray(values, dtype=np.float64)
     if not array.size:
         raise ValueError("no values to average")
-    return _estimate(array, None, 0, level)
+    return estimate_over_seeds(array, None, 0, level)
 
 
-def _estimate(
+def estimate_over_seeds(
     values: np.ndarray,
     replicates: np.ndarray | None,
     patients: int,
-    level: float,
+    level: float = 0.95,
 ) -> Difference:
-    """`values` [seeds], `replicates` [seeds, samples] or None."""
+    """The mean over seeds, with the interval that this module describes.
+
+    Args:
+      values: [seeds].
+      replicates: [seeds, samples], the same in every bootstrap sample of the test
+        patients; None where no test patients are behind the values.
+      patients: of the test set.
+      level: intended coverage.
+    """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     seeds = len(values)

@@ -11,7 +11,12 @@ import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.errors import UserError
-from transfusion_tf.evaluation import RunScore, score_run
+from transfusion_tf.evaluation import (
+    RunScore,
+    compute_metrics,
+    labels_and_probabilities,
+    score_run,
+)
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.run_directory import RunDirectory
 
@@ -63,9 +68,23 @@ class Run:
             self.dataset.get("referable_from"),
         )
 
-    def curve(self) -> tuple[np.ndarray, np.ndarray]:
-        """Steps and the validation metric there."""
-        column = f"validation/{self.metric}"
+    @functools.cached_property
+    def test_metrics(self) -> Mapping[str, float]:
+        """Every metric that applies on test, `auc/<class>` too; empty without test."""
+        table = self.directory.predictions("test")
+        if table.empty:
+            return {}
+        classes = self.dataset["classes"]
+        return compute_metrics(
+            *labels_and_probabilities(table, classes),
+            classes,
+            self.dataset["kind"],
+            self.dataset.get("referable_from"),
+        )
+
+    def curve(self, metric: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and a validation metric there; by default the main one."""
+        column = f"validation/{metric or self.metric}"
         if column not in self.metrics:
             return np.zeros(0), np.zeros(0)
         return (
@@ -98,6 +117,34 @@ class Unfinished:
 
 
 @dataclasses.dataclass(frozen=True)
+class ChapterRecord:
+    """One table or figure of a paper, as `study.json` has it.
+
+    Attributes:
+      name: as the paper calls it: `table1`, `figure7`.
+      title: the heading.
+      text: what it shows.
+      view: one of `transfusion_tf.report.views.VIEWS`.
+      options: of the view.
+      published: the paper's numbers, a row each.
+      notes: what differs from the paper.
+      runs: ids of the runs that it is made of.
+      analyses: kind (`population_best`, `population_initial`, `before_after`) ->
+        paths of tables, relative to the study's root.
+    """
+
+    name: str
+    title: str
+    text: str
+    view: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    published: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    analyses: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class StudyRecord:
     """What the report is made from.
 
@@ -112,6 +159,8 @@ class StudyRecord:
       runs: the finished ones, in the study's order.
       donors: finished donor runs.
       unfinished: all that have no result.
+      chapters: of a study after a paper; the report then has one of each.
+      claims: the table of the paper's findings, a file in the study's folder.
     """
 
     name: str
@@ -124,6 +173,8 @@ class StudyRecord:
     runs: tuple[Run, ...]
     donors: tuple[Run, ...]
     unfinished: tuple[Unfinished, ...]
+    chapters: tuple[ChapterRecord, ...] = ()
+    claims: str | None = None
 
 
 def read_study(study_dir: str | Path) -> StudyRecord:
@@ -172,6 +223,24 @@ def read_study(study_dir: str | Path) -> StudyRecord:
         runs=_finished(read, values.get("runs", [])),
         donors=_finished(read, values.get("donor_runs", [])),
         unfinished=tuple(unfinished),
+        chapters=tuple(_chapter(chapter) for chapter in values.get("chapters", [])),
+        claims=values.get("claims"),
+    )
+
+
+def _chapter(values: Mapping[str, Any]) -> ChapterRecord:
+    return ChapterRecord(
+        name=values["name"],
+        title=values.get("title") or values["name"],
+        text=values.get("text", ""),
+        view=values["view"],
+        options=values.get("options") or {},
+        published=tuple(values.get("published") or ()),
+        notes=tuple(values.get("notes") or ()),
+        runs=tuple(values.get("runs") or ()),
+        analyses={
+            kind: tuple(paths) for kind, paths in (values.get("analyses") or {}).items()
+        },
     )
 
 

@@ -204,36 +204,46 @@ def collect(record: StudyRecord) -> Results:
         panel = grouped.setdefault((model, run.train_examples), {})
         panel.setdefault(initialization, {})[run.config.seed] = run
     metric = record.runs[0].metric if record.runs else "referable_auc"
-    panels = [
-        _panel(model, size, cells, metric) for (model, size), cells in grouped.items()
-    ]
+    panels = [_panel(model, size, cells) for (model, size), cells in grouped.items()]
     panels.sort(
         key=lambda panel: (panel.parameters or 0, panel.model, panel.train_examples)
     )
     return Results(record, metric, tuple(panels))
 
 
-def _panel(
-    model: str, size: int, grouped: Mapping[str, Mapping[int, Run]], metric: str
-) -> Panel:
+def _panel(model: str, size: int, grouped: Mapping[str, Mapping[int, Run]]) -> Panel:
     best = {
         label: float(np.nanmean([run.best_validation() for run in runs.values()]))
         for label, runs in grouped.items()
     }
     # Without the baseline, the initialization that ends lowest sets the mark.
     start = BASELINE if BASELINE in grouped else min(best, key=lambda k: best[k])
-    classes = len(next(iter(grouped[start].values())).dataset["classes"])
-    threshold = threshold_between([best[start]], chance_level(metric, classes))
     last = max(run.config.steps for runs in grouped.values() for run in runs.values())
-    steps = [
-        steps_to_threshold(*run.curve(), threshold) for run in grouped[start].values()
-    ]
-    horizon = max(last if step is None else step for step in steps) or last
+    threshold, horizon = race(grouped[start].values(), last)
     cells = {
         label: _cell(model, label, size, grouped[label], threshold, horizon)
         for label in sorted(grouped, key=_rank)
     }
     return Panel(model, size, cells, threshold, start, horizon)
+
+
+def race(baseline: Iterable[Run], last: float) -> tuple[float, float]:
+    """What a race is run to, set by the runs that the others are compared with.
+
+    Args:
+      baseline: runs from random weights, one a seed.
+      last: step at which the longest run of all ends.
+
+    Returns:
+      Threshold of the validation metric; and the horizon: the step at which the
+      slowest seed reaches it, or `last` where one never does.
+    """
+    runs = list(baseline)
+    best = float(np.nanmean([run.best_validation() for run in runs]))
+    classes = len(runs[0].dataset["classes"])
+    threshold = threshold_between([best], chance_level(runs[0].metric, classes))
+    steps = [steps_to_threshold(*run.curve(), threshold) for run in runs]
+    return threshold, max(last if step is None else step for step in steps) or last
 
 
 def _cell(

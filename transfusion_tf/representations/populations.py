@@ -164,15 +164,31 @@ def compare_start_and_end(
     Raises:
         UserError: As `compare_population`.
     """
-    keys = ["run_a", "run_b", "model", "pair", "stage", "measure"]
-    sides = []
-    for weights, suffix in (("initial", "_at_start"), ("best", "_at_end")):
-        table = compare_population(
+    initial, best = (
+        compare_population(
             runs, data_root, weights=weights, images=images, settings=settings
         )
+        for weights in ("initial", "best")
+    )
+    return join_start_and_end(initial, best)
+
+
+def join_start_and_end(initial: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
+    """Two populations of the same runs side by side, averaged over repeats.
+
+    Args:
+        initial: From `compare_population` with `weights="initial"`.
+        best: The same with `weights="best"`.
+
+    Returns:
+        As `compare_start_and_end`; what only one side has is left out.
+    """
+    keys = ["run_a", "run_b", "model", "pair", "stage", "measure"]
+    sides = []
+    for table, suffix in ((initial, "_at_start"), (best, "_at_end")):
         scores = over_repeats(table)[[*keys, "value", "std", "noise_floor"]]
         sides.append(scores.set_index(keys).add_suffix(suffix))
-    return sides[0].join(sides[1]).reset_index()
+    return sides[0].join(sides[1], how="inner").reset_index()
 
 
 def regress_end_on_start(table: pd.DataFrame) -> pd.DataFrame:

@@ -2,9 +2,12 @@
 
 from transfusion_tf.studies.donors import pretraining_run
 from transfusion_tf.studies.runner import StudyResult, run_study, train_with_donor
-from transfusion_tf.studies.study import Study, grid, split_names
+from transfusion_tf.studies.shard import Shard
+from transfusion_tf.studies.study import Chapter, Study, grid, split_names
 
 __all__ = [
+    "Chapter",
+    "Shard",
     "Study",
     "StudyResult",
     "grid",

@@ -19,8 +19,9 @@ def pretraining_run(config: RunConfig) -> RunConfig:
     """The run that pretrains the donor which `config` names.
 
     From random weights, seed 0, with the donor card's own image size, batch and
-    steps; the architecture is the recipient's, not slimmed. So the donor is the
-    same for every run of a study that can share it.
+    steps (or `donor_steps`, with two evaluations); architecture and batch norm
+    momentum are the recipient's, not slimmed. So the donor is the same for every run
+    of a study that can share it.
     """
     assert config.donor is not None
     card = load_card(config.donor)
@@ -32,11 +33,14 @@ def pretraining_run(config: RunConfig) -> RunConfig:
         image_size=max(card.image_size, ARCHITECTURES[architecture].min_size),
         seed=0,
         batch_size=training.batch_size,
-        steps=training.steps,
-        eval_every=training.eval_every,
+        steps=config.donor_steps or training.steps,
+        eval_every=max(1, config.donor_steps // 2)
+        if config.donor_steps
+        else training.eval_every,
         optimizer=training.optimizer,
         learning_rate=training.learning_rate,
         schedule=training.schedule,
+        batch_norm_momentum=config.batch_norm_momentum,
         mixed_precision=config.mixed_precision,
         xla=config.xla,
     )

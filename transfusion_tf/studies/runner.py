@@ -2,20 +2,21 @@
 
 import dataclasses
 import datetime
-import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
-from tqdm import tqdm
 
 from transfusion_tf import files
-from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization import parse_spec, plan_tensors
 from transfusion_tf.models import build, freeze_through
+from transfusion_tf.studies.chapters import chapter_records, fit_to_data
+from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.studies.donors import is_dataset, pretraining_run
+from transfusion_tf.studies.queue import train_all, train_when_free
+from transfusion_tf.studies.shard import Shard
 from transfusion_tf.studies.study import Study
 from transfusion_tf.training import (
     Options,
@@ -30,17 +31,22 @@ from transfusion_tf.training.artifacts import commit, versions
 
 @dataclasses.dataclass(frozen=True)
 class StudyResult:
-    """Where the study's record lies, and what became of its runs.
+    """Where the study's record lies, and what became of its runs, in all shards.
 
     Attributes:
       path: `<root>/studies/<name>/`, with `study.json`.
       runs: directories of the finished runs.
-      failed: run id -> message of the others.
+      failed: run id -> message of those that failed.
+      waiting: run ids of the others: they belong to another shard, or another
+        process trains them.
+      run_ids: of all configs that the study was made of, as they stand in it.
     """
 
     path: Path
     runs: tuple[RunDirectory, ...]
     failed: dict[str, str]
+    waiting: tuple[str, ...] = ()
+    run_ids: Mapping[RunConfig, str] = dataclasses.field(default_factory=dict)
 
 
 def run_study(
@@ -49,18 +55,25 @@ def run_study(
     *,
     options: Options | None = None,
     command: str = "",
+    shard: Shard | None = None,
 ) -> StudyResult:
-    """Carries out all runs of a study that are not finished yet.
+    """Carries out all runs of a study that are not finished yet, or a shard of them.
 
     What would fail every run is found before the first one starts: bad data, an
     unknown model, scheme or stage. Then donors are pretrained, then the runs
     follow. A run that fails is recorded, and the others go on.
+
+    Any number of processes may do this at once on one root, with shards or without:
+    none trains a run that another one is training. Donors are waited for, as all
+    runs' names hang on them. Runs that others train are waited for in the end, by a
+    whole study only.
 
     Args:
       study: what to run.
       root: runs go to `<root>/runs/`, the study's record to `<root>/studies/`.
       options: how runs are carried out.
       command: what the report says to type to get the same.
+      shard: which part of the runs; None is all of them.
 
     Raises:
       UserError: what would make every run fail, or a donor that failed.
@@ -68,11 +81,14 @@ def run_study(
     options = options or Options()
     root = Path(root).absolute()
     runs = root / "runs"
-    data_sets = _DataSets(options)
+    data_sets = DataSets(options)
+    study = _fitted(study, data_sets)
     _check(study.runs, data_sets)
 
     donors = _resolve_donors(study.runs, data_sets)
-    failed = _run_all(donors.values(), data_sets, runs, options, "Pretraining")
+    failed = train_all(
+        donors.values(), data_sets, runs, options, "Pretraining", wait=True
+    )
     if failed:
         raise UserError(
             "the donor could not be pretrained: " + "; ".join(failed.values())
@@ -86,30 +102,92 @@ def run_study(
             config = config.replace(donor=None)
         targets.append(data_sets.resolve(config))
 
-    record: dict[str, Any] = {
+    distinct = {config.run_id: config for config in targets}
+    run_ids = {
+        asked: config.run_id for asked, config in zip(study.runs, targets, strict=True)
+    }
+    ours = shard.of(list(distinct)) if shard else list(distinct)
+    theirs = [run for run in distinct if run not in ours]
+    record = {
         "name": study.name,
         "title": study.title,
         "command": command,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "versions": versions(),
-        "runs": list(dict.fromkeys(config.run_id for config in targets)),
+        "runs": list(distinct),
         "donor_runs": list(dict.fromkeys(config.run_id for config in donors.values())),
-        "failed": [],
     }
     path = root / "studies" / study.name
-    files.write_json(path / "study.json", record)
-    failed = _run_all(targets, data_sets, runs, options, study.name)
-    record["failed"] = [{"run": run, "message": text} for run, text in failed.items()]
-    files.write_json(path / "study.json", record)
-    finished = [RunDirectory(runs / run) for run in record["runs"] if run not in failed]
-    return StudyResult(path, tuple(finished), failed)
+    # Ours are about to be tried again.
+    _write_record(path, record, _failures(theirs, runs))
+    failed = train_all(
+        [distinct[run] for run in ours],
+        data_sets,
+        runs,
+        options,
+        f"{study.name} {shard}" if shard else study.name,
+        wait=shard is None,
+    )
+    failed = {**_failures(distinct, runs), **failed}
+    others = [RunDirectory(runs / run) for run in distinct if run not in failed]
+    waiting = tuple(run.path.name for run in others if not run.finished())
+    if study.chapters:
+        record["chapters"] = chapter_records(
+            *(study.chapters, run_ids, waiting, root, options.data_root),
+            progress=options.progress,
+        )
+    _write_record(path, record, failed)
+    return StudyResult(
+        path,
+        runs=tuple(run for run in others if run.path.name not in waiting),
+        failed=failed,
+        waiting=waiting,
+        run_ids=run_ids,
+    )
+
+
+def _fitted(study: Study, data_sets: DataSets) -> Study:
+    """A paper's study without what its data sets are too small for."""
+    if not study.chapters:
+        return study
+    available = {}
+    for config in study.runs:
+        bare = config.replace(donor=None, initialization="random", train_examples=None)
+        data_sets.resolve(bare)
+        available[config] = len(data_sets.of(bare).examples("train", None))
+    return fit_to_data(study, available)
+
+
+def _failures(run_ids: Iterable[str], runs: Path) -> dict[str, str]:
+    """Run id -> message of those that failed here or in another process."""
+    statuses = {run: RunDirectory(runs / run).status() for run in run_ids}
+    return {
+        run: status.get("message") or "it failed"
+        for run, status in statuses.items()
+        if status["state"] == "failed"
+    }
+
+
+def _write_record(path: Path, record: dict[str, Any], failed: dict[str, str]) -> None:
+    """Writes `study.json`; every shard writes the same one."""
+    file = path / "study.json"
+    before = files.read_json(file) if file.exists() else {}
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    same = before.get("runs") == record["runs"]
+    content = {
+        **record,
+        "created": before.get("created", now) if same else now,
+        "failed": [{"run": run, "message": text} for run, text in failed.items()],
+    }
+    files.write_json(file, content)
 
 
 def train_with_donor(
     config: RunConfig, root: str | Path, options: Options | None = None
 ) -> RunResult:
     """Trains one run below `<root>/runs/`, its donor first where it names a data set.
+
+    A donor that another process pretrains is waited for.
 
     Raises:
       UserError: as `transfusion_tf.training.train`.
@@ -118,7 +196,7 @@ def train_with_donor(
     runs = Path(root).absolute() / "runs"
     if _wants_pretraining(config):
         donor, _ = resolve(pretraining_run(config), options.data_root)
-        train(donor, runs / donor.run_id, options)
+        train_when_free(donor, RunDirectory(runs / donor.run_id), options)
         config = config.replace(donor=str(runs / donor.run_id))
     elif is_dataset(config.donor):
         config = config.replace(donor=None)
@@ -132,33 +210,7 @@ def _wants_pretraining(config: RunConfig) -> bool:
     )
 
 
-class _DataSets:
-    """The data sets of a study, each opened once: opening reads all of its rows."""
-
-    def __init__(self, options: Options):
-        self._options = options
-        self._open: dict[tuple, PreparedDataset] = {}
-
-    def resolve(self, config: RunConfig) -> RunConfig:
-        key = self._key(config)
-        resolved, self._open[key] = resolve(
-            config,
-            self._options.data_root,
-            progress=self._options.progress,
-            prepared=self._open.get(key),
-        )
-        # The resolved config says the size that the card left open.
-        self._open[self._key(resolved)] = self._open[key]
-        return resolved
-
-    def of(self, config: RunConfig) -> PreparedDataset:
-        return self._open[self._key(config)]
-
-    def _key(self, config: RunConfig) -> tuple:
-        return config.dataset, config.source, config.image_size
-
-
-def _check(configs: Iterable[RunConfig], data_sets: _DataSets) -> None:
+def _check(configs: Iterable[RunConfig], data_sets: DataSets) -> None:
     """Raises for what would fail later, without waiting for donors."""
     seen = set()
     for config in configs:
@@ -181,54 +233,10 @@ def _check(configs: Iterable[RunConfig], data_sets: _DataSets) -> None:
 
 
 def _resolve_donors(
-    configs: Iterable[RunConfig], data_sets: _DataSets
+    configs: Iterable[RunConfig], data_sets: DataSets
 ) -> dict[RunConfig, RunConfig]:
     """Pretraining runs that the configs stand on, as asked for -> resolved."""
     asked = [
         pretraining_run(config) for config in configs if _wants_pretraining(config)
     ]
     return {config: data_sets.resolve(config) for config in dict.fromkeys(asked)}
-
-
-def _run_all(
-    configs: Iterable[RunConfig],
-    data_sets: _DataSets,
-    runs: Path,
-    options: Options,
-    label: str,
-) -> dict[str, str]:
-    """Trains all that is not finished; returns run id -> message of what failed."""
-    waiting = {
-        config.run_id: config
-        for config in configs
-        if not RunDirectory(runs / config.run_id).finished()
-    }
-    failed: dict[str, str] = {}
-    if not waiting:
-        return failed
-    bar = tqdm(
-        total=sum(config.steps for config in waiting.values()),
-        desc=f"{label}: run 1/{len(waiting)}",
-        unit="step",
-        disable=not options.progress,
-        dynamic_ncols=True,
-    )
-    with bar:
-
-        def on_step(count: int) -> None:
-            bar.update(count)
-            options.on_step(count)
-
-        each = dataclasses.replace(options, on_step=on_step)
-        for number, (run_id, config) in enumerate(waiting.items(), start=1):
-            bar.set_description(f"{label}: run {number}/{len(waiting)}")
-            before = bar.n
-            try:
-                train(config, runs / run_id, each, prepared=data_sets.of(config))
-            except Exception as error:
-                failed[run_id] = str(error) or type(error).__name__
-                bar.write(f"{run_id} failed: {failed[run_id]}")
-                if not isinstance(error, UserError):
-                    bar.write(traceback.format_exc())
-                bar.update(config.steps - (bar.n - before))
-    return failed

@@ -1,13 +1,41 @@
-"""A study: a list of runs with one question."""
+"""A study: a list of runs with one question, or chapters of a paper with one each."""
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization import parse_spec
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.training import RunConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Chapter:
+    """One table or figure of a paper, made again.
+
+    Attributes:
+      name: as the paper calls it: `table1`, `figure7`.
+      title: the heading.
+      text: what it shows, in a sentence or two.
+      view: how the report draws it, one of `transfusion_tf.report.views.VIEWS`.
+      runs: unresolved configs of the runs that it is made of; chapters may share them.
+      options: what the view and its analyses take, as plain values.
+      published: the paper's own numbers, a row each: `quantity`, `value`, and
+        whatever else tells which of our rows stands beside it (`model`,
+        `initialization`, `train_examples`, `stage`, ...).
+      notes: what differs from the paper, or does not apply to these data.
+    """
+
+    name: str
+    title: str
+    text: str
+    view: str
+    runs: tuple[RunConfig, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    published: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +47,23 @@ class Study:
       title: the report's heading.
       runs: unresolved configs, in the order in which they are run. A `donor` that
         names a data set stands for a model pretrained on it, a run of its own.
+      chapters: of a study after a paper; the report then has one of each.
     """
 
     name: str
     title: str
     runs: tuple[RunConfig, ...]
+    chapters: tuple[Chapter, ...] = ()
+
+    @classmethod
+    def of_chapters(cls, name: str, title: str, chapters: Sequence[Chapter]) -> "Study":
+        """A study of all that its chapters need, each run once.
+
+        Seeds vary slowest: when it is stopped, whole seeds are done.
+        """
+        runs = dict.fromkeys(run for chapter in chapters for run in chapter.runs)
+        in_order = sorted(runs, key=lambda run: run.seed)
+        return cls(name, title, tuple(in_order), tuple(chapters))
 
 
 def grid(

@@ -5,13 +5,17 @@ from transfusion_tf.training.loop import NonFiniteError, RunResult, train
 from transfusion_tf.training.options import Options
 from transfusion_tf.training.resolve import resolve
 from transfusion_tf.training.run_directory import RunDirectory
+from transfusion_tf.training.run_lock import RunHeldError
+from transfusion_tf.training.termination import Terminated
 
 __all__ = [
     "NonFiniteError",
     "Options",
     "RunConfig",
     "RunDirectory",
+    "RunHeldError",
     "RunResult",
+    "Terminated",
     "resolve",
     "train",
 ]

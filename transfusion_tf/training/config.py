@@ -11,9 +11,9 @@ from transfusion_tf.errors import UserError, one_of
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("constant", "imagenet")
 
-# What tells where things lie or how they are shown, not what is computed: two
-# configs that differ only here are the same run.
-_LOCATIONS = ("dataset", "source", "donor")
+# What tells where things lie or come from, not what is computed (the donor's content
+# is in `donor_weights`): two configs that differ only here are the same run.
+_LOCATIONS = ("dataset", "source", "donor", "donor_steps")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ class RunConfig:
       initialization: a spec, see `transfusion_tf.initialization.parse_spec`.
       donor: where donor weights come from: `imagenet`, a weight file, a run
         directory, or a dataset card's name (a donor pretrained on it).
+      donor_steps: how long a donor is pretrained that a card's name stands for; None
+        is as long as that card says.
       freeze: the last stage that keeps its initial weights, or None.
       image_size: height and width of the model's input, in pixels.
       train_examples: how many training examples, nested by seed-free rank; None
@@ -63,6 +65,7 @@ class RunConfig:
     model: str
     initialization: str = "random"
     donor: str | None = None
+    donor_steps: int | None = None
     freeze: str | None = None
     image_size: int | None = None
     train_examples: int | None = None
@@ -89,10 +92,10 @@ class RunConfig:
                 raise UserError(
                     f"--{name} must be at least 1, got {getattr(self, name)}"
                 )
-        if self.train_examples is not None and self.train_examples < 1:
-            raise UserError(
-                f"--train_examples must be at least 1, got {self.train_examples}"
-            )
+        for name in ("train_examples", "donor_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"--{name} must be at least 1, got {value}")
         if self.optimizer not in OPTIMIZERS:
             raise one_of("--optimizer", self.optimizer, OPTIMIZERS)
         if self.schedule not in SCHEDULES:

@@ -37,10 +37,16 @@ from transfusion_tf.training.resolve import (
     resolve,
 )
 from transfusion_tf.training.run_directory import RunDirectory
+from transfusion_tf.training.run_lock import LOCK_FILE, run_lock
 from transfusion_tf.training.schedules import make_optimizer
 from transfusion_tf.training.state import Progress, StateFiles
 from transfusion_tf.training.steps import Steps, make_steps
 from transfusion_tf.training.strategy import make_strategy
+from transfusion_tf.training.termination import (
+    Terminated,
+    Termination,
+    holding_back_sigterm,
+)
 
 
 class NonFiniteError(UserError):
@@ -87,27 +93,53 @@ def train(
 
     Raises:
       UserError: bad config, data or donor, a folder that holds another run.
+      RunHeldError: another process trains this run now.
       NonFiniteError: the loss became NaN; the last good state is kept.
+      Terminated: SIGTERM asked the process to end; the state is saved.
     """
     options = options or Options()
     config, prepared = resolve(
         config, options.data_root, progress=options.progress, prepared=prepared
     )
     directory = RunDirectory(run_dir)
+    _check_same_run(directory, config)
+    if directory.finished():
+        _tidy(directory)
+    else:
+        with run_lock(directory.path), holding_back_sigterm() as termination:
+            # Another process may have been here since we looked.
+            _check_same_run(directory, config)
+            if not directory.finished():
+                _train(config, prepared, directory, options, termination)
+                return load_result(directory)
+    options.on_step(config.steps)
+    return load_result(directory)
+
+
+def _check_same_run(directory: RunDirectory, config: RunConfig) -> None:
     if directory.exists() and directory.config().run_id != config.run_id:
         raise UserError(
             f"{directory.path} holds another run ({directory.config().run_id}); "
             "choose another folder"
         )
-    if directory.finished():
-        options.on_step(config.steps)
-        return load_result(directory)
+
+
+def _train(
+    config: RunConfig,
+    prepared: PreparedDataset,
+    directory: RunDirectory,
+    options: Options,
+    termination: Termination,
+) -> None:
+    """Trains to the end, or leaves in the status why not."""
     try:
         with precision(config.mixed_precision):
-            _Run(config, prepared, directory, options).train()
+            with termination.at_once():
+                run = _Run(config, prepared, directory, options, termination)
+            run.train()
     except BaseException as error:
         # What was wrong from the start leaves nothing behind.
-        if directory.exists():
+        if directory.exists() and not directory.finished():
             with contextlib.suppress(OSError, UserError):
                 reason = str(error) or type(error).__name__
                 stopped = not isinstance(error, Exception)
@@ -116,7 +148,13 @@ def train(
         raise
     finally:
         keras.backend.clear_session()
-    return load_result(directory)
+
+
+def _tidy(directory: RunDirectory) -> None:
+    """Removes what a process left that was killed when the run was just finished."""
+    if directory.state.exists() or (directory.path / LOCK_FILE).exists():
+        with contextlib.suppress(OSError, UserError), run_lock(directory.path):
+            StateFiles(directory.state).remove()
 
 
 def load_result(directory: RunDirectory) -> RunResult:
@@ -140,11 +178,13 @@ class _Run:
         prepared: PreparedDataset,
         directory: RunDirectory,
         options: Options,
+        termination: Termination,
     ):
         self.config = config
         self.prepared = prepared
         self.directory = directory
         self.options = options
+        self.termination = termination
         self.metric = f"validation/{config.metric}"
 
         # 1. Everything random hangs on the seed.
@@ -257,7 +297,7 @@ class _Run:
             writer.as_default(),
             profiler(self.options.profile_steps, self.directory.events) as profile,
         ):
-            if progress.step == 0 and not progress.metrics:
+            if self._evaluation_is_due():
                 self._evaluate(bar)
             while progress.step < config.steps and not self._stopped_early():
                 target = min(
@@ -269,6 +309,17 @@ class _Run:
             # An early stop leaves steps that a study's bar still counts.
             self.options.on_step(config.steps - progress.step)
         self._finish()
+
+    def _evaluation_is_due(self) -> bool:
+        """At the start, and where a run was stopped between a step and its evaluation.
+
+        Early stopping ends a run right after an evaluation, so never between.
+        """
+        step, config = self.progress.step, self.config
+        metrics = self.progress.metrics
+        if metrics and metrics[-1]["step"] == step:
+            return False
+        return step % config.eval_every == 0 or step == config.steps
 
     def _stopped_early(self) -> bool:
         patience = self.config.early_stopping
@@ -291,10 +342,15 @@ class _Run:
             progress.step += 1
             bar.update()
             self.options.on_step(1)
-            if every and progress.step % every == 0 and progress.step < target:
+            due = every and progress.step % every == 0 and progress.step < target
+            if due or self.termination.requested:
                 self._collect(pending)
                 self._check_weights()
+                now = time.perf_counter()
+                progress.train_seconds += now - start
+                start = now
                 self.state.save(self.variables, progress)
+                self.termination.check()
         self._collect(pending)
         progress.train_seconds += time.perf_counter() - start
 
@@ -317,7 +373,12 @@ class _Run:
         config, progress = self.config, self.progress
         start = time.perf_counter()
         self._check_weights()
-        measured = self._measure("validation").metrics
+        try:
+            measured = self._measure("validation").metrics
+        except Terminated:
+            # Nothing has changed yet: the run goes on with this evaluation.
+            self.state.save(self.variables, progress)
+            raise
         values = {f"validation/{name}": value for name, value in measured.items()}
         if self.metric not in values:
             raise UserError(
@@ -358,6 +419,7 @@ class _Run:
         self.directory.write_lines("timing.jsonl", progress.timing)
         self.directory.update_status(step=progress.step)
         bar.set_postfix({str(config.metric): f"{values[self.metric]:.3f}"})
+        self.termination.check()
 
     def _check_weights(self) -> None:
         for variable in self.model.weights:
@@ -369,7 +431,10 @@ class _Run:
                 )
 
     def _measure(self, split: str) -> Measurement:
-        result = measure(self.steps, self.prepared, split, 4 * self.config.batch_size)
+        with self.termination.at_once():
+            result = measure(
+                self.steps, self.prepared, split, 4 * self.config.batch_size
+            )
         if not result.finite:
             raise NonFiniteError(
                 f"the model's output on the {split} split is not finite after step "

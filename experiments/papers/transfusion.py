@@ -1,0 +1,547 @@
+"""Transfusion (Raghu, Zhang, Kleinberg, Bengio; NeurIPS 2019), table by table.
+
+Each function is one table or figure: the runs that it is made of at a scale, how it is
+drawn, and the paper's numbers. `transfusion-study --study=transfusion/NAME` makes it,
+with `--scale=paper` (the paper's own sizes and hyperparameters), `small` (drawn data,
+two CPU cores) or `smoke` (seconds); `--study=transfusion/all` makes them all, every run
+once, with a front page that says which of the paper's findings hold.
+
+Costs are for the scale `small` on two CPU cores, for a study on its own. At the scale
+`paper`, a run of ResNet50 on RETINA takes about a day on one GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from transfusion_tf_experiments.papers import transfusion_published as published
+from transfusion_tf_experiments.papers.scales import STAGES, through_stages
+
+if TYPE_CHECKING:
+    from transfusion_tf.studies import Chapter
+    from transfusion_tf.training import RunConfig
+    from transfusion_tf_experiments.papers.scales import Recipe, Scale
+
+    Runs = tuple[RunConfig, ...]
+
+CBR = ("cbr_large_t", "cbr_large_w", "cbr_small", "cbr_tiny")
+ALL_MODELS = ("resnet50", "inception_v3", *CBR)
+STARTS = ("random", "transfer")
+
+
+def table1(scale: Scale) -> Chapter:
+    """AUC on RETINA from random and from pretrained weights, six architectures.
+
+    Cost: 30 runs, 25 minutes.
+    Paper: ResNet50 96.4 % from random weights, 96.7 % transferred; Inception-v3
+    96.6, 96.7; CBR-LargeT 96.2, 96.2; CBR-LargeW 95.8, 95.8; CBR-Small 95.7, 95.8;
+    CBR-Tiny 95.8, 95.8. Transfer helps little, and small models do as well.
+    """
+    return _chapter(
+        "table1",
+        "Transfer and random weights on RETINA, six architectures",
+        "AUC of referable disease on test, from random and from pretrained weights; "
+        "parameters as the paper counts them and as Keras does; the donors' accuracy.",
+        view="accuracy",
+        runs=scale.runs(scale.retina, ALL_MODELS, STARTS),
+        published=published.table1(),
+    )
+
+
+def table2(scale: Scale) -> Chapter:
+    """AUC of five findings on CheXpert, five architectures, SGD schedule.
+
+    Cost: 30 runs, 25 minutes.
+    Paper: mixed. Transfer helps edema (CBR-Tiny 84.9 to 89.8 %) and pleural effusion,
+    and costs a little on atelectasis and consolidation.
+    """
+    return _chapter(
+        "table2",
+        "Transfer and random weights on chest radiographs, finding by finding",
+        "AUC of every finding on test, from random and from pretrained weights.",
+        view="accuracy",
+        runs=scale.runs(scale.chest, ("resnet50", *CBR), STARTS),
+        options={"by_class": True},
+        published=published.table2(),
+    )
+
+
+def table3(scale: Scale) -> Chapter:
+    """The very small data regime: 5 000 training images on RETINA.
+
+    Cost: 18 runs, 15 minutes.
+    Paper: ResNet50 92.2 % from random weights, 94.6 % transferred; CBR-LargeT 93.6,
+    93.9; CBR-LargeW 93.6, 93.7. Transfer helps the large model.
+    """
+    smallest = min(scale.sizes)
+    return _chapter(
+        "table3",
+        "The very small data regime",
+        "AUC on test of models trained on few images: whom transfer helps.",
+        view="accuracy",
+        runs=scale.runs(
+            scale.retina,
+            scale.scarce_models,
+            STARTS,
+            train_examples=scale.sizes[smallest],
+        ),
+        published=published.table4(scale.sizes, smallest_only=True),
+        notes=_size_notes(scale, (smallest,)),
+    )
+
+
+def table4(scale: Scale) -> Chapter:
+    """Data-size regimes on RETINA by start, mean_var and conv1 alone included.
+
+    Cost: 36 runs, 35 minutes.
+    Paper, ResNet50 transferred and random: 94.6 and 92.2 % at 5k images, 94.8 and
+    93.3 at 10k, 95.7 and 95.3 at 50k, 96.0 and 95.9 at 100k; mean_var 94.4 at 10k;
+    conv1 alone 92.9 at 5k.
+    """
+    smallest, large = min(scale.sizes), (scale.large,)
+    runs = list(table3(scale).runs)
+    for paper_size, size in scale.sizes.items():
+        few = f"transfer:{STAGES[scale.large][0]}"
+        starts = (*STARTS, few if paper_size == smallest else "mean_var")
+        runs += scale.runs(scale.retina, large, starts, train_examples=size)
+    # All of the data, for every model that was also trained on little.
+    runs += scale.runs(scale.retina, scale.scarce_models, STARTS)
+    runs += scale.runs(scale.retina, large, ("mean_var",))
+    return _chapter(
+        "table4",
+        "How much data it takes",
+        "AUC on test by number of training images and start.",
+        view="data_sizes",
+        runs=runs,
+        published=published.table4(scale.sizes),
+        notes=_size_notes(scale, tuple(scale.sizes)),
+    )
+
+
+def table5(scale: Scale) -> Chapter:
+    """CCA between models of one start with different seeds, stage by stage.
+
+    Cost: 12 runs, 12 minutes, and 3 minutes of analysis.
+    Paper, lowest stage: ResNet50 0.865 between models from the same pretrained
+    weights, 0.647 between random starts; CBR-Small 0.825 and 0.723.
+    """
+    return _chapter(
+        "table5",
+        "Similarity between models of the same start",
+        "Mean CCA between trained models from the same pretrained weights, between "
+        "models from random weights, and the difference, by stage.",
+        view="similarity_by_start",
+        runs=_population(scale, ("resnet50", "cbr_small")),
+        options=scale.sampling(),
+        published=published.table5(),
+    )
+
+
+def figure2(scale: Scale) -> Chapter:
+    """Are random and pretrained starts further apart than two random starts?
+
+    Cost: 30 runs, 25 minutes, and 8 minutes of analysis.
+    Paper: for ResNet50 and Inception-v3 clearly so; for the CBR models hardly.
+    """
+    return _chapter(
+        "figure2",
+        "Pretrained and random starts, against two random starts",
+        "Mean CCA at the top two stages of trained models: pairs of a random and a "
+        "pretrained start, and pairs of two random starts.",
+        view="similarity_of_starts",
+        runs=_population(scale, ALL_MODELS),
+        options={**scale.sampling(), "top_stages": 2},
+    )
+
+
+def figure3(scale: Scale) -> Chapter:
+    """Similarity before and after training, stage by stage.
+
+    Cost: 30 runs, 25 minutes, and 8 minutes of analysis.
+    Paper: ResNet50 moves less than the CBR models, most so at conv1; pretrained
+    weights stay nearer to their start than random ones in the lowest stages only.
+    """
+    return _chapter(
+        "figure3",
+        "How far training moves each stage",
+        "Mean CCA of a model before and after training, by stage; beside it, that of "
+        "pretrained minus that of random starts.",
+        view="before_and_after",
+        runs=_population(scale, ALL_MODELS),
+        options=scale.sampling(),
+    )
+
+
+def figure4(scale: Scale) -> Chapter:
+    """Do models that start alike end alike? R² at conv1 and at higher stages.
+
+    Cost: 12 runs, 12 minutes, and 6 minutes of analysis.
+    Paper, lowest stage: R² 0.838 for pairs of random ResNet50s and 0.752 for mixed
+    pairs; 0.197 and 0.160 for CBR-Small. Higher stages: 0.322 at most.
+    """
+    return _chapter(
+        "figure4",
+        "Similarity at initialization against similarity after training",
+        "Each point is a pair of models. A line that fits says that what a pair "
+        "shared at the start it still shares at the end.",
+        view="start_and_end",
+        runs=_population(scale, ("resnet50", "cbr_small")),
+        options=scale.sampling(),
+        published=published.figure4(),
+    )
+
+
+def figure5(scale: Scale) -> Chapter:
+    """First-layer filters before and after training on RETINA.
+
+    Cost: 4 runs, 4 minutes.
+    Paper: ResNet50's filters hardly change; CBR-Small's change much, and training
+    erases some of the Gabor filters that it starts with.
+    """
+    return _chapter(
+        "figure5",
+        "First-layer filters before and after training on RETINA",
+        "Filters of one run of each start, before and after, on one scale; how far "
+        "they moved, and how much of a Gabor function is in them.",
+        view="filters",
+        runs=scale.runs(scale.retina, ("resnet50", "cbr_small"), STARTS, seeds=1),
+    )
+
+
+def figure6(scale: Scale) -> Chapter:
+    """Convergence of transfer, mean_var and random weights on both tasks.
+
+    Cost: 27 runs, 35 minutes.
+    Paper: mean_var, which keeps only the scale of the pretrained weights, converges
+    faster than random weights on RETINA and on CheXpert's consolidation.
+    """
+    starts = ("random", "mean_var", "transfer")
+    return _chapter(
+        "figure6",
+        "Does the scale of the pretrained weights speed training up?",
+        "Validation metric over training from random weights, from the scale of the "
+        "pretrained weights alone (mean_var), and from the weights themselves.",
+        view="convergence",
+        runs=[
+            *scale.runs(scale.retina, (scale.large, scale.second), starts),
+            *scale.runs(scale.chest, (scale.large,), starts),
+        ],
+        options={"threshold": scale.threshold},
+    )
+
+
+def figure7(scale: Scale) -> Chapter:
+    """Weight transfusion into ResNet50: donor weights up to each stage.
+
+    Cost: 18 runs, 25 minutes.
+    Paper: conv1 alone gives the largest gain in convergence speed; each further
+    stage gives less.
+    """
+    return _chapter(
+        "figure7",
+        "Weight transfusion: where the gain in speed comes from",
+        "Donor weights up to a stage, random weights above: curves, and steps to a "
+        "threshold of the validation metric.",
+        view="stages",
+        runs=_transfusion(scale, (scale.large,)),
+        options={"threshold": scale.threshold},
+    )
+
+
+def figure8(scale: Scale) -> Chapter:
+    """Hybrids: a slim top on donor weights, and synthetic Gabor filters.
+
+    Cost: 21 runs, 27 minutes.
+    Paper, steps to a test AUC of 0.91: ResNet50 69 069 from random weights, 25 425
+    from Gabor filters, 8 208 slim on the donor's weights, 8 008 transferred;
+    CBR-LargeW 104 104 from random weights, 82 082 from Gabor filters, 19 419
+    transferred.
+    """
+    return _chapter(
+        "figure8",
+        "Hybrid approaches: a slim top, synthetic Gabor filters",
+        "ResNet50 with donor weights up to block2 and half of the channels above; "
+        "synthetic Gabor filters as first layer; random weights and full transfer.",
+        view="convergence",
+        runs=[
+            *scale.runs(scale.retina, (scale.large,), (*STARTS, "gabor")),
+            *scale.runs(scale.retina, (scale.second,), (*STARTS, "gabor")),
+            *_slim(scale, "transfer"),
+        ],
+        options={"threshold": scale.threshold, "together": True},
+        published=published.figure8(),
+    )
+
+
+def figure9(scale: Scale) -> Chapter:
+    """First-layer filters of CBR-Small on chest radiographs.
+
+    Cost: 2 runs, 2 minutes.
+    Paper: as figure 5: the small model's filters change much.
+    """
+    return _chapter(
+        "figure9",
+        "First-layer filters of CBR-Small on chest radiographs",
+        "Filters before and after training from random and from pretrained weights.",
+        view="filters",
+        runs=scale.runs(scale.chest, ("cbr_small",), STARTS, seeds=1),
+    )
+
+
+def figure10(scale: Scale) -> Chapter:
+    """First-layer filters of ResNet50 on chest radiographs.
+
+    Cost: 2 runs, 3 minutes.
+    Paper: as figure 5: the large model's filters hardly change.
+    """
+    return _chapter(
+        "figure10",
+        "First-layer filters of ResNet50 on chest radiographs",
+        "Filters before and after training from random and from pretrained weights.",
+        view="filters",
+        runs=scale.runs(scale.chest, ("resnet50",), STARTS, seeds=1),
+    )
+
+
+def figure12(scale: Scale) -> Chapter:
+    """Fixed features on RETINA: stages frozen up to each, three treatments.
+
+    Cost: 36 runs, 15 minutes.
+    Paper: pretrained features are much better than random ones when frozen; random
+    weights above the frozen stages do as well as the donor's (no co-adaptation).
+    """
+    return _frozen("figure12", scale, "retina", "RETINA")
+
+
+def figure13(scale: Scale) -> Chapter:
+    """Fixed features on chest radiographs: as figure 12.
+
+    Cost: 36 runs, 12 minutes.
+    Paper: pretrained features are better for most findings, by less than on RETINA.
+    """
+    return _frozen("figure13", scale, "chest", "chest radiographs")
+
+
+def figure14(scale: Scale) -> Chapter:
+    """Weights of the first layer by initialization: histogram and filters.
+
+    Cost: 3 runs, 4 minutes.
+    Paper: mean_var has the mean and variance of the pretrained weights, not their
+    heavy-tailed distribution, and none of their Gabor-like structure.
+    """
+    return _chapter(
+        "figure14",
+        "First-layer weights by initialization",
+        "Distribution of the first layer's weights, and its filters, before training.",
+        view="filters",
+        runs=scale.runs(
+            scale.retina, (scale.large,), ("transfer", "random", "mean_var"), seeds=1
+        ),
+        options={"histogram": True},
+    )
+
+
+def figure15(scale: Scale) -> Chapter:
+    """Convergence of mean_var on RETINA with CBR-LargeW, CBR-Small and CBR-Tiny.
+
+    Cost: 27 runs, 20 minutes.
+    Paper: the effect of mean_var is less pronounced in the smaller models.
+    """
+    return _chapter(
+        "figure15",
+        "Convergence by initialization in the CBR models",
+        "Validation metric over training for three CBR models.",
+        view="convergence",
+        runs=scale.runs(
+            scale.retina,
+            ("cbr_large_w", "cbr_small", "cbr_tiny"),
+            ("random", "mean_var", "transfer"),
+        ),
+        options={"threshold": scale.threshold},
+    )
+
+
+def figure16(scale: Scale) -> Chapter:
+    """Convergence of ResNet50 on chest radiographs, finding by finding.
+
+    Cost: 9 runs, 13 minutes.
+    Paper: mean_var is faster than random weights for all findings but cardiomegaly.
+    """
+    return _chapter(
+        "figure16",
+        "Convergence on chest radiographs, finding by finding",
+        "Validation AUC of every finding over training.",
+        view="convergence",
+        runs=scale.runs(
+            scale.chest, (scale.large,), ("random", "mean_var", "transfer")
+        ),
+        options={"by_class": True},
+    )
+
+
+def figure17(scale: Scale) -> Chapter:
+    """Three treatments of batch norm under mean_var.
+
+    Cost: 15 runs, 20 minutes.
+    Paper (means of five runs): identity is slightly better than resampled
+    parameters; the donor's own are the worst.
+    """
+    return _chapter(
+        "figure17",
+        "Batch norm under mean_var: identity, resampled, transferred",
+        "Other layers from mean_var. Random weights and full transfer for reference.",
+        view="convergence",
+        runs=scale.runs(
+            scale.retina,
+            (scale.large,),
+            ("mean_var", "mean_var[bn=mean_var]", "mean_var[bn=transfer]", *STARTS),
+            seeds=scale.more_seeds,
+        ),
+        options={"threshold": scale.threshold},
+    )
+
+
+def figure18(scale: Scale) -> Chapter:
+    """mean_var against the full distribution of the pretrained weights.
+
+    Cost: 15 runs, 20 minutes.
+    Paper (means of three runs): mean_var converges like weights drawn from the
+    pretrained ones (sampled) and like the pretrained ones shuffled.
+    """
+    return _chapter(
+        "figure18",
+        "mean_var against sampled and shuffled weights",
+        "Does more than mean and variance of the pretrained weights matter?",
+        view="convergence",
+        runs=scale.runs(
+            scale.retina, (scale.large,), ("mean_var", "sampled", "shuffled", *STARTS)
+        ),
+        options={"threshold": scale.threshold},
+    )
+
+
+def figure19(scale: Scale) -> Chapter:
+    """Weight transfusion into ResNet50 and CBR-LargeW.
+
+    Cost: 33 runs, 42 minutes.
+    Paper: the same in both: the lowest stages give the largest speed-up. In
+    CBR-LargeW the higher stages add a little more.
+    """
+    return _chapter(
+        "figure19",
+        "Weight transfusion in two architectures",
+        "As figure 7, and for CBR-LargeW.",
+        view="stages",
+        runs=_transfusion(scale, (scale.large, scale.second)),
+        options={"threshold": scale.threshold},
+    )
+
+
+def figure20(scale: Scale) -> Chapter:
+    """The slim ResNet50 without any pretrained weights.
+
+    Cost: 12 runs, 15 minutes.
+    Paper: from random weights it is much slower than on the donor's weights.
+    """
+    return _chapter(
+        "figure20",
+        "The slim ResNet50 from random weights",
+        "Half of the channels above block2, with and without the donor's weights.",
+        view="convergence",
+        runs=[
+            *scale.runs(scale.retina, (scale.large,), STARTS),
+            *_slim(scale, "transfer"),
+            *_slim(scale, "random"),
+        ],
+        options={"threshold": scale.threshold, "together": True},
+        published=published.figure8(("resnet50",)),
+    )
+
+
+def figure21(scale: Scale) -> Chapter:
+    """The bank of 64 synthetic Gabor filters (appendix F.3).
+
+    Cost: no run, seconds.
+    Paper: 16 orientations by 4 frequencies (0.08, 0.16, 0.25, 0.32 cycles a pixel),
+    sigma 2, 7 × 7 pixels, grey.
+    """
+    del scale  # The bank is the same at every scale.
+    return _chapter(
+        "figure21",
+        "The synthetic Gabor filters",
+        "16 orientations, 4 frequencies, 7 × 7 pixels, repeated over the colours.",
+        view="gabor_bank",
+    )
+
+
+CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
+    function.__name__: function
+    for function in (
+        *(table1, table2, table3, table4, table5),
+        *(figure2, figure3, figure4, figure5, figure6, figure7, figure8),
+        *(figure9, figure10, figure12, figure13, figure14, figure15),
+        *(figure16, figure17, figure18, figure19, figure20, figure21),
+    )
+}
+
+
+def _population(scale: Scale, models: Sequence[str]) -> Runs:
+    """Runs whose representations are compared: both starts, RETINA."""
+    return scale.runs(scale.retina, models, STARTS, seeds=scale.population)
+
+
+def _transfusion(scale: Scale, models: Sequence[str]) -> Runs:
+    """Donor weights up to no stage, each stage, all stages."""
+    return tuple(
+        run
+        for model in models
+        for run in scale.runs(
+            scale.retina, (model,), ("random", *through_stages(model), "transfer")
+        )
+    )
+
+
+def _slim(scale: Scale, start: str) -> Runs:
+    """The large model with half of the channels above its third stage."""
+    model, stage = scale.slim()
+    start = f"transfer:{stage}" if start == "transfer" else start
+    return scale.runs(scale.retina, (model,), (start,))
+
+
+def _frozen(name: str, scale: Scale, task: str, where: str) -> Chapter:
+    recipe: Recipe = getattr(scale, task)
+    runs: list[RunConfig] = []
+    for model in scale.fixed_models[task]:
+        for stage in STAGES[model][:-1]:
+            starts = ("transfer", f"transfer:{stage}", "random")
+            runs += scale.runs(recipe, (model,), starts, freeze=stage)
+        # Above the last stage is the head alone: all of the donor below is all of it.
+        runs += scale.runs(recipe, (model,), STARTS, freeze=STAGES[model][-1])
+    return _chapter(
+        name,
+        f"Fixed features on {where}",
+        "Stages up to one are frozen, the rest is trained: all from the donor; the "
+        "donor below and random weights above; random weights throughout.",
+        view="frozen",
+        runs=runs,
+        options={"by_class": task == "chest"},
+    )
+
+
+def _size_notes(scale: Scale, sizes: tuple[int, ...]) -> tuple[str, ...]:
+    changed = [size for size in sizes if scale.sizes[size] != size]
+    if not changed:
+        return ()
+    pairs = ", ".join(f"{scale.sizes[size]:,} for {size:,}" for size in changed)
+    return (f"Numbers of training images here stand for the paper's: {pairs}.",)
+
+
+def _chapter(
+    name: str, title: str, text: str, *, runs: Iterable[RunConfig] = (), **fields: Any
+) -> Chapter:
+    from transfusion_tf.studies import Chapter
+
+    return Chapter(
+        name=name, title=title, text=text, runs=tuple(dict.fromkeys(runs)), **fields
+    )

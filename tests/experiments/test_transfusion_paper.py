@@ -1,0 +1,301 @@
+"""The studies at the scale `paper`, against the paper's text, value by value."""
+
+import pytest
+
+from transfusion_tf_experiments.papers import scales, transfusion
+from transfusion_tf_experiments.papers import transfusion_published as published
+
+PAPER = scales.paper()
+CHAPTERS = {name: make(PAPER) for name, make in transfusion.CHAPTERS.items()}
+
+RETINA, CHEST = "retina_eyepacs", "chexpert"
+SIX = {"resnet50", "inception_v3", "cbr_large_t", "cbr_large_w", "cbr_small"} | {
+    "cbr_tiny"
+}
+
+
+def values(name, field):
+    """All values that a field takes in a chapter's runs."""
+    return {getattr(run, field) for run in CHAPTERS[name].runs}
+
+
+def starts(name, model):
+    """All initializations of a model in a chapter, with what is frozen."""
+    return {
+        (run.initialization, run.freeze) if run.freeze else run.initialization
+        for run in CHAPTERS[name].runs
+        if run.model == model
+    }
+
+
+@pytest.mark.parametrize(
+    ("task", "field", "value", "source"),
+    [
+        # Section 2: "large 587 × 587 images of the back of the eye".
+        (RETINA, "image_size", 587, "section 2"),
+        # "The models on Retina are trained on 587×587 images, with learning rate 0.001
+        # and a batch size of 8 [...] The Adam optimizer is used."
+        (RETINA, "learning_rate", 0.001, "appendix A"),
+        (RETINA, "batch_size", 8, "appendix A"),
+        (RETINA, "optimizer", "adam", "appendix A"),
+        (RETINA, "schedule", "constant", "appendix A"),
+        # "The models on the chest x-ray are trained on 224×224 images, with a batch
+        # size of 32, and vanilla SGD with momentum (coefficient 0.9). The learning
+        # rate [...] warms up from 0 to 0.1 × 32/256 in 5 epochs, and then decay with a
+        # factor of 10 on epoch 30, 60, and 90."
+        (CHEST, "image_size", 224, "appendix A"),
+        (CHEST, "batch_size", 32, "appendix A"),
+        (CHEST, "optimizer", "sgd", "appendix A"),
+        (CHEST, "learning_rate", 0.0125, "appendix A"),
+        (CHEST, "schedule", "imagenet", "appendix A"),
+    ],
+)
+def test_hyperparameters(task, field, value, source):
+    runs = [
+        run
+        for chapter in CHAPTERS.values()
+        for run in chapter.runs
+        if run.dataset == task
+    ]
+    assert {getattr(run, field) for run in runs} == {value}, source
+
+
+def test_the_schedule_warms_up_for_5_epochs_and_falls_at_30_60_and_90():
+    from transfusion_tf.training.schedules import ImageNetSchedule
+
+    rate = ImageNetSchedule(0.0125, steps_per_epoch=100)
+    assert float(rate(0)) == 0
+    epochs = {
+        2.5: 0.00625,
+        5: 0.0125,
+        29: 0.0125,
+        31: 1.25e-3,
+        61: 1.25e-4,
+        91: 1.25e-5,
+    }
+    for epoch, value in epochs.items():
+        assert float(rate(100 * epoch)) == pytest.approx(value), epoch
+
+
+def test_sgd_has_momentum_0_9():
+    from transfusion_tf.training.schedules import make_optimizer
+
+    assert make_optimizer(PAPER.chest.base, 223_000).momentum == 0.9
+
+
+@pytest.mark.parametrize(
+    ("chapter", "models", "seeds", "source"),
+    [
+        # "We evaluate three repetitions" (section 3.2).
+        ("table1", SIX, 3, "table 1"),
+        ("table2", SIX - {"inception_v3"}, 3, "table 2"),
+        ("table3", {"resnet50", "cbr_large_t", "cbr_large_w"}, 3, "table 3"),
+        ("table4", {"resnet50", "cbr_large_t", "cbr_large_w"}, 3, "table 4"),
+        ("table5", {"resnet50", "cbr_small"}, 5, "table 5"),
+        ("figure2", SIX, 5, "figure 2"),
+        ("figure3", SIX, 5, "figure 3"),
+        ("figure4", {"resnet50", "cbr_small"}, 5, "figure 4"),
+        ("figure5", {"resnet50", "cbr_small"}, 1, "figure 5"),
+        ("figure6", {"resnet50", "cbr_large_w"}, 3, "figure 6"),
+        ("figure7", {"resnet50"}, 3, "figure 7"),
+        ("figure9", {"cbr_small"}, 1, "figure 9"),
+        ("figure10", {"resnet50"}, 1, "figure 10"),
+        ("figure13", {"cbr_large_t", "cbr_tiny"}, 3, "figure 13"),
+        ("figure15", {"cbr_large_w", "cbr_small", "cbr_tiny"}, 3, "figure 15"),
+        ("figure16", {"resnet50"}, 3, "figure 16"),
+        # "The lines are averaged over 5 runs."
+        ("figure17", {"resnet50"}, 5, "figure 17"),
+        # "All lines are averaged over 3 runs."
+        ("figure18", {"resnet50"}, 3, "figure 18"),
+        ("figure19", {"resnet50", "cbr_large_w"}, 3, "figure 19"),
+    ],
+)
+def test_models_and_repetitions(chapter, models, seeds, source):
+    assert values(chapter, "model") == models, source
+    assert values(chapter, "seed") == set(range(seeds)), source
+
+
+@pytest.mark.parametrize(
+    ("chapter", "task"),
+    [
+        ("table1", {RETINA}),
+        ("table2", {CHEST}),
+        ("table4", {RETINA}),
+        ("figure3", {RETINA}),
+        # "On both the Retina data (a-b) and the CheXpert data (c)".
+        ("figure6", {RETINA, CHEST}),
+        ("figure9", {CHEST}),
+        ("figure10", {CHEST}),
+        ("figure12", {RETINA}),
+        ("figure13", {CHEST}),
+        ("figure16", {CHEST}),
+    ],
+)
+def test_data_sets(chapter, task):
+    assert values(chapter, "dataset") == task
+
+
+@pytest.mark.parametrize(
+    ("chapter", "model", "expected"),
+    [
+        ("table1", "inception_v3", {"random", "transfer"}),
+        ("figure6", "resnet50", {"random", "mean_var", "transfer"}),
+        # "up to conv1 (just one layer), up to block 1 [...], up to full transfer".
+        (
+            "figure7",
+            "resnet50",
+            {"random", "transfer:conv1", "transfer:block1", "transfer:block2"}
+            | {"transfer:block3", "transfer"},
+        ),
+        (
+            "figure19",
+            "cbr_large_w",
+            {"random", "transfer:pool1", "transfer:pool2", "transfer:pool3"}
+            | {"transfer"},
+        ),
+        ("figure8", "resnet50", {"random", "gabor", "transfer"}),
+        ("figure8", "cbr_large_w", {"random", "gabor", "transfer"}),
+        # "reusing pretrained weights up to Block2, and slimming the remainder of the
+        # network (halving the number of channels), randomly initializing those layers".
+        ("figure8", "resnet50[slim_after=block2,width=0.5]", {"transfer:block2"}),
+        (
+            "figure20",
+            "resnet50[slim_after=block2,width=0.5]",
+            {"transfer:block2", "random"},
+        ),
+        # "[1] Initialize all layers with pretrained weights and only train layer L+1
+        # onwards. [2] Initialize only up to layer L with pretrained weights, and layer
+        # L+1 onwards randomly", and "a baseline of using random features".
+        (
+            "figure13",
+            "cbr_tiny",
+            {
+                (start, f"pool{stage}")
+                for stage in (1, 2, 3)
+                for start in ("transfer", f"transfer:pool{stage}", "random")
+            }
+            | {("transfer", "pool4"), ("random", "pool4")},
+        ),
+        (
+            "figure17",
+            "resnet50",
+            {"mean_var", "mean_var[bn=mean_var]", "mean_var[bn=transfer]"}
+            | {"random", "transfer"},
+        ),
+        (
+            "figure18",
+            "resnet50",
+            {"mean_var", "sampled", "shuffled", "random", "transfer"},
+        ),
+    ],
+)
+def test_initializations(chapter, model, expected):
+    assert starts(chapter, model) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "start", "sizes"),
+    [
+        ("resnet50", "transfer", {5_000, 10_000, 50_000, 100_000, None}),
+        ("resnet50", "random", {5_000, 10_000, 50_000, 100_000, None}),
+        ("resnet50", "mean_var", {10_000, 50_000, 100_000, None}),
+        ("resnet50", "transfer:conv1", {5_000}),
+        ("cbr_large_t", "transfer", {5_000, None}),
+        ("cbr_large_w", "random", {5_000, None}),
+    ],
+)
+def test_data_size_regimes_of_table_4(model, start, sizes):
+    found = {
+        run.train_examples
+        for run in CHAPTERS["table4"].runs
+        if (run.model, run.initialization) == (model, start)
+    }
+    assert found == sizes
+
+
+def test_donors_are_trained_on_imagenet_but_for_inception_v3():
+    # "For all models except for Inceptionv3, we first train on ImageNet to get the
+    # pretrained weights. For Inceptionv3, we used the pretrained weights".
+    donors = {run.model: run.donor for run in CHAPTERS["table1"].runs}
+    assert donors.pop("inception_v3") == "imagenet"
+    assert set(donors.values()) == {"imagenet2012"}
+
+
+def test_representations_are_sampled_as_in_appendix_c_and_its_follow_up():
+    for name in ("table5", "figure2", "figure3", "figure4"):
+        options = CHAPTERS[name].options
+        assert (options["points"], options["channels"], options["repeats"]) == (
+            *(10_000, 64, 5),
+        ), name
+
+
+def test_the_race_is_to_an_auc_of_0_91():
+    # "the number of train steps taken to reach 91% AUC" (figure 7), "> 0.91AUC"
+    # (figure 8).
+    for name in ("figure7", "figure8", "figure19", "figure20"):
+        assert CHAPTERS[name].options["threshold"] == 0.91, name
+
+
+@pytest.mark.parametrize(
+    ("rows", "key", "value"),
+    [
+        ("table1", ("resnet50", "transfer", "test"), 0.967),
+        ("table1", ("cbr_tiny", "random", "test"), 0.958),
+        ("table1", ("inception_v3", None, "parameters_table1"), 22_881_424),
+        ("table1", ("cbr_large_w", None, "donor/top5_accuracy"), 0.751),
+        ("table2", ("cbr_tiny", "transfer", "auc/Edema"), 0.8981),
+        ("table2", ("cbr_large_t", "random", "auc/Pleural Effusion"), 0.8837),
+        ("figure8", ("resnet50", "gabor", "steps"), 25_425),
+        (
+            "figure8",
+            ("resnet50[slim_after=block2,width=0.5]", "transfer:block2", "steps"),
+            8_208,
+        ),
+    ],
+)
+def test_published_numbers(rows, key, value):
+    found = {
+        (row["model"], row.get("initialization"), row["quantity"]): row["value"]
+        for row in getattr(published, rows)()
+    }
+    assert found[key] == pytest.approx(value)
+
+
+def test_every_table_and_figure_with_results_is_there():
+    # Figures 1 and 11 show example images and a sketch.
+    wanted = {f"table{n}" for n in range(1, 6)}
+    wanted |= {f"figure{n}" for n in range(2, 22)} - {"figure11"}
+    assert set(CHAPTERS) == wanted
+
+
+def test_stages_are_those_of_the_models():
+    from transfusion_tf.models import build, stages
+
+    for model, names in scales.STAGES.items():
+        built = build(model, (64, 64, 3), 1)
+        assert tuple(stage.name for stage in stages(built)) == names, model
+
+
+def test_every_initialization_fits_its_model():
+    from transfusion_tf.initialization import parse_spec, plan_tensors
+    from transfusion_tf.models import build, freeze_through
+
+    cells = {
+        (run.model, run.initialization, run.freeze)
+        for chapter in CHAPTERS.values()
+        for run in chapter.runs
+        if "[" in run.model or ":" in run.initialization
+    }
+    models = {model: build(model, (64, 64, 3), 1) for model, _, _ in cells}
+    for model, initialization, freeze in sorted(cells, key=str):
+        plan_tensors(models[model], parse_spec(initialization))
+        if freeze:
+            freeze_through(build(model, (64, 64, 3), 1), freeze)
+
+
+@pytest.mark.parametrize("name", transfusion.CHAPTERS)
+def test_docstrings_give_a_summary_the_cost_and_the_paper_s_numbers(name):
+    text = transfusion.CHAPTERS[name].__doc__
+    assert len(text.splitlines()[0]) <= 80
+    assert "Cost:" in text
+    assert "Paper" in text

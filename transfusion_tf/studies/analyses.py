@@ -1,0 +1,133 @@
+"""What chapters compute beyond training: how alike the runs' representations are.
+
+Tables are kept below `<root>/analyses/` under the hash of what they were made of, so
+that chapters and studies share them and a second command computes nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from transfusion_tf import files
+from transfusion_tf.representations import (
+    Sampling,
+    Settings,
+    compare_before_and_after,
+    compare_population,
+)
+from transfusion_tf.studies.study import Chapter
+from transfusion_tf.training import RunDirectory
+
+# What each view of a chapter is drawn from.
+_ANALYSES = {
+    "similarity_by_start": ("population_best",),
+    "similarity_of_starts": ("population_best",),
+    "start_and_end": ("population_initial", "population_best"),
+    "before_and_after": ("before_after",),
+}
+
+Compute = Callable[[], pd.DataFrame]
+
+
+def analyse(
+    chapter: Chapter,
+    runs: Sequence[RunDirectory],
+    root: Path,
+    data_root: str | Path,
+    *,
+    progress: bool = True,
+) -> dict[str, list[str]]:
+    """Computes the tables that a chapter is drawn from, those that are not there yet.
+
+    Args:
+      chapter: whose view says which, and whose options how (`points`, `channels`,
+        `repeats`).
+      runs: its finished runs. Populations are compared a model at a time.
+      root: tables go to `<root>/analyses/`.
+      data_root: where prepared data lie.
+      progress: whether to show a progress bar.
+
+    Returns:
+      Name of the analysis -> its tables' paths, relative to `root`.
+    """
+    settings = _settings(chapter.options)
+    waiting: list[tuple[Path, Compute]] = []
+    found: dict[str, list[str]] = {}
+    for name in _ANALYSES.get(chapter.view, ()):
+        found[name] = []
+        for part, compute in _parts(name, runs, data_root, settings):
+            path = Path("analyses") / f"{name}-{_digest(part, settings)}.csv"
+            found[name].append(str(path))
+            if not (root / path).exists():
+                waiting.append((root / path, compute))
+    with tqdm(
+        waiting, desc=f"{chapter.name}: comparing", disable=not progress or not waiting
+    ) as bar:
+        for path, compute in bar:
+            files.write_text(path, compute().to_csv(index=False))
+    return found
+
+
+def _settings(options: Mapping[str, Any]) -> Settings:
+    defaults = Sampling()
+    return Settings(
+        measures=("cca",),
+        sampling=Sampling(
+            points=options.get("points", defaults.points),
+            channels=options.get("channels", defaults.channels),
+        ),
+        repeats=options.get("repeats", Settings.repeats),
+        progress=False,
+    )
+
+
+def _parts(
+    name: str, runs: Sequence[RunDirectory], data_root: str | Path, settings: Settings
+) -> Iterator[tuple[list[RunDirectory], Compute]]:
+    """Runs that are compared with one another, and how."""
+    if name == "before_after":
+        for run in runs:
+            yield (
+                [run],
+                lambda run=run: compare_before_and_after(
+                    run.path, data_root, settings=settings
+                ),
+            )
+        return
+    weights = name.removeprefix("population_")
+    for group in _by_model(runs):
+        if len(group) > 1:
+            yield (
+                group,
+                lambda group=group: compare_population(
+                    [run.path for run in group],
+                    data_root,
+                    weights=weights,
+                    settings=settings,
+                ),
+            )
+
+
+def _by_model(runs: Sequence[RunDirectory]) -> list[list[RunDirectory]]:
+    """Runs of one model on one data set, each group in the order of the run ids."""
+    groups: dict[tuple, list[RunDirectory]] = {}
+    for run in sorted(runs, key=lambda run: run.path.name):
+        config = run.config()
+        groups.setdefault((config.model, config.data), []).append(run)
+    return list(groups.values())
+
+
+def _digest(runs: Sequence[RunDirectory], settings: Settings) -> str:
+    content = {
+        "runs": [run.path.name for run in runs],
+        "points": settings.sampling.points,
+        "channels": settings.sampling.channels,
+        "repeats": settings.repeats,
+        "seed": settings.seed,
+    }
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]

@@ -1,0 +1,32 @@
+"""The data sets of a study, each opened once: opening reads all of its rows."""
+
+from transfusion_tf.datasets import PreparedDataset
+from transfusion_tf.training import Options, RunConfig, resolve
+
+
+class DataSets:
+    """Opens the data sets that runs name, and resolves the runs against them."""
+
+    def __init__(self, options: Options):
+        self._options = options
+        self._open: dict[tuple, PreparedDataset] = {}
+
+    def resolve(self, config: RunConfig) -> RunConfig:
+        """As `transfusion_tf.training.resolve`, without opening anything twice."""
+        key = self._key(config)
+        resolved, self._open[key] = resolve(
+            config,
+            self._options.data_root,
+            progress=self._options.progress,
+            prepared=self._open.get(key),
+        )
+        # The resolved config says the size that the card left open.
+        self._open[self._key(resolved)] = self._open[key]
+        return resolved
+
+    def of(self, config: RunConfig) -> PreparedDataset:
+        """The data set of a config that was resolved here."""
+        return self._open[self._key(config)]
+
+    def _key(self, config: RunConfig) -> tuple:
+        return config.dataset, config.source, config.image_size
