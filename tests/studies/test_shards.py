@@ -129,11 +129,10 @@ def test_what_failed_in_one_shard_stays_failed_in_the_record_of_another(
 def test_two_processes_share_a_study_and_its_donor(card, options, tmp_path):
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", CARRY_OUT]
-            + [card, str(options.data_root), str(tmp_path), str(shard)],
+            [sys.executable, "-c", CARRY_OUT, card, options.data_root, tmp_path, part],
             cwd=__file__.rpartition("/")[0],
         )
-        for shard in BOTH
+        for part in ("1/2", "2/2")
     ]
     assert [process.wait() for process in processes] == [0, 0]
     runs = list((tmp_path / "runs").iterdir())
@@ -173,5 +172,5 @@ def test_a_whole_study_waits_for_a_held_run_and_takes_over_from_the_dead(
     process.wait()
     assert names(result) == [held.run_id]
     assert not result.waiting
-    said = capsys.readouterr().out
-    assert f"waiting: run {held.run_id} is being trained by process {process.pid}" in said
+    waiting = f"waiting: run {held.run_id} is being trained by process {process.pid}"
+    assert waiting in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""One process at a time: who comes second is told who is there; the dead hold nothing."""
+"""One process at a time: the second is told who is there; the dead hold nothing."""
 
 import json
 import os

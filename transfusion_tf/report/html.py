@@ -9,6 +9,7 @@ import pandas as pd
 from transfusion_tf import files
 from transfusion_tf.report import gallery, images, page, style, tables, wording
 from transfusion_tf.report.cases import MARGIN
+from transfusion_tf.report.paper_page import write_paper_page
 from transfusion_tf.report.records import StudyRecord, read_study
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.results import Results, collect
@@ -18,6 +19,7 @@ from transfusion_tf.report.verdict import reach_verdict
 def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
     """Writes `report.html`, `figures/` and `tables/` into the study's folder.
 
+    A study with chapters, after a paper, gets a page of those: see `paper_page`.
     Everything comes from `study.json` and the run directories that it names; runs
     that have no result are named with what stopped them, and the rest is reported.
     The page needs no network and no script.
@@ -35,6 +37,8 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
     """
     folder = Path(study_dir)
     record = read_study(folder)
+    if record.chapters:
+        return write_paper_page(record, folder)
     results = collect(record)
     context = _context(record, results, folder, show_images)
     text = render("report.html", context)

@@ -350,6 +350,7 @@ class _Run:
                 progress.train_seconds += now - start
                 start = now
                 self.state.save(self.variables, progress)
+                self.directory.update_status(step=progress.step)
                 self.termination.check()
         self._collect(pending)
         progress.train_seconds += time.perf_counter() - start

@@ -348,9 +348,7 @@ def _difference_sentence(label: str, part: pd.DataFrame, material: Material) -> 
         )
     if part["seeds"].max() > 1:
         settled = (part["low"] > 0) | (part["high"] < 0)
-        text += (
-            f"; the interval leaves out zero in {int(settled.sum())} of {len(part)}"
-        )
+        text += f"; the interval leaves out zero in {int(settled.sum())} of {len(part)}"
     return text + "."
 
 

@@ -127,7 +127,8 @@ def _sheet(found: list[Race], table: pd.DataFrame, material: Material) -> Sheet:
             keys = runner_keys(race, runner)
             steps = find(table, **keys, quantity="steps")
             reached = find(table, **keys, quantity="reached")
-            assert steps is not None and reached is not None
+            assert steps is not None
+            assert reached is not None
             count = f"{int(reached['value'])} of {int(reached['seeds'])}"
             cells = [
                 *([race.dataset] if several else []),
@@ -244,10 +245,10 @@ def _classes_said(race: Race) -> str:
         }
         if leads:
             ahead = [name for name, value in leads.items() if value > 0]
-            listed = f" ({wording.listed(ahead)})" if 0 < len(ahead) < len(leads) else ""
+            listed = (
+                f" ({wording.listed(ahead)})" if 0 < len(ahead) < len(leads) else ""
+            )
             said.append(f"{label} for {len(ahead)} of {len(leads)} classes{listed}")
     if not said:
         return ""
     return f"{race.name}: ahead of random weights on average is {'; '.join(said)}."
-
-

@@ -12,7 +12,7 @@ from transfusion_tf.evaluation import seed_interval
 from transfusion_tf.report import comparison_figures, gallery, images, style, wording
 from transfusion_tf.report.chapters import Material
 from transfusion_tf.report.gallery import Picture
-from transfusion_tf.report.results import Cell, Results
+from transfusion_tf.report.results import Cell
 from transfusion_tf.report.style import Mark, styled
 from transfusion_tf.report.views import plots
 from transfusion_tf.report.views.accuracy import keys_of
@@ -263,7 +263,8 @@ def _sentences(material: Material, table: pd.DataFrame, histogram: bool) -> list
         if histogram:
             deviation = find(table, **keys, quantity="weight_std")
             tails = find(table, **keys, quantity="weight_excess_kurtosis")
-            assert deviation is not None and tails is not None
+            assert deviation is not None
+            assert tails is not None
             by_model.setdefault(name, []).append(
                 f"{label} has standard deviation {wording.number(deviation['value'])} "
                 f"and excess kurtosis {wording.number(tails['value'], 1)}"

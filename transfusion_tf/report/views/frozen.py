@@ -200,9 +200,7 @@ def _sheet(material: Material, table: pd.DataFrame) -> Sheet:
                         results.panel_name(panel) if index == 0 else "",
                         stage,
                         *(with_spread(values[name]) for name in _MARKS),
-                        with_interval(
-                            _row(own, WHOLE, stage, "difference_to_random")
-                        ),
+                        with_interval(_row(own, WHOLE, stage, "difference_to_random")),
                     )
                 )
     heads = ("Model", "Frozen up to", *_MARKS, "all donor minus random")

@@ -32,6 +32,7 @@ def draw(material: Material, folder: Path) -> View:
         table=table,
         sentences=tuple(_sentences(table)),
         sheet=_sheet(table),
+        wide=True,
     )
 
 

@@ -49,6 +49,7 @@ class View:
       sentences: what is seen.
       sheet: the numbers that the page prints.
       colours: initialization -> its colour in the pictures.
+      wide: whether the pictures need the page's whole width.
     """
 
     pictures: tuple[Picture, ...]
@@ -56,6 +57,7 @@ class View:
     sentences: tuple[str, ...]
     sheet: Sheet | None = None
     colours: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    wide: bool = False
 
 
 def measured(found: Difference | None) -> dict[str, Any]:

@@ -72,7 +72,9 @@ class Race:
     def longest(self) -> int:
         """Training steps of the longest run."""
         return max(
-            run.config.steps for each in self.runners.values() for run in each.runs.values()
+            run.config.steps
+            for each in self.runners.values()
+            for run in each.runs.values()
         )
 
     def curve(self, runner: Runner) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +153,9 @@ def by_class(race: Race) -> list[Race]:
     first = next(iter(race.runners.values()))
     classes = next(iter(first.runs.values())).dataset["classes"]
     return [
-        found for name in classes if (found := _of_class(race, f"auc/{name}")) is not None
+        found
+        for name in classes
+        if (found := _of_class(race, f"auc/{name}")) is not None
     ]
 
 

@@ -1,5 +1,6 @@
 """Weight transfusion: what donor weights up to each stage give."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def _tick(label: str) -> str:
 def gains(race: Race, labels: list[str]) -> dict[str, Difference]:
     """What each stage adds to the mean metric while learning, by its label."""
     found = {}
-    for previous, label in zip(labels, labels[1:], strict=False):
+    for previous, label in itertools.pairwise(labels):
         gain = race.lead(race.runners[label], race.runners[previous])
         if gain is not None:
             found[label] = gain
@@ -106,7 +107,7 @@ def gains(race: Race, labels: list[str]) -> dict[str, Difference]:
 def _gain_rows(race: Race, labels: list[str]) -> list[dict[str, Any]]:
     rows = []
     added = gains(race, labels)
-    for previous, label in zip(labels, labels[1:], strict=False):
+    for previous, label in itertools.pairwise(labels):
         runner = race.runners[label]
         keys = {**runner_keys(race, runner), "stage": _tick(label)}
         if label in added:
@@ -120,7 +121,9 @@ def _gain_rows(race: Race, labels: list[str]) -> list[dict[str, Any]]:
 
 
 @styled
-def _curves(race: Race, labels: list[str], title: str, marks: dict[str, Mark]) -> Figure:
+def _curves(
+    race: Race, labels: list[str], title: str, marks: dict[str, Mark]
+) -> Figure:
     figure, (axes,) = plots.stacked([3.6])
     ends = [label for label in (labels[0], labels[-1]) if through(label) is None]
     curves = {curve.label: curve for curve in race_curves(race, marks, ends)}
@@ -174,7 +177,9 @@ def _speed(race: Race, labels: list[str], marks: dict[str, Mark]) -> Figure:
             color=MUTED, annotation_clip=False,
         )  # fmt: skip
         upper.set_ylim(0, 1.17 * longest)
-    upper.set_title(f"Steps to {wording.number(race.threshold)}: fewer is faster", pad=5)
+    upper.set_title(
+        f"Steps to {wording.number(race.threshold)}: fewer is faster", pad=5
+    )
     unit = wording.metric_unit(race.metric)
     lower.set_title(f"Mean validation {unit} while learning: more is faster", pad=5)
     lower.set_xlabel("donor weights up to")
@@ -192,7 +197,8 @@ def _sheet(found: list[Race], table) -> Sheet:
             keys = runner_keys(race, runner)
             steps = find(table, **keys, quantity="steps")
             reached = find(table, **keys, quantity="reached")
-            assert steps is not None and reached is not None
+            assert steps is not None
+            assert reached is not None
             rows.append(
                 (
                     runner.model,
@@ -213,7 +219,11 @@ def _sheet(found: list[Race], table) -> Sheet:
     unit = wording.metric_unit(found[0].metric) if found else ""
     heads = (
         *("Model", "Start", "Steps to threshold", "Seeds there"),
-        *(f"Mean {unit} while learning", "minus random weights", "minus the line above"),
+        *(
+            f"Mean {unit} while learning",
+            "minus random weights",
+            "minus the line above",
+        ),
     )
     return Sheet(
         heads,

@@ -190,7 +190,8 @@ def _sentences(lines: pd.DataFrame) -> list[str]:
                 said.append(f"{model}, {pair}: {count}, too few for a line.")
             continue
         values = [
-            f"{row.stage} {wording.number(row.r_squared, 2)}" for row in known.itertuples()
+            f"{row.stage} {wording.number(row.r_squared, 2)}"
+            for row in known.itertuples()
         ]
         said.append(f"R² of {model}, {pair}: {wording.listed(values)}.")
     few = lines[(lines["pairs"] < _FEWEST)]

@@ -1,0 +1,57 @@
+import keras
+import numpy as np
+import pytest
+
+from transfusion_tf.training import Options, RunConfig, train
+
+
+@pytest.fixture(scope="session")
+def config(prepared):
+    """A run of a second or two, with dropout, augmentation and batch norm."""
+    return RunConfig(
+        dataset=str(prepared.card.path),
+        model="cbr_tiny",
+        batch_size=4,
+        steps=14,
+        eval_every=4,
+        dropout=0.3,
+    )
+
+
+@pytest.fixture(scope="session")
+def options(prepared, data_root):
+    return Options(data_root=data_root, progress=False)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(config, options, tmp_path_factory):
+    """The run that all the disturbed ones must equal."""
+    return train(config, tmp_path_factory.mktemp("runs") / "undisturbed", options)
+
+
+@pytest.fixture(scope="session")
+def assert_equals_undisturbed(undisturbed):
+    """Checks last weights, metrics and predictions, bit for bit."""
+
+    def check(result):
+        for ours, theirs in zip(weights(result), weights(undisturbed), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        for name in ("metrics.jsonl", "initialization.csv", "dataset.json"):
+            ours, theirs = (
+                (run.directory.path / name).read_bytes()
+                for run in (result, undisturbed)
+            )
+            assert ours == theirs, name
+        for split in ("validation", "test"):
+            ours, theirs = (
+                run.directory.predictions(split) for run in (result, undisturbed)
+            )
+            assert ours.equals(theirs), split
+        assert not result.directory.state.exists()
+
+    return check
+
+
+def weights(result):
+    model = keras.saving.load_model(result.directory.final_model, compile=False)
+    return [np.asarray(variable) for variable in model.weights]

@@ -1,0 +1,117 @@
+"""The binary, ended from outside at any moment, goes on as if nothing had been."""
+
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from support import write_clinic
+
+from transfusion_tf.training import RunDirectory, train
+from transfusion_tf.training.run_lock import LOCK_FILE
+
+pytestmark = pytest.mark.slow
+
+STOPPED = (143, "stopped; the same command goes on from here")
+
+
+def start(config, data_root, root, **changes):
+    """`transfusion-train` of the run, quietly."""
+    values = {
+        "dataset": config.dataset,
+        "model": config.model,
+        "batch_size": config.batch_size,
+        "steps": config.steps,
+        "eval_every": config.eval_every,
+        "dropout": config.dropout,
+        "data_root": data_root,
+        "root": root,
+        **changes,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "transfusion_tf_experiments.train"]
+        + [f"--{name}={value}" for name, value in values.items()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(condition, process):
+    for _ in range(12000):
+        if condition():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    process.kill()
+    raise AssertionError("it did not happen")
+
+
+def run_of(root):
+    """The only run below the root; None before it has a status."""
+    found = list((root / "runs").glob("*/status.json"))
+    return RunDirectory(found[0].parent) if found else None
+
+
+def heeds_sigterm(process):
+    """Whether the process has a handler of its own."""
+    with open(f"/proc/{process.pid}/status") as lines:
+        caught = next(line for line in lines if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def test_asked_to_end_it_says_so_by_its_exit_code_and_the_same_command_goes_on(
+    config, data_root, assert_equals_undisturbed, undisturbed, tmp_path
+):
+    process = start(config, data_root, tmp_path)
+    wait_for(lambda: list(tmp_path.rglob("metrics.jsonl")), process)
+    process.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    _, said = process.communicate()
+    assert time.monotonic() - asked < 30
+    assert (process.returncode, said.splitlines()[-1]) == STOPPED
+    stopped = run_of(tmp_path)
+    assert stopped.status()["state"] == "stopped"
+    assert 0 < stopped.status()["step"] < config.steps
+    assert not (stopped.path / LOCK_FILE).exists()
+    again = start(config, data_root, tmp_path)
+    _, said = again.communicate()
+    assert again.returncode == 0, said
+    assert run_of(tmp_path).finished()
+    assert_equals_undisturbed(
+        dataclasses.replace(undisturbed, directory=run_of(tmp_path))
+    )
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_killed_at_any_moment_it_goes_on_exactly(
+    config, options, assert_equals_undisturbed, tmp_path, number
+):
+    process = start(config, options.data_root, tmp_path, save_every_steps=3)
+    wait_for(lambda: run_of(tmp_path), process)
+    time.sleep(random.Random(os.urandom(8)).uniform(0, 2))
+    process.kill()
+    process.communicate()
+    assert_equals_undisturbed(train(config, run_of(tmp_path).path, options))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("moment", ["import", "preparation"])
+def test_before_training_it_ends_at_once_and_leaves_nothing(config, tmp_path, moment):
+    card = write_clinic(tmp_path / "clinic", patients=60)
+    process = start(config, tmp_path / "data", tmp_path / "root", dataset=card)
+    wait_for(lambda: heeds_sigterm(process), process)
+    if moment == "preparation":
+        folder = tmp_path / "data" / "clinic"
+        wait_for(lambda: any(folder.glob(".building-*")), process)
+    process.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    _, said = process.communicate()
+    assert time.monotonic() - asked < 10
+    assert (process.returncode, said.splitlines()[-1]) == STOPPED
+    assert not list(tmp_path.glob("data/clinic/*"))
+    assert not (tmp_path / "root" / "runs").exists()
