@@ -61,7 +61,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             ),
         ),
         Claim(
-            "On chest radiographs too.",
+            "On chest radiographs, too, transfer gains little.",
             "table 2, section 3.2",
             "mean test AUC over the findings, transfer minus random, mean over models",
             "AUC",
@@ -172,7 +172,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             lambda e: ask.ahead(e, large, "mean_var"),
         ),
         Claim(
-            "On chest radiographs too.",
+            "On chest radiographs, too, the scale of the weights speeds training up.",
             "figures 6 and 16, section 5",
             f"the same on chest radiographs, mean AUC over the findings of {large}",
             "AUC",
@@ -253,7 +253,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             lambda e: ask.frozen(e, "retina", "transfer", "random"),
         ),
         Claim(
-            "On chest radiographs too.",
+            "On chest radiographs, too, fixed pretrained features beat random ones.",
             "figure 13, appendix E",
             "the same on chest radiographs, mean AUC over the findings",
             "AUC",

@@ -68,7 +68,7 @@ def test_asked_to_end_it_says_so_by_its_exit_code_and_the_same_command_goes_on(
     config, data_root, assert_equals_undisturbed, undisturbed, tmp_path
 ):
     process = start(config, data_root, tmp_path)
-    wait_for(lambda: list(tmp_path.rglob("metrics.jsonl")), process)
+    wait_for(lambda: (run := run_of(tmp_path)) and run.status().get("step"), process)
     process.send_signal(signal.SIGTERM)
     asked = time.monotonic()
     _, said = process.communicate()

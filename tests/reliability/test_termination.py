@@ -113,6 +113,12 @@ def test_a_signal_that_comes_too_late_ends_the_process_with_the_block():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_run_that_fails_when_it_is_asked_to_end_does_not_hide_that_it_was():
+    with pytest.raises(Terminated), holding_back_sigterm():  # noqa: PT012
+        ask_to_end()
+        raise RuntimeError
+
+
 def test_outside_the_main_thread_the_signal_is_left_to_others():
     before = signal.getsignal(signal.SIGTERM)
     seen = []

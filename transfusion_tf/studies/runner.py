@@ -108,7 +108,7 @@ def run_study(
     }
     ours = shard.of(list(distinct)) if shard else list(distinct)
     theirs = [run for run in distinct if run not in ours]
-    record = {
+    record: dict[str, Any] = {
         "name": study.name,
         "title": study.title,
         "command": command,

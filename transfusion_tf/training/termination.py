@@ -71,6 +71,11 @@ def holding_back_sigterm() -> Iterator[Termination]:
     before = signal.signal(signal.SIGTERM, termination._on_signal)
     try:
         yield termination
+    except Exception as error:
+        if termination.requested:
+            # Or a study would go on with its next run.
+            raise Terminated from error
+        raise
     finally:
         # None is a handler that Python did not set, and cannot set again.
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

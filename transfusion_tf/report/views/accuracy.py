@@ -7,30 +7,34 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from transfusion_tf.evaluation import seed_interval
 from transfusion_tf.report import gallery, style, wording
 from transfusion_tf.report.chapters import Material
-from transfusion_tf.report.records import Run
-from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
+from transfusion_tf.report.results import Panel, Results
 from transfusion_tf.report.style import Mark, styled
 from transfusion_tf.report.views import paper_values, plots
+from transfusion_tf.report.views.accuracy_rows import (
+    DONOR_METRICS,
+    cell_rows,
+    class_rows,
+    donor_metric,
+    donor_of,
+    keys_of,
+)
 from transfusion_tf.report.views.parts import (
+    Row,
     Sheet,
     View,
     extremes,
     find,
     has_paper,
     interval,
+    lines,
     long_table,
-    measured,
     one_seed_note,
     paper_number,
     with_interval,
     with_spread,
 )
-
-# What a donor's accuracy is called, best first: the papers print the first.
-_DONOR_METRICS = ("top5_accuracy", "accuracy")
 
 
 def draw(material: Material, folder: Path) -> View:
@@ -73,54 +77,6 @@ def draw(material: Material, folder: Path) -> View:
     )
 
 
-def keys_of(results: Results, panel: Panel) -> dict[str, Any]:
-    """The columns that say which panel a row is of."""
-    return {
-        "dataset": results.record.runs[0].dataset["name"],
-        "model": panel.model,
-        "train_examples": panel.train_examples,
-    }
-
-
-def cell_rows(results: Results, panel: Panel, cell: Cell) -> list[dict[str, Any]]:
-    """Rows of a long table: the test metric and its difference to random weights."""
-    keys = {**keys_of(results, panel), "initialization": cell.initialization}
-    rows = [{**keys, "quantity": "test", **measured(cell.test)}]
-    against = panel.test_difference(cell.initialization, BASELINE)
-    if cell.initialization != BASELINE and against is not None:
-        rows.append({**keys, "quantity": "difference_to_random", **measured(against)})
-    return rows
-
-
-def class_rows(
-    keys: dict[str, Any], cell: Cell, baseline: Cell | None
-) -> list[dict[str, Any]]:
-    """Rows of a long table: AUC of every class, and its difference to random."""
-    rows = []
-    for name in next(iter(cell.runs.values())).dataset["classes"]:
-        quantity = f"auc/{name}"
-        ours = by_seed(cell, quantity)
-        if not ours:
-            continue
-        found = measured(seed_interval(list(ours.values())))
-        rows.append({**keys, "quantity": quantity, **found})
-        theirs = by_seed(baseline, quantity) if baseline else {}
-        pairs = [ours[seed] - theirs[seed] for seed in sorted(set(ours) & set(theirs))]
-        if pairs and cell is not baseline:
-            name = f"difference_to_random/{quantity}"
-            rows.append({**keys, "quantity": name, **measured(seed_interval(pairs))})
-    return rows
-
-
-def by_seed(cell: Cell, quantity: str) -> dict[int, float]:
-    """A metric on test, one a seed; seeds where it is undefined are left out."""
-    return {
-        seed: run.test_metrics[quantity]
-        for seed, run in sorted(cell.runs.items())
-        if quantity in run.test_metrics
-    }
-
-
 def _panel_rows(results: Results, panel: Panel, by_class: bool) -> list[dict[str, Any]]:
     rows = []
     for cell in panel.cells.values():
@@ -134,31 +90,14 @@ def _panel_rows(results: Results, panel: Panel, by_class: bool) -> list[dict[str
         value = first.mean_status(name)
         if value is not None:
             rows.append({**keys, "quantity": name, "value": value})
-    donor = _donor(results, panel)
+    donor = donor_of(results, panel)
     if donor is not None:
         rows += [
             {**keys, "quantity": f"donor/{name}", "value": value}
-            for name in _DONOR_METRICS
-            if (value := _donor_metric(donor, name)) is not None
+            for name in DONOR_METRICS
+            if (value := donor_metric(donor, name)) is not None
         ]
     return rows
-
-
-def _donor(results: Results, panel: Panel) -> Run | None:
-    named = {
-        Path(str(run.config.donor)).name
-        for cell in panel.cells.values()
-        for run in cell.runs.values()
-        if cell.initialization != BASELINE
-    }
-    return next((run for run in results.record.donors if run.run_id in named), None)
-
-
-def _donor_metric(donor: Run, name: str) -> float | None:
-    if name in donor.test_metrics:
-        return donor.test_metrics[name]
-    _, values = donor.curve(name)
-    return float(np.nanmax(values)) if np.isfinite(values).any() else None
 
 
 @styled
@@ -184,14 +123,14 @@ def _class_figure(
 ) -> Figure:
     rows = len(results.panels)
     shown = ["test", *quantities]
-    figure, panels = plots.small_panels(len(shown), 0.65 + 0.24 * rows, sharey=True)
+    figure, panels = plots.small_panels(
+        len(shown), 0.62 + 0.24 * rows, "test AUC", sharey=True
+    )
     for axes, quantity in zip(panels, shown, strict=True):
         _dots(axes, table, results, quantity, marks)
-        mean = wording.metric_title(results.metric)
-        title = mean if quantity == "test" else quantity.removeprefix("auc/")
+        title = "mean" if quantity == "test" else quantity.removeprefix("auc/")
         axes.set_title(title, pad=4)
         plots.name_rows(axes, _names(results), [-i for i in range(rows)])
-    figure.supxlabel("test AUC", fontsize=8.5)
     plots.legend_below(figure, panels, key)
     return figure
 
@@ -222,7 +161,7 @@ def _paper_key(material: Material, table: pd.DataFrame, quantities: list[str]) -
 
 def _sheet(material: Material, table: pd.DataFrame) -> Sheet:
     donor = next(
-        (name for name in _DONOR_METRICS if f"donor/{name}" in set(table["quantity"])),
+        (name for name in DONOR_METRICS if f"donor/{name}" in set(table["quantity"])),
         None,
     )
     rows = []
@@ -255,7 +194,7 @@ def _sheet(material: Material, table: pd.DataFrame) -> Sheet:
     heads = (
         *("Model", "Start", f"Test {unit}", "95 % interval", "minus random weights"),
         *(("Paper",) if has_paper(table, "test") else ()),
-        *("Parameters", "as the paper counts them"),
+        *("Parameters", "as the paper counts"),
         *((f"Donor’s {wording.metric_title(donor)}",) if donor else ()),
     )
     return Sheet(heads, tuple(rows))
@@ -271,31 +210,35 @@ def _class_sheet(material: Material, table: pd.DataFrame) -> Sheet:
                 cells = [results.panel_name(panel) if index == 0 else "", label]
                 for quantity in ("test", *names):
                     row = find(table, **own, quantity=quantity)
-                    paper = paper_number(row)
-                    small = "" if paper == wording.MISSING else f"\npaper {paper}"
-                    cells.append(with_spread(row) + small)
+                    cells.append(with_spread(row) + _small_paper(row))
                 rows.append(tuple(cells))
-    unit = wording.metric_title(material.results[0].metric)
-    heads = ("Model", "Start", unit, *(name.removeprefix("auc/") for name in names))
+    heads = ("Model", "Start", "Mean", *(name.removeprefix("auc/") for name in names))
     return Sheet(heads, tuple(rows), caption="AUC on test, ± over seeds.")
 
 
-def _plain_interval(row) -> str:
+def _small_paper(row: Row | None) -> str:
+    """The paper's value on a line of its own, without its spread."""
+    if row is None or not np.isfinite(row["paper"]):
+        return ""
+    return f"\npaper {wording.number(row['paper'])}"
+
+
+def _plain_interval(row: Row | None) -> str:
     if row is None:
         return wording.MISSING
     low, high = wording.number(row["low"]), wording.number(row["high"])
     return f"{low} – {high}" if interval(row) else wording.MISSING
 
 
-def _count(row) -> str:
+def _count(row: Row | None) -> str:
     if row is None:
         return wording.MISSING
-    paper = "" if not np.isfinite(row["paper"]) else row["paper"]
-    small = f"\npaper {wording.count(paper)}" if paper else ""
+    known = np.isfinite(row["paper"])
+    small = f"\npaper {wording.count(row['paper'])}" if known else ""
     return wording.count(row["value"]) + small
 
 
-def _both(row) -> str:
+def _both(row: Row | None) -> str:
     if row is None:
         return wording.MISSING
     paper = paper_number(row)
@@ -313,8 +256,8 @@ def _sentences(material: Material, table: pd.DataFrame, by_class: bool) -> list[
     tests = table[table["quantity"] == "test"]
     best = extremes(
         {
-            f"{row.model} from {row.initialization}": row.value
-            for row in tests.itertuples()
+            f"{row['model']} from {row['initialization']}": float(row["value"])
+            for row in lines(tests)
         }
     )
     if best and len(tests) > 2:
@@ -327,12 +270,12 @@ def _sentences(material: Material, table: pd.DataFrame, by_class: bool) -> list[
 
 
 def _difference_sentence(label: str, part: pd.DataFrame, material: Material) -> str:
-    several = part["train_examples"].nunique() > 1
+    several = len(set(part["train_examples"])) > 1
     values = {
-        f"{row.model} on {wording.count(row.train_examples)}"
+        f"{row['model']} on {wording.count(row['train_examples'])}"
         if several
-        else row.model: row.value
-        for row in part.itertuples()
+        else str(row["model"]): float(row["value"])
+        for row in lines(part)
     }
     found = extremes(values)
     unit = wording.metric_unit(material.results[0].metric)
@@ -340,11 +283,11 @@ def _difference_sentence(label: str, part: pd.DataFrame, material: Material) -> 
         return f"From {label} nothing can be compared with random weights."
     (least, low), (most, high) = found
     if len(values) == 1:
-        text = f"{label} minus random weights: {wording.signed(low)} {unit} ({least})"
+        text = f"From {label}, {least} ends {wording.signed(low)} {unit} from random"
     else:
         text = (
-            f"{label} minus random weights lies between {wording.signed(low)} "
-            f"({least}) and {wording.signed(high)} {unit} ({most})"
+            f"From {label}, models end {wording.signed(low)} ({least}) to "
+            f"{wording.signed(high)} {unit} ({most}) from random weights"
         )
     if part["seeds"].max() > 1:
         settled = (part["low"] > 0) | (part["high"] < 0)
@@ -356,7 +299,7 @@ def _class_sentences(table: pd.DataFrame) -> list[str]:
     prefix = "difference_to_random/auc/"
     part = table[table["quantity"].str.startswith(prefix)]
     means = part.groupby("quantity", sort=False)["value"].mean()
-    found = extremes({name.removeprefix(prefix): v for name, v in means.items()})
+    found = extremes({str(name).removeprefix(prefix): v for name, v in means.items()})
     if found is None:
         return []
     (least, low), (most, high) = found

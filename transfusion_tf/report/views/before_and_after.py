@@ -70,11 +70,11 @@ def _rows(part: pd.DataFrame) -> list[dict[str, Any]]:
         floor = {"value": own["noise_floor"].mean()}
         rows.append({**named, "quantity": "noise_floor", **floor})
     if {_DONOR, BASELINE} <= set(by_start):
-        found = paired(by_start[_DONOR], by_start[BASELINE])
-        if found is not None:
+        gap = paired(by_start[_DONOR], by_start[BASELINE])
+        if gap is not None:
             named = {**keys, "initialization": _DONOR}
             name = "difference_to_random"
-            rows.append({**named, "quantity": name, **measured(found)})
+            rows.append({**named, "quantity": name, **measured(gap)})
     return rows
 
 
@@ -93,7 +93,7 @@ def _figure(table: pd.DataFrame, models: list[str], marks: dict[str, Mark]) -> F
         ("From pretrained weights", _DONOR, "cca"),
         ("Pretrained minus random", _DONOR, "difference_to_random"),
     )
-    longest = 0
+    longest, differences = 0, []
     for axes, (title, start, quantity) in zip(panels, shown, strict=True):
         for index, model in enumerate(models):
             stages = list(dict.fromkeys(table.loc[table["model"] == model, "stage"]))
@@ -111,6 +111,7 @@ def _figure(table: pd.DataFrame, models: list[str], marks: dict[str, Mark]) -> F
             shift = 0.07 * (index - (len(models) - 1) / 2)
             places = [place + 1 + shift for place in range(len(stages))]
             plots.draw_line(axes, places, rows, marks[model], model)
+            differences += rows if axes is panels[2] else []
         axes.set_title(title, pad=4)
         plots.grid(axes, "y")
     for axes in panels[:2]:
@@ -118,6 +119,7 @@ def _figure(table: pd.DataFrame, models: list[str], marks: dict[str, Mark]) -> F
         axes.set_ylim(0, 1.04)
         axes.set_ylabel("mean CCA")
     panels[2].axhline(0, color=INK, linewidth=0.9)
+    plots.focus(panels[2], differences)
     panels[2].set_ylabel("difference")
     panels[2].set_xlabel("stage, counted from the input")
     plots.name_places(panels[2], [str(n) for n in range(1, longest + 1)], start=1)

@@ -14,7 +14,6 @@ from transfusion_tf.report.views import plots
 from transfusion_tf.report.views.parts import (
     Sheet,
     View,
-    dataset_title,
     find,
     has_paper,
     long_table,
@@ -24,10 +23,10 @@ from transfusion_tf.report.views.parts import (
 )
 from transfusion_tf.report.views.races import (
     Race,
+    all_races,
     by_class,
     race_curves,
     race_rows,
-    races,
     runner_keys,
 )
 
@@ -42,58 +41,48 @@ def draw(material: Material, folder: Path) -> View:
     panel a class), `threshold` (in place of each panel's own).
     """
     options = material.chapter.options
-    found = [
-        race
-        for results in material.results
-        for race in races(
-            results,
-            together=bool(options.get("together")),
-            threshold=options.get("threshold"),
-        )
-    ]
+    classes = bool(options.get("by_class"))
+    found = all_races(material, together=bool(options.get("together")))
     labels = list(dict.fromkeys(label for race in found for label in race.runners))
     marks = style.marks(labels)
     subjects = [label for label in labels if label not in _REFERENCES]
     dashed = _REFERENCES if len(subjects) > 1 else ()
     pictures, rows = [], []
     for race in found:
-        title = dataset_title(material, race.dataset) + race.name
         rows += race_rows(race)
-        parts = by_class(race) if options.get("by_class") else []
+        parts = by_class(race) if classes else []
         for part in parts:
             rows += race_rows(part, f"/{part.metric}")
         if parts:
             figure = _class_figure([race, *parts], marks, dashed)
         else:
-            figure = _figure(race, title, marks, dashed)
+            figure = _figure(race, marks, dashed)
         pictures.append(
             gallery.keep(
                 figure,
                 folder,
-                f"{material.chapter.name}-{gallery.slug(title)}",
-                f"Validation metric over training steps by start, {title}",
+                f"{material.chapter.name}-{gallery.slug(race.name)}",
+                f"Validation metric over training steps by start, {race.name}",
             )
         )
     table = long_table(rows, material)
     return View(
         pictures=tuple(pictures),
         table=table,
-        sentences=tuple(_sentences(found, table, bool(options.get("by_class")))),
-        sheet=_sheet(found, table, material),
+        sentences=tuple(_sentences(found, table, classes)),
+        sheet=_class_sheet(found, table) if classes else _sheet(found, table, material),
         colours={label: mark.colour for label, mark in marks.items()},
     )
 
 
 @styled
-def _figure(
-    race: Race, title: str, marks: dict[str, Mark], dashed: tuple[str, ...]
-) -> Figure:
+def _figure(race: Race, marks: dict[str, Mark], dashed: tuple[str, ...]) -> Figure:
     figure, (axes,) = plots.stacked([3.1 + 0.16 * len(race.runners)])
     plots.draw_curves(axes, race_curves(race, marks, dashed))
     plots.draw_threshold(
         axes, race.threshold, f"threshold\n{wording.number(race.threshold)}"
     )
-    axes.set_title(title)
+    axes.set_title(race.name)
     axes.set_xlabel("training step")
     axes.set_ylabel(f"validation {wording.metric_unit(race.metric)}")
     plots.legend_below(figure, axes)
@@ -104,14 +93,11 @@ def _figure(
 def _class_figure(
     parts: list[Race], marks: dict[str, Mark], dashed: tuple[str, ...]
 ) -> Figure:
-    figure, panels = plots.small_panels(len(parts), sharex=True)
+    figure, panels = plots.small_panels(len(parts), label="training step")
     for axes, part in zip(panels, parts, strict=True):
         plots.draw_curves(axes, race_curves(part, marks, dashed), width=1.4)
         name = part.metric.removeprefix("auc/")
-        mean = wording.metric_title(part.metric)
-        axes.set_title(name if part.metric.startswith("auc/") else mean, pad=4)
-        axes.tick_params(labelbottom=True)
-    figure.supxlabel("training step", fontsize=8.5)
+        axes.set_title(name if part.metric.startswith("auc/") else "mean", pad=4)
     figure.supylabel("validation AUC", fontsize=8.5)
     plots.legend_below(figure, panels)
     return figure
@@ -151,6 +137,28 @@ def _sheet(found: list[Race], table: pd.DataFrame, material: Material) -> Sheet:
         *(("Paper: steps",) if paper else ()),
     )
     return Sheet(heads, tuple(rows), words=2 + several, caption=_caption(found))
+
+
+def _class_sheet(found: list[Race], table: pd.DataFrame) -> Sheet:
+    """Leads over random weights, a column a class."""
+    prefix = "area_difference_to_random"
+    names = [q for q in dict.fromkeys(table["quantity"]) if q.startswith(prefix)]
+    rows = []
+    for race in found:
+        for runner in race.runners.values():
+            keys = runner_keys(race, runner)
+            cells = [find(table, **keys, quantity=name) for name in names]
+            if any(cells):
+                leads = (with_interval(row) for row in cells)
+                rows.append((runner.model, runner.initialization, *leads))
+    classes = (name.removeprefix(f"{prefix}/auc/") for name in names if name != prefix)
+    return Sheet(
+        ("Model", "Start", "Mean", *classes),
+        tuple(rows),
+        caption="Validation AUC while learning, minus that of random weights; small: "
+        "95 % interval over seeds. While learning: until the slowest seed of random "
+        "weights is at the threshold of its class.",
+    )
 
 
 def _steps(row) -> str:
@@ -204,10 +212,8 @@ def _said(race: Race) -> str:
             f"{wording.number(race.threshold)}."
         )
     order = sorted(means, key=lambda label: means[label])
-    text = f"{race.name} reaches {wording.number(race.threshold)} after " + (
-        wording.listed(
-            [f"{wording.count(means[label])} steps from {label}" for label in order]
-        )
+    text = f"Steps of {race.name} to {wording.number(race.threshold)}: " + (
+        wording.listed([f"{label} {wording.count(means[label])}" for label in order])
     )
     if never:
         text += f"; not all seeds get there from {wording.listed(never)}"
@@ -221,12 +227,9 @@ def _said(race: Race) -> str:
         text += (
             "; while learning, "
             + wording.listed(
-                [
-                    f"{label} is {wording.signed(lead.estimate)} from random weights"
-                    for label, lead in leads.items()
-                ]
+                [f"{label} {wording.signed(x.estimate)}" for label, x in leads.items()]
             )
-            + " (intervals without zero)"
+            + " from random weights (intervals without zero)"
             if leads
             else "; no lead over random weights has an interval without zero"
         )

@@ -11,12 +11,13 @@ from transfusion_tf.report.chapters import Material
 from transfusion_tf.report.results import BASELINE, Panel, Results
 from transfusion_tf.report.style import Mark, styled
 from transfusion_tf.report.views import paper_values, plots
-from transfusion_tf.report.views.accuracy import cell_rows, keys_of
+from transfusion_tf.report.views.accuracy_rows import cell_rows, keys_of
 from transfusion_tf.report.views.parts import (
     Sheet,
     View,
     find,
     has_paper,
+    lines,
     long_table,
     one_seed_note,
     paper_number,
@@ -144,18 +145,18 @@ def _sentences(material: Material, table: pd.DataFrame) -> list[str]:
             continue
         first, last = rows.iloc[0], rows.iloc[-1]
         said.append(
-            f"{model} from {label} leads random weights by "
+            f"{model}, {label} minus random weights: "
             f"{wording.signed(first['value'])} with "
-            f"{wording.count(first['train_examples'])} images and by "
+            f"{wording.count(first['train_examples'])} images, "
             f"{wording.signed(last['value'])} with "
             f"{wording.count(last['train_examples'])}."
         )
     if not said:
-        for row in part.itertuples():
+        for row in lines(part):
             said.append(
-                f"{row.model} from {row.initialization} leads {BASELINE} weights by "
-                f"{wording.signed(row.value)} with "
-                f"{wording.count(row.train_examples)} images."
+                f"{row['model']}, {row['initialization']} minus {BASELINE} weights: "
+                f"{wording.signed(row['value'])} with "
+                f"{wording.count(row['train_examples'])} images."
             )
     tests = table[table["quantity"] == "test"]
     return said[:3] + one_seed_note(list(tests["seeds"].dropna().astype(float)))

@@ -15,9 +15,9 @@ from transfusion_tf.report.gallery import Picture
 from transfusion_tf.report.results import Cell
 from transfusion_tf.report.style import Mark, styled
 from transfusion_tf.report.views import plots
-from transfusion_tf.report.views.accuracy import keys_of
+from transfusion_tf.report.views.accuracy_rows import keys_of
 from transfusion_tf.report.views.parts import Sheet, View, find, long_table, measured
-from transfusion_tf.representations import filter_changes, weight_histograms
+from transfusion_tf.representations import filter_changes, gabor_fits, weight_histograms
 
 _GABOR = {
     "gabor_share_before": "explained_before",
@@ -49,7 +49,7 @@ def draw(material: Material, folder: Path) -> View:
             }
             if not kernels:
                 continue
-            changes, refusal = _changes(kernels)
+            changes, refusal = _gabors(kernels, histogram)
             refusals += [refusal] if refusal else []
             name = f"{material.chapter.name}-{gallery.slug(results.panel_name(panel))}"
             draw_panel = _draw_histogram if histogram else _draw_changes
@@ -75,9 +75,15 @@ def _kernels(cell: Cell) -> tuple[np.ndarray, np.ndarray] | None:
     return None
 
 
-def _changes(kernels: Kernels) -> tuple[dict[str, pd.DataFrame], str]:
-    """Every filter's change by label, or why there is none."""
+def _gabors(
+    kernels: Kernels, only_before: bool
+) -> tuple[dict[str, pd.DataFrame], str]:
+    """How much of a Gabor is in every filter by label, or why none was looked for."""
     try:
+        if only_before:
+            fits = {label: gabor_fits(before) for label, (before, _) in kernels.items()}
+            names = {"explained": "explained_before"}
+            return {label: fit.rename(columns=names) for label, fit in fits.items()}, ""
         return {label: filter_changes(*pair) for label, pair in kernels.items()}, ""
     except UserError as error:
         return {}, f"No Gabor fits: {error}."
@@ -131,12 +137,13 @@ def _draw_histogram(
 def _grids(
     kernels: Kernels, marks: dict[str, Mark], model: str, sides: tuple[str, ...]
 ) -> Figure:
-    scale = max(float(np.abs(k).max()) for pair in kernels.values() for k in pair)
+    shown = [pair[: len(sides)] for pair in kernels.values()]
+    scale = max(float(np.abs(kernel).max()) for pair in shown for kernel in pair)
     columns = len(kernels)
-    width = style.WIDTH
-    side = width / columns
+    sample = images.filter_mosaic(next(iter(kernels.values()))[0], scale)
+    side = style.WIDTH / columns * sample.shape[0] / sample.shape[1]
     figure = Figure(
-        figsize=(width, 0.45 + len(sides) * (side + 0.12)), layout="constrained"
+        figsize=(style.WIDTH, 0.3 + len(sides) * (side + 0.25)), layout="constrained"
     )
     panels = figure.subplots(len(sides), columns, squeeze=False)
     for column, (label, pair) in enumerate(kernels.items()):
@@ -184,6 +191,7 @@ def _rows(
         rows += [
             {**keys, "quantity": name, "value": changes[column].mean(), "seeds": 1}
             for name, column in _GABOR.items()
+            if column in changes
         ]
     initial = pairs[0][0].astype(np.float64)
     deviation = initial.std()
@@ -220,9 +228,9 @@ def _sheet(material: Material, table: pd.DataFrame, histogram: bool) -> Sheet:
         }  # fmt: skip
         shown = (
             [
-                wording.number(values["weight_mean"], 4),
+                _rounded(values["weight_mean"], 4),
                 wording.number(values["weight_std"], 4),
-                wording.number(values["weight_excess_kurtosis"], 2),
+                _rounded(values["weight_excess_kurtosis"], 2),
                 _percent(values.get("gabor_share_before")),
                 _percent(values.get("gabor_share_chance")),
             ]
@@ -242,14 +250,19 @@ def _sheet(material: Material, table: pd.DataFrame, histogram: bool) -> Sheet:
     return Sheet(
         heads,
         tuple(rows),
-        caption="Moved: ‖W − W₀‖ / ‖W₀‖. Gabor share: how much of a filter’s energy the "
-        "best Gabor accounts for, on average; chance is the same with its pixels "
-        "shuffled. A normal distribution has excess kurtosis 0."
-        if histogram
-        else "Moved: ‖W − W₀‖ / ‖W₀‖. Gabor share: how much of a filter’s energy the "
-        "best Gabor accounts for, on average; chance is the same with its pixels "
-        "shuffled.",
+        caption="Gabor share: how much of a filter’s energy the best Gabor accounts "
+        "for, on average; chance is the same with its pixels shuffled. "
+        + (
+            "A normal distribution has excess kurtosis 0."
+            if histogram
+            else "Moved: ‖W − W₀‖ / ‖W₀‖."
+        ),
     )
+
+
+def _rounded(value: float, digits: int) -> str:
+    """Without a minus sign before a zero."""
+    return wording.number(round(value, digits) + 0.0, digits)
 
 
 def _percent(value: float | None) -> str:
@@ -267,7 +280,7 @@ def _sentences(material: Material, table: pd.DataFrame, histogram: bool) -> list
             assert tails is not None
             by_model.setdefault(name, []).append(
                 f"{label} has standard deviation {wording.number(deviation['value'])} "
-                f"and excess kurtosis {wording.number(tails['value'], 1)}"
+                f"and excess kurtosis {_rounded(tails['value'], 1)}"
             )
             continue
         moved = find(table, **keys, quantity="moved")

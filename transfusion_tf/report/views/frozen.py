@@ -14,7 +14,7 @@ from transfusion_tf.report.chapters import Material
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
 from transfusion_tf.report.style import Mark, styled
 from transfusion_tf.report.views import plots
-from transfusion_tf.report.views.accuracy import class_rows, keys_of
+from transfusion_tf.report.views.accuracy_rows import class_rows, keys_of
 from transfusion_tf.report.views.network_order import in_order, stage_order, through
 from transfusion_tf.report.views.parts import (
     Sheet,
@@ -162,16 +162,12 @@ def _figure(
         panels[0].set_ylabel(f"test {unit}")
         panels[0].set_xlabel("last frozen stage")
     else:
-        figure, panels = plots.small_panels(len(quantities), sharex=True)
+        figure, panels = plots.small_panels(len(quantities), label="last frozen stage")
         figure.suptitle(title, x=0.02, ha="left", fontsize=9.5, fontweight="bold")
-        figure.supxlabel("last frozen stage", fontsize=8.5)
         figure.supylabel(f"test {unit}", fontsize=8.5)
         for axes, quantity in zip(panels, quantities, strict=True):
-            mean = wording.metric_title(results.metric)
-            axes.set_title(
-                mean if quantity == "test" else quantity.removeprefix("auc/"), pad=4
-            )
-            axes.tick_params(labelbottom=True)
+            name = "mean" if quantity == "test" else quantity.removeprefix("auc/")
+            axes.set_title(name, pad=4)
     for axes, quantity in zip(panels, quantities, strict=True):
         _lines(axes, table, stages, quantity)
     plots.legend_below(figure, panels)

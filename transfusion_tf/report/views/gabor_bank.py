@@ -112,7 +112,7 @@ def _sheet(table: pd.DataFrame) -> Sheet:
 def _turns(table: pd.DataFrame) -> pd.Series:
     """Degrees between the orientation asked for and the one fitted, up to 90."""
     turned = (table["fitted_orientation"] - table["orientation"]) % 180
-    return np.minimum(turned, 180 - turned)
+    return turned.where(turned <= 90, 180 - turned)
 
 
 def _sentences(table: pd.DataFrame) -> list[str]:

@@ -22,6 +22,10 @@ _COLUMNS = (
 _OPTIONAL = ("frozen", "stage", "pair", "run_a", "run_b")
 
 
+# A line of a long table.
+Row = Mapping[str, Any]
+
+
 @dataclasses.dataclass(frozen=True)
 class Sheet:
     """A table as the page prints it: words and rounded numbers.
@@ -95,16 +99,24 @@ def long_table(rows: Iterable[Mapping[str, Any]], material: Material) -> pd.Data
     return table
 
 
-def find(table: pd.DataFrame, **wanted: Any) -> dict[str, Any] | None:
+def lines(table: pd.DataFrame) -> list[Row]:
+    """The table's rows, one mapping each."""
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def find(table: pd.DataFrame, **wanted: Any) -> Row | None:
     """The first row with these values, or None."""
     for name, value in wanted.items():
         if name not in table:
             return None
         table = table[table[name] == value]
-    return None if table.empty else table.iloc[0].to_dict()
+    return None if table.empty else lines(table.head(1))[0]
 
 
-def with_spread(row: Mapping[str, Any] | None, digits: int = 3) -> str:
+def with_spread(row: Row | None, digits: int = 3) -> str:
     """`0.912 ± 0.004`; no ± with one seed."""
     if row is None:
         return wording.MISSING
@@ -113,7 +125,7 @@ def with_spread(row: Mapping[str, Any] | None, digits: int = 3) -> str:
     return text if spread == wording.MISSING else f"{text} ± {spread}"
 
 
-def with_interval(row: Mapping[str, Any] | None, digits: int = 3) -> str:
+def with_interval(row: Row | None, digits: int = 3) -> str:
     """`+0.021`, its interval below."""
     if row is None:
         return wording.MISSING
@@ -121,7 +133,7 @@ def with_interval(row: Mapping[str, Any] | None, digits: int = 3) -> str:
     return text + interval(row, digits)
 
 
-def interval(row: Mapping[str, Any], digits: int = 3) -> str:
+def interval(row: Row, digits: int = 3) -> str:
     """The interval on a line of its own; empty where there is none."""
     if not np.isfinite([row["low"], row["high"]]).all():
         return ""
@@ -129,7 +141,7 @@ def interval(row: Mapping[str, Any], digits: int = 3) -> str:
     return f"\n{low} to {high}"
 
 
-def paper_number(row: Mapping[str, Any] | None, digits: int = 3) -> str:
+def paper_number(row: Row | None, digits: int = 3) -> str:
     """The paper's value for a row of ours."""
     if row is None or not np.isfinite(row["paper"]):
         return wording.MISSING

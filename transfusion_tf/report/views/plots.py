@@ -1,15 +1,17 @@
 """Pieces that several views draw with: panels, curves, marks with intervals."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from transfusion_tf.report.style import INK, MUTED, RULE, WIDTH, Mark
+from transfusion_tf.report.views.parts import Row
 
 DASHES = (0, (4, 2.5))
 _LEGEND_WIDTH = 74  # characters that fit one line of a legend
@@ -44,20 +46,29 @@ def stacked(heights: Sequence[float], **options) -> tuple[Figure, list[Axes]]:
 
 
 def small_panels(
-    count: int, height: float = 1.7, **options
+    count: int, height: float = 1.7, label: str = "", **options
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of small panels, two a row; what is over is not shown."""
+    """A figure of small panels, two a row; what is over is not shown.
+
+    Args:
+      count: of panels.
+      height: of each, inches.
+      label: of the horizontal axis, below the lowest panels.
+      **options: of `Figure.subplots`.
+    """
     rows = -(-count // 2)
     figure = Figure(figsize=(WIDTH, height * rows + 0.3), layout="constrained")
     panels = figure.subplots(rows, 2, squeeze=False, **options)
     for axes in panels.flat[count:]:
         axes.set_visible(False)
+    for axes in panels.flat[max(0, count - 2) : count]:
+        axes.set_xlabel(label)
     return figure, list(panels.flat[:count])
 
 
 def ramp(labels: Sequence[str]) -> dict[str, Mark]:
     """Marks of an ordered scale, light to dark: for depth, not for kind."""
-    colours = matplotlib.colormaps["viridis"](np.linspace(0.86, 0.12, len(labels)))
+    colours = matplotlib.colormaps["plasma"](np.linspace(0.84, 0.08, len(labels)))
     markers = "osD^vPX<>h"
     return {
         label: Mark(matplotlib.colors.to_hex(colour), markers[index % len(markers)])
@@ -98,7 +109,7 @@ def legend_below(
     figure: Figure, axes: Axes | Sequence[Axes], extra: Sequence[Line2D] = ()
 ) -> None:
     """One legend for all panels, below them, so that it covers nothing."""
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for each in axes if isinstance(axes, Sequence) else [axes]:
         for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
@@ -125,7 +136,7 @@ def paper_key(text: str) -> Line2D:
 def draw_dot(
     axes: Axes,
     place: float,
-    row: Mapping[str, object] | None,
+    row: Row | None,
     mark: Mark,
     label: str,
     *,
@@ -144,8 +155,7 @@ def draw_dot(
     if row is None:
         return
     value, low, high, paper = (
-        float(row[name])  # type: ignore[arg-type]
-        for name in ("value", "low", "high", "paper")
+        float(row[name]) for name in ("value", "low", "high", "paper")
     )
 
     def plot(at, values, *style, **more):
@@ -177,7 +187,7 @@ def draw_dot(
 def draw_line(
     axes: Axes,
     places: Sequence[float],
-    rows: Sequence[Mapping[str, object] | None],
+    rows: Sequence[Row | None],
     mark: Mark,
     label: str,
     *,
@@ -187,7 +197,7 @@ def draw_line(
     known = [
         (place, row)
         for place, row in zip(places, rows, strict=True)
-        if row is not None and np.isfinite(float(row["value"]))  # type: ignore[arg-type]
+        if row is not None and np.isfinite(float(row["value"]))
     ]
     axes.plot(
         [place for place, _ in known], [row["value"] for _, row in known],
@@ -228,6 +238,23 @@ def grid(axes: Axes, axis: str) -> None:
     """Thin lines behind everything."""
     axes.grid(axis=axis, color=RULE, linewidth=0.5)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
+
+
+def focus(axes: Axes, rows: Sequence[Row | None]) -> None:
+    """Vertical limits that show zero and the values; hopeless intervals run out.
+
+    With two seeds an interval is a hundred times as wide as what it is of.
+    """
+    known = [row for row in rows if row is not None]
+    values = [float(row["value"]) for row in known] + [0.0]
+    ends = [float(row[end]) for row in known for end in ("low", "high")]
+    low, high = min(values), max(values)
+    room = 1.5 * max(high - low, 0.02)
+    finite = [end for end in ends if np.isfinite(end)] + values
+    margin = 0.08 * room
+    axes.set_ylim(
+        max(min(finite), low - room) - margin, min(max(finite), high + room) + margin
+    )
 
 
 def short(text: str, most: int = 30) -> str:

@@ -16,9 +16,10 @@ from transfusion_tf.evaluation import (
 )
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.report import wording
+from transfusion_tf.report.chapters import Material
 from transfusion_tf.report.records import Run
 from transfusion_tf.report.results import BASELINE, Panel, Results
-from transfusion_tf.report.views.parts import measured
+from transfusion_tf.report.views.parts import dataset_title, measured
 from transfusion_tf.report.views.plots import Curve
 
 
@@ -146,6 +147,23 @@ def races(
             )
         )
     return found
+
+
+def all_races(material: Material, *, together: bool = False) -> list[Race]:
+    """The races of all data sets; where there are several, names say which.
+
+    Args:
+      material: whose chapter may set a `threshold`.
+      together: as `races`.
+    """
+    threshold = material.chapter.options.get("threshold")
+    return [
+        dataclasses.replace(
+            race, name=dataset_title(material, race.dataset) + race.name
+        )
+        for results in material.results
+        for race in races(results, together=together, threshold=threshold)
+    ]
 
 
 def by_class(race: Race) -> list[Race]:

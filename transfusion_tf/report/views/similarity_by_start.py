@@ -41,7 +41,7 @@ def draw(material: Material, folder: Path) -> View:
     table = long_table(rows, material)
     pictures = [
         gallery.keep(
-            _figure(material, own, model),
+            _figure(material, own, str(model)),
             folder,
             f"{material.chapter.name}-{gallery.slug(f'{dataset}-{model}')}",
             f"Mean CCA by stage between models of one start, {model}",
@@ -116,7 +116,7 @@ def _figure(material: Material, table: pd.DataFrame, model: str) -> Figure:
     if any(rows):
         mark = Mark("#0072b2", "D")
         plots.draw_line(lower, list(range(len(stages))), rows, mark, "difference")
-        lower.get_legend_handles_labels()
+        plots.focus(lower, rows)
     lower.set_ylabel("difference")
     lower.set_xlabel("stage")
     plots.name_places(lower, stages)

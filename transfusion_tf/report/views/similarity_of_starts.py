@@ -14,6 +14,7 @@ from transfusion_tf.report.views.parts import (
     Sheet,
     View,
     find,
+    lines,
     long_table,
     measured,
     with_interval,
@@ -108,7 +109,7 @@ def _figure(table: pd.DataFrame) -> Figure:
     plots.name_rows(
         axes, [plots.short(m) for m in models], [-i for i in range(len(models))]
     )
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, min(1.02, axes.get_xlim()[1]))
     stages = list(dict.fromkeys(table["stage"]))
     axes.set_xlabel("mean CCA" + (f" at {stages[0]}" if len(stages) == 1 else
                                   " at the top stages"))  # fmt: skip
@@ -144,9 +145,9 @@ def _sentences(table: pd.DataFrame) -> list[str]:
     part = table[table["quantity"] == "cca_difference"]
     if part.empty:
         return []
-    values = [f"{row.model} {wording.signed(row.value)}" for row in part.itertuples()]
+    values = [f"{row['model']} {wording.signed(row['value'])}" for row in lines(part)]
     text = (
-        "Two random starts are more alike than a random and a pretrained one by "
+        "CCA of two random starts minus that of a random and a pretrained one: "
         + wording.listed(values)
     )
     known = part[part["low"].notna()]

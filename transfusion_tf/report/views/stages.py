@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from transfusion_tf.evaluation import Difference
-from transfusion_tf.report import gallery, wording
+from transfusion_tf.report import gallery, style, wording
 from transfusion_tf.report.chapters import Material
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.style import MUTED, Mark, styled
@@ -17,7 +17,6 @@ from transfusion_tf.report.views.network_order import in_order, stage_order, thr
 from transfusion_tf.report.views.parts import (
     Sheet,
     View,
-    dataset_title,
     find,
     long_table,
     measured,
@@ -27,10 +26,10 @@ from transfusion_tf.report.views.parts import (
 )
 from transfusion_tf.report.views.races import (
     Race,
+    all_races,
     paired,
     race_curves,
     race_rows,
-    races,
     runner_keys,
 )
 
@@ -40,30 +39,26 @@ def draw(material: Material, folder: Path) -> View:
 
     Options: `threshold`, as in `convergence`.
     """
-    threshold = material.chapter.options.get("threshold")
-    found = [
-        race
-        for results in material.results
-        for race in races(results, threshold=threshold)
-    ]
-    pictures, rows, colours = [], [], {}
+    found = all_races(material)
+    pictures, rows = [], []
+    colours: dict[str, str] = {}
     for race in found:
         labels = _order(race)
-        marks = plots.ramp(labels)
-        title = dataset_title(material, race.dataset) + race.name
-        name = f"{material.chapter.name}-{gallery.slug(title)}"
+        marks = _marks(labels)
+        name = f"{material.chapter.name}-{gallery.slug(race.name)}"
         pictures += [
             gallery.keep(
-                _curves(race, labels, title, marks),
+                _curves(race, labels, marks),
                 folder,
                 name,
-                f"Validation metric over training by the last stage transferred, {title}",
+                "Validation metric over training by the last stage transferred, "
+                f"{race.name}",
             ),
             gallery.keep(
                 _speed(race, labels, marks),
                 folder,
                 f"{name}-speed",
-                f"Steps to the threshold and mean metric by stage, {title}",
+                f"Steps to the threshold and mean metric by stage, {race.name}",
             ),
         ]
         rows += race_rows(race) + _gain_rows(race, labels)
@@ -81,11 +76,20 @@ def draw(material: Material, folder: Path) -> View:
 def _order(race: Race) -> list[str]:
     """Random weights, then the donor up to each stage, then all of it."""
     runs = [run for each in race.runners.values() for run in each.runs.values()]
-    stages = {through(label): label for label in race.runners if through(label)}
+    stages = {
+        stage: label for label in race.runners if (stage := through(label)) is not None
+    }
     partial = [stages[name] for name in in_order(stages, stage_order(runs))]
     ends = [label for label in race.runners if label not in partial]
     first = [label for label in ends if label == BASELINE]
     return [*first, *partial, *(label for label in ends if label != BASELINE)]
+
+
+def _marks(labels: list[str]) -> dict[str, Mark]:
+    """A ramp over the stages; the two ends look as everywhere in the report."""
+    ends = [label for label in labels if through(label) is None]
+    partial = [label for label in labels if label not in ends]
+    return style.marks(ends) | plots.ramp(partial)
 
 
 def _tick(label: str) -> str:
@@ -121,9 +125,7 @@ def _gain_rows(race: Race, labels: list[str]) -> list[dict[str, Any]]:
 
 
 @styled
-def _curves(
-    race: Race, labels: list[str], title: str, marks: dict[str, Mark]
-) -> Figure:
+def _curves(race: Race, labels: list[str], marks: dict[str, Mark]) -> Figure:
     figure, (axes,) = plots.stacked([3.6])
     ends = [label for label in (labels[0], labels[-1]) if through(label) is None]
     curves = {curve.label: curve for curve in race_curves(race, marks, ends)}
@@ -131,7 +133,7 @@ def _curves(
     plots.draw_threshold(
         axes, race.threshold, f"threshold\n{wording.number(race.threshold)}"
     )
-    axes.set_title(title)
+    axes.set_title(race.name)
     axes.set_xlabel("training step")
     axes.set_ylabel(f"validation {wording.metric_unit(race.metric)}")
     plots.legend_below(figure, axes)

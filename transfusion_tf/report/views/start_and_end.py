@@ -179,19 +179,19 @@ def _sheet(lines: pd.DataFrame, table: pd.DataFrame) -> Sheet:
 
 
 def _sentences(lines: pd.DataFrame) -> list[str]:
-    said = []
+    said: list[str] = []
     if lines.empty:
         return said
     for (model, pair), part in lines.groupby(["model", "pair"], sort=False):
         known = part[part["r_squared"].notna()]
         if known.empty:
-            if part["pairs"].max() < _FEWEST and len(set(pair.split(" – "))) > 1:
+            if part["pairs"].max() < _FEWEST and len(set(str(pair).split(" – "))) > 1:
                 count = wording.plural(int(part["pairs"].max()), "pair")
                 said.append(f"{model}, {pair}: {count}, too few for a line.")
             continue
         values = [
-            f"{row.stage} {wording.number(row.r_squared, 2)}"
-            for row in known.itertuples()
+            f"{stage} {wording.number(value, 2)}"
+            for stage, value in zip(known["stage"], known["r_squared"], strict=True)
         ]
         said.append(f"R² of {model}, {pair}: {wording.listed(values)}.")
     few = lines[(lines["pairs"] < _FEWEST)]

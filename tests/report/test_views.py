@@ -1,0 +1,396 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from report.planted_chapters import CCA, SLIM, STAGES, PlantedChapters
+from PIL import Image
+
+from transfusion_tf.evaluation import difference, seed_interval
+from transfusion_tf.initialization import gabor_filter_bank
+from transfusion_tf.report import read_study
+from transfusion_tf.report.chapters import read_material
+from transfusion_tf.report.records import ChapterRecord
+from transfusion_tf.report.views import VIEWS, pairs, paper_values
+
+COLUMNS = {
+    *("dataset", "model", "initialization", "train_examples", "quantity", "value"),
+    *("std", "low", "high", "seeds", "paper", "paper_spread"),
+}
+
+
+@pytest.fixture(scope="module")
+def planted(planted_study, plant, tmp_path_factory):
+    root = tmp_path_factory.mktemp("root")
+    return PlantedChapters(planted_study(root, patients=60), plant)
+
+
+@pytest.fixture(scope="module")
+def record(planted):
+    return read_study(planted.write())
+
+
+@pytest.fixture(scope="module")
+def drawn(record, tmp_path_factory):
+    """Chapter -> its view, drawn once; and the folder of the pictures."""
+    folder = tmp_path_factory.mktemp("figures")
+    views = {
+        chapter.name: VIEWS[chapter.view](read_material(record, chapter), folder)
+        for chapter in record.chapters
+    }
+    return views, folder
+
+
+def chapter_of(record, name):
+    return next(chapter for chapter in record.chapters if chapter.name == name)
+
+
+def rows_of(view, **wanted):
+    table = view.table
+    for name, value in wanted.items():
+        table = table[table[name] == value]
+    return table
+
+
+def value_of(view, **wanted):
+    (value,) = rows_of(view, **wanted)["value"]
+    return value
+
+
+def cell_of(record, name, model, start):
+    (results,) = read_material(record, chapter_of(record, name)).results
+    panel = next(panel for panel in results.panels if panel.model == model)
+    return panel, panel.cells[start]
+
+
+def test_every_view_has_a_chapter_here(record):
+    assert {chapter.view for chapter in record.chapters} == set(VIEWS)
+
+
+def test_every_chapter_draws_pictures_that_are_not_blank(drawn):
+    views, folder = drawn
+    for name, view in views.items():
+        assert view.pictures, name
+        for picture in view.pictures:
+            assert picture.name.startswith(name)
+            pixels = np.asarray(Image.open(folder / f"{picture.name}.png").convert("L"))
+            assert len(np.unique(pixels)) > 20, picture.name
+            assert (folder / f"{picture.name}.svg").exists()
+
+
+def test_every_table_holds_finite_numbers_that_vary(drawn):
+    for name, view in drawn[0].items():
+        column = "explained" if name == "figure21" else "value"
+        values = view.table[column]
+        assert np.isfinite(values).mean() > 0.9, name
+        assert values.nunique() > 5, name
+
+
+def test_tables_share_their_columns(drawn):
+    for name, view in drawn[0].items():
+        if name != "figure21":
+            assert set(view.table.columns) >= COLUMNS, name
+
+
+def test_every_chapter_says_what_is_seen_with_a_number(drawn):
+    for name, view in drawn[0].items():
+        assert view.sentences, name
+        assert any(digit in " ".join(view.sentences) for digit in "0123456789"), name
+
+
+def test_sheets_have_a_cell_for_every_head(drawn):
+    for view in drawn[0].values():
+        assert view.sheet.rows
+        assert {len(row) for row in view.sheet.rows} == {len(view.sheet.heads)}
+
+
+def test_accuracy_is_that_of_the_evaluation(record, drawn):
+    panel, cell = cell_of(record, "table1", "cbr_tiny", "transfer")
+    keys = {"model": "cbr_tiny", "initialization": "transfer"}
+    (test,) = rows_of(drawn[0]["table1"], quantity="test", **keys).to_dict("records")
+    assert (test["value"], test["low"]) == (cell.test.estimate, cell.test.low)
+    expected = difference(cell.scores, panel.cells["random"].scores)
+    found = value_of(drawn[0]["table1"], quantity="difference_to_random", **keys)
+    assert found == pytest.approx(expected.estimate)
+
+
+def test_accuracy_tells_parameters_and_the_donors(record, drawn):
+    tiny = {"model": "cbr_tiny"}
+    assert value_of(drawn[0]["table1"], quantity="parameters", **tiny) == 1_081_000
+
+
+def test_accuracy_by_class_is_the_mean_over_seeds(record, drawn):
+    _, cell = cell_of(record, "table2", "cbr_small", "random")
+    expected = np.mean([run.test_metrics["auc/severe"] for run in cell.runs.values()])
+    found = value_of(
+        drawn[0]["table2"],
+        model="cbr_small",
+        initialization="random",
+        quantity="auc/severe",
+    )
+    assert found == pytest.approx(expected)
+
+
+def test_data_sizes_keep_the_sizes_apart(drawn):
+    tests = rows_of(
+        drawn[0]["table4"], model="cbr_tiny", initialization="transfer", quantity="test"
+    )
+    by_size = tests.set_index("train_examples")["value"]
+    assert set(by_size.index) == {100, 1200}
+    assert by_size[100] < by_size[1200]
+
+
+def test_convergence_counts_the_steps_of_the_panel(record, drawn):
+    _, cell = cell_of(record, "figure6", "cbr_tiny", "transfer")
+    keys = {"model": "cbr_tiny", "initialization": "transfer"}
+    assert value_of(drawn[0]["figure6"], quantity="steps", **keys) == pytest.approx(
+        cell.mean_steps()
+    )
+    assert value_of(drawn[0]["figure6"], quantity="reached", **keys) == 3
+    assert value_of(drawn[0]["figure6"], quantity="area", **keys) == pytest.approx(
+        np.mean(list(cell.areas.values()))
+    )
+
+
+def test_a_study_may_set_the_threshold(record, tmp_path):
+    chapter = chapter_of(record, "figure6")
+    high = dataclasses.replace(chapter, options={"threshold": 0.999})
+    view = VIEWS["convergence"](read_material(record, high), tmp_path)
+    assert set(rows_of(view, quantity="reached")["value"]) == {0}
+    assert rows_of(view, quantity="steps")["value"].isna().all()
+    assert all("0.999" in sentence for sentence in view.sentences[:2])
+
+
+def test_together_a_slimmed_model_runs_against_the_whole_one(drawn):
+    view = drawn[0]["figure8"]
+    assert len(view.pictures) == 1
+    lead = rows_of(view, model=SLIM, quantity="area_difference_to_random")
+    assert (lead["value"] > 0).all()
+    assert len(lead) == 1
+
+
+def test_convergence_by_class_has_a_threshold_of_each_class(drawn):
+    quantities = set(drawn[0]["figure16"].table["quantity"])
+    assert {"steps/auc/mild", "area_difference_to_random/auc/none"} <= quantities
+
+
+def test_stages_stand_in_network_order_and_their_gains_add_up(drawn):
+    view = drawn[0]["figure7"]
+    starts = [row[1] for row in view.sheet.rows]
+    assert starts == ["random", "transfer:pool1", "transfer:pool3", "transfer"]
+    gains = rows_of(view, quantity="area_gain_over_previous")["value"]
+    whole = value_of(
+        view, initialization="transfer", quantity="area_difference_to_random"
+    )
+    assert gains.sum() == pytest.approx(whole)
+    assert len(gains) == 3
+
+
+def test_frozen_tells_the_three_treatments_apart(record, drawn):
+    tests = rows_of(drawn[0]["figure12"], quantity="test")
+    by_stage = tests.groupby("frozen")["initialization"].apply(set)
+    assert by_stage["pool2"] == {"random", "transfer:pool2", "transfer"}
+    assert by_stage["pool4"] == {"random", "transfer"}
+    (results,) = read_material(record, chapter_of(record, "figure12")).results
+    cell = results.panels[0].cells["transfer, pool2 frozen"]
+    found = tests[
+        (tests["frozen"] == "pool2") & (tests["initialization"] == "transfer")
+    ]
+    assert found["value"].item() == cell.test.estimate
+
+
+def test_similarity_by_start_is_the_mean_over_pairs(planted, drawn):
+    best = pd.DataFrame(planted.analyses["best"])
+    part = best[(best["model"] == "cbr_small") & (best["stage"] == "pool2")]
+    keys = {"model": "cbr_small", "stage": "pool2", "quantity": "cca"}
+    means = part.groupby("pair")["value"].mean()
+    for pair in ("transfer – transfer", "random – random"):
+        found = value_of(drawn[0]["table5"], pair=pair, **keys)
+        assert found == pytest.approx(means[pair])
+    gap = rows_of(drawn[0]["table5"], quantity="cca_difference", model="cbr_small")
+    expected = means["transfer – transfer"] - means["random – random"]
+    assert gap.loc[gap["stage"] == "pool2", "value"].item() == pytest.approx(expected)
+    assert (gap["low"] < gap["value"]).all()
+
+
+def test_similarity_of_starts_averages_the_top_stages(drawn):
+    view = drawn[0]["figure2"]
+    assert set(view.table["stage"]) == {"pool3 + pool4"}
+    expected = np.mean([CCA["random – random"][0] - 0.09 * stage for stage in (2, 3)])
+    found = rows_of(view, pair="random – random", quantity="cca")["value"]
+    assert found.to_numpy() == pytest.approx(expected, abs=0.06)
+
+
+def test_an_interval_over_pairs_is_that_of_the_runs_behind_them():
+    # Where a pair's value is the mean of its two runs' own, the pairs say nothing
+    # that the runs do not: the interval must be Student's over the runs.
+    own = {"a": 0.2, "b": 0.5, "c": 0.4, "d": 0.9}
+    table = pd.DataFrame(
+        [
+            {"run_a": a, "run_b": b, "pair": "x – x", "value": (own[a] + own[b]) / 2}
+            for a in own
+            for b in own
+            if a < b
+        ]
+    )
+    found = pairs.over_runs(table, pairs.mean_of("x – x"), dict.fromkeys(own, "x"))
+    expected = seed_interval(list(own.values()))
+    assert found.estimate == pytest.approx(expected.estimate)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_two_runs_of_a_start_give_no_interval():
+    table = pd.DataFrame(
+        [{"run_a": "a", "run_b": "b", "pair": "x – x", "value": 0.3}]
+    )
+    found = pairs.over_runs(table, pairs.mean_of("x – x"), {"a": "x", "b": "x"})
+    assert found.estimate == 0.3
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_before_and_after_pairs_the_seeds(drawn):
+    gap = rows_of(drawn[0]["figure3"], quantity="difference_to_random")
+    assert gap["value"].to_numpy() == pytest.approx(0.1)
+    assert set(gap["stage"]) == set(STAGES)
+
+
+def test_start_and_end_find_the_planted_line(drawn):
+    view = drawn[0]["figure4"]
+    keys = {"pair": "random – random", "model": "cbr_tiny", "stage": "pool1"}
+    assert value_of(view, quantity="slope", **keys) == pytest.approx(0.8, abs=0.1)
+    assert value_of(view, quantity="r_squared", **keys) > 0.9
+    alike = rows_of(view, pair="transfer – transfer", quantity="r_squared")["value"]
+    assert alike.isna().all()
+    assert "all start alike" in {row[4] for row in view.sheet.rows}
+
+
+def test_start_and_end_say_when_there_are_too_few_pairs(record, planted, tmp_path):
+    chapter = chapter_of(record, "figure4")
+    two = [planted.ids[("cbr_tiny", "random", seed)] for seed in (0, 1)]
+    few = dataclasses.replace(chapter, runs=tuple(two))
+    view = VIEWS["start_and_end"](read_material(record, few), tmp_path)
+    assert "Fewer than 3 pairs" in view.sentences[0]
+
+
+def test_filters_tell_how_far_they_moved(record, drawn):
+    _, cell = cell_of(record, "figure5", "cbr_small", "transfer")
+    moves = []
+    for run in cell.runs.values():
+        initial, best = run.directory.first_layer()
+        moves.append(np.linalg.norm(best - initial) / np.linalg.norm(initial))
+    keys = {"model": "cbr_small", "initialization": "transfer"}
+    assert value_of(drawn[0]["figure5"], quantity="moved", **keys) == pytest.approx(
+        np.mean(moves)
+    )
+    shares = rows_of(drawn[0]["figure5"], quantity="gabor_share_before")["value"]
+    assert shares.between(0.05, 0.5).all()
+
+
+def test_filters_too_small_for_a_gabor_are_still_shown(
+    planted_study, plant, tmp_path
+):
+    study = planted_study(tmp_path, patients=60)
+    run = study.add("cbr_tiny", "random", 0, plant())
+    small = np.random.default_rng(0).normal(size=(3, 3, 3, 8)).astype(np.float32)
+    run.write_arrays("first_layer", initial=small, best=1.5 * small)
+    record = read_study(study.write())
+    chapter = ChapterRecord("f", "F", "", "filters", runs=(run.path.name,))
+    view = VIEWS["filters"](read_material(record, chapter), tmp_path)
+    assert value_of(view, quantity="moved") == pytest.approx(0.5)
+    assert "too small" in view.sentences[-1]
+
+
+def test_the_bank_has_sixteen_orientations_by_four_frequencies(drawn):
+    table = drawn[0]["figure21"].table
+    assert len(table) == len(gabor_filter_bank())
+    assert table.groupby("frequency")["orientation"].nunique().tolist() == [16] * 4
+    turned = (table["fitted_orientation"] - table["orientation"]) % 180
+    assert np.minimum(turned, 180 - turned).max() < 5
+
+
+def test_the_papers_values_stand_beside_ours_where_their_keys_agree(drawn):
+    table = drawn[0]["table1"].table
+    beside = table[table["paper"].notna()]
+    (row,) = beside.to_dict("records")
+    assert (row["model"], row["initialization"]) == ("cbr_tiny", "random")
+    assert (row["quantity"], row["paper"]) == ("test", 0.958)
+    assert row["paper_spread"] == 0.0003
+
+
+def test_the_papers_rows_without_a_counterpart_are_kept(record, drawn):
+    published = chapter_of(record, "table1").published
+    (left,) = paper_values.unmatched(drawn[0]["table1"].table, published)
+    assert left["model"] == "resnet50"
+
+
+def test_the_paper_is_named_as_other_data_unless_it_is_the_same():
+    row = {"quantity": "test", "value": 0.9}
+    assert paper_values.label([row]) == "paper: its own data and donors"
+    named = row | {"data": "RETINA, ImageNet donors"}
+    assert paper_values.label([named]) == "paper: RETINA, ImageNet donors"
+    same = row | {"dataset": "chexpert"}
+    assert paper_values.label([same], ["chexpert"]) == "paper"
+
+
+def test_settings_that_only_set_models_apart_are_in_no_label(
+    planted_study, plant, tmp_path
+):
+    study = planted_study(tmp_path, patients=60)
+    runs = [
+        study.add("cbr_tiny", "random", 0, plant()),
+        study.add("cbr_small", "random", 0, plant(), batch_norm_momentum=0.9),
+    ]
+    record = read_study(study.write())
+    names = tuple(run.path.name for run in runs)
+    material = read_material(
+        record, ChapterRecord("t", "T", "", "accuracy", runs=names)
+    )
+    assert material.results[0].models == ("cbr_tiny", "cbr_small")
+
+
+def test_runs_of_several_data_sets_are_kept_apart(planted_study, plant, tmp_path):
+    study = planted_study(tmp_path, patients=60)
+    names = []
+    for dataset in ("retina", "chest"):
+        run = study.add("cbr_tiny", "random", 0, plant(), dataset=dataset)
+        run.write_dataset(study.dataset | {"name": dataset})
+        names.append(run.path.name)
+    record = read_study(study.write())
+    chapter = ChapterRecord("f", "F", "", "convergence", runs=tuple(names))
+    view = VIEWS["convergence"](read_material(record, chapter), tmp_path / "figures")
+    assert [picture.name for picture in view.pictures] == [
+        "f-retina-cbr_tiny",
+        "f-chest-cbr_tiny",
+    ]
+    assert set(view.table["dataset"]) == {"retina", "chest"}
+
+
+@pytest.mark.parametrize("name", ["table5", "figure2", "figure3", "figure4"])
+def test_a_comparison_that_is_not_made_yet_is_said_and_no_error(
+    record, name, tmp_path
+):
+    chapter = chapter_of(record, name)
+    paths = {kind: ("analyses/gone.csv",) for kind in chapter.analyses}
+    material = read_material(record, dataclasses.replace(chapter, analyses=paths))
+    assert "analyses/gone.csv has not been made yet" in material.missing[0]
+    assert VIEWS[chapter.view](material, tmp_path).pictures == ()
+
+
+def test_a_comparison_that_is_damaged_is_said_and_no_error(record, planted):
+    damaged = planted.root / "analyses" / "damaged.csv"
+    damaged.write_text("")
+    chapter = dataclasses.replace(
+        chapter_of(record, "table5"),
+        analyses={"population_best": ("analyses/damaged.csv",)},
+    )
+    (said,) = read_material(record, chapter).missing
+    assert "damaged.csv cannot be read" in said
+
+
+def test_pairs_of_other_chapters_are_left_out(record, planted):
+    chapter = chapter_of(record, "table5")
+    tiny = [planted.ids[("cbr_tiny", "random", seed)] for seed in (0, 1, 2)]
+    material = read_material(record, dataclasses.replace(chapter, runs=tuple(tiny)))
+    table = material.analysis("population_best")
+    assert set(table["pair"]) == {"random – random"}
+    assert set(table["model"]) == {"cbr_tiny"}

@@ -1,0 +1,128 @@
+"""The front page of a study after a paper: which of its findings hold here."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transfusion_tf.report import wording
+from transfusion_tf.report.records import StudyRecord
+from transfusion_tf.report.views.parts import lines
+
+# How a verdict is shown: symbol, tone, and its words in the line that counts them.
+VERDICTS = {
+    "holds": ("✓", "yes", "hold", "holds"),
+    "does not hold": ("✗", "no", "do not", "does not"),
+    "not decided here": ("○", "open", "are not decided here", "is not decided here"),
+    "not asked": ("–", "none", "were not asked", "was not asked"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One of the paper's findings, ready to print.
+
+    Attributes:
+      claim, source, effect, rule, reason: as the table has them.
+      value: the estimate in words, with its unit.
+      interval: its ends in words; empty where there are none.
+      bar: low, estimate and high on a scale of 0 to 100, or None.
+      zero: where zero lies on that scale.
+      verdict, symbol, tone: the verdict's word, its sign, and its colour's name.
+    """
+
+    claim: str
+    source: str
+    effect: str
+    rule: str
+    reason: str
+    value: str
+    interval: str
+    bar: tuple[float, float, float] | None
+    zero: float
+    verdict: str
+    symbol: str
+    tone: str
+
+
+def claims_section(record: StudyRecord, folder: Path) -> dict[str, Any] | None:
+    """Claims and how many of them hold, for the template; None of a study without.
+
+    Args:
+      record: of the study.
+      folder: the study's, where its table of claims lies: `claim source effect
+        estimate low high unit seeds rule verdict reason`.
+    """
+    if not record.claims:
+        return None
+    path = folder / record.claims
+    if not path.exists():
+        return {"missing": f"{record.claims} is not there.", "rows": [], "summary": ""}
+    texts = ["claim", "source", "effect", "unit", "rule", "verdict", "reason"]
+    table = pd.read_csv(path, dtype={name: str for name in texts})
+    table = table.reindex(columns=[*texts, "estimate", "low", "high", "seeds"])
+    table[texts] = table[texts].fillna("")
+    scales = _scales(table)
+    rows = [_claim(row, scales) for row in lines(table)]
+    return {
+        "missing": "",
+        "rows": rows,
+        "summary": _summary([row.verdict for row in rows]),
+    }
+
+
+def _scales(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Unit -> ends of the scale that all claims of the unit are drawn on."""
+    scales = {}
+    for unit, part in table.groupby("unit"):
+        values = part[["estimate", "low", "high"]].to_numpy(float).ravel()
+        finite = [*values[np.isfinite(values)], 0.0]
+        scales[str(unit)] = (min(finite), max(finite))
+    return scales
+
+
+def _claim(row: Mapping[str, Any], scales: Mapping[str, tuple[float, float]]) -> Claim:
+    symbol, tone, _, _ = VERDICTS.get(row["verdict"], ("?", "none", "", ""))
+    low, high = scales[row["unit"]]
+    span = max(high - low, 1e-12)
+
+    def place(value: float) -> float:
+        return round(5 + 90 * (value - low) / span, 2)
+
+    ends = [float(row[name]) for name in ("low", "estimate", "high")]
+    known = bool(np.isfinite(ends).all())
+    estimate = float(row["estimate"])
+    return Claim(
+        **{name: row[name] for name in ("claim", "source", "effect", "rule", "reason")},
+        value=_amount(estimate, row["unit"]) if np.isfinite(estimate) else "",
+        interval=f"{_plain(ends[0])} to {_plain(ends[2])}" if known else "",
+        bar=(place(ends[0]), place(ends[1]), place(ends[2])) if known else None,
+        zero=place(0.0),
+        verdict=row["verdict"],
+        symbol=symbol,
+        tone=tone,
+    )
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{_plain(value)} {unit}".strip()
+
+
+def _plain(value: float) -> str:
+    if abs(value) >= 100:
+        return ("+" if value > 0 else "−") + wording.count(abs(value))
+    return wording.signed(value)
+
+
+def _summary(verdicts: Sequence[str]) -> str:
+    """`8 hold, 2 do not, 5 are not decided here`."""
+    parts = []
+    for verdict, (_, _, several, one) in VERDICTS.items():
+        count = verdicts.count(verdict)
+        if count:
+            parts.append(f"{count} {one if count == 1 else several}")
+    text = wording.listed(parts)
+    return f"{text} (of {len(verdicts)} findings)." if text else ""

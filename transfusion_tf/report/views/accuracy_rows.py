@@ -1,0 +1,81 @@
+"""Rows of what is measured on test: by start, by class, and of the donor."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfusion_tf.evaluation import seed_interval
+from transfusion_tf.report.records import Run
+from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
+from transfusion_tf.report.views.parts import measured
+
+# What a donor's accuracy is called, best first: the papers print the first.
+DONOR_METRICS = ("top5_accuracy", "accuracy")
+
+
+def keys_of(results: Results, panel: Panel) -> dict[str, Any]:
+    """The columns that say which panel a row is of."""
+    return {
+        "dataset": results.record.runs[0].dataset["name"],
+        "model": panel.model,
+        "train_examples": panel.train_examples,
+    }
+
+
+def cell_rows(results: Results, panel: Panel, cell: Cell) -> list[dict[str, Any]]:
+    """Rows of a long table: the test metric and its difference to random weights."""
+    keys = {**keys_of(results, panel), "initialization": cell.initialization}
+    rows = [{**keys, "quantity": "test", **measured(cell.test)}]
+    against = panel.test_difference(cell.initialization, BASELINE)
+    if cell.initialization != BASELINE and against is not None:
+        rows.append({**keys, "quantity": "difference_to_random", **measured(against)})
+    return rows
+
+
+def class_rows(
+    keys: dict[str, Any], cell: Cell, baseline: Cell | None
+) -> list[dict[str, Any]]:
+    """Rows of a long table: AUC of every class, and its difference to random."""
+    rows = []
+    for name in next(iter(cell.runs.values())).dataset["classes"]:
+        quantity = f"auc/{name}"
+        ours = by_seed(cell, quantity)
+        if not ours:
+            continue
+        found = measured(seed_interval(list(ours.values())))
+        rows.append({**keys, "quantity": quantity, **found})
+        theirs = by_seed(baseline, quantity) if baseline else {}
+        pairs = [ours[seed] - theirs[seed] for seed in sorted(set(ours) & set(theirs))]
+        if pairs and cell is not baseline:
+            name = f"difference_to_random/{quantity}"
+            rows.append({**keys, "quantity": name, **measured(seed_interval(pairs))})
+    return rows
+
+
+def by_seed(cell: Cell, quantity: str) -> dict[int, float]:
+    """A metric on test, one a seed; seeds where it is undefined are left out."""
+    return {
+        seed: run.test_metrics[quantity]
+        for seed, run in sorted(cell.runs.items())
+        if quantity in run.test_metrics
+    }
+
+
+def donor_of(results: Results, panel: Panel) -> Run | None:
+    """The run that pretrained the panel's donor, where it was made here."""
+    named = {
+        Path(str(run.config.donor)).name
+        for cell in panel.cells.values()
+        for run in cell.runs.values()
+        if cell.initialization != BASELINE
+    }
+    return next((run for run in results.record.donors if run.run_id in named), None)
+
+
+def donor_metric(donor: Run, name: str) -> float | None:
+    """A donor's accuracy on test, or where it has no test split on validation."""
+    if name in donor.test_metrics:
+        return donor.test_metrics[name]
+    _, values = donor.curve(name)
+    return float(np.nanmax(values)) if np.isfinite(values).any() else None
