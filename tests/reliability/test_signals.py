@@ -42,7 +42,9 @@ def start(config, data_root, root, **changes):
 
 
 def wait_for(condition, process):
-    for _ in range(12000):
+    # Far longer than it takes: the machine may be busy.
+    end = time.monotonic() + 600
+    while time.monotonic() < end:
         if condition():
             return
         assert process.poll() is None, process.communicate()
@@ -111,7 +113,7 @@ def test_before_training_it_ends_at_once_and_leaves_nothing(config, tmp_path, mo
     process.send_signal(signal.SIGTERM)
     asked = time.monotonic()
     _, said = process.communicate()
-    assert time.monotonic() - asked < 10
+    assert time.monotonic() - asked < 30
     assert (process.returncode, said.splitlines()[-1]) == STOPPED
     assert not list(tmp_path.glob("data/clinic/*"))
     assert not (tmp_path / "root" / "runs").exists()

@@ -240,9 +240,7 @@ def test_an_interval_over_pairs_is_that_of_the_runs_behind_them():
 
 
 def test_two_runs_of_a_start_give_no_interval():
-    table = pd.DataFrame(
-        [{"run_a": "a", "run_b": "b", "pair": "x – x", "value": 0.3}]
-    )
+    table = pd.DataFrame([{"run_a": "a", "run_b": "b", "pair": "x – x", "value": 0.3}])
     found = pairs.over_runs(table, pairs.mean_of("x – x"), {"a": "x", "b": "x"})
     assert found.estimate == 0.3
     assert np.isnan([found.low, found.high]).all()
@@ -286,9 +284,7 @@ def test_filters_tell_how_far_they_moved(record, drawn):
     assert shares.between(0.05, 0.5).all()
 
 
-def test_filters_too_small_for_a_gabor_are_still_shown(
-    planted_study, plant, tmp_path
-):
+def test_filters_too_small_for_a_gabor_are_still_shown(planted_study, plant, tmp_path):
     study = planted_study(tmp_path, patients=60)
     run = study.add("cbr_tiny", "random", 0, plant())
     small = np.random.default_rng(0).normal(size=(3, 3, 3, 8)).astype(np.float32)
@@ -366,9 +362,7 @@ def test_runs_of_several_data_sets_are_kept_apart(planted_study, plant, tmp_path
 
 
 @pytest.mark.parametrize("name", ["table5", "figure2", "figure3", "figure4"])
-def test_a_comparison_that_is_not_made_yet_is_said_and_no_error(
-    record, name, tmp_path
-):
+def test_a_comparison_that_is_not_made_yet_is_said_and_no_error(record, name, tmp_path):
     chapter = chapter_of(record, name)
     paths = {kind: ("analyses/gone.csv",) for kind in chapter.analyses}
     material = read_material(record, dataclasses.replace(chapter, analyses=paths))

@@ -7,7 +7,6 @@ from transfusion_tf.models import parse_model_name
 from transfusion_tf.models.registry import ARCHITECTURES
 from transfusion_tf.training import RunConfig
 
-
 # A seed that recipients do not have: a donor that grew from the random weights of one
 # of them would resemble that run for this alone, most of all where models move little.
 _DONOR_SEED = 10_007
@@ -23,8 +22,8 @@ def is_dataset(donor: str | None) -> bool:
 def pretraining_run(config: RunConfig) -> RunConfig:
     """The run that pretrains the donor which `config` names.
 
-    From random weights of a seed of its own, with the donor card's image size, batch and
-    steps (or `donor_steps`, with two evaluations); architecture and batch norm
+    From random weights of a seed of its own, with the donor card's image size, batch
+    and steps (or `donor_steps`, with two evaluations); architecture and batch norm
     momentum are the recipient's, not slimmed. So the donor is the same for every run
     of a study that can share it.
     """
