@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from report.planted_chapters import CCA, SLIM, STAGES, PlantedChapters
 from PIL import Image
+from report.planted_chapters import CCA, SLIM, STAGES, PlantedChapters
 
 from transfusion_tf.evaluation import difference, seed_interval
 from transfusion_tf.initialization import gabor_filter_bank

@@ -15,6 +15,7 @@ POLICIES = ("none", "retina", "chest", "photographs")
 COLOR_SPACES = ("yiq", "hsv")
 BLANKS = ("error", "negative", "ignore")
 UNCERTAIN = ("error", "zeros", "ones", "ignore", "multiclass")
+HEADS = ("sigmoid", "softmax")
 PREPROCESSING = ("none", "graham")
 SPLITS = ("train", "validation", "test")
 
@@ -42,6 +43,8 @@ class Labels:
         of U-MultiClass written as sigmoids, P(uncertain) and P(present | certain).
         Rows that the card's shares draw for validation or test have no auxiliary
         label, so that no metric counts these outputs.
+      head: `sigmoid`, one yes or no a class (Transfusion, appendix A), or, for
+        exclusive classes, `softmax`, as ImageNet models are trained.
     """
 
     kind: str
@@ -51,6 +54,7 @@ class Labels:
     uncertain: str = "error"
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
     auxiliary: tuple[str, ...] = ()
+    head: str = "sigmoid"
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from transfusion_tf.datasets.card_fields import (
     AUGMENTATIONS,
     BLANKS,
     COLOR_SPACES,
+    HEADS,
     LABEL_KINDS,
     POLICIES,
     PREPROCESSING,
@@ -124,6 +125,7 @@ class CardParser:
                 "blank": "text",
                 "uncertain": "text",
                 "values": "table",
+                "head": "text",
             },
         )
         kind = self._choice(table, "kind", LABEL_KINDS, None, "labels.")
@@ -151,6 +153,9 @@ class CardParser:
         uncertain = self._choice(table, "uncertain", UNCERTAIN, "error", "labels.")
         if kind != "findings" and uncertain != "error":
             self._fail("labels.uncertain", "absent unless kind = 'findings'")
+        head = self._choice(table, "head", HEADS, "sigmoid", "labels.")
+        if kind == "findings" and head != "sigmoid":
+            self._fail("labels.head", "'sigmoid': several findings may be present")
         auxiliary: tuple[str, ...] = ()
         if uncertain == "multiclass":
             auxiliary = tuple(f"{name} uncertain" for name in classes)
@@ -162,6 +167,7 @@ class CardParser:
             uncertain,
             self._values(table.get("values", {}), kind, classes),
             auxiliary,
+            head,
         )
 
     def _values(

@@ -1,4 +1,4 @@
-"""Heads: global average pooling, optional dropout, one sigmoid per class.
+"""Heads: global average pooling, optional dropout, one sigmoid per class or a softmax.
 
 `logits` and `probabilities` are two layers, both float32 whatever the precision
 policy, so that a loss can be taken from the logits, where it is numerically stable.
@@ -6,12 +6,17 @@ policy, so that a loss can be taken from the logits, where it is numerically sta
 
 import keras
 
+HEADS = ("sigmoid", "softmax")
 LOGITS = "logits"
 PROBABILITIES = "probabilities"
 
 
 def add_head(
-    features: keras.KerasTensor, num_classes: int, dropout: float, seed: int | None
+    features: keras.KerasTensor,
+    num_classes: int,
+    dropout: float,
+    seed: int | None,
+    activation: str = "sigmoid",
 ) -> keras.KerasTensor:
     """Adds the head to a functional graph.
 
@@ -21,15 +26,16 @@ def add_head(
         dropout: Share of pooled features dropped in training, in [0, 1); no layer
             is added for 0.
         seed: Of the dropout; None for another one each time.
+        activation: `sigmoid`, each class on its own, or `softmax`.
 
     Returns:
-        Probabilities `[batch, num_classes]`, float32, each class on its own.
+        Probabilities `[batch, num_classes]`, float32.
     """
     x = keras.layers.GlobalAveragePooling2D(name="global_pool")(features)
     if dropout:
         x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
     x = keras.layers.Dense(num_classes, dtype="float32", name=LOGITS)(x)
-    return keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITIES)(x)
+    return keras.layers.Activation(activation, dtype="float32", name=PROBABILITIES)(x)
 
 
 def logits_model(model: keras.Model) -> keras.Model:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import keras
 
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.models.backbones import backbone_features, stable_layer_names
 from transfusion_tf.models.batch_norm import set_batch_norm_momentum
 from transfusion_tf.models.cbr import CBR_ARCHITECTURES, cbr_features
-from transfusion_tf.models.heads import add_head
+from transfusion_tf.models.heads import HEADS, add_head
 from transfusion_tf.models.input_scaling import check_input_scaling, scale_images
 from transfusion_tf.models.random_weights import fold_seed, randomize
 from transfusion_tf.models.slimming import slim
@@ -123,12 +123,14 @@ def build(
     seed: int | None = None,
     input_scaling: str | None = None,
     batch_norm_momentum: float | None = None,
+    head: str = "sigmoid",
 ) -> keras.Model:
     """Builds a model with random weights: plain Keras, functional, flat.
 
     Input: `[batch, height, width, 3]` RGB in [0, 255], float32 or uint8; the model
     scales it as its pretrained weights expect. Output: `[batch, num_classes]`
-    float32 probabilities, one sigmoid a class, from layer `probabilities`; the
+    float32 probabilities, one sigmoid a class or a softmax, from layer
+    `probabilities`; the
     layer `logits` below it gives what a loss should take (`logits_model`).
 
     Args:
@@ -146,6 +148,7 @@ def build(
             own, and the name's; for donors that were trained on other pixels.
         batch_norm_momentum: Replaces the architecture's own in every batch norm
             (CBR 0.9, `keras.applications` 0.99); lower it for short runs.
+        head: `sigmoid`, each class on its own, or `softmax` over exclusive classes.
 
     Raises:
         UserError: If an argument is not valid; the message says what would be.
@@ -153,12 +156,14 @@ def build(
     spec = parse_model_name(name)
     architecture = ARCHITECTURES[spec.architecture]
     _check_arguments(spec.architecture, input_shape, num_classes, dropout)
+    if head not in HEADS:
+        raise one_of("head", head, HEADS)
 
     image = keras.Input(tuple(input_shape), dtype="float32", name="image")
     scaling = input_scaling or spec.input_scaling or architecture.input_scaling
     features = architecture.features(scale_images(image, scaling))
     dropout_seed = None if seed is None else fold_seed(seed, "dropout")
-    outputs = add_head(features, num_classes, dropout, dropout_seed)
+    outputs = add_head(features, num_classes, dropout, dropout_seed, head)
     model = _with_stable_names(keras.Model(image, outputs, name=spec.architecture))
 
     if spec.slim_after is not None:

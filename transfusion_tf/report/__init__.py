@@ -8,13 +8,21 @@ from transfusion_tf.report.comparison_page import (
 )
 from transfusion_tf.report.first_layer import FirstLayer
 from transfusion_tf.report.html import write_report
-from transfusion_tf.report.records import Run, StudyRecord, Unfinished, read_study
+from transfusion_tf.report.paper_page import write_paper_page
+from transfusion_tf.report.records import (
+    ChapterRecord,
+    Run,
+    StudyRecord,
+    Unfinished,
+    read_study,
+)
 from transfusion_tf.report.results import Cell, Panel, Results, collect
 from transfusion_tf.report.verdict import Answer, Verdict, reach_verdict
 
 __all__ = [
     "Answer",
     "Cell",
+    "ChapterRecord",
     "Comparison",
     "FirstLayer",
     "Panel",
@@ -29,5 +37,6 @@ __all__ = [
     "read_study",
     "score_text",
     "write_comparison",
+    "write_paper_page",
     "write_report",
 ]

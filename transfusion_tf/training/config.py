@@ -47,6 +47,7 @@ class RunConfig:
       learning_rate: the base rate, after warm-up where the schedule has one.
       schedule: `constant`, or `imagenet`: linear warm-up over 5 epochs, then a
         tenth at epochs 30, 60 and 90 (Transfusion, appendix A).
+      head: `sigmoid` or `softmax`; None is the card's.
       dropout: share of features dropped before the head.
       batch_norm_momentum: of every batch norm's moving statistics; None is the
         architecture's own (0.9 for CBR, 0.99 for `keras.applications`, which takes
@@ -77,6 +78,7 @@ class RunConfig:
     optimizer: str = "adam"
     learning_rate: float = 0.001
     schedule: str = "constant"
+    head: str | None = None
     dropout: float = 0.0
     batch_norm_momentum: float | None = None
     metric: str | None = None

@@ -79,6 +79,7 @@ class Loop:
                 dropout=config.dropout,
                 seed=config.seed,
                 batch_norm_momentum=config.batch_norm_momentum,
+                head=config.head or "sigmoid",
             )
             if strategy.num_replicas_in_sync > 1:
                 set_synchronized_batch_norm(self.model)
@@ -98,6 +99,7 @@ class Loop:
                 strategy,
                 config.batch_size,
                 xla=config.xla,
+                head=config.head or "sigmoid",
             )
         self.epoch_steps = len(train_rows) / config.batch_size
 

@@ -8,7 +8,7 @@ import pandas as pd
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.evaluation import compute_metrics, prediction_table
 from transfusion_tf.input_pipeline import eval_batches
-from transfusion_tf.training.steps import Steps, masked_loss
+from transfusion_tf.training.steps import Steps, loss_function
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ def measure(
         return Measurement(split, False, {}, pd.DataFrame())
     labels = prepared.labels(rows)
     card = prepared.card.labels
-    loss = float(masked_loss(labels, logits).numpy().mean())
+    loss = float(loss_function(steps.head)(labels, logits).numpy().mean())
     metrics = compute_metrics(
         labels, probabilities, card.classes, card.kind, card.referable_from
     )

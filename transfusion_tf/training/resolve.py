@@ -75,6 +75,7 @@ def resolve(
         initialization=str(spec),
         image_size=card.image_size,
         metric=metric,
+        head=config.head or card.labels.head,
         augmentation=augmentation,
         donor=config.donor if donor_weights else None,
         donor_weights=donor_weights,

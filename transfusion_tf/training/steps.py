@@ -7,12 +7,21 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy import special
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import Augmenter
 from transfusion_tf.models import logits_model
 
 Batch = dict[str, tf.Tensor]
+
+
+def softmax_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy over exclusive classes, float32 [batch]; 0 without a label."""
+    known = tf.reduce_all(tf.math.is_finite(labels), axis=-1)
+    targets = tf.where(tf.math.is_finite(labels), labels, 0.0)
+    losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+    return losses * tf.cast(known, tf.float32)
 
 
 def masked_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -30,6 +39,11 @@ def masked_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(total, tf.reduce_sum(weights, axis=-1))
 
 
+def loss_function(head: str) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The loss of each example [batch] that a head is trained with."""
+    return softmax_loss if head == "softmax" else masked_loss
+
+
 @dataclasses.dataclass(frozen=True)
 class Steps:
     """Compiled steps over a strategy.
@@ -37,11 +51,13 @@ class Steps:
     Attributes:
       train: global batch -> its mean loss, and the weights moved.
       predict: global batch -> per-replica index, mask, logits.
+      head: what makes probabilities of logits.
     """
 
     strategy: tf.distribute.Strategy
     train: Callable[[Batch], tf.Tensor]
     predict: Callable[[Batch], tuple[Any, Any, Any]]
+    head: str = "sigmoid"
 
     def distribute(self, dataset: tf.data.Dataset) -> Iterator[Batch]:
         """An iterator of global batches, laid onto the replicas."""
@@ -74,11 +90,13 @@ class Steps:
                 seen[rows] = True
         if logits is None or not seen.all():
             raise RuntimeError("evaluation did not reach every example")
-        return logits, _sigmoid(logits)
+        return logits, _probabilities(logits.astype(np.float64), self.head)
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-np.clip(logits.astype(np.float64), -60, 60)))
+def _probabilities(logits: np.ndarray, head: str) -> np.ndarray:
+    if head == "softmax":
+        return special.softmax(logits, axis=-1)
+    return special.expit(np.clip(logits, -60, 60))
 
 
 def make_steps(
@@ -89,6 +107,7 @@ def make_steps(
     global_batch: int,
     *,
     xla: bool = False,
+    head: str = "sigmoid",
 ) -> Steps:
     """Compiles the steps. Model and optimizer must be made under the strategy.
 
@@ -105,6 +124,7 @@ def make_steps(
             "devices"
         )
     with_logits = logits_model(model)
+    loss_of = loss_function(head)
     scale_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
     @tf.function(jit_compile=xla or None)
@@ -112,7 +132,7 @@ def make_steps(
         images = augmenter(batch["image"], batch["color"], batch["seed"])
         with tf.GradientTape() as tape:
             logits = with_logits(images, training=True)
-            loss = tf.reduce_sum(masked_loss(batch["label"], logits)) / global_batch
+            loss = tf.reduce_sum(loss_of(batch["label"], logits)) / global_batch
             scaled = optimizer.scale_loss(loss) if scale_loss else loss
         variables = model.trainable_variables
         gradients = tape.gradient(scaled, [v.value for v in variables])
@@ -124,7 +144,7 @@ def make_steps(
         return batch["index"], batch["mask"], logits
 
     if replicas == 1:
-        return Steps(strategy, train_replica, tf.function(predict_replica))
+        return Steps(strategy, train_replica, tf.function(predict_replica), head)
 
     @tf.function
     def train_all(batch: Batch) -> tf.Tensor:
@@ -135,4 +155,4 @@ def make_steps(
     def predict_all(batch: Batch) -> tuple[Any, Any, Any]:
         return strategy.run(predict_replica, (batch,))
 
-    return Steps(strategy, train_all, predict_all)
+    return Steps(strategy, train_all, predict_all, head)

@@ -32,6 +32,7 @@ from transfusion_tf.report.views.parts import (
     long_table,
     one_seed_note,
     paper_number,
+    small_paper,
     with_interval,
     with_spread,
 )
@@ -210,17 +211,10 @@ def _class_sheet(material: Material, table: pd.DataFrame) -> Sheet:
                 cells = [results.panel_name(panel) if index == 0 else "", label]
                 for quantity in ("test", *names):
                     row = find(table, **own, quantity=quantity)
-                    cells.append(with_spread(row) + _small_paper(row))
+                    cells.append(with_spread(row) + small_paper(row))
                 rows.append(tuple(cells))
     heads = ("Model", "Start", "Mean", *(name.removeprefix("auc/") for name in names))
     return Sheet(heads, tuple(rows), caption="AUC on test, ± over seeds.")
-
-
-def _small_paper(row: Row | None) -> str:
-    """The paper's value on a line of its own, without its spread."""
-    if row is None or not np.isfinite(row["paper"]):
-        return ""
-    return f"\npaper {wording.number(row['paper'])}"
 
 
 def _plain_interval(row: Row | None) -> str:

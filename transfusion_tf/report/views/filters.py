@@ -75,9 +75,7 @@ def _kernels(cell: Cell) -> tuple[np.ndarray, np.ndarray] | None:
     return None
 
 
-def _gabors(
-    kernels: Kernels, only_before: bool
-) -> tuple[dict[str, pd.DataFrame], str]:
+def _gabors(kernels: Kernels, only_before: bool) -> tuple[dict[str, pd.DataFrame], str]:
     """How much of a Gabor is in every filter by label, or why none was looked for."""
     try:
         if only_before:

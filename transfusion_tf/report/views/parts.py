@@ -151,6 +151,13 @@ def paper_number(row: Row | None, digits: int = 3) -> str:
     return text
 
 
+def small_paper(row: Row | None) -> str:
+    """The paper's value on a line of its own, without its spread."""
+    if row is None or not np.isfinite(row["paper"]):
+        return ""
+    return f"\npaper {wording.number(row['paper'])}"
+
+
 def has_paper(table: pd.DataFrame, quantity: str | None = None) -> bool:
     """Whether a value of the paper stands beside one of ours."""
     if quantity is not None:

@@ -18,7 +18,7 @@ from transfusion_tf.report.views.parts import (
     has_paper,
     long_table,
     measured,
-    paper_number,
+    small_paper,
     with_interval,
     with_spread,
 )
@@ -131,15 +131,13 @@ def _figure(material: Material, table: pd.DataFrame, model: str) -> Figure:
 
 
 def _sheet(table: pd.DataFrame) -> Sheet:
-    paper = has_paper(table, "cca")
     rows = []
     for model, part in table.groupby("model", sort=False):
         for index, stage in enumerate(dict.fromkeys(part["stage"])):
             cells = [str(model) if index == 0 else "", stage]
             for pair in (TRANSFER, RANDOM):
                 row = find(part, stage=stage, pair=pair, quantity="cca")
-                small = f"\npaper {paper_number(row)}" if paper else ""
-                cells.append(with_spread(row) + small)
+                cells.append(with_spread(row) + small_paper(row))
             row = find(part, stage=stage, quantity="cca_difference")
             cells.append(with_interval(row))
             floor = part[(part["stage"] == stage) & (part["quantity"] == "noise_floor")]

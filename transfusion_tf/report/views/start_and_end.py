@@ -151,7 +151,7 @@ def _figure(points: pd.DataFrame, lines: pd.DataFrame, model: str) -> Figure:
 def _sheet(lines: pd.DataFrame, table: pd.DataFrame) -> Sheet:
     paper = has_paper(table, "r_squared")
     rows = []
-    for line in lines.to_dict("records"):
+    for line in _by_model(lines):
         keys = {name: line[name] for name in ("model", "stage", "pair")}
         row = find(table, **keys, quantity="r_squared")
         known = np.isfinite(line["r_squared"])
@@ -176,6 +176,17 @@ def _sheet(lines: pd.DataFrame, table: pd.DataFrame) -> Sheet:
         caption="Pairs that share a run are not independent: R² describes, and tests "
         "nothing.",
     )
+
+
+def _by_model(lines: pd.DataFrame) -> list[dict[str, Any]]:
+    """The lines, those of one model together."""
+    if lines.empty:
+        return []
+    parts = [part for _, part in lines.groupby("model", sort=False)]
+    return [
+        {str(name): value for name, value in line.items()}
+        for line in pd.concat(parts).to_dict("records")
+    ]
 
 
 def _sentences(lines: pd.DataFrame) -> list[str]:

@@ -1,0 +1,223 @@
+import html.parser
+import json
+import re
+
+import pandas as pd
+import pytest
+from report.planted_chapters import PlantedChapters, chapter
+
+from transfusion_tf.report import read_study, write_report
+
+VOID = {"meta", "img", "br", "line", "circle", "input", "link", "hr"}
+CLAIMS = [
+    {
+        "claim": "Transfer gains <little>.",
+        "source": "table 1, section 3.2",
+        "effect": "test AUC, transfer minus random",
+        **{"estimate": 0.136, "low": 0.085, "high": 0.19, "unit": "AUC", "seeds": 3},
+        "rule": "holds when the interval lies within ±0.02",
+        "verdict": "does not hold",
+    },
+    {
+        "claim": "Its scale alone speeds training up.",
+        "source": "figure 6, section 5",
+        "effect": "mean validation AUC, mean_var minus random",
+        **{"estimate": 0.12, "low": 0.1, "high": 0.14, "unit": "AUC", "seeds": 3},
+        "rule": "holds when the interval lies above 0",
+        "verdict": "holds",
+    },
+    {
+        "claim": "Steps shrink.",
+        "source": "figure 8",
+        "effect": "steps",
+        **{"estimate": -1234.0, "unit": "steps", "seeds": 1},
+        "rule": "holds below 0",
+        "verdict": "not decided here",
+        "reason": "one seed",
+    },
+    {"claim": "ImageNet ranks models.", "verdict": "not asked", "reason": "no donors"},
+]
+
+
+class Page(html.parser.HTMLParser):
+    """Collects ids, references and text, and checks that tags close in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.references, self.ids = [], [], []
+        self.tags, self.words = set(), []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.references += [value for name, value in attrs if name in ("src", "href")]
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "title"):
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def written(planted_study, plant, tmp_path_factory):
+    """A page with claims, a failed run, and chapters that lack something."""
+    study = planted_study(tmp_path_factory.mktemp("root"), patients=60)
+    planted = PlantedChapters(study, plant)
+    study.add_failed("cbr_small", "gabor", 1, "loss is NaN at <step> 120")
+    failed = study.failed[0]["run"]
+    all_chapters = {each["name"]: each for each in planted.chapters()}
+    chapters = [
+        all_chapters["table1"],
+        chapter("table3", "accuracy", [failed]),
+        all_chapters["table5"]
+        | {"analyses": {"population_best": ["analyses/gone.csv"]}},
+        all_chapters["figure7"] | {"runs": [*all_chapters["figure7"]["runs"], failed]},
+        chapter("figure99", "hologram", all_chapters["table1"]["runs"]),
+    ]
+    folder = study.write(chapters=chapters, claims="claims.csv", title="A & <paper>")
+    pd.DataFrame(CLAIMS).to_csv(folder / "claims.csv", index=False)
+    return write_report(folder)
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return Page(written.read_text())
+
+
+def test_the_page_is_one_file_without_references_to_others(written, page):
+    inside = [each for each in page.references if each.startswith("#")]
+    assert {each[1:] for each in inside} <= set(page.ids)
+    others = [each for each in page.references if not each.startswith("#")]
+    assert others
+    assert all(each.startswith("data:image/") for each in others)
+    text = re.sub(r"data:image/[^\"]*", "", written.read_text())
+    assert "url(" not in text
+    assert "//" not in text.replace("http://www.w3.org", "")
+    assert "script" not in page.tags
+
+
+def test_what_users_wrote_is_escaped(written, page):
+    assert "A & <paper>" in page.text
+    assert "Transfer gains <little>." in page.text
+    assert "<little>" not in written.read_text()
+
+
+def test_the_front_page_counts_what_holds(page):
+    assert (
+        "1 holds, 1 does not, 1 is not decided here and 1 was not asked "
+        "(of 4 findings)." in page.text
+    )
+
+
+def test_a_verdict_is_told_by_word_and_symbol(page):
+    for words in ("✗ does not hold", "✓ holds", "○ not decided here", "– not asked"):
+        assert words in page.text
+
+
+def test_a_claim_shows_its_estimate_and_interval(page):
+    assert "+0.136 AUC +0.085 to +0.190" in page.text
+    assert "−1 234 steps" in page.text
+    assert "one seed" in page.text
+
+
+def test_the_order_is_data_claims_contents_chapters_runs_reproduction(page):
+    order = [
+        "A & <paper>",
+        "Drawn by this program",
+        "Does the paper’s finding hold here?",
+        "Tables and figures",
+        "About table1 What it shows.",
+        "About figure99 What it shows.",
+        "Runs without a result",
+        "Where the weights came from",
+        "How to reproduce it",
+        "What the numbers mean",
+    ]
+    positions = [page.text.index(words) for words in order]
+    assert positions == sorted(positions)
+
+
+def test_every_chapter_is_listed_and_can_be_reached(page):
+    names = ["table1", "table3", "table5", "figure7", "figure99"]
+    assert set(names) <= set(page.ids)
+    assert {f"#{name}" for name in names} <= set(page.references)
+
+
+def test_chapters_say_what_they_lack(page):
+    assert "1 of 1 run has no result yet (1 failed)." in page.text
+    assert "1 of 13 runs has no result yet (1 failed)." in page.text
+    assert "analyses/gone.csv has not been made yet" in page.text
+    assert "no view called hologram" in page.text
+    assert "loss is NaN at <step> 120" in page.text
+
+
+def test_the_papers_numbers_are_marked_as_other_data(page):
+    assert "0.958 ± 0.0003" in page.text
+    assert "paper: its own data and donors" in page.text
+    assert "The paper’s numbers without a counterpart here (1)" in page.text
+    assert "0.964" in page.text
+
+
+def test_figures_and_tables_lie_beside_the_page(written):
+    figures = {path.name for path in (written.parent / "figures").iterdir()}
+    names = ("table1", "figure7-cbr_tiny", "figure7-cbr_tiny-speed")
+    assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    tables = {path.name for path in (written.parent / "tables").iterdir()}
+    assert tables >= {"table1.csv", "table1.md", "table1.tex", "runs.csv"}
+
+
+def test_the_run_table_says_which_chapter_uses_a_run(written):
+    runs = pd.read_csv(written.parent / "tables" / "runs.csv")
+    both = runs[(runs["model"] == "cbr_tiny") & (runs["chapters"] != "")]
+    used = both.loc[both["initialization"] == "random", "chapters"].dropna()
+    assert "table1 table5 figure7 figure99" in set(used)
+
+
+def test_a_study_without_any_finished_run_has_a_page_too(study):
+    study.add_failed("cbr_tiny", "random", 0, "no space left on the disk")
+    runs = [study.failed[0]["run"]]
+    folder = study.write(chapters=[chapter("table1", "accuracy", runs)])
+    page = Page(write_report(folder).read_text())
+    assert "There is nothing to draw yet." in page.text
+    assert "No run has finished yet." in page.text
+    assert "Does the paper’s finding hold here?" not in page.text
+
+
+def test_claims_that_are_not_written_yet_are_said(study, plant):
+    study.add("cbr_tiny", "random", 0, plant())
+    folder = study.write(
+        chapters=[chapter("table1", "accuracy", study.runs)], claims="claims.csv"
+    )
+    assert "claims.csv is not there." in Page(write_report(folder).read_text()).text
+
+
+def test_chapters_are_read_as_the_study_wrote_them(study, plant):
+    study.add("cbr_tiny", "random", 0, plant())
+    written = chapter(
+        "table1",
+        "accuracy",
+        study.runs,
+        options={"by_class": True},
+        published=[{"quantity": "test", "value": 0.9}],
+        notes=["A note."],
+        analyses={"population_best": ["analyses/best.csv"]},
+    )
+    folder = study.write(chapters=[written])
+    (found,) = read_study(folder).chapters
+    assert found.runs == tuple(study.runs)
+    assert found.options == {"by_class": True}
+    assert found.published == ({"quantity": "test", "value": 0.9},)
+    assert found.notes == ("A note.",)
+    assert found.analyses == {"population_best": ("analyses/best.csv",)}
+    assert json.loads((folder / "study.json").read_text())["chapters"] == [written]
