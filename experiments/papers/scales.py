@@ -61,6 +61,7 @@ class Scale:
         leaves it out.
       large: what the studies of convergence train where the paper has ResNet50 alone.
       second: what they train where the paper has CBR-LargeW as another example.
+      chest_models: architectures on chest radiographs, the largest first.
       scarce_models: architectures of the small data regime, the largest first.
       fixed_models: architectures whose lower stages are frozen, by task.
       threshold: the validation metric that counts as converged; None takes it from
@@ -81,6 +82,7 @@ class Scale:
     stand_ins: Mapping[str, str | None]
     large: str
     second: str
+    chest_models: tuple[str, ...]
     scarce_models: tuple[str, ...]
     fixed_models: Mapping[str, tuple[str, ...]]
     threshold: float | None
@@ -209,6 +211,13 @@ def paper() -> Scale:
         stand_ins={},
         large="resnet50",
         second="cbr_large_w",
+        chest_models=(
+            "resnet50",
+            "cbr_large_t",
+            "cbr_large_w",
+            "cbr_small",
+            "cbr_tiny",
+        ),
         scarce_models=("resnet50", "cbr_large_t", "cbr_large_w"),
         fixed_models={
             "retina": ("resnet50", "cbr_large_t", "cbr_tiny"),
@@ -272,10 +281,11 @@ def small() -> Scale:
         seeds=3,
         more_seeds=3,
         population=3,
-        sizes={5_000: 100, 50_000: 300},
+        sizes={5_000: 100},
         stand_ins={"inception_v3": None, "cbr_large_w": None},
         large="cbr_large_t",
         second="cbr_small",
+        chest_models=("cbr_large_t", "cbr_small", "cbr_tiny"),
         scarce_models=("cbr_large_t", "cbr_tiny"),
         fixed_models={"retina": ("cbr_tiny",), "chest": ("cbr_tiny",)},
         threshold=None,
@@ -320,6 +330,7 @@ def smoke() -> Scale:
         },
         large="cbr_small",
         second="cbr_tiny",
+        chest_models=("cbr_small", "cbr_tiny"),
         scarce_models=("cbr_small", "cbr_tiny"),
         fixed_models={"retina": ("cbr_tiny",), "chest": ("cbr_tiny",)},
         threshold=None,

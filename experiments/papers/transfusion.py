@@ -61,7 +61,7 @@ def table2(scale: Scale) -> Chapter:
         "Transfer and random weights on chest radiographs, finding by finding",
         "AUC of every finding on test, from random and from pretrained weights.",
         view="accuracy",
-        runs=scale.runs(scale.chest, ("resnet50", *CBR), STARTS),
+        runs=scale.runs(scale.chest, scale.chest_models, STARTS),
         options={"by_class": True},
         published=published.table2(),
     )
@@ -300,7 +300,7 @@ def figure10(scale: Scale) -> Chapter:
         "First-layer filters of ResNet50 on chest radiographs",
         "Filters before and after training from random and from pretrained weights.",
         view="filters",
-        runs=scale.runs(scale.chest, ("resnet50",), STARTS, seeds=1),
+        runs=scale.runs(scale.chest, scale.chest_models[:1], STARTS, seeds=1),
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from transfusion_tf.evaluation import Quantity, mean_quantity
 from transfusion_tf_experiments.papers.scales import STAGES
-from transfusion_tf_experiments.papers.transfusion import ALL_MODELS, CBR
+from transfusion_tf_experiments.papers.transfusion import ALL_MODELS
 
 if TYPE_CHECKING:
     from transfusion_tf.report.claims import Claim
@@ -67,7 +67,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "AUC",
             "alike",
             lambda e: mean_quantity(
-                [ask.gain(e, scale.chest, m) for m in scale.models(("resnet50", *CBR))]
+                [ask.gain(e, scale.chest, model) for model in scale.chest_models]
             ),
         ),
         Claim(
