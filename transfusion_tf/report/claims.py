@@ -1,6 +1,7 @@
 """What a paper claims, and whether a study's runs bear it out."""
 
 import dataclasses
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from transfusion_tf import files
 from transfusion_tf.evaluation import Difference, Quantity
 from transfusion_tf.report.cases import MARGIN
 from transfusion_tf.report.evidence import Evidence, MissingEvidenceError
-from transfusion_tf.report.records import read_study
+from transfusion_tf.report.records import StudyRecord, read_study
 from transfusion_tf.training import RunConfig
 
 HOLDS = "holds"
@@ -72,6 +73,9 @@ def write_claims(
 ) -> pd.DataFrame:
     """Judges the claims on a study that was run, and leaves `claims.csv` beside it.
 
+    The file says in every row what made it, so that it can be shown on its own:
+    `command`, `commit`, `made` (UTC), `machine`, `hours` (of training and evaluation).
+
     Args:
       study_dir: `<root>/studies/<name>`.
       claims: of the paper that the study is made after.
@@ -84,11 +88,29 @@ def write_claims(
         for paths in chapter["analyses"].values()
         for path in paths
     ]
-    evidence = Evidence(read_study(study_dir), run_ids, analyses)
-    table = judge_claims(claims, evidence)
+    study = read_study(study_dir)
+    evidence = Evidence(study, run_ids, analyses)
+    table = judge_claims(claims, evidence).assign(**_origin(study))
     files.write_text(study_dir / "claims.csv", table.to_csv(index=False))
     files.write_json(study_dir / "study.json", {**record, "claims": "claims.csv"})
     return table
+
+
+def _origin(study: StudyRecord) -> dict[str, Any]:
+    runs = (*study.runs, *study.donors)
+    seconds = sum(
+        run.status.get(key) or 0
+        for run in runs
+        for key in ("train_seconds", "evaluation_seconds")
+    )
+    machines = dict.fromkeys(str(run.status.get("machine", "")) for run in runs)
+    return {
+        "command": study.command,
+        "commit": study.commit,
+        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": "; ".join(filter(None, machines)),
+        "hours": round(seconds / 3600, 2),
+    }
 
 
 def _row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
