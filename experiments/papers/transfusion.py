@@ -227,7 +227,6 @@ def figure6(scale: Scale) -> Chapter:
             *scale.runs(scale.retina, (scale.large, scale.second), starts),
             *scale.runs(scale.chest, (scale.large,), starts),
         ],
-        options={"threshold": scale.threshold},
     )
 
 
@@ -358,7 +357,6 @@ def figure15(scale: Scale) -> Chapter:
             ("cbr_large_w", "cbr_small", "cbr_tiny"),
             ("random", "mean_var", "transfer"),
         ),
-        options={"threshold": scale.threshold},
     )
 
 
@@ -398,7 +396,6 @@ def figure17(scale: Scale) -> Chapter:
             ("mean_var", "mean_var[bn=mean_var]", "mean_var[bn=transfer]", *STARTS),
             seeds=scale.more_seeds,
         ),
-        options={"threshold": scale.threshold},
     )
 
 
@@ -417,7 +414,6 @@ def figure18(scale: Scale) -> Chapter:
         runs=scale.runs(
             scale.retina, (scale.large,), ("mean_var", "sampled", "shuffled", *STARTS)
         ),
-        options={"threshold": scale.threshold},
     )
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 Row = dict[str, Any]
 
+RETINA = "RETINA, ImageNet donors"
+CHEXPERT = "CheXpert, ImageNet donors"
+
 _FINDINGS = (
     "Atelectasis",
     "Cardiomegaly",
@@ -113,10 +116,12 @@ def table1() -> tuple[Row, ...]:
         rows += [
             _auc(model, "random", "test", random, random_spread),
             _auc(model, "transfer", "test", transfer, spread),
-            {"model": model, "quantity": "parameters_table1", "value": parameters},
+            {"model": model, "quantity": "parameters_table1", "value": parameters}
+            | {"data": RETINA},
             {
                 **{"model": model, "quantity": "donor/top5_accuracy"},
                 **{"value": _share(top5), "spread": _share(top5_spread)},
+                "data": "ImageNet",
             },
         ]
     return tuple(rows)
@@ -125,7 +130,7 @@ def table1() -> tuple[Row, ...]:
 def table2() -> tuple[Row, ...]:
     """AUC of five findings on CheXpert."""
     return tuple(
-        _auc(model, start, f"auc/{finding}", value, spread)
+        _auc(model, start, f"auc/{finding}", value, spread, CHEXPERT)
         for (model, start), values in _TABLE2.items()
         for finding, (value, spread) in zip(_FINDINGS, values, strict=True)
     )
@@ -153,7 +158,7 @@ def table5() -> tuple[Row, ...]:
     return tuple(
         {
             **{"model": model, "stage": stage, "pair": pair},
-            **{"quantity": "cca", "value": value},
+            **{"quantity": "cca", "value": value, "data": RETINA},
         }
         for model, (stages, transfer, random) in _TABLE5.items()
         for pair, values in (
@@ -169,7 +174,7 @@ def figure4() -> tuple[Row, ...]:
     return tuple(
         {
             **{"model": model, "stage": stage, "pair": pair},
-            **{"quantity": "r_squared", "value": value},
+            **{"quantity": "r_squared", "value": value, "data": RETINA},
         }
         for model, (lowest, *values) in _FIGURE4.items()
         for (stage, pair), value in zip(
@@ -191,7 +196,7 @@ def figure8(models: Iterable[str] = ("resnet50", "cbr_large_w")) -> tuple[Row, .
     return tuple(
         {
             **{"model": model, "initialization": start},
-            **{"quantity": "steps", "value": steps},
+            **{"quantity": "steps", "value": steps, "data": RETINA},
         }
         for (model, start), steps in _FIGURE8.items()
         if model.partition("[")[0] in wanted
@@ -199,11 +204,16 @@ def figure8(models: Iterable[str] = ("resnet50", "cbr_large_w")) -> tuple[Row, .
 
 
 def _auc(
-    model: str, start: str, quantity: str, percent: float, spread: float | None
+    model: str,
+    start: str,
+    quantity: str,
+    percent: float,
+    spread: float | None,
+    data: str = RETINA,
 ) -> Row:
     return {
         **{"model": model, "initialization": start, "quantity": quantity},
-        **{"value": _share(percent), "spread": _share(spread)},
+        **{"value": _share(percent), "spread": _share(spread), "data": data},
     }
 
 
