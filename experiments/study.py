@@ -54,9 +54,7 @@ flags.DEFINE_string(
     "Initializations to compare, with commas between them.",
 )
 flags.DEFINE_list("train_examples", None, "Sizes of the nested training subset.")
-flags.DEFINE_integer(
-    "seeds", 3, "How many seeds: 0, 1, ... each is a run.", lower_bound=1
-)
+flags.DEFINE_integer("seeds", 3, "How many seeds: 0, 1, ... each is a run.")
 flags.DEFINE_bool("show_images", True, "Whether the report shows sample images.")
 
 
@@ -73,6 +71,8 @@ def _main(arguments: Sequence[str]) -> None:
         return
     if not FLAGS.study and not FLAGS.dataset:
         raise UserError("give --study or --dataset; see --help")
+    if FLAGS.seeds < 1:
+        raise UserError(f"--seeds should be at least 1, got {FLAGS.seeds}")
     if FLAGS.study:
         named_studies.check(FLAGS.study)
     import_tensorflow()
