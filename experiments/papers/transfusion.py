@@ -29,6 +29,15 @@ CBR = ("cbr_large_t", "cbr_large_w", "cbr_small", "cbr_tiny")
 ALL_MODELS = ("resnet50", "inception_v3", *CBR)
 STARTS = ("random", "transfer")
 
+# As the paper writes them.
+_NAMES = {
+    "resnet50": "ResNet50",
+    "cbr_large_t": "CBR-LargeT",
+    "cbr_large_w": "CBR-LargeW",
+    "cbr_small": "CBR-Small",
+    "cbr_tiny": "CBR-Tiny",
+}
+
 
 def table1(scale: Scale) -> Chapter:
     """AUC on RETINA from random and from pretrained weights, six architectures.
@@ -272,8 +281,9 @@ def figure8(scale: Scale) -> Chapter:
     return _chapter(
         "figure8",
         "Hybrid approaches: a slim top, synthetic Gabor filters",
-        "ResNet50 with donor weights up to block2 and half of the channels above; "
-        "synthetic Gabor filters as first layer; random weights and full transfer.",
+        f"{_NAMES[scale.large]} with donor weights up to {scale.slim()[1]} and half of "
+        "the channels above; synthetic Gabor filters as first layer; random weights "
+        "and full transfer.",
         view="convergence",
         runs=[
             *scale.runs(scale.retina, (scale.large,), (*STARTS, "gabor")),
@@ -310,7 +320,7 @@ def figure10(scale: Scale) -> Chapter:
     """
     return _chapter(
         "figure10",
-        "First-layer filters of ResNet50 on chest radiographs",
+        f"First-layer filters of {_NAMES[scale.chest_models[0]]} on chest radiographs",
         "Filters before and after training from random and from pretrained weights.",
         view="filters",
         runs=scale.runs(scale.chest, scale.chest_models[:1], STARTS, seeds=1),
@@ -449,7 +459,7 @@ def figure19(scale: Scale) -> Chapter:
     return _chapter(
         "figure19",
         "Weight transfusion in two architectures",
-        "As figure 7, and for CBR-LargeW.",
+        f"As figure 7, and for {_NAMES[scale.second]}.",
         view="stages",
         runs=_transfusion(scale, (scale.large, scale.second)),
         options={"threshold": scale.threshold},
@@ -465,8 +475,9 @@ def figure20(scale: Scale) -> Chapter:
     """
     return _chapter(
         "figure20",
-        "The slim ResNet50 from random weights",
-        "Half of the channels above block2, with and without the donor's weights.",
+        f"The slim {_NAMES[scale.large]} from random weights",
+        f"Half of the channels above {scale.slim()[1]}, with and without the donor's "
+        "weights.",
         view="convergence",
         runs=[
             *scale.runs(scale.retina, (scale.large,), STARTS),

@@ -51,7 +51,7 @@ def test_studies_are_listed_with_one_line_each():
     ("binary", "arguments", "message"),
     [
         ("study", ["--dataset=nowhere"], "unknown data set 'nowhere'"),
-        ("study", [], "either --study or --dataset"),
+        ("study", [], "give --study or --dataset"),
         ("study", ["--study=x"], "unknown study 'x'; valid: demo"),
         (
             "study",

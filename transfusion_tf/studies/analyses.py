@@ -4,8 +4,10 @@ Tables are kept below `<root>/analyses/` under the hash of what they were made o
 that chapters and studies share them and a second command computes nothing.
 """
 
+import functools
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tqdm import tqdm
 
 from transfusion_tf import files
 from transfusion_tf.representations import (
+    RepresentationWarning,
     Sampling,
     Settings,
     compare_before_and_after,
@@ -65,9 +68,12 @@ def analyse(
             found[name].append(str(path))
             if not (root / path).exists():
                 waiting.append((root / path, compute))
-    with tqdm(
+    bar = tqdm(
         waiting, desc=f"{chapter.name}: comparing", disable=not progress or not waiting
-    ) as bar:
+    )
+    with bar, warnings.catch_warnings():
+        # Every pair of runs has the same few points: said once is enough.
+        warnings.simplefilter("once", RepresentationWarning)
         for path, compute in bar:
             files.write_text(path, compute().to_csv(index=False))
     return found
@@ -94,8 +100,8 @@ def _parts(
         for run in runs:
             yield (
                 [run],
-                lambda run=run: compare_before_and_after(
-                    run.path, data_root, settings=settings
+                functools.partial(
+                    compare_before_and_after, run.path, data_root, settings=settings
                 ),
             )
         return
@@ -104,7 +110,8 @@ def _parts(
         if len(group) > 1:
             yield (
                 group,
-                lambda group=group: compare_population(
+                functools.partial(
+                    compare_population,
                     [run.path for run in group],
                     data_root,
                     weights=weights,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +93,7 @@ def run_study(
         raise UserError(
             "the donor could not be pretrained: " + "; ".join(failed.values())
         )
-    targets = []
-    for config in study.runs:
-        if _wants_pretraining(config):
-            donor_run = runs / donors[pretraining_run(config)].run_id
-            config = config.replace(donor=str(donor_run))
-        elif is_dataset(config.donor):
-            config = config.replace(donor=None)
-        targets.append(data_sets.resolve(config))
-
+    targets = _on_donors(study.runs, donors, runs, data_sets)
     distinct = {config.run_id: config for config in targets}
     run_ids = {
         asked: config.run_id for asked, config in zip(study.runs, targets, strict=True)
@@ -117,9 +109,18 @@ def run_study(
         "runs": list(distinct),
         "donor_runs": list(dict.fromkeys(config.run_id for config in donors.values())),
     }
+
+    def chapters(waiting: Collection[str]) -> dict[str, Any]:
+        found = chapter_records(
+            *(study.chapters, run_ids, waiting, root, options.data_root),
+            progress=options.progress,
+        )
+        return {"chapters": found} if found else {}
+
     path = root / "studies" / study.name
     # Ours are about to be tried again.
-    _write_record(path, record, _failures(theirs, runs))
+    before = record | chapters(waiting=distinct)
+    _write_record(path, before, _failures(theirs, runs))
     failed = train_all(
         [distinct[run] for run in ours],
         data_sets,
@@ -131,12 +132,7 @@ def run_study(
     failed = {**_failures(distinct, runs), **failed}
     others = [RunDirectory(runs / run) for run in distinct if run not in failed]
     waiting = tuple(run.path.name for run in others if not run.finished())
-    if study.chapters:
-        record["chapters"] = chapter_records(
-            *(study.chapters, run_ids, waiting, root, options.data_root),
-            progress=options.progress,
-        )
-    _write_record(path, record, failed)
+    _write_record(path, record | chapters(waiting), failed)
     return StudyResult(
         path,
         runs=tuple(run for run in others if run.path.name not in waiting),
@@ -144,6 +140,24 @@ def run_study(
         waiting=waiting,
         run_ids=run_ids,
     )
+
+
+def _on_donors(
+    configs: Iterable[RunConfig],
+    donors: Mapping[RunConfig, RunConfig],
+    runs: Path,
+    data_sets: DataSets,
+) -> list[RunConfig]:
+    """The configs resolved, each on the weights of its pretrained donor."""
+    targets = []
+    for config in configs:
+        if _wants_pretraining(config):
+            donor_run = runs / donors[pretraining_run(config)].run_id
+            config = config.replace(donor=str(donor_run))
+        elif is_dataset(config.donor):
+            config = config.replace(donor=None)
+        targets.append(data_sets.resolve(config))
+    return targets
 
 
 def _fitted(study: Study, data_sets: DataSets) -> Study:
