@@ -20,10 +20,10 @@ study: $(VENV)/.installed
 	@$(BIN)/transfusion-study --study=demo
 
 test: lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 test-fast: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not slow"
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
