@@ -35,7 +35,7 @@ def entries(root):
 
 
 def wait_for(condition, process):
-    for _ in range(6000):
+    for _ in range(40_000):
         if condition():
             return
         assert process.poll() is None, "the process ended before"

@@ -164,7 +164,7 @@ except UserError as error:
 
 
 @pytest.mark.parametrize("name", ["bomb.png", "bomb.tif", "bomb.jpg", "bomb.npy"])
-def test_a_bomb_is_refused_in_milliseconds_and_a_few_megabytes(tmp_path, name):
+def test_a_bomb_is_refused_unopened_in_a_few_megabytes(tmp_path, name):
     path = tmp_path / name
     if name == "bomb.npy":
         np.lib.format.open_memmap(path, "w+", np.uint8, (20000, 20000))
@@ -195,5 +195,6 @@ def test_a_bomb_is_refused_in_milliseconds_and_a_few_megabytes(tmp_path, name):
         check=True,
     )
     milliseconds, megabytes = map(float, done.stdout.split())
-    assert milliseconds < 100
+    # Some 20 ms alone; unpacking it takes seconds, on a busy machine tens of them.
+    assert milliseconds < 1500
     assert megabytes < 50
