@@ -5,21 +5,20 @@ are accumulated here a batch at a time, so that memory depends on the number of
 channels and never on the number of points.
 """
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from transfusion_tf.errors import UserError
+from transfusion_tf.representations.products import (
+    BlasProducts,
+    DeviceProducts,
+    Products,
+)
 
 # Points are taken so many numbers at a time (16 MB in float64), whatever the batch.
 _CHUNK_NUMBERS = 2**21
-# TensorFlow has no symmetric rank-k update. Panels of the upper triangle come close: 8
-# do 0.56 of the full product's work, and 128 channels still multiply at full speed.
-_PANEL_CHANNELS = 128
-_MANY_CHUNKS = 4
 # Enough to come near the mean; any shift within a few deviations will do.
 _SHIFT_POINTS = 256
 _RESOLUTIONS = {tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10, tf.float32: 2.0**-23}
@@ -56,14 +55,18 @@ class Covariances:
 
 
 class Moments:
-    """Accumulates the joint second moments of x and y, in float64 TensorFlow ops.
+    """Accumulates the joint second moments of x and y, in float64.
 
-    Products are formed on the device that holds the activations, about the mean of
-    the first points seen, which keeps the digits that sums of raw squares lose when
-    a channel's mean is large beside its spread. The state is (channels_x +
-    channels_y)² float64 numbers; an update needs about 100 MB more, whatever its size.
+    Products are formed about the mean of the first points seen, which keeps the digits
+    that sums of raw squares lose when a channel's mean is large beside its spread. The
+    state is (channels_x + channels_y)² float64 numbers; an update needs as much again
+    and 50 MB more at most, whatever its size.
 
     Accumulators of different shards or replicas can be merged, and pickled.
+
+    Args:
+        on_device: Whether to multiply in TensorFlow ops, on the device that holds the
+            activations, rather than in BLAS; by default where there is a GPU.
 
     Example:
         >>> moments = Moments()
@@ -72,14 +75,16 @@ class Moments:
         >>> cca_from_moments(moments).mean
     """
 
-    def __init__(self):
+    def __init__(self, on_device: bool | None = None):
+        if on_device is None:
+            on_device = bool(tf.config.list_logical_devices("GPU"))
+        self._kind: type[Products] = DeviceProducts if on_device else BlasProducts
         self._count = 0
         self._batches = 0
         self._channels = (0, 0)
         self._resolutions = (0.0, 0.0)
-        self._shift: Any = None  # [channels]
-        self._sums: Any = None  # [channels], about the shift
-        self._products: list[tf.Tensor] = []  # upper-triangle panels, about the shift
+        self._shift = np.zeros(0)  # [channels_x + channels_y]
+        self._products: Products = self._kind(self._shift)
 
     @property
     def count(self) -> int:
@@ -104,33 +109,24 @@ class Moments:
                 f"batch {self._batches}: x and y have {channels} channels, "
                 f"earlier batches had {self._channels}"
             )
-        points, rows = int(x.shape[0]), chunk_rows(sum(channels))
-        shift, sums, products = self._shift, self._sums, self._products
-        if shift is None:
-            first = slice(_SHIFT_POINTS)
-            shift = tf.reduce_mean(_joined(x[first], y[first]), axis=1)
-            sums = tf.zeros_like(shift)
-            products = _outer_panels(shift, 0.0)
-        # Tracing pays where there is much to do.
-        accumulate = _accumulate_graph if points > _MANY_CHUNKS * rows else _accumulate
+        resolutions = (resolution(x), resolution(y))
+        if self._kind is BlasProducts:
+            x, y = np.asarray(x), np.asarray(y)
+        shift = self._shift if self._count else _first_mean(x, y)
+        points = int(x.shape[0])
+        rows = max(256, self._kind.chunk_numbers // sum(channels))
+        # One chunk is added whole or not at all; many are added up apart first.
+        whole = bool(self._count) and points <= rows
+        products: Products = self._products if whole else self._kind(shift)
         for start in range(0, points, rows):
-            stop = start + rows
-            sums, products = accumulate(
-                tf.convert_to_tensor(x[start:stop]),
-                tf.convert_to_tensor(y[start:stop]),
-                shift,
-                sums,
-                products,
-            )
+            sums = products.add(x[start : start + rows], y[start : start + rows])
             _check_finite(sums, channels, self._batches)
-        self._shift, self._sums, self._products = shift, sums, products
+        if not self._count:
+            self._shift, self._products = shift, products
+        elif not whole:
+            self._products.add_sums(products.sums, products.upper())
         self._channels = channels
-        self._resolutions = (
-            max(self._resolutions[0], resolution(x)),
-            max(self._resolutions[1], resolution(y)),
-        )
-        self._count += points
-        self._batches += 1
+        self._add_counts(points, 1, resolutions)
 
     def merge(self, other: "Moments") -> None:
         """Adds everything another accumulator has seen to this one.
@@ -141,25 +137,29 @@ class Moments:
         if not other._count:
             return
         if not self._count:
-            self.__dict__.update(other.__dict__)
-            return
+            self._channels, self._shift = other._channels, other._shift
+            self._products = self._kind(self._shift)
         if self._channels != other._channels:
             raise UserError(
                 f"cannot merge moments of {other._channels} channels "
                 f"into moments of {self._channels}"
             )
         # About its own mean, the other's sums vanish; then move it to this shift.
-        others_mean = other._sums / other._count
-        offset = other._shift + others_mean - self._shift
-        moved = _added(other._products, _outer_panels(others_mean, -other._count))
-        moved = _added(moved, _outer_panels(offset, other._count))
-        self._products = _added(self._products, moved)
-        self._sums += other._count * offset
-        self._count += other._count
-        self._batches += other._batches
+        count, products = other._count, other._products
+        mean = products.sums / count
+        offset = other._shift + mean - self._shift
+        moved = count * (np.outer(offset, offset) - np.outer(mean, mean))
+        self._products.add_sums(count * offset, products.upper() + np.triu(moved))
+        self._add_counts(count, other._batches, other._resolutions)
+
+    def _add_counts(
+        self, points: int, batches: int, resolutions: tuple[float, float]
+    ) -> None:
+        self._count += points
+        self._batches += batches
         self._resolutions = (
-            max(self._resolutions[0], other._resolutions[0]),
-            max(self._resolutions[1], other._resolutions[1]),
+            max(self._resolutions[0], resolutions[0]),
+            max(self._resolutions[1], resolutions[1]),
         )
 
     def covariances(self) -> Covariances:
@@ -170,13 +170,9 @@ class Moments:
         """
         if self._count < 2:
             raise UserError(f"covariances need 2 points or more, got {self._count}")
-        sums = self._sums.numpy()
-        mean = self._shift.numpy() + sums / self._count
-        upper = np.zeros((len(sums), len(sums)))
-        for index, panel in enumerate(self._products):
-            start = index * _PANEL_CHANNELS
-            upper[start : start + _PANEL_CHANNELS, start:] = panel.numpy()
-        joint = np.triu(upper) + np.triu(upper, 1).T
+        sums, upper = self._products.sums, self._products.upper()
+        mean = self._shift + sums / self._count
+        joint = upper + np.triu(upper, 1).T
         joint -= np.outer(sums, sums) / self._count
         joint /= self._count - 1
         split = self._channels[0]
@@ -228,47 +224,19 @@ def resolution(values) -> float:
     return _RESOLUTIONS.get(tf.as_dtype(values.dtype), 2.0**-52)
 
 
-def _accumulate(x, y, shift, sums, products):
-    """Adds one chunk of points to sums and products."""
-    chunk = _joined(x, y) - shift[:, None]
-    sums = sums + tf.reduce_sum(chunk, axis=1)
-    return sums, _added(products, _panels(chunk, len(products)))
+def _first_mean(x, y) -> np.ndarray:
+    """Channel means of the first points of both, [channels_x + channels_y]."""
+    parts = (np.asarray(side[:_SHIFT_POINTS], np.float64) for side in (x, y))
+    return np.concatenate([part.mean(axis=0) for part in parts])
 
 
-_accumulate_graph = tf.function(_accumulate, reduce_retracing=True)
-
-
-def _joined(x, y) -> tf.Tensor:
-    """Both batches, [channels_x + channels_y, points]: slices of panels are views."""
-    transposed = [tf.transpose(tf.convert_to_tensor(value)) for value in (x, y)]
-    if transposed[0].dtype != transposed[1].dtype:
-        transposed = [tf.cast(value, tf.float64) for value in transposed]
-    return tf.cast(tf.concat(transposed, axis=0), tf.float64)
-
-
-def _check_finite(sums: tf.Tensor, channels: tuple[int, int], batch: int) -> None:
+def _check_finite(sums: np.ndarray, channels: tuple[int, int], batch: int) -> None:
     # One bad value makes its channel's sum NaN or infinite: no pass over the data.
-    if bool(tf.reduce_all(tf.math.is_finite(sums))):
+    bad = np.flatnonzero(~np.isfinite(sums))
+    if not len(bad):
         return
-    bad = int(np.flatnonzero(~np.isfinite(sums.numpy()))[0])
-    name, channel = ("x", bad) if bad < channels[0] else ("y", bad - channels[0])
+    channel = int(bad[0])
+    name = "x"
+    if channel >= channels[0]:
+        name, channel = "y", channel - channels[0]
     raise UserError(f"channel {channel} of {name} is NaN or infinite in batch {batch}")
-
-
-def _panels(chunk: tf.Tensor, count: int) -> list[tf.Tensor]:
-    """Upper triangle of `chunk @ chunk.T`, in panels of rows."""
-    return [
-        tf.matmul(
-            chunk[start : start + _PANEL_CHANNELS], chunk[start:], transpose_b=True
-        )
-        for start in range(0, count * _PANEL_CHANNELS, _PANEL_CHANNELS)
-    ]
-
-
-def _outer_panels(vector: tf.Tensor, weight: float) -> list[tf.Tensor]:
-    count = math.ceil(vector.shape[0] / _PANEL_CHANNELS)
-    return [weight * panel for panel in _panels(vector[:, None], count)]
-
-
-def _added(first: list[tf.Tensor], second: list[tf.Tensor]) -> list[tf.Tensor]:
-    return [left + right for left, right in zip(first, second, strict=True)]
