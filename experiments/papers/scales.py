@@ -293,7 +293,7 @@ def small() -> Scale:
         points=5_000,
         channels=64,
         repeats=3,
-        cost="about 3 hours on 2 CPU cores",
+        cost="about 2 hours on 2 CPU cores",
     )
 
 

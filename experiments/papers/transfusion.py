@@ -6,8 +6,9 @@ sizes and hyperparameters), `small` (drawn data, two CPU cores) or `smoke` (seco
 `--study=transfusion/all` makes them all, every run once, with a front page that says
 which of the paper's findings hold.
 
-Costs are for the scale `small` on two CPU cores, for a study on its own. At the scale
-`paper`, a run of ResNet50 on RETINA takes about a day on one GPU.
+Costs are for the scale `small` on two CPU cores, for a study on its own, without the
+donors that it may have to pretrain first (9 minutes for all four). At the scale `paper`,
+a run of ResNet50 on RETINA takes about a day on one GPU.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def table1(scale: Scale) -> Chapter:
     """AUC on RETINA from random and from pretrained weights, six architectures.
 
     Command: `transfusion-study --study=transfusion/table1`.
-    Cost: 30 runs, 25 minutes.
+    Cost: 24 runs, 19 minutes.
     Paper: ResNet50 96.4 % from random weights, 96.7 % transferred; Inception-v3
     96.6, 96.7; CBR-LargeT 96.2, 96.2; CBR-LargeW 95.8, 95.8; CBR-Small 95.7, 95.8;
     CBR-Tiny 95.8, 95.8. Transfer helps little, and small models do as well.
@@ -63,7 +64,7 @@ def table2(scale: Scale) -> Chapter:
     """AUC of five findings on CheXpert, five architectures, SGD schedule.
 
     Command: `transfusion-study --study=transfusion/table2`.
-    Cost: 30 runs, 25 minutes.
+    Cost: 18 runs, 14 minutes.
     Paper: mixed. Transfer helps edema (CBR-Tiny 84.9 to 89.8 %) and pleural effusion,
     and costs a little on atelectasis and consolidation.
     """
@@ -82,7 +83,7 @@ def table3(scale: Scale) -> Chapter:
     """The very small data regime: 5 000 training images on RETINA.
 
     Command: `transfusion-study --study=transfusion/table3`.
-    Cost: 18 runs, 15 minutes.
+    Cost: 12 runs, 7 minutes.
     Paper: ResNet50 92.2 % from random weights, 94.6 % transferred; CBR-LargeT 93.6,
     93.9; CBR-LargeW 93.6, 93.7. Transfer helps the large model.
     """
@@ -107,7 +108,7 @@ def table4(scale: Scale) -> Chapter:
     """Data-size regimes on RETINA by start, mean_var and conv1 alone included.
 
     Command: `transfusion-study --study=transfusion/table4`.
-    Cost: 36 runs, 35 minutes.
+    Cost: 39 runs, 28 minutes.
     Paper, ResNet50 transferred and random: 94.6 and 92.2 % at 5k images, 94.8 and
     93.3 at 10k, 95.7 and 95.3 at 50k, 96.0 and 95.9 at 100k; mean_var 94.4 at 10k;
     conv1 alone 92.9 at 5k.
@@ -136,7 +137,7 @@ def table5(scale: Scale) -> Chapter:
     """CCA between models of one start with different seeds, stage by stage.
 
     Command: `transfusion-study --study=transfusion/table5`.
-    Cost: 12 runs, 12 minutes, and 3 minutes of analysis.
+    Cost: 12 runs, 11 minutes, and 3 minutes of analysis.
     Paper, lowest stage: ResNet50 0.865 between models from the same pretrained
     weights, 0.647 between random starts; CBR-Small 0.825 and 0.723.
     """
@@ -156,7 +157,7 @@ def figure2(scale: Scale) -> Chapter:
     """Are random and pretrained starts further apart than two random starts?
 
     Command: `transfusion-study --study=transfusion/figure2`.
-    Cost: 30 runs, 25 minutes, and 8 minutes of analysis.
+    Cost: 24 runs, 19 minutes, and 8 minutes of analysis.
     Paper: for ResNet50 and Inception-v3 clearly so; for the CBR models hardly.
     """
     return _chapter(
@@ -174,7 +175,7 @@ def figure3(scale: Scale) -> Chapter:
     """Similarity before and after training, stage by stage.
 
     Command: `transfusion-study --study=transfusion/figure3`.
-    Cost: 30 runs, 25 minutes, and 8 minutes of analysis.
+    Cost: 24 runs, 19 minutes, and 8 minutes of analysis.
     Paper: ResNet50 moves less than the CBR models, most so at conv1; pretrained
     weights stay nearer to their start than random ones in the lowest stages only.
     """
@@ -193,7 +194,7 @@ def figure4(scale: Scale) -> Chapter:
     """Do models that start alike end alike? R² at conv1 and at higher stages.
 
     Command: `transfusion-study --study=transfusion/figure4`.
-    Cost: 12 runs, 12 minutes, and 6 minutes of analysis.
+    Cost: 12 runs, 11 minutes, and 6 minutes of analysis.
     Paper, lowest stage: R² 0.838 for pairs of random ResNet50s and 0.752 for mixed
     pairs; 0.197 and 0.160 for CBR-Small. Higher stages: 0.322 at most.
     """
@@ -213,7 +214,7 @@ def figure5(scale: Scale) -> Chapter:
     """First-layer filters before and after training on RETINA.
 
     Command: `transfusion-study --study=transfusion/figure5`.
-    Cost: 4 runs, 4 minutes.
+    Cost: 4 runs, 3 minutes.
     Paper: ResNet50's filters hardly change; CBR-Small's change much, and training
     erases some of the Gabor filters that it starts with.
     """
@@ -231,7 +232,7 @@ def figure6(scale: Scale) -> Chapter:
     """Convergence of transfer, mean_var and random weights on both tasks.
 
     Command: `transfusion-study --study=transfusion/figure6`.
-    Cost: 27 runs, 35 minutes.
+    Cost: 27 runs, 24 minutes.
     Paper: mean_var, which keeps only the scale of the pretrained weights, converges
     faster than random weights on RETINA and on CheXpert's consolidation.
     """
@@ -253,7 +254,7 @@ def figure7(scale: Scale) -> Chapter:
     """Weight transfusion into ResNet50: donor weights up to each stage.
 
     Command: `transfusion-study --study=transfusion/figure7`.
-    Cost: 18 runs, 25 minutes.
+    Cost: 18 runs, 17 minutes.
     Paper: conv1 alone gives the largest gain in convergence speed; each further
     stage gives less.
     """
@@ -272,7 +273,7 @@ def figure8(scale: Scale) -> Chapter:
     """Hybrids: a slim top on donor weights, and synthetic Gabor filters.
 
     Command: `transfusion-study --study=transfusion/figure8`.
-    Cost: 21 runs, 27 minutes.
+    Cost: 21 runs, 16 minutes.
     Paper, steps to a test AUC of 0.91: ResNet50 69 069 from random weights, 25 425
     from Gabor filters, 8 208 slim on the donor's weights, 8 008 transferred;
     CBR-LargeW 104 104 from random weights, 82 082 from Gabor filters, 19 419
@@ -299,7 +300,7 @@ def figure9(scale: Scale) -> Chapter:
     """First-layer filters of CBR-Small on chest radiographs.
 
     Command: `transfusion-study --study=transfusion/figure9`.
-    Cost: 2 runs, 2 minutes.
+    Cost: 2 runs, 1 minute.
     Paper: as figure 5: the small model's filters change much.
     """
     return _chapter(
@@ -315,7 +316,7 @@ def figure10(scale: Scale) -> Chapter:
     """First-layer filters of ResNet50 on chest radiographs.
 
     Command: `transfusion-study --study=transfusion/figure10`.
-    Cost: 2 runs, 3 minutes.
+    Cost: 2 runs, 2 minutes.
     Paper: as figure 5: the large model's filters hardly change.
     """
     return _chapter(
@@ -331,7 +332,7 @@ def figure12(scale: Scale) -> Chapter:
     """Fixed features on RETINA: stages frozen up to each, three treatments.
 
     Command: `transfusion-study --study=transfusion/figure12`.
-    Cost: 36 runs, 15 minutes.
+    Cost: 33 runs, 8 minutes.
     Paper: pretrained features are much better than random ones when frozen; random
     weights above the frozen stages do as well as the donor's (no co-adaptation).
     """
@@ -342,7 +343,7 @@ def figure13(scale: Scale) -> Chapter:
     """Fixed features on chest radiographs: as figure 12.
 
     Command: `transfusion-study --study=transfusion/figure13`.
-    Cost: 36 runs, 12 minutes.
+    Cost: 33 runs, 11 minutes.
     Paper: pretrained features are better for most findings, by less than on RETINA.
     """
     return _frozen("figure13", scale, "chest", "chest radiographs")
@@ -352,7 +353,7 @@ def figure14(scale: Scale) -> Chapter:
     """Weights of the first layer by initialization: histogram and filters.
 
     Command: `transfusion-study --study=transfusion/figure14`.
-    Cost: 3 runs, 4 minutes.
+    Cost: 3 runs, 2 minutes.
     Paper: mean_var has the mean and variance of the pretrained weights, not their
     heavy-tailed distribution, and none of their Gabor-like structure.
     """
@@ -372,7 +373,7 @@ def figure15(scale: Scale) -> Chapter:
     """Convergence of mean_var on RETINA with CBR-LargeW, CBR-Small and CBR-Tiny.
 
     Command: `transfusion-study --study=transfusion/figure15`.
-    Cost: 27 runs, 20 minutes.
+    Cost: 18 runs, 8 minutes.
     Paper: the effect of mean_var is less pronounced in the smaller models.
     """
     return _chapter(
@@ -392,7 +393,7 @@ def figure16(scale: Scale) -> Chapter:
     """Convergence of ResNet50 on chest radiographs, finding by finding.
 
     Command: `transfusion-study --study=transfusion/figure16`.
-    Cost: 9 runs, 13 minutes.
+    Cost: 9 runs, 10 minutes.
     Paper: mean_var is faster than random weights for all findings but cardiomegaly.
     """
     return _chapter(
@@ -411,7 +412,7 @@ def figure17(scale: Scale) -> Chapter:
     """Three treatments of batch norm under mean_var.
 
     Command: `transfusion-study --study=transfusion/figure17`.
-    Cost: 15 runs, 20 minutes.
+    Cost: 15 runs, 16 minutes.
     Paper (means of five runs): identity is slightly better than resampled
     parameters; the donor's own are the worst.
     """
@@ -433,7 +434,7 @@ def figure18(scale: Scale) -> Chapter:
     """mean_var against the full distribution of the pretrained weights.
 
     Command: `transfusion-study --study=transfusion/figure18`.
-    Cost: 15 runs, 20 minutes.
+    Cost: 15 runs, 14 minutes.
     Paper (means of three runs): mean_var converges like weights drawn from the
     pretrained ones (sampled) and like the pretrained ones shuffled.
     """
@@ -452,7 +453,7 @@ def figure19(scale: Scale) -> Chapter:
     """Weight transfusion into ResNet50 and CBR-LargeW.
 
     Command: `transfusion-study --study=transfusion/figure19`.
-    Cost: 33 runs, 42 minutes.
+    Cost: 33 runs, 25 minutes.
     Paper: the same in both: the lowest stages give the largest speed-up. In
     CBR-LargeW the higher stages add a little more.
     """
@@ -470,7 +471,7 @@ def figure20(scale: Scale) -> Chapter:
     """The slim ResNet50 without any pretrained weights.
 
     Command: `transfusion-study --study=transfusion/figure20`.
-    Cost: 12 runs, 15 minutes.
+    Cost: 12 runs, 9 minutes.
     Paper: from random weights it is much slower than on the donor's weights.
     """
     return _chapter(
