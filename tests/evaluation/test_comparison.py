@@ -179,3 +179,38 @@ def test_intervals_of_ninety_five_per_cent_cover_about_that():
         interval = difference(left, right)
         covered += interval.low <= truth <= interval.high
     assert 0.92 <= covered / trials <= 0.99
+
+
+def test_the_p_value_of_seeds_is_students():
+    values = [0.02, 0.05, 0.035]
+    expected = stats.ttest_1samp(values, 0).pvalue
+    assert seed_interval(values).p_value == pytest.approx(expected)
+
+
+def test_the_p_value_is_small_just_where_the_interval_leaves_zero_out():
+    generator = np.random.default_rng(4)
+    for _ in range(50):
+        left = synthetic(generator.normal(0.8, 0.03, 3), generator.normal(size=(3, 50)))
+        right = synthetic([0.75] * 3, generator.normal(size=(3, 50)))
+        found = difference(left, right, level=0.5)
+        assert (found.p_value < 0.5) == (found.decided != "undecided")
+
+
+def test_a_difference_without_any_spread_has_a_p_value_of_zero_or_one():
+    assert seed_interval([0.1, 0.1]).p_value == pytest.approx(0)
+    assert seed_interval([0.0, 0.0]).p_value == 1
+
+
+def test_an_undefined_interval_has_no_p_value():
+    assert np.isnan(seed_interval([0.1]).p_value)
+    assert np.isnan(seed_interval([0.1, np.nan]).p_value)
+
+
+def test_a_cell_is_no_difference_and_has_no_p_value():
+    assert np.isnan(cell_interval(scores(1, [0, 1])).p_value)
+
+
+def test_without_a_correction_a_difference_is_called_by_its_own_interval():
+    clear = seed_interval([0.050, 0.051, 0.052])
+    assert clear.adjusted_p_value is None
+    assert clear.decided_among_all == clear.decided == "higher"

@@ -14,8 +14,10 @@ from transfusion_tf.evaluation import (
     chance_level,
     class_auc,
     compute_metrics,
+    expected_calibration_error,
     mean_auc,
     metric,
+    prior_weighted_auc,
     quadratic_kappa,
     referable_auc,
     referable_score,
@@ -109,6 +111,32 @@ def test_mean_auc_averages_the_defined_classes():
     assert mean_auc(labels, outputs) == 0.5
 
 
+def test_prior_weighted_auc_agrees_with_scikit_learn():
+    generator = np.random.default_rng(4)
+    classes = generator.choice(3, size=500, p=[0.81, 0.11, 0.08])
+    logits = generator.normal(size=(500, 3)) + np.eye(3)[classes]
+    outputs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = roc_auc_score(classes, outputs, multi_class="ovr", average="weighted")
+    found = prior_weighted_auc(np.eye(3)[classes], outputs)
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert found != pytest.approx(mean_auc(np.eye(3)[classes], outputs), abs=1e-3)
+
+
+def test_prior_weighted_auc_takes_the_priors_from_the_labelled_examples():
+    labels = np.array([[1, 0], [1, 0], [0, 1], [0, np.nan], [0, np.nan]])
+    outputs = np.array([[0.9, 0.2], [0.1, 0.6], [0.5, 0.4], [0.2, 0.5], [0.3, 0.9]])
+    first, second = class_auc(labels, outputs)
+    expected = (2 / 5 * first + 1 / 3 * second) / (2 / 5 + 1 / 3)
+    assert prior_weighted_auc(labels, outputs) == pytest.approx(expected)
+
+
+def test_prior_weighted_auc_leaves_out_classes_without_an_auc():
+    labels = np.array([[0, 1, 0], [0, 1, 1]], dtype=np.float32)
+    outputs = np.array([[0.2, 0.3, 0.1], [0.6, 0.7, 0.9]])
+    assert prior_weighted_auc(labels, outputs) == 1
+    assert np.isnan(prior_weighted_auc(labels[:, :2], outputs[:, :2]))
+
+
 def test_accuracy_compares_the_largest_output_with_the_class():
     labels = np.eye(3)[[0, 1, 2, 2]]
     outputs = np.array([[0.9, 0, 0], [0, 0.2, 0.1], [0.3, 0.2, 0.1], [0, 0, 0.4]])
@@ -183,22 +211,35 @@ def test_compute_metrics_of_grades():
         "accuracy",
         "balanced_accuracy",
         "quadratic_kappa",
+        "prior_weighted_auc",
+        "expected_calibration_error",
         *(f"auc/{name}" for name in GRADES),
     ]
     assert values["referable_auc"] == referable_auc(labels, outputs)
     assert values["mean_auc"] == pytest.approx(class_auc(labels, outputs).mean())
+    error = expected_calibration_error(labels, outputs, "grade")
+    assert values["expected_calibration_error"] == error
 
 
 def test_compute_metrics_of_findings_has_no_accuracy():
-    labels = np.array([[0, 1], [1, 1], [1, 0]], dtype=np.float32)
-    values = compute_metrics(labels, np.full((3, 2), 0.5), ("a", "b"), "findings")
-    assert values == {"mean_auc": 0.5, "auc/a": 0.5, "auc/b": 0.5}
+    labels = np.array([[0, 1], [1, 1], [1, 0], [1, 0]], dtype=np.float32)
+    values = compute_metrics(labels, np.full((4, 2), 0.5), ("a", "b"), "findings")
+    assert values == {
+        "mean_auc": 0.5,
+        "expected_calibration_error": 0.125,
+        "auc/a": 0.5,
+        "auc/b": 0.5,
+    }
 
 
 def test_compute_metrics_leaves_out_what_is_undefined():
     labels = np.array([[1, 0], [1, 0]], dtype=np.float32)
     values = compute_metrics(labels, np.full((2, 2), 0.5), ("a", "b"), "class")
-    assert values == {"accuracy": 1.0, "balanced_accuracy": 1.0}
+    assert values == {
+        "accuracy": 1.0,
+        "balanced_accuracy": 1.0,
+        "expected_calibration_error": 0.5,
+    }
 
 
 def test_top5_accuracy_applies_from_six_classes_up():
@@ -211,7 +252,7 @@ def test_top5_accuracy_applies_from_six_classes_up():
 
 
 def test_an_unknown_metric_is_an_error_that_lists_the_valid_ones():
-    with pytest.raises(UserError, match=r"'auroc'.*referable_auc, mean_auc, accuracy"):
+    with pytest.raises(UserError, match=r"'auroc'.*referable_auc, mean_auc, prior_w"):
         metric("auroc")
 
 
@@ -234,4 +275,4 @@ def test_logits_are_refused():
 
 def test_chance_is_one_half_for_auc_a_share_of_classes_for_accuracy_none_for_kappa():
     levels = [chance_level(name, 20) for name in METRICS]
-    assert levels == [0.5, 0.5, 0.05, 0.25, 0.05, 0.0]
+    assert levels == [0.5, 0.5, 0.5, 0.05, 0.25, 0.05, 0.0]

@@ -148,14 +148,16 @@ def test_the_convergence_table_counts_seeds_that_reached_the_threshold(results):
 
 def test_the_class_table_has_every_metric_that_applies(results):
     columns = list(class_table(results))
-    assert columns[4:9] == [
+    assert columns[4:11] == [
         "referable_auc",
         "mean_auc",
         "accuracy",
         "balanced_accuracy",
         "quadratic_kappa",
+        "prior_weighted_auc",
+        "expected_calibration_error",
     ]
-    assert columns[9:] == [
+    assert columns[11:] == [
         f"auc/{c}" for c in results.record.runs[0].dataset["classes"]
     ]
 

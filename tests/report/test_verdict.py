@@ -2,7 +2,8 @@ import pytest
 
 from transfusion_tf.evaluation import Difference, seed_interval
 from transfusion_tf.report import collect, reach_verdict, read_study
-from transfusion_tf.report.cases import judge
+from transfusion_tf.report.cases import Case, judge
+from transfusion_tf.report.verdict import call_together, multiplicity_caveats
 
 
 def verdict(study):
@@ -191,3 +192,57 @@ def test_an_interval_that_touches_zero_is_open():
 
 def test_an_undefined_interval_is_open():
     assert judge(seed_interval([float("nan")] * 3)) == "open"
+
+
+def case(name, values):
+    difference = seed_interval(values)
+    return Case(name, difference, judge(difference))
+
+
+CLEAR, FAINT = [0.050, 0.051, 0.052], [0.026, 0.054, 0.040]
+
+
+def test_one_case_is_called_by_its_own_interval():
+    (called,) = call_together([case("", FAINT)])
+    assert called.judgement == "higher"
+
+
+def test_a_case_that_only_its_own_interval_settles_is_not_called_among_others():
+    cases = [case("a", CLEAR), case("b", FAINT), case("c", [0.1, -0.1, 0.02])]
+    assert [one.judgement for one in cases] == ["higher", "higher", "open"]
+    called = call_together(cases)
+    assert [one.judgement for one in called] == ["higher", "open", "open"]
+    assert called[1].difference.low == cases[1].difference.low
+
+
+def test_a_small_difference_that_is_not_called_is_alike():
+    small = [value / 10 for value in FAINT]
+    called = call_together([case("a", small), case("b", [0.1, -0.1, 0.02])])
+    assert [one.judgement for one in called] == ["alike", "open"]
+
+
+def test_the_caveats_say_what_was_called_together(study, plant):
+    plants = {"random": plant(1.0), "transfer": plant(2.0), "mean_var": plant(1.5)}
+    study.grid(["cbr_tiny", "cbr_small"], plants)
+    found = verdict(study)
+    assert found.headline.startswith("Transfer helps for both models")
+    together, alone = found.caveats[:2]
+    assert "called for the 2 cases together (Holm’s correction)" in together
+    assert alone.startswith("Each other interval stands alone at 95 %")
+    assert "in any of the 2 other comparisons with random weights" in alone
+
+
+def test_the_caveats_name_the_case_that_is_clear_of_zero_by_itself_only():
+    cases = [case("cbr_tiny", CLEAR), case("cbr_small", FAINT)]
+    (together,) = multiplicity_caveats(call_together(cases), total=2)
+    assert together.endswith("called with a chance of one in twenty.")
+    cases.append(case("cbr_large_w", [0.1, -0.1, 0.02]))
+    (together,) = multiplicity_caveats(call_together(cases), total=3)
+    assert together.endswith(
+        "twenty. cbr_small is clear of zero by its own interval, but is not called."
+    )
+
+
+def test_one_comparison_alone_needs_no_caveat_on_their_number(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer": plant(2.0)})
+    assert not any("95 %" in caveat for caveat in verdict(study).caveats)

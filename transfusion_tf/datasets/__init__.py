@@ -12,7 +12,12 @@ from transfusion_tf.datasets.card import (
 )
 from transfusion_tf.datasets.problems import DatasetError
 from transfusion_tf.datasets.readers import Example, Problem, read_examples
-from transfusion_tf.datasets.splits import patient_folds, split_by_patient
+from transfusion_tf.datasets.splits import (
+    Fold,
+    fold_examples,
+    patient_folds,
+    split_by_patient,
+)
 
 __all__ = [
     "AUGMENTATIONS",
@@ -20,11 +25,13 @@ __all__ = [
     "DatasetCard",
     "DatasetError",
     "Example",
+    "Fold",
     "Labels",
     "PreparedDataset",
     "Problem",
     "Splits",
     "card_names",
+    "fold_examples",
     "load_card",
     "patient_folds",
     "prepare",

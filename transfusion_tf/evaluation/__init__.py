@@ -1,18 +1,51 @@
 """Predictions to numbers with intervals."""
 
+from transfusion_tf.evaluation.agreement import (
+    PredictionSimilarity,
+    prediction_similarity,
+)
 from transfusion_tf.evaluation.auc import weighted_auc
+from transfusion_tf.evaluation.auc_metrics import (
+    class_auc,
+    mean_auc,
+    prior_weighted_auc,
+    referable_auc,
+    referable_score,
+)
+from transfusion_tf.evaluation.calibration import (
+    Reliability,
+    expected_calibration_error,
+    forecasts,
+    reliability,
+)
 from transfusion_tf.evaluation.comparison import (
     Difference,
-    RunScore,
     cell_interval,
     difference,
-    score_run,
     seed_interval,
 )
 from transfusion_tf.evaluation.convergence import (
     learning_curve_area,
     steps_to_threshold,
     threshold_between,
+)
+from transfusion_tf.evaluation.decision_metrics import (
+    accuracy,
+    balanced_accuracy,
+    quadratic_kappa,
+    top5_accuracy,
+)
+from transfusion_tf.evaluation.delong import (
+    DeLong,
+    auc_covariance,
+    auc_interval,
+    delong_test,
+)
+from transfusion_tf.evaluation.folds import estimate_over_folds, fold_difference
+from transfusion_tf.evaluation.folds_table import (
+    fold_means,
+    paper_table,
+    read_fold_values,
 )
 from transfusion_tf.evaluation.intervals import (
     Interval,
@@ -23,38 +56,48 @@ from transfusion_tf.evaluation.intervals import (
 )
 from transfusion_tf.evaluation.metrics import (
     METRICS,
-    accuracy,
-    balanced_accuracy,
     chance_level,
-    class_auc,
     compute_metrics,
-    mean_auc,
     metric,
-    quadratic_kappa,
-    referable_auc,
-    referable_score,
-    top5_accuracy,
+)
+from transfusion_tf.evaluation.multiplicity import (
+    adjusted_differences,
+    adjusted_p_values,
 )
 from transfusion_tf.evaluation.predictions import (
     labels_and_probabilities,
     prediction_table,
 )
 from transfusion_tf.evaluation.quantities import Quantity, jackknife, mean_quantity
+from transfusion_tf.evaluation.scores import RunScore, score_run
 
 __all__ = [
     "METRICS",
+    "DeLong",
     "Difference",
     "Interval",
+    "PredictionSimilarity",
     "Quantity",
+    "Reliability",
     "RunScore",
     "accuracy",
+    "adjusted_differences",
+    "adjusted_p_values",
+    "auc_covariance",
+    "auc_interval",
     "balanced_accuracy",
     "bootstrap_interval",
     "cell_interval",
     "chance_level",
     "class_auc",
     "compute_metrics",
+    "delong_test",
     "difference",
+    "estimate_over_folds",
+    "expected_calibration_error",
+    "fold_difference",
+    "fold_means",
+    "forecasts",
     "jackknife",
     "labels_and_probabilities",
     "learning_curve_area",
@@ -62,12 +105,17 @@ __all__ = [
     "mean_quantity",
     "metric",
     "metric_replicates",
+    "paper_table",
     "patient_weights",
     "percentile_interval",
+    "prediction_similarity",
     "prediction_table",
+    "prior_weighted_auc",
     "quadratic_kappa",
+    "read_fold_values",
     "referable_auc",
     "referable_score",
+    "reliability",
     "score_run",
     "seed_interval",
     "steps_to_threshold",

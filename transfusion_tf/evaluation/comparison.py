@@ -20,38 +20,21 @@ part of the spread that belongs to one seed on one patient is in both terms, so
 the interval is a little wide rather than narrow. What it does not carry: another
 hospital or camera, another draw of the training and validation patients, other
 hyperparameters, and the choice among many comparisons: each interval is on its own
-at its level. With one seed the first term is missing, and `caveat` says so.
+at its level, and so is the p value that goes with it. `adjusted_differences`
+(`transfusion_tf.evaluation.multiplicity`) adds one that holds among them all. With one
+seed the first term is missing, and `caveat` says so.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
-from transfusion_tf.evaluation.intervals import metric_replicates
-from transfusion_tf.evaluation.metrics import metric
-from transfusion_tf.evaluation.predictions import labels_and_probabilities
+from transfusion_tf.evaluation.scores import RunScore
 
 ONE_SEED = "one seed: the interval lacks the spread between seeds"
-
-
-@dataclasses.dataclass(frozen=True)
-class RunScore:
-    """One run's metric on the test set, with what a comparison needs.
-
-    Attributes:
-      value: the metric; NaN where undefined.
-      replicates: float64 [samples], the metric in every bootstrap sample.
-      patients: how many there are.
-      test_set: fingerprint of examples and patients; only equal ones compare.
-    """
-
-    value: float
-    replicates: np.ndarray = dataclasses.field(repr=False, compare=False)
-    patients: int
-    test_set: int
+ONE_FOLD = "one fold: there is no interval"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +52,13 @@ class Difference:
         quantity has no patient part (a number of steps).
       degrees_of_freedom: of the Student quantile used.
       values: one a seed, in the order of the seeds.
+      p_value: two-sided, of a difference of zero: below 1 - level just where the
+        interval leaves zero out. NaN without an interval, or for an estimate that is
+        no difference.
+      adjusted_p_value: the p value after a correction for all the comparisons that
+        were made along with this one; None where none was made.
+      over: what there is one value of each: `seed`, or `fold` of a cross-validation
+        (`transfusion_tf.evaluation.folds`), which then stands for seed above.
     """
 
     estimate: float
@@ -80,6 +70,9 @@ class Difference:
     patient_variance: float | None
     degrees_of_freedom: float
     values: tuple[float, ...] = ()
+    p_value: float = np.nan
+    adjusted_p_value: float | None = None
+    over: str = "seed"
 
     @property
     def decided(self) -> str:
@@ -89,9 +82,21 @@ class Difference:
         return "lower" if self.high < 0 else "undecided"
 
     @property
+    def decided_among_all(self) -> str:
+        """As `decided`, but `undecided` too where the adjusted p value is not small.
+
+        Without an adjusted p value it is `decided`.
+        """
+        if self.adjusted_p_value is None or self.adjusted_p_value < 1 - self.level:
+            return self.decided
+        return "undecided"
+
+    @property
     def caveat(self) -> str | None:
         """What the interval lacks, or None."""
-        return ONE_SEED if self.seeds == 1 else None
+        if self.seeds > 1:
+            return None
+        return ONE_FOLD if self.over == "fold" else ONE_SEED
 
     @property
     def std(self) -> float:
@@ -113,42 +118,6 @@ class Difference:
         return f"{self.estimate:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
-def score_run(
-    predictions: pd.DataFrame,
-    classes: Sequence[str],
-    metric_name: str,
-    referable_from: int | None = None,
-    samples: int = 1000,
-    seed: int = 0,
-) -> RunScore:
-    """A run's metric on one split, and in every bootstrap sample of its patients.
-
-    Args:
-      predictions: rows of one split, see `prediction_table`.
-      classes: names, in the card's order.
-      metric_name: one of `METRICS`.
-      referable_from: the first referable grade, for `referable_auc`.
-      samples: bootstrap samples.
-      seed: of the draws: runs to be compared need the same.
-    """
-    table = predictions.sort_values("example_id", kind="stable")
-    labels, probabilities = labels_and_probabilities(table, classes)
-    patients = table["patient_id"].to_numpy(dtype=str)
-    value = metric(metric_name)(labels, probabilities, referable_from=referable_from)
-    replicates = metric_replicates(
-        metric_name, patients, labels, probabilities, referable_from, samples, seed
-    )
-    identity = pd.util.hash_pandas_object(
-        table[["example_id", "patient_id"]].astype(str), index=False
-    )
-    return RunScore(
-        value,
-        replicates,
-        len(np.unique(patients)),
-        hash((seed, tuple(identity.tolist()))),
-    )
-
-
 def cell_interval(scores: Mapping[int, RunScore], level: float = 0.95) -> Difference:
     """Mean of the metric over the seeds of one cell, with its interval.
 
@@ -167,7 +136,7 @@ def cell_interval(scores: Mapping[int, RunScore], level: float = 0.95) -> Differ
         level,
     )
     low, high = np.clip([cell.low, cell.high], 0.0, 1.0)
-    return dataclasses.replace(cell, low=float(low), high=float(high))
+    return dataclasses.replace(cell, low=float(low), high=float(high), p_value=np.nan)
 
 
 def difference(
@@ -243,21 +212,47 @@ def estimate_over_seeds(
     estimate = float(values.mean())
     variance = sum(part for part, _ in parts)
     spread = sum(part**2 / freedom for part, freedom in parts)
-    freedom, half = np.nan, np.nan
+    freedom = low = high = p_value = np.nan
     if parts:
         freedom = variance**2 / spread if spread > 0 else float(parts[-1][1])
-        half = float(stats.t.ppf((1 + level) / 2, freedom)) * np.sqrt(variance)
+        low, high, p_value = student(estimate, variance, freedom, level)
     return Difference(
         estimate=estimate,
-        low=float(estimate - half),
-        high=float(estimate + half),
+        low=low,
+        high=high,
         level=level,
         seeds=seeds,
         seed_variance=seed_variance,
         patient_variance=patient_variance,
         degrees_of_freedom=float(freedom),
         values=tuple(float(value) for value in values),
+        p_value=p_value,
     )
+
+
+def student(
+    estimate: float, variance: float, freedom: float, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Student's interval of an estimate, and the p value of its being zero.
+
+    Args:
+      estimate: a mean.
+      variance: of the estimate. Where it is 0 the p value is 0, or 1 of a zero.
+      freedom: degrees of freedom of the variance.
+      level: intended coverage.
+
+    Returns:
+      Low end, high end, two-sided p value.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, got {level}")
+    error = float(np.sqrt(variance))
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    if error > 0:
+        p_value = float(2 * stats.t.sf(abs(estimate) / error, freedom))
+    else:
+        p_value = np.nan if np.isnan(error) else float(estimate == 0)
+    return estimate - half, estimate + half, p_value
 
 
 def _check(scores: Mapping) -> None:

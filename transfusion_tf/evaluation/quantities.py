@@ -15,11 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from transfusion_tf.evaluation.comparison import (
-    Difference,
-    RunScore,
-    estimate_over_seeds,
-)
+from transfusion_tf.evaluation.comparison import Difference, estimate_over_seeds
+from transfusion_tf.evaluation.scores import RunScore
 
 
 @dataclasses.dataclass(frozen=True)

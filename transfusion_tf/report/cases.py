@@ -172,7 +172,7 @@ def brackets(difference: Difference) -> str:
 
 def interval_words(difference: Difference) -> str:
     """`95 % interval +0.012 to +0.050, 3 seeds`."""
-    seeds = wording.plural(difference.seeds, "seed")
+    seeds = wording.plural(difference.seeds, difference.over)
     if difference.low != difference.low:
         return f"{seeds}, no interval"
     scope = f", {seeds}" if difference.seeds > 1 else " over patients only"

@@ -199,6 +199,8 @@ def _difference_row(found: Difference) -> dict[str, object]:
         "seed_variance": found.seed_variance,
         "patient_variance": found.patient_variance,
         "degrees_of_freedom": found.degrees_of_freedom,
+        "p_value": found.p_value,
+        "adjusted_p_value": found.adjusted_p_value,
         "decided": found.decided if found.seeds > 1 else "one seed",
     }
 

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from transfusion_tf.evaluation import adjusted_differences
 from transfusion_tf.report import wording
 from transfusion_tf.report.answers import (
     Answer,
@@ -49,7 +50,7 @@ def reach_verdict(results: Results, margin: float = MARGIN) -> Verdict:
       margin: in the metric's unit.
     """
     unit = wording.metric_unit(results.metric)
-    helps = transfer_cases(results, BASELINE, margin)
+    helps = call_together(transfer_cases(results, BASELINE, margin), margin)
     speed = speed_cases(results, margin)
     headline, subline, tone = _headline(results, helps, speed, unit, margin)
     answers = (
@@ -59,6 +60,27 @@ def reach_verdict(results: Results, margin: float = MARGIN) -> Verdict:
         answer_size(results, unit, margin),
     )
     return Verdict(headline, subline, tone, answers, _caveats(results, helps))
+
+
+def call_together(cases: Sequence[Case], margin: float = MARGIN) -> list[Case]:
+    """The cases of one question, called with Holm's correction for their number.
+
+    A case that only its own interval settles, not its p value among them all, is no
+    longer called `higher` or `lower`. Intervals stay as they are.
+    """
+    differences = adjusted_differences([case.difference for case in cases])
+    called = []
+    for case, difference in zip(cases, differences, strict=True):
+        judgement = case.judgement
+        if judgement in ("higher", "lower") and (
+            difference.decided_among_all == "undecided"
+        ):
+            small = -margin < difference.low and difference.high < margin
+            judgement = "alike" if small else "open"
+        called.append(
+            dataclasses.replace(case, difference=difference, judgement=judgement)
+        )
+    return called
 
 
 def _headline(
@@ -193,14 +215,59 @@ def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
             f"{wording.plural(count, 'run')} without a result {verb} left out."
         )
     total = sum(len(panel.cells) - 1 for panel in results.panels if panel.baseline)
-    if total > 1:
-        caveats.append(
-            f"Each interval stands alone at 95 %: were there no difference in any of "
-            f"the {total} comparisons with random weights, each would still be called "
-            "with a chance of one in twenty."
-        )
+    caveats += multiplicity_caveats(helps, total)
     caveats.append(
         "The intervals hold for patients like these and for this training recipe, not "
         "for another camera, hospital or set of hyperparameters."
     )
     return tuple(caveats)
+
+
+def multiplicity_caveats(helps: Sequence[Case], total: int) -> list[str]:
+    """What it means that there are many comparisons with random weights.
+
+    Args:
+      helps: those that are called together.
+      total: of all of them.
+    """
+    if total < 2:
+        return []
+    caveats = []
+    interval, comparisons = "Each interval", f"any of the {total} comparisons"
+    if len(helps) > 1:
+        caveats.append(
+            f"Whether transfer helps is called for the {len(helps)} cases together "
+            "(Holm’s correction): were there no difference in any, one would still be "
+            f"called with a chance of one in twenty.{_left_open(helps)}"
+        )
+        others = total - len(helps)
+        if not others:
+            return caveats
+        interval = "Each other interval"
+        comparisons = f"any of the {others} other comparisons"
+        if others == 1:
+            comparisons = "the one other comparison"
+    caveats.append(
+        f"{interval} stands alone at 95 %: were there no difference in {comparisons} "
+        "with random weights, each would still be called with a chance of one in "
+        "twenty."
+    )
+    return caveats
+
+
+def _left_open(helps: Sequence[Case]) -> str:
+    """The cases that are settled by their own interval, but not among them all."""
+    names = [
+        case.name
+        for case in helps
+        if case.difference.decided != case.difference.decided_among_all
+        and case.judgement != "one_seed"
+    ]
+    if not names:
+        return ""
+    if len(names) == 1:
+        return f" {names[0]} is clear of zero by its own interval, but is not called."
+    return (
+        f" {len(names)} of them are clear of zero by their own intervals, but are not "
+        "called."
+    )

@@ -12,6 +12,7 @@ _METRICS = {
     "balanced_accuracy": ("balanced accuracy", "accuracy"),
     "quadratic_kappa": ("quadratic kappa", "kappa"),
     "top5_accuracy": ("top-5 accuracy", "accuracy"),
+    "prior_weighted_auc": ("AUC, classes weighted by their share", "AUC"),
 }
 
 
