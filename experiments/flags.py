@@ -59,12 +59,36 @@ def define_run_flags() -> None:
     )
     flags.DEFINE_bool("mixed_precision", False, "Compute in 16 bits.")
     flags.DEFINE_bool("xla", False, "Compile the training step with XLA.")
-    flags.DEFINE_string("strategy", "auto", "Devices: one, mirrored or auto.")
+    flags.DEFINE_string(
+        "strategy",
+        "auto",
+        "Devices: one; mirrored, all GPUs of this host; multi_worker, those of many "
+        "hosts (transfusion-train); auto takes what there is.",
+    )
+    flags.DEFINE_integer(
+        "logical_devices",
+        1,
+        "Splits the CPU into so many devices, to try mirrored without GPUs.",
+    )
     flags.DEFINE_integer(
         "save_every_steps", 0, "Save the state between evaluations too; 0 does not."
     )
     flags.DEFINE_list(
         "profile_steps", None, "First and last step of a TensorBoard profile: 10,20."
+    )
+
+
+def define_worker_flags() -> None:
+    """Flags of what many hosts do together."""
+    flags.DEFINE_list(
+        "workers",
+        None,
+        "host:port of every process that trains together, the chief first; else as "
+        "TF_CONFIG says.",
+    )
+    flags.DEFINE_integer("worker", None, "This process's place among them, from 0.")
+    flags.DEFINE_float(
+        "start_timeout", 300.0, "Seconds to wait for the other workers at the start."
     )
 
 
@@ -118,9 +142,10 @@ def changed_run_values() -> dict:
 
 
 def run_options(progress: bool = True):
-    """How runs are carried out, from the flags."""
+    """How runs are carried out, from the flags; readies the devices for them."""
     from transfusion_tf.errors import UserError
     from transfusion_tf.training import Options
+    from transfusion_tf.training.workers import join
 
     span = None
     if FLAGS.profile_steps:
@@ -132,13 +157,44 @@ def run_options(progress: bool = True):
                 f"{','.join(FLAGS.profile_steps)}"
             ) from None
         span = (first, last)
-    return Options(
+    cluster = _cluster()
+    options = Options(
         data_root=data_root(),
         strategy=FLAGS.strategy,
+        cluster=cluster,
+        logical_devices=FLAGS.logical_devices,
         save_every_steps=FLAGS.save_every_steps,
         profile_steps=span,
-        progress=progress,
+        progress=progress and not (cluster and cluster.worker),
     )
+    # Before TensorFlow computes anything, or devices are fixed.
+    join(options)
+    return options
+
+
+def _cluster():
+    """The workers of the flags, or of TF_CONFIG; None where there is one process."""
+    from transfusion_tf.errors import UserError
+    from transfusion_tf.training.cluster import Cluster
+
+    if "workers" not in FLAGS:
+        if FLAGS.strategy == "multi_worker":
+            raise UserError(
+                "--strategy=multi_worker is for transfusion-train; the runs of a study "
+                "are shared out with --shard"
+            )
+        return None
+    if (FLAGS.workers is None) != (FLAGS.worker is None):
+        raise UserError("--workers and --worker go together; see --help")
+    if not FLAGS.start_timeout > 0:
+        raise UserError(f"--start_timeout should be above 0, got {FLAGS.start_timeout}")
+    if FLAGS.workers is not None:
+        if FLAGS.strategy not in ("auto", "multi_worker"):
+            raise UserError(f"--workers is not for --strategy={FLAGS.strategy}")
+        return Cluster(tuple(FLAGS.workers), FLAGS.worker, FLAGS.start_timeout)
+    if FLAGS.strategy not in ("auto", "multi_worker"):
+        return None
+    return Cluster.from_environment(FLAGS.start_timeout)
 
 
 def positive_numbers(flag: str, texts: Sequence[str]) -> list[int]:
@@ -237,6 +293,16 @@ def _message(error: Exception) -> str | None:
 
 def _stop(code: int) -> None:
     print("stopped; the same command goes on from here", file=sys.stderr)
+    _end(code)
+
+
+def _end(code: int) -> None:
+    workers = sys.modules.get("transfusion_tf.training.workers")
+    if workers is not None and workers.have_joined():
+        # TensorFlow's own end would wait for the others, gone or not.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
@@ -248,11 +314,12 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
     | 0 | did what it was asked |
     | 1 | met an error of ours, shown with its traceback |
     | 2 | met something that is the user's to mend, shown as one message |
+    | 75 | lost another worker of the same training |
     | 130 | was interrupted with Ctrl-C |
     | 143 | was asked to end with SIGTERM, as batch systems do before a kill |
 
-    After 130 and 143 the same command goes on. SIGTERM during training waits for the
-    step that runs and saves the state; at other times the process ends at once.
+    After 75, 130 and 143 the same command goes on. SIGTERM during training waits for
+    the step that runs and saves the state; at other times the process ends at once.
 
     Args:
       main: takes the positional arguments.
@@ -284,6 +351,6 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
             if message is None:
                 raise
             print(f"error: {message}", file=sys.stderr)
-            sys.exit(2)
+            _end(getattr(error, "exit_code", 2))
 
     app.run(guarded)

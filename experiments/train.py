@@ -5,6 +5,12 @@
 
 The run's folder is <root>/runs/<run id>, named after all that decides its result;
 the same command again goes on where it stopped, or says that it is finished.
+
+Many hosts train one model together: each runs the same command, with a --root that
+all of them see, but for its own place among the workers:
+
+  transfusion-train --dataset=CARD --root=/shared/work \\
+      --workers=node1:2222,node2:2222 --worker=0
 """
 
 from collections.abc import Sequence
@@ -16,6 +22,7 @@ from transfusion_tf_experiments.flags import (
     define_location_flags,
     define_run_flags,
     define_source_flag,
+    define_worker_flags,
     import_tensorflow,
     run_options,
     run_values,
@@ -25,6 +32,7 @@ from transfusion_tf_experiments.flags import (
 define_location_flags()
 define_run_flags()
 define_source_flag()
+define_worker_flags()
 flags.DEFINE_string("dataset", None, "Card name, or path of a dataset.toml.")
 flags.DEFINE_string("model", "resnet50", "See transfusion_tf.models.model_names().")
 flags.DEFINE_string(
@@ -48,6 +56,7 @@ def _main(arguments: Sequence[str]) -> None:
     from transfusion_tf.datasets import load_card
     from transfusion_tf.studies import train_with_donor
     from transfusion_tf.training import RunConfig
+    from transfusion_tf.training.performance import summary
 
     config = RunConfig(
         dataset=FLAGS.dataset,
@@ -57,15 +66,15 @@ def _main(arguments: Sequence[str]) -> None:
         seed=FLAGS.seed,
         **run_values(load_card(FLAGS.dataset, FLAGS.source)),
     )
-    result = train_with_donor(config, FLAGS.root, run_options())
+    options = run_options()
+    result = train_with_donor(config, FLAGS.root, options)
+    if options.cluster and options.cluster.worker > 0:
+        return  # The chief says it.
     status = result.directory.status()
     for split, values in (("validation", result.validation), ("test", result.test)):
         print(f"{split:10s} " + "  ".join(f"{k} {v:.4f}" for k, v in values.items()))
-    print(
-        f"best step {result.best_step}; {status['images_per_second']:.0f} images/s, "
-        f"{100 * status['input_wait_share']:.0f} % of the time waiting for input, "
-        f"peak memory {status['peak_memory_mib']} MiB"
-    )
+    print(f"best step {result.best_step}")
+    print(summary(result.directory.config().model, status))
     print(result.directory.path)
 
 

@@ -1,17 +1,35 @@
-"""Writing files so that a kill at any moment leaves the old one or the new one."""
+"""Writing files so that a kill at any moment leaves the old one or the new one.
+
+And reading JSON and NumPy files so that what is damaged, or was made to do harm, is
+named and goes no further.
+"""
 
 import contextlib
 import errno
 import json
+import math
 import os
+import re
 import shutil
+import struct
+import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from transfusion_tf.errors import UserError
 
 _RESERVE = 1 << 20
+# Disk, quota, and the largest file that the process may write.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LEFTOVER = re.compile(r"\.\d+\..+")
+# What claims to be larger than this must store at least a hundredth of it.
+_SMALL_ENOUGH = 1 << 26
+_MAX_EXPANSION = 100
 
 
 @contextlib.contextmanager
@@ -26,6 +44,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
       UserError: the folder cannot be written to, or the disk is full.
     """
     target = Path(path)
+    # `remove_leftovers` knows it by this name.
     temporary = target.with_name(f".{os.getpid()}.{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -40,9 +59,19 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Removes what processes left in `folder` that were killed while they wrote.
+
+    For the only process that writes there.
+    """
+    for path in folder.glob(".*"):
+        if _LEFTOVER.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
 def as_user_error(error: OSError, target: Path) -> OSError | UserError:
     """`error` as a message where the user can mend it, else the error itself."""
-    if error.errno == errno.ENOSPC:
+    if error.errno in _FULL:
         return disk_full(target)
     unwritable = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
     if error.errno in unwritable:
@@ -56,8 +85,8 @@ def as_user_error(error: OSError, target: Path) -> OSError | UserError:
 def disk_full(target: str | os.PathLike) -> UserError:
     """The error of a disk that has no room for `target`."""
     return UserError(
-        f"no space left on the disk while writing {target}; what was saved before is "
-        "whole: free some space and run the same command again"
+        f"no space left on the disk, or in your quota, while writing {target}; what "
+        "was saved before is whole: free some space and run the same command again"
     )
 
 
@@ -65,13 +94,22 @@ def require_space(target: str | os.PathLike, size: int) -> None:
     """Raises UserError unless `size` bytes and a reserve fit beside `target`.
 
     HDF5 crashes the process when the disk fills up while it closes a file (h5py
-    3.14), so weights are written only where they will fit.
+    3.14), so weights are written only where they will fit. The space is taken and
+    given back, for a quota shows in no other way.
     """
     folder = Path(target).parent
     while not folder.exists():
         folder = folder.parent
     if shutil.disk_usage(folder).free < size + _RESERVE:
         raise disk_full(target)
+    if hasattr(os, "posix_fallocate"):
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                os.posix_fallocate(file.fileno(), 0, size + _RESERVE)
+        except OSError as error:
+            # Whatever else it is, writing will say it.
+            if error.errno in _FULL:
+                raise disk_full(target) from error
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -91,8 +129,59 @@ def read_json(path: str | os.PathLike) -> Any:
     Raises:
       UserError: the file is not valid JSON.
     """
-    text = Path(path).read_text(encoding="utf-8")
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
+
+
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file, by name.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      UserError: it is damaged; it holds Python objects, which may run code when they
+        are read; or an array claims more than its bytes can hold.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_claims(archive)
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        SyntaxError,
+        AttributeError,
+        MemoryError,
+        OverflowError,
+        RuntimeError,
+        struct.error,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+
+
+def _check_claims(archive: zipfile.ZipFile) -> None:
+    """NumPy makes room for what an array claims before it reads what there is."""
+    for member in archive.infolist():
+        with archive.open(member) as stream:
+            read_header = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[np.lib.format.read_magic(stream)]
+            shape, _, dtype = read_header(stream)
+        claimed = max(math.prod(shape) * dtype.itemsize, member.file_size)
+        check_expansion(member.filename, claimed, member.compress_size)
+
+
+def check_expansion(where: str, claimed: int, stored: int) -> None:
+    """Raises UserError if `stored` bytes cannot honestly be `claimed` bytes."""
+    if claimed > max(_SMALL_ENOUGH, _MAX_EXPANSION * stored):
+        raise UserError(f"{where} claims {claimed} bytes but stores {stored}: refused")

@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -39,10 +41,67 @@ def test_tensors_give_what_arrays_give():
     assert_equal_to_numpy(moments.covariances())
 
 
+def test_tensorflow_gives_what_blas_gives_and_the_two_merge():
+    for kinds in ((True, True), (True, False), (False, True)):
+        first, second = (Moments(on_device=kind) for kind in kinds)
+        first.update(X[:300], Y[:300])
+        first.update(tf.constant(X[300:500]), tf.constant(Y[300:500]))
+        second.update(X[500:], Y[500:])
+        first.merge(second)
+        assert_equal_to_numpy(first.covariances())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int16"])
+@pytest.mark.parametrize("on_device", [False, True])
+def test_any_real_numbers_will_do(dtype, on_device):
+    moments = Moments(on_device=on_device)
+    x, y = tf.cast(X, dtype), tf.cast(10 * Y, dtype)
+    moments.update(x, tf.constant(Y))
+    moments.update(x.numpy(), y.numpy())
+    both = np.concatenate([Y, y.numpy().astype("f8")])
+    np.testing.assert_allclose(
+        moments.covariances().yy, np.cov(both.T), rtol=1e-12, atol=1e-12
+    )
+
+
 def test_merged_shards_equal_the_whole():
     first, second = moments_of_batches(0, 700), moments_of_batches(700, 800, 1000)
     first.merge(second)
     assert_equal_to_numpy(first.covariances())
+
+
+@pytest.mark.slow
+def test_moments_of_mirrored_replicas_merge_to_those_of_one_device():
+    """On two CPU devices, which must be there before TensorFlow starts."""
+    script = """
+import numpy as np, tensorflow as tf
+from transfusion_tf.representations import Moments, cca_from_moments
+from transfusion_tf.training.strategy import make_strategy, split_cpu
+split_cpu(2)
+strategy = make_strategy("mirrored")
+assert strategy.num_replicas_in_sync == 2
+rng = np.random.default_rng(0)
+x = rng.standard_normal((1000, 20)) + 50
+y = x[:, :10] + rng.standard_normal((1000, 10))
+one, replicas = Moments(), [Moments(), Moments()]
+one.update(x, y)
+data = tf.data.Dataset.from_tensor_slices((x, y)).batch(200)
+for batch in strategy.experimental_distribute_dataset(data):
+    parts = [strategy.experimental_local_results(each) for each in batch]
+    for moments, *points in zip(replicas, *parts, strict=True):
+        moments.update(*points)
+assert [moments.count for moments in replicas] == [500, 500]
+replicas[0].merge(replicas[1])
+for name in ("xx", "xy", "yy", "mean_x", "mean_y"):
+    ours, theirs = (getattr(m.covariances(), name) for m in (replicas[0], one))
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+np.testing.assert_allclose(
+    cca_from_moments(replicas[0]).coefficients,
+    cca_from_moments(one).coefficients, atol=1e-12)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_merging_into_an_empty_accumulator_leaves_the_other_alone():

@@ -2,27 +2,42 @@
 
 Three formats: Keras 3's `.weights.h5`, the `.keras` archive (whose weights member is
 such a file), and the older `.h5` of `keras.applications`. A weights file may come
-from anywhere, so nothing in it is deserialised, and links, external or virtual
-datasets, cycles and arrays larger than their bytes on disk can fill are refused.
+from anywhere, so nothing in it is deserialised, and `hdf5_checks` and `check_archive`
+look at all of it before a value is read.
 """
 
+import contextlib
 import io
-import math
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from transfusion_tf.errors import UserError
+from transfusion_tf.files import check_expansion
+from transfusion_tf.initialization.hdf5_checks import address, check_hdf5
 
-_MAX_EXPANSION = 100
-_SMALL_ENOUGH = 2**26  # bytes: no bomb worth checking
+# All that a `.keras` file of Keras's layers holds.
+_MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
+# What h5py and zipfile raise for what is damaged.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +92,49 @@ def read_weight_file(path: Path) -> StoredWeights:
         UserError: If the file is none of these, is damaged, or holds what a weights
             file has no use for.
     """
-    try:
+    with _damage_named(path):
         if path.suffix == ".keras":
             return _read_archive(path)
         with h5py.File(path, "r") as file:
+            check_hdf5(file, path.stat().st_size, str(path))
             return _read_hdf5(file, path)
-    except (OSError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
+
+
+def check_weight_file(path: Path) -> None:
+    """Looks through a `.weights.h5` that Keras itself will load, and reads no value.
+
+    Raises:
+        UserError: If it is damaged or holds what a weights file has no use for.
+    """
+    with _damage_named(path), h5py.File(path, "r") as file:
+        check_hdf5(file, path.stat().st_size, str(path))
+
+
+def check_archive(path: Path) -> bytes:
+    """Looks through a `.keras` file that Keras itself will load.
+
+    Returns:
+        Its `config.json`.
+
+    Raises:
+        UserError: If it is damaged, or holds more than Keras's layers need, or
+            weights that `check_weight_file` would refuse.
+    """
+    with _damage_named(path), zipfile.ZipFile(path) as archive:
+        config = _read_member(archive, "config.json", path)
+        content = _read_member(archive, "model.weights.h5", path)
+        with h5py.File(io.BytesIO(content), "r") as file:
+            check_hdf5(file, len(content), str(path))
+    return config
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except _DAMAGE as error:
         raise UserError(
             f"{path} is not a readable Keras weights file ({error}); expected "
             ".weights.h5, .h5 or .keras"
@@ -91,11 +143,10 @@ def read_weight_file(path: Path) -> StoredWeights:
 
 def _read_archive(path: Path) -> StoredWeights:
     with zipfile.ZipFile(path) as archive:
-        if "model.weights.h5" not in archive.namelist():
-            raise UserError(f"{path} has no model.weights.h5: it is no .keras model")
         content = _read_member(archive, "model.weights.h5", path)
         config = _read_member(archive, "config.json", path)
     with h5py.File(io.BytesIO(content), "r") as file:
+        check_hdf5(file, len(content), str(path))
         stored = _read_hdf5(file, path)
     scaling = re.search(rb'"input_scaling_(\w+)"', config)
     return StoredWeights(
@@ -104,17 +155,26 @@ def _read_archive(path: Path) -> StoredWeights:
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    names = archive.namelist()
+    if name not in names:
+        raise UserError(f"{path} has no {name}: it is no .keras model")
+    for other in names:
+        if other not in _MEMBERS or names.count(other) > 1:
+            raise UserError(
+                f"{path} holds {other!r}; a .keras model of Keras's layers holds "
+                f"{', '.join(_MEMBERS)}, once each, and nothing else"
+            )
     info = archive.getinfo(name)
-    _check_expansion(f"{path}: {name}", info.file_size, info.compress_size)
+    check_expansion(f"{path}: {name}", info.file_size, info.compress_size)
     return archive.read(info)
 
 
 def _read_hdf5(file: h5py.File, path: Path) -> StoredWeights:
-    root = _child(file, "model_weights") if "model_weights" in file else file
+    root = file.get("model_weights", file)
     if "layer_names" in root.attrs or "layer_names0" in root.attrs:
         return StoredWeights(tuple(_legacy_layers(root)), ordered=True)
     if "layers" in file:
-        layers = tuple(_keras_3_layers(_child(file, "layers"), (), set()))
+        layers = tuple(_keras_3_layers(file["layers"], ()))
         return StoredWeights(layers, ordered=False)
     raise UserError(
         f"{path} is an HDF5 file, but not one of Keras weights: it has neither "
@@ -122,20 +182,14 @@ def _read_hdf5(file: h5py.File, path: Path) -> StoredWeights:
     )
 
 
-def _keras_3_layers(
-    group: h5py.Group, names: tuple[str, ...], seen: set[int]
-) -> Iterator[StoredLayer]:
-    address = h5py.h5o.get_info(group.id).addr
-    if address in seen:
-        raise UserError(f"{group.file.filename}: group {group.name} contains itself")
-    seen.add(address)
+def _keras_3_layers(group: h5py.Group, names: tuple[str, ...]) -> Iterator[StoredLayer]:
     for key in sorted(group, key=_natural_order):
-        child = _child(group, key)
+        child = group[key]
         if not isinstance(child, h5py.Group):
             continue
         inner = names
         if "vars" in child:
-            variables = _child(child, "vars")
+            variables = child["vars"]
             if "name" in variables.attrs:
                 inner = (*names, _text(variables.attrs["name"]))
             values = tuple(
@@ -147,12 +201,24 @@ def _keras_3_layers(
                 yield StoredLayer(inner, key, None, values)
         rest = [name for name in child if name != "vars"]
         if rest:
-            yield from _keras_3_layers(child, inner, seen)
+            yield from _keras_3_layers(child, inner)
 
 
 def _legacy_layers(root: h5py.Group) -> Iterator[StoredLayer]:
+    read: set[int] = set()
+
+    def values(group: h5py.Group, names: list[str]) -> Iterator[NDArray[np.float32]]:
+        for name in names:
+            # A short list that names a large array often is a bomb too.
+            if address(group[name]) in read:
+                raise UserError(
+                    f"{group.file.filename}: {group.name}/{name} is named twice"
+                )
+            read.add(address(group[name]))
+            yield _array(group, name)
+
     for layer_name in _names(root, "layer_names"):
-        group = _child(root, layer_name)
+        group = root[layer_name]
         # A nested model is one "layer" whose weights belong to many.
         by_owner: dict[str, list[str]] = {}
         weight_names = _names(group, "weight_names")
@@ -166,42 +232,21 @@ def _legacy_layers(root: h5py.Group) -> Iterator[StoredLayer]:
                 variable_names=tuple(
                     weight.rsplit("/", 1)[-1].split(":")[0] for weight in weights
                 ),
-                values=tuple(_array(group, weight) for weight in weights),
+                values=tuple(values(group, weights)),
             )
-
-
-def _child(group: h5py.Group, path: str) -> Any:
-    """The member at `path`, reached through hard links only."""
-    current = group
-    for part in path.split("/"):
-        if not part or part not in current:
-            raise KeyError(f"{group.name} has no {path}")
-        if not isinstance(current.get(part, getlink=True), h5py.HardLink):
-            raise UserError(
-                f"{group.file.filename}: {group.name}/{path} is a link; a weights "
-                "file must hold its own data"
-            )
-        current = current[part]
-    return current
 
 
 def _array(group: h5py.Group, path: str) -> NDArray[np.float32]:
-    dataset = _child(group, path)
+    dataset = group[path]
     where = f"{group.file.filename}: {group.name}/{path}"
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise UserError(f"{where} is not an array")
-    if dataset.external or dataset.is_virtual:
-        raise UserError(f"{where} takes its data from another file")
     if dataset.dtype.kind not in "fiu":
         raise UserError(f"{where} holds {dataset.dtype}, not numbers")
-    size = math.prod(dataset.shape) * dataset.dtype.itemsize
-    _check_expansion(where, size, dataset.id.get_storage_size())
-    return np.asarray(dataset[()], dtype=np.float32)
-
-
-def _check_expansion(where: str, declared: int, stored: int) -> None:
-    if declared > _SMALL_ENOUGH and declared > _MAX_EXPANSION * stored:
-        raise UserError(f"{where} claims {declared} bytes but stores {stored}: refused")
+    values = np.asarray(dataset[()], dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise UserError(f"{where} holds NaN or infinity")
+    return values
 
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:

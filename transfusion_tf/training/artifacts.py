@@ -1,8 +1,9 @@
-"""What a run leaves beside its weights, for reports and for people."""
+"""What a run leaves: weights, and what reports and people want to know."""
 
+import datetime
+import hashlib
 import os
 import platform
-import resource
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import transfusion_tf
+from transfusion_tf import files
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.input_pipeline.records import record_reader
 from transfusion_tf.models import input_scaling_of
@@ -97,6 +99,33 @@ def commit() -> str | None:
     return done.stdout.strip() or None
 
 
-def peak_memory_mib() -> int:
-    """The process's largest resident size so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def source_fingerprint() -> str:
+    """What tells one state of this package's source from another."""
+    folder = Path(transfusion_tf.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Replaces a `.weights.h5`, where there is room for it."""
+    files.require_space(path, _weight_bytes(model))
+    with files.replacing(path) as temporary:
+        model.save_weights(temporary)
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Replaces a `.keras` file, where there is room for it."""
+    files.require_space(path, _weight_bytes(model))
+    with files.replacing(path) as temporary:
+        model.save(temporary)
+
+
+def _weight_bytes(model: keras.Model) -> int:
+    return sum(4 * int(np.prod(weight.shape)) for weight in model.weights)
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

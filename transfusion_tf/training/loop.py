@@ -1,10 +1,8 @@
-"""One run from start to end: the whole loop, readable in one sitting."""
+"""One run from its first step to its end: the whole loop, readable in one sitting."""
 
-import datetime
+import contextlib
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -12,33 +10,18 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from transfusion_tf import files
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
-from transfusion_tf.initialization import initialize, load_donor
-from transfusion_tf.input_pipeline import Augmenter, train_batches
-from transfusion_tf.models import (
-    build,
-    freeze_through,
-    set_synchronized_batch_norm,
-    table1_parameter_count,
-)
-from transfusion_tf.training import artifacts
+from transfusion_tf.training import artifacts, performance
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.contexts import profiler
 from transfusion_tf.training.measurement import Measurement, measure
 from transfusion_tf.training.options import Options
-from transfusion_tf.training.resolve import (
-    augmentation_of,
-    donor_file,
-    donor_input_scaling,
-)
+from transfusion_tf.training.poll import Poll
 from transfusion_tf.training.run_directory import RunDirectory
-from transfusion_tf.training.schedules import make_optimizer
-from transfusion_tf.training.state import Progress, StateFiles
-from transfusion_tf.training.steps import Steps, make_steps
-from transfusion_tf.training.strategy import make_strategy
+from transfusion_tf.training.startup import Parts
 from transfusion_tf.training.termination import Terminated, Termination
+from transfusion_tf.training.workers import Workers
 
 
 class NonFiniteError(UserError):
@@ -46,115 +29,29 @@ class NonFiniteError(UserError):
 
 
 class Loop:
-    """The state of one training: model, optimizer, steps, progress."""
+    """One training: steps, evaluations and saved states, to the end."""
 
     def __init__(
         self,
+        parts: Parts,
         config: RunConfig,
         prepared: PreparedDataset,
         directory: RunDirectory,
         options: Options,
         termination: Termination,
+        workers: Workers,
     ):
+        self.parts = parts
+        self.progress = parts.progress
         self.config = config
         self.prepared = prepared
         self.directory = directory
         self.options = options
         self.termination = termination
+        self.workers = workers
         self.metric = f"validation/{config.metric}"
-
-        # 1. Everything random hangs on the seed.
-        keras.utils.set_random_seed(config.seed)
-        tf.config.experimental.enable_op_determinism()
-        strategy = make_strategy(options.strategy)
-
-        # 2. Model, weights, optimizer, all under the strategy.
-        labels = prepared.card.labels
-        with strategy.scope():
-            shape = (prepared.card.image_size, prepared.card.image_size, 3)
-            self.model = build(
-                config.model,
-                shape,
-                len(labels.classes),
-                dropout=config.dropout,
-                seed=config.seed,
-                batch_norm_momentum=config.batch_norm_momentum,
-                head=config.head or "sigmoid",
-            )
-            if strategy.num_replicas_in_sync > 1:
-                set_synchronized_batch_norm(self.model)
-            initialization = self._initialize()
-            if config.freeze:
-                freeze_through(self.model, config.freeze)
-            train_rows = prepared.examples("train", config.train_examples)
-            self.optimizer = make_optimizer(config, len(train_rows))
-            if config.mixed_precision and tf.config.list_physical_devices("GPU"):
-                self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
-            self.optimizer.build(self.model.trainable_variables)
-            augmentation = augmentation_of(config)
-            self.steps: Steps = make_steps(
-                self.model,
-                self.optimizer,
-                Augmenter(augmentation),
-                strategy,
-                config.batch_size,
-                xla=config.xla,
-                head=config.head or "sigmoid",
-            )
-        self.epoch_steps = len(train_rows) / config.batch_size
-
-        self.weight_bytes = sum(4 * int(np.prod(w.shape)) for w in self.model.weights)
-
-        # 3. Own saved state before fresh weights.
-        self.state = StateFiles(directory.state)
-        self.variables = [*self.model.variables, *self.optimizer.variables]
-        saved, message = self.state.load(self.variables)
-        if message:
-            tqdm.write(f"{config.run_id}: {message}")
-        self.progress = saved or Progress()
-        directory.write_config(config)
-        if saved is None:
-            directory.write_table("initialization.csv", initialization)
-            directory.write_dataset(
-                artifacts.dataset_summary(prepared, str(config.metric))
-            )
-            directory.write_arrays("samples", **artifacts.sample_images(prepared))
-            self._save_weights(directory.initial_weights)
-        directory.update_status(
-            state="running",
-            message="",
-            step=self.progress.step,
-            started=now(),
-            parameters=self.model.count_params(),
-            parameters_table1=_table1_count(self.model),
-            versions=artifacts.versions(),
-            machine=artifacts.machine(),
-            commit=artifacts.commit(),
-        )
-
-        # 4. The data, from the step that comes next.
-        self.batches = self.steps.distribute(
-            train_batches(
-                prepared,
-                config.batch_size,
-                seed=config.seed,
-                train_examples=config.train_examples,
-                augmentation=augmentation,
-                start_step=self.progress.step,
-            )
-        )
-
-    def _initialize(self) -> pd.DataFrame:
-        config = self.config
-        donor = None
-        if config.donor is not None:
-            donor = load_donor(
-                donor_file(config.donor),
-                self.model,
-                input_scaling=donor_input_scaling(config.donor),
-            )
-        report = initialize(self.model, config.initialization, donor, config.seed)
-        return pd.DataFrame(report.to_rows())
+        self.clock = performance.Clock(parts.progress)
+        self.asked_to_end = Poll(workers, lambda: termination.requested)
 
     def train(self) -> None:
         """The loop: steps up to the next evaluation, evaluate, save."""
@@ -207,31 +104,31 @@ class Loop:
         self, target: int, bar: tqdm, profile: Callable[[int], None]
     ) -> None:
         """Runs the steps before an evaluation; their losses go to the progress."""
-        progress = self.progress
+        progress, clock = self.progress, self.clock
         every = self.options.save_every_steps
         pending: list[tf.Tensor] = []
-        start = time.perf_counter()
+        clock.start()
         while progress.step < target:
             profile(progress.step)
-            asked = time.perf_counter()
-            batch = next(self.batches)
-            progress.wait_seconds += time.perf_counter() - asked
-            pending.append(self.steps.train(batch))
+            with clock.waiting():
+                batch = next(self.parts.batches)
+            pending.append(self.parts.steps.train(batch))
             progress.step += 1
             bar.update()
             self.options.on_step(1)
+            stop = self.asked_to_end.sometimes()
             due = every and progress.step % every == 0 and progress.step < target
-            if due or self.termination.requested:
+            if due or stop or not clock.warm:
                 self._collect(pending)
+                clock.stop()
+            if due or stop:
                 self._check_weights()
-                now = time.perf_counter()
-                progress.train_seconds += now - start
-                start = now
-                self.state.save(self.variables, progress)
+                self._save()
                 self.directory.update_status(step=progress.step)
-                self.termination.check()
+            if stop:
+                raise Terminated
         self._collect(pending)
-        progress.train_seconds += time.perf_counter() - start
+        clock.stop()
 
     def _collect(self, pending: list[tf.Tensor]) -> None:
         """Moves losses from the device to the progress, if they are finite."""
@@ -249,42 +146,22 @@ class Loop:
 
     def _evaluate(self, bar: tqdm) -> None:
         """Measures the validation split, keeps the best weights, saves the state."""
-        config, progress = self.config, self.progress
+        progress, directory = self.progress, self.directory
         start = time.perf_counter()
         self._check_weights()
         try:
             measured = self._measure("validation").metrics
         except Terminated:
             # Nothing has changed yet: the run goes on with this evaluation.
-            self.state.save(self.variables, progress)
+            self._save()
             raise
-        values = {f"validation/{name}": value for name, value in measured.items()}
-        if self.metric not in values:
-            raise UserError(
-                f"{config.metric} is undefined on the validation split of "
-                f"{self.prepared.card.name}: it needs examples with and without"
-            )
-        line: dict[str, Any] = {
-            "step": progress.step,
-            "epoch": round(progress.step / self.epoch_steps, 4),
-        }
-        if progress.losses:
-            line["train/loss"] = float(np.mean(progress.losses))
-        line["train/learning_rate"] = float(
-            keras.ops.convert_to_numpy(self.optimizer.learning_rate)
-        )
-        progress.losses = []
-        progress.metrics.append(line | values)
-        if values[self.metric] > progress.best_metric:
-            progress.best_metric = values[self.metric]
-            progress.best_step = progress.step
+        value = self._note(measured)
+        if value > progress.best_metric:
+            progress.best_metric, progress.best_step = value, progress.step
             progress.evaluations_without_gain = 0
-            self._save_weights(self.directory.best_weights)
+            artifacts.save_weights(self.parts.model, directory.best_weights)
         else:
             progress.evaluations_without_gain += 1
-        for name, value in progress.metrics[-1].items():
-            if "/" in name:
-                tf.summary.scalar(name, value, step=progress.step)
         progress.evaluation_seconds += time.perf_counter() - start
         progress.timing.append(
             {
@@ -293,15 +170,38 @@ class Loop:
                 "evaluation_seconds": round(progress.evaluation_seconds, 3),
             }
         )
-        self.state.save(self.variables, progress)
-        self.directory.write_lines("metrics.jsonl", progress.metrics)
-        self.directory.write_lines("timing.jsonl", progress.timing)
-        self.directory.update_status(step=progress.step)
-        bar.set_postfix({str(config.metric): f"{values[self.metric]:.3f}"})
-        self.termination.check()
+        self._save()
+        directory.write_lines("metrics.jsonl", progress.metrics)
+        directory.write_lines("timing.jsonl", progress.timing)
+        directory.update_status(step=progress.step)
+        bar.set_postfix({str(self.config.metric): f"{value:.3f}"})
+        if self.asked_to_end.now():
+            raise Terminated
+
+    def _note(self, measured: dict[str, float]) -> float:
+        """Adds a line of metrics to the progress; the value of the run's own metric."""
+        progress = self.progress
+        values = {f"validation/{name}": value for name, value in measured.items()}
+        if self.metric not in values:
+            raise UserError(
+                f"{self.config.metric} is undefined on the validation split of "
+                f"{self.prepared.card.name}: it needs examples with and without"
+            )
+        epoch = round(progress.step / self.parts.epoch_steps, 4)
+        line: dict[str, float] = {"step": progress.step, "epoch": epoch}
+        if progress.losses:
+            line["train/loss"] = float(np.mean(progress.losses))
+        rate = self.parts.optimizer.learning_rate
+        line["train/learning_rate"] = float(keras.ops.convert_to_numpy(rate))
+        progress.losses = []
+        progress.metrics.append(line | values)
+        for name, value in progress.metrics[-1].items():
+            if "/" in name:
+                tf.summary.scalar(name, value, step=progress.step)
+        return values[self.metric]
 
     def _check_weights(self) -> None:
-        for variable in self.model.weights:
+        for variable in self.parts.model.weights:
             if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
                 raise NonFiniteError(
                     f"weight {variable.path} is not finite after step "
@@ -310,9 +210,15 @@ class Loop:
                 )
 
     def _measure(self, split: str) -> Measurement:
-        with self.termination.at_once():
+        # A single worker may end anywhere; many end together, between batches.
+        single = self.workers.count == 1
+        with self.termination.at_once() if single else contextlib.nullcontext():
             result = measure(
-                self.steps, self.prepared, split, 4 * self.config.batch_size
+                self.parts.steps,
+                self.prepared,
+                split,
+                4 * self.config.batch_size,
+                self._end_if_asked,
             )
         if not result.finite:
             raise NonFiniteError(
@@ -321,24 +227,29 @@ class Loop:
             )
         return result
 
+    def _end_if_asked(self) -> None:
+        if self.asked_to_end.sometimes():
+            raise Terminated
+
+    def _save(self) -> None:
+        performance.note_peak_memory(self.progress)
+        self.parts.state.save(self.parts.variables, self.progress)
+
     def _finish(self) -> None:
         """Last weights, then predictions and metrics of the best ones."""
-        config, progress, directory = self.config, self.progress, self.directory
-        files.require_space(directory.final_model, self.weight_bytes)
-        with files.replacing(directory.final_model) as temporary:
-            self.model.save(temporary)
-        self.model.load_weights(directory.initial_weights)
-        initial = artifacts.first_kernel(self.model)
-        self.model.load_weights(directory.best_weights)
-        best = artifacts.first_kernel(self.model)
+        progress, directory, model = self.progress, self.directory, self.parts.model
+        artifacts.save_model(model, directory.final_model)
+        model.load_weights(directory.initial_weights)
+        initial = artifacts.first_kernel(model)
+        model.load_weights(directory.best_weights)
+        best = artifacts.first_kernel(model)
         directory.write_arrays("first_layer", initial=initial, best=best)
         results = [self._measure(split) for split in ("validation", "test")]
         metrics = {result.split: result.metrics for result in results}
         directory.write_table(
             "predictions.parquet", pd.concat([result.table for result in results])
         )
-        images = progress.step * config.batch_size
-        seconds = max(progress.train_seconds, 1e-9)
+        performance.note_peak_memory(progress)
         directory.update_status(
             state="finished",
             step=progress.step,
@@ -348,26 +259,8 @@ class Loop:
             test=metrics["test"],
             train_seconds=round(progress.train_seconds, 2),
             evaluation_seconds=round(progress.evaluation_seconds, 2),
-            images_per_second=round(images / seconds, 2),
-            input_wait_share=round(progress.wait_seconds / seconds, 4),
-            peak_memory_mib=artifacts.peak_memory_mib(),
-            ended=now(),
+            **performance.speed(progress, self.config.batch_size),
+            **progress.peak_memory,
+            ended=artifacts.now(),
         )
-        self.state.remove()
-
-    def _save_weights(self, path: Path) -> None:
-        files.require_space(path, self.weight_bytes)
-        with files.replacing(path) as temporary:
-            self.model.save_weights(temporary)
-
-
-def _table1_count(model: keras.Model) -> int | None:
-    try:
-        return table1_parameter_count(model)
-    except ValueError:
-        return None
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self.parts.state.remove()

@@ -1,6 +1,7 @@
 """A split run through a model: predictions a row an example, and their metrics."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.evaluation import compute_metrics, prediction_table
 from transfusion_tf.input_pipeline import eval_batches
-from transfusion_tf.training.steps import Steps, loss_function
+from transfusion_tf.training.steps import Steps, loss_function, probabilities_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,15 +30,29 @@ class Measurement:
 
 
 def measure(
-    steps: Steps, prepared: PreparedDataset, split: str, batch_size: int
+    steps: Steps,
+    prepared: PreparedDataset,
+    split: str,
+    batch_size: int,
+    check: Callable[[], None] = lambda: None,
 ) -> Measurement:
-    """Predicts every example of the split once, with the steps' model."""
+    """Predicts every example of the split once, with the steps' model.
+
+    Every worker predicts a part of the examples and returns the whole.
+
+    Args:
+      steps: the model's.
+      prepared: the data set.
+      split: which examples.
+      batch_size: examples a batch, over all devices together.
+      check: called after every batch, by all workers equally often; may end it all.
+    """
     rows = prepared.examples(split)
-    batches = eval_batches(prepared, split, batch_size)
-    logits, probabilities = steps.predict_all(batches, len(rows))
+    labels = prepared.labels(rows)
+    logits = _logits(steps, prepared, split, batch_size, check)
     if not np.isfinite(logits).all():
         return Measurement(split, False, {}, pd.DataFrame())
-    labels = prepared.labels(rows)
+    probabilities = probabilities_of(logits, steps.head)
     card = prepared.card.labels
     loss = float(loss_function(steps.head)(labels, logits).numpy().mean())
     metrics = compute_metrics(
@@ -52,3 +67,34 @@ def measure(
         card.classes,
     )
     return Measurement(split, True, {"loss": loss, **metrics}, table)
+
+
+def _logits(
+    steps: Steps,
+    prepared: PreparedDataset,
+    split: str,
+    batch_size: int,
+    check: Callable[[], None],
+) -> np.ndarray:
+    """Logits float32 [examples, classes] of the whole split, on every worker."""
+    workers = steps.workers
+    rows = prepared.examples(split)
+    ours = np.arange(len(rows))[workers.index :: workers.count]
+    own_batch = batch_size // workers.count
+    logits = np.zeros((len(rows), len(prepared.card.labels.classes)), np.float32)
+    seen = np.zeros(len(rows), np.float32)
+    batches = 0
+    if len(ours):
+        part = dataclasses.replace(prepared, index=rows.iloc[ours])
+        for index, values in steps.predict_all(eval_batches(part, split, own_batch)):
+            logits[ours[index]] = values
+            np.add.at(seen, ours[index], 1)
+            batches += 1
+            check()
+    # The first worker has the most examples; all must be asked equally often.
+    most = -(-len(rows) // workers.count)
+    for _ in range(batches, -(-most // own_batch)):
+        check()
+    if (workers.total(seen) != 1).any():
+        raise RuntimeError("evaluation did not reach every example once")
+    return workers.total(logits)

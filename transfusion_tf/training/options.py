@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.training.cluster import Cluster
 from transfusion_tf.training.strategy import STRATEGIES
 
 
@@ -14,7 +15,12 @@ class Options:
 
     Attributes:
       data_root: where prepared data lies.
-      strategy: see `make_strategy`.
+      strategy: see `make_strategy`; or `multi_worker`: the cluster's processes, on
+        all their GPUs. `auto` is that too where a cluster is given.
+      cluster: the processes that train the run together; None takes `TF_CONFIG` where
+        the strategy is `multi_worker`.
+      logical_devices: how many devices the CPU is split into, to try `mirrored`
+        without GPUs.
       save_every_steps: save the state between evaluations too; 0 does not.
       profile_steps: first and last step of a TensorBoard profile, or None.
       progress: whether to show a progress bar.
@@ -24,6 +30,8 @@ class Options:
 
     data_root: str | Path = "workspace/data"
     strategy: str = "auto"
+    cluster: Cluster | None = None
+    logical_devices: int = 1
     save_every_steps: int = 0
     profile_steps: tuple[int, int] | None = None
     progress: bool = True

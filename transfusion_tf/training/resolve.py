@@ -126,7 +126,10 @@ def donor_fingerprint(donor: str) -> str:
 def donor_file(donor: str) -> str:
     """The weights to load: a run directory's best, else the donor itself."""
     path = Path(donor)
-    return str(RunDirectory(path).best_weights) if path.is_dir() else donor
+    if not path.is_dir():
+        return donor
+    directory = RunDirectory(path)
+    return str(directory.intact(directory.best_weights))
 
 
 def donor_input_scaling(donor: str) -> str | None:

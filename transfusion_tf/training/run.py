@@ -2,21 +2,37 @@
 
 import contextlib
 import dataclasses
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
 
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
+from transfusion_tf.training import artifacts, performance
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.contexts import precision
-from transfusion_tf.training.loop import Loop, now
+from transfusion_tf.training.loop import Loop
 from transfusion_tf.training.options import Options
 from transfusion_tf.training.resolve import resolve
 from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.run_lock import LOCK_FILE, run_lock
+from transfusion_tf.training.startup import start_up
 from transfusion_tf.training.state import StateFiles
 from transfusion_tf.training.termination import Termination, holding_back_sigterm
+from transfusion_tf.training.workers import LostWorkerError, Workers, join
+
+# What a worker needs of the chief's files to go on with a run.
+_RESUMED = (
+    "state/latest.npz",
+    "state/previous.npz",
+    "initial.weights.h5",
+    "best.weights.h5",
+)
+# NFS may hide another machine's new files so long.
+_VISIBLE_SECONDS = 75.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +67,9 @@ def train(
     machine). The best weights are chosen on the validation split; the test split
     is read once, at the end.
 
+    Many workers (see `Options.cluster`) call this alike, with a `run_dir` that all of
+    them see. The chief alone writes there.
+
     Args:
       config: what to train; open fields take the card's values.
       run_dir: the run's folder; made if need be.
@@ -61,25 +80,77 @@ def train(
       UserError: bad config, data or donor, a folder that holds another run.
       RunHeldError: another process trains this run now.
       NonFiniteError: the loss became NaN; the last good state is kept.
+      LostWorkerError: another worker is gone; the last saved state is kept.
       Terminated: SIGTERM asked the process to end; the state is saved.
     """
     options = options or Options()
-    config, prepared = resolve(
-        config, options.data_root, progress=options.progress, prepared=prepared
-    )
     directory = RunDirectory(run_dir)
+    workers = join(options)
+    with workers.together(lambda: _goes_on_from(directory)):
+        config, prepared = resolve(
+            config, options.data_root, progress=options.progress, prepared=prepared
+        )
+        workers.check_same(config.to_dict())
+        with contextlib.ExitStack() as stack:
+            if workers.on_chief(lambda: _begin(directory, config, stack)):
+                _wait_until(directory.path.exists, directory)
+                termination = stack.enter_context(holding_back_sigterm())
+                own = stack.enter_context(_own_directory(directory, workers))
+                _train(config, prepared, own, options, termination, workers)
+            else:
+                options.on_step(config.steps)
+        # The chief has let go of the run where the others go on.
+        workers.wait_for_all()
+    _wait_until(directory.finished, directory)
+    return load_result(directory)
+
+
+def _begin(
+    directory: RunDirectory, config: RunConfig, stack: contextlib.ExitStack
+) -> bool:
+    """Whether there is something to train; if so, the stack holds the run's lock."""
     _check_same_run(directory, config)
     if directory.finished():
         _tidy(directory)
-    else:
-        with run_lock(directory.path), holding_back_sigterm() as termination:
-            # Another process may have been here since we looked.
-            _check_same_run(directory, config)
-            if not directory.finished():
-                _train(config, prepared, directory, options, termination)
-                return load_result(directory)
-    options.on_step(config.steps)
-    return load_result(directory)
+        return False
+    stack.enter_context(run_lock(directory.path))
+    # Another process may have been here since we looked.
+    _check_same_run(directory, config)
+    return not directory.finished()
+
+
+@contextlib.contextmanager
+def _own_directory(directory: RunDirectory, workers: Workers) -> Iterator[RunDirectory]:
+    """Where this worker writes: the chief to the run, the others to nobody's notice.
+
+    What they all write is the same. The others begin with the chief's files, sent
+    over the network: a shared folder may show them late.
+    """
+    if workers.count == 1:
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="transfusion-worker-") as scratch:
+        own = directory if workers.is_chief else RunDirectory(scratch)
+        for name in _RESUMED:
+            workers.copy(directory.path / name, own.path / name)
+        yield own
+
+
+def _goes_on_from(directory: RunDirectory) -> str:
+    step = directory.status().get("step")
+    return f"it goes on from step {step}" if step else "it begins anew"
+
+
+def _wait_until(seen: Callable[[], bool], directory: RunDirectory) -> None:
+    """Returns when this worker sees what the chief has written."""
+    end = time.monotonic() + _VISIBLE_SECONDS
+    while not seen():
+        if time.monotonic() > end:
+            raise UserError(
+                f"the chief's {directory.path} is not to be seen here; --root should "
+                "be a folder that all workers share"
+            )
+        time.sleep(1)
 
 
 def _check_same_run(directory: RunDirectory, config: RunConfig) -> None:
@@ -96,21 +167,34 @@ def _train(
     directory: RunDirectory,
     options: Options,
     termination: Termination,
+    workers: Workers,
 ) -> None:
     """Trains to the end, or leaves in the status why not."""
+    if not workers.is_chief:
+        options = dataclasses.replace(options, progress=False, profile_steps=None)
     try:
-        with precision(config.mixed_precision):
+        with (
+            precision(config.mixed_precision),
+            workers.together(lambda: _goes_on_from(directory)),
+        ):
+            performance.reset_peak_memory()
             with termination.at_once():
-                loop = Loop(config, prepared, directory, options, termination)
+                parts = start_up(config, prepared, directory, workers)
+            loop = Loop(
+                *(parts, config, prepared, directory, options, termination, workers)
+            )
             loop.train()
     except BaseException as error:
         # What was wrong from the start leaves nothing behind.
         if directory.exists() and not directory.finished():
             with contextlib.suppress(OSError, UserError):
                 reason = str(error) or type(error).__name__
-                stopped = not isinstance(error, Exception)
+                lost = isinstance(error, LostWorkerError)
+                stopped = lost or not isinstance(error, Exception)
                 state = "stopped" if stopped else "failed"
-                directory.update_status(state=state, message=reason, ended=now())
+                directory.update_status(
+                    state=state, message=reason, ended=artifacts.now()
+                )
         raise
     finally:
         keras.backend.clear_session()

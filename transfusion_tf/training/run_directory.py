@@ -1,6 +1,7 @@
 """The folder in which one run lives: names, formats, safe writing, reading."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ class RunDirectory:
     | file | content |
     |---|---|
     | `config.json` | the resolved `RunConfig` |
-    | `status.json` | state, step, best step, speed, versions |
+    | `status.json` | state, step, best step, speed, versions; SHA-256 of the weights |
     | `dataset.json` | what the card says and the counts by split and class |
     | `samples.npz` | a few training images of each class, as stored |
     | `initialization.csv` | what `initialize` did to every tensor |
@@ -78,7 +79,13 @@ class RunDirectory:
         """The resolved config. Raises UserError where there is no run."""
         if not self.exists():
             raise UserError(f"{self.path} is not a run directory: no config.json in it")
-        return RunConfig.from_dict(files.read_json(self.path / "config.json"))
+        values = files.read_json(self.path / "config.json")
+        try:
+            return RunConfig.from_dict(values)
+        except TypeError as error:
+            raise UserError(
+                f"{self.path / 'config.json'} is no run's config: {error}"
+            ) from error
 
     def status(self) -> dict[str, Any]:
         """The last status; `{"state": "new"}` before the first."""
@@ -91,8 +98,8 @@ class RunDirectory:
 
     def samples(self) -> tuple[np.ndarray, np.ndarray]:
         """Images uint8 [n, h, w, 3] and labels float32 [n, classes]."""
-        with np.load(self.path / "samples.npz", allow_pickle=False) as arrays:
-            return arrays["images"], arrays["labels"]
+        arrays = files.read_arrays(self.path / "samples.npz")
+        return arrays["images"], arrays["labels"]
 
     def initialization(self) -> pd.DataFrame:
         """A row a tensor: what it was set to and by which scheme."""
@@ -118,17 +125,36 @@ class RunDirectory:
 
     def first_layer(self) -> tuple[np.ndarray, np.ndarray]:
         """First convolution's kernel [h, w, in, out] at the start and at the best."""
-        with np.load(self.path / "first_layer.npz", allow_pickle=False) as arrays:
-            return arrays["initial"], arrays["best"]
+        arrays = files.read_arrays(self.path / "first_layer.npz")
+        return arrays["initial"], arrays["best"]
+
+    def intact(self, file: Path) -> Path:
+        """`file`, one of the run's own, if it is what the finished run left.
+
+        Raises:
+          UserError: its SHA-256 is not the one in the status.
+        """
+        expected = self.status().get("sha256", {}).get(file.name)
+        if expected is not None and _sha256(file) != expected:
+            raise UserError(
+                f"{file} is not the file that the run left: its SHA-256 is "
+                f"{_sha256(file)}, not {expected}. Restore it, or train the run again"
+            )
+        return file
 
     # Writing.
 
     def write_config(self, config: RunConfig) -> None:
-        """Makes the folder a run directory."""
+        """Makes the folder a run directory; what a killed process left half is gone."""
+        for folder in (self.path, self.state):
+            files.remove_leftovers(folder)
         files.write_json(self.path / "config.json", config.to_dict())
 
     def update_status(self, **values: Any) -> None:
         """Changes some values of the status, keeps the rest."""
+        if values.get("state") == "finished":
+            weights = (self.initial_weights, self.best_weights, self.final_model)
+            values["sha256"] = {f.name: _sha256(f) for f in weights if f.exists()}
         files.write_json(self.path / "status.json", {**self.status(), **values})
 
     def write_dataset(self, values: Mapping[str, Any]) -> None:
@@ -152,6 +178,11 @@ class RunDirectory:
         """Writes all lines of a `.jsonl`; a few hundred lines, so always whole."""
         text = "".join(json.dumps(dict(line), allow_nan=False) + "\n" for line in lines)
         files.write_text(self.path / name, text)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read_lines(path: Path) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from transfusion_tf.training.config import RunConfig
+from transfusion_tf.training.fused_adam import FusedAdam
 
 
 @keras.saving.register_keras_serializable("transfusion_tf")
@@ -44,4 +45,4 @@ def make_optimizer(
         rate = ImageNetSchedule(rate, max(1, train_examples // config.batch_size))
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=0.9)
-    return keras.optimizers.Adam(rate)
+    return FusedAdam(rate, name="adam")

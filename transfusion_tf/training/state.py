@@ -9,7 +9,7 @@ costs an interval, not the run.
 import dataclasses
 import json
 import shutil
-import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ import numpy as np
 
 from transfusion_tf import files
 from transfusion_tf.errors import UserError
+
+# Of the progress, unpacked: that of 100 000 evaluations.
+_MOST_BYTES = 1 << 28
+# UserError and what JSON raises are ValueErrors.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error)
 
 
 @dataclasses.dataclass
@@ -31,8 +36,12 @@ class Progress:
     # Losses of the steps since the last evaluation.
     losses: list[float] = dataclasses.field(default_factory=list)
     train_seconds: float = 0.0
+    # Of the steps whose speed was measured.
+    timed_steps: int = 0
+    timed_seconds: float = 0.0
     wait_seconds: float = 0.0
     evaluation_seconds: float = 0.0
+    peak_memory: dict[str, int] = dataclasses.field(default_factory=dict)
     metrics: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     timing: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
@@ -45,17 +54,30 @@ class StateFiles:
         self._previous = folder / "previous.npz"
 
     def save(self, variables: list[keras.Variable], progress: Progress) -> None:
-        """Writes the state; the one before becomes `previous.npz`."""
+        """Writes the state; the one before becomes `previous.npz`.
+
+        Raises:
+          UserError: a value is NaN or infinite, and nothing was written; or the disk
+            is full or cannot be written to, and the state before is still there.
+        """
         arrays = {
             f"v{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)
         }
-        text = json.dumps(dataclasses.asdict(progress))
+        _check_finite(variables, list(arrays.values()), progress.step)
         with files.replacing(self._latest) as temporary:
-            np.savez(temporary, progress=np.array(text), **arrays)
+            np.savez(temporary, progress=_packed(progress, len(arrays)), **arrays)
             if self._latest.exists():
-                # A hard link: at every moment there is a whole latest.npz.
-                self._previous.unlink(missing_ok=True)
-                self._previous.hardlink_to(self._latest)
+                self._keep_latest()
+
+    def _keep_latest(self) -> None:
+        self._previous.unlink(missing_ok=True)
+        try:
+            # So that at every moment there is a whole latest.npz.
+            self._previous.hardlink_to(self._latest)
+        except OSError:
+            # There are file systems without hard links. For a moment there is only
+            # previous.npz, which is as whole.
+            self._latest.replace(self._previous)
 
     def load(self, variables: list[keras.Variable]) -> tuple[Progress | None, str]:
         """Restores the newest state that is whole.
@@ -72,18 +94,9 @@ class StateFiles:
             if not file.exists():
                 continue
             try:
-                with np.load(file, allow_pickle=False) as arrays:
-                    progress = Progress(**json.loads(str(arrays["progress"])))
-                    values = [arrays[f"v{i}"] for i in range(len(arrays.files) - 1)]
-            except (
-                OSError,
-                ValueError,
-                KeyError,
-                TypeError,
-                EOFError,
-                zipfile.BadZipFile,
-            ) as error:
-                message = f"{file.name} is damaged ({error}); "
+                progress, values = read_state(file)
+            except _DAMAGE as error:
+                message += f"{file.name} can't be used ({error}); "
                 continue
             _assign(variables, values, file)
             return progress, message and message + f"went back to {file.name}"
@@ -92,6 +105,35 @@ class StateFiles:
     def remove(self) -> None:
         """Deletes the folder, once the run is finished."""
         shutil.rmtree(self._latest.parent, ignore_errors=True)
+
+
+def _packed(progress: Progress, count: int) -> np.ndarray:
+    # The count, for a damaged list of contents may hide an array.
+    text = json.dumps({"variables": count, **dataclasses.asdict(progress)})
+    return np.frombuffer(zlib.compress(text.encode()), np.uint8)
+
+
+def read_state(file: Path) -> tuple[Progress, list[np.ndarray]]:
+    """The progress, and the values of all variables in order, of one of the files.
+
+    Where the file is damaged, UserError or another of `_DAMAGE`.
+    """
+    arrays = files.read_arrays(file)
+    packed = arrays["progress"].tobytes()
+    fields = json.loads(zlib.decompressobj().decompress(packed, _MOST_BYTES))
+    values = [arrays[f"v{index}"] for index in range(fields.pop("variables"))]
+    return Progress(**fields), values
+
+
+def _check_finite(
+    variables: list[keras.Variable], values: list[np.ndarray], step: int
+) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise UserError(
+                f"{variable.path} is not finite after step {step}; a lower "
+                "--learning_rate may help. The last good state is kept"
+            )
 
 
 def _assign(

@@ -12,6 +12,8 @@ from scipy import special
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import Augmenter
 from transfusion_tf.models import logits_model
+from transfusion_tf.training.fused_batch_norm import fuse_batch_norm
+from transfusion_tf.training.workers import Workers
 
 Batch = dict[str, tf.Tensor]
 
@@ -46,54 +48,77 @@ def loss_function(head: str) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
-    """Compiled steps over a strategy.
+    """Compiled steps over the devices of all workers.
 
     Attributes:
+      workers: whose devices they are.
       train: global batch -> its mean loss, and the weights moved.
       predict: global batch -> per-replica index, mask, logits.
       head: what makes probabilities of logits.
     """
 
-    strategy: tf.distribute.Strategy
+    workers: Workers
     train: Callable[[Batch], tf.Tensor]
     predict: Callable[[Batch], tuple[Any, Any, Any]]
     head: str = "sigmoid"
 
     def distribute(self, dataset: tf.data.Dataset) -> Iterator[Batch]:
-        """An iterator of global batches, laid onto the replicas."""
-        if self.strategy.num_replicas_in_sync == 1:
+        """An iterator of this worker's batches, laid onto its replicas."""
+        strategy = self.workers.strategy
+        if strategy.num_replicas_in_sync == 1:
             return iter(dataset)
-        return iter(self.strategy.experimental_distribute_dataset(dataset))
+        if self.workers.count == 1:
+            return iter(strategy.experimental_distribute_dataset(dataset))
+        # Or every batch would be preceded by a question to all whether they have one.
+        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        parts = _split(dataset, self.workers.local_replicas).apply(endless)
+        return iter(strategy.distribute_datasets_from_function(lambda context: parts))
 
     def predict_all(
-        self, dataset: tf.data.Dataset, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Runs the model over `eval_batches`, each of `count` examples once.
+        self, dataset: tf.data.Dataset
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Runs the model over this worker's `eval_batches`.
 
-        Returns:
-          Logits float32 and probabilities float64, both [count, classes], in the
-          order of the batches' `index`.
+        Yields:
+          Of each batch, the `index` of its examples, int64 [examples], without those
+          that only fill it up; and their logits, float32 [examples, classes].
         """
-        logits: np.ndarray | None = None
-        seen = np.zeros(count, bool)
-        for batch in self.distribute(dataset):
+        for batch in self._finite(dataset):
             parts = [
-                self.strategy.experimental_local_results(values)
+                [value.numpy() for value in self._local(values)]
                 for values in self.predict(batch)
             ]
-            for index, mask, values in zip(*parts, strict=True):
-                keep = mask.numpy() > 0
-                rows = index.numpy()[keep]
-                if logits is None:
-                    logits = np.zeros((count, values.shape[-1]), np.float32)
-                logits[rows] = values.numpy()[keep]
-                seen[rows] = True
-        if logits is None or not seen.all():
-            raise RuntimeError("evaluation did not reach every example")
-        return logits, _probabilities(logits.astype(np.float64), self.head)
+            index, mask, logits = (np.concatenate(part) for part in parts)
+            yield index[mask > 0], logits[mask > 0]
+
+    def _local(self, values: Any) -> tuple[tf.Tensor, ...]:
+        return self.workers.strategy.experimental_local_results(values)
+
+    def _finite(self, dataset: tf.data.Dataset) -> Iterator[Batch]:
+        """As `distribute`, but workers may have different numbers of batches."""
+        if self.workers.count == 1:
+            yield from self.distribute(dataset)
+            return
+        local, strategy = self.workers.local_replicas, self.workers.strategy
+        parts = _split(dataset, local).batch(local)
+        for batches in parts:
+
+            def part(context: Any, batches: Batch = batches) -> Batch:
+                number = context.replica_id_in_sync_group % local
+                return {name: values[number] for name, values in batches.items()}
+
+            yield strategy.experimental_distribute_values_from_function(part)
 
 
-def _probabilities(logits: np.ndarray, head: str) -> np.ndarray:
+def _split(dataset: tf.data.Dataset, parts: int) -> tf.data.Dataset:
+    """Each batch as so many smaller ones, one for each local replica."""
+    size = dataset.element_spec["index"].shape[0]
+    return dataset if parts == 1 else dataset.rebatch(size // parts)
+
+
+def probabilities_of(logits: np.ndarray, head: str) -> np.ndarray:
+    """Probabilities float64 [rows, classes] of float32 logits."""
+    logits = logits.astype(np.float64)
     if head == "softmax":
         return special.softmax(logits, axis=-1)
     return special.expit(np.clip(logits, -60, 60))
@@ -106,10 +131,13 @@ def make_steps(
     strategy: tf.distribute.Strategy,
     global_batch: int,
     *,
+    workers: Workers | None = None,
     xla: bool = False,
     head: str = "sigmoid",
 ) -> Steps:
     """Compiles the steps. Model and optimizer must be made under the strategy.
+
+    `workers` are those whose strategy it is, where there are many.
 
     The loss of a replica is divided by the global batch, and `optimizer.apply`
     already sums gradients over replicas: an all-reduce before it would count twice.
@@ -117,12 +145,15 @@ def make_steps(
     Raises:
       UserError: the global batch can't be shared out evenly.
     """
+    workers = workers or Workers(strategy)
     replicas = strategy.num_replicas_in_sync
     if global_batch % replicas:
         raise UserError(
             f"--batch_size={global_batch} can't be shared out evenly over {replicas} "
             "devices"
         )
+    if replicas == 1:
+        fuse_batch_norm(model)
     with_logits = logits_model(model)
     loss_of = loss_function(head)
     scale_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
@@ -144,7 +175,7 @@ def make_steps(
         return batch["index"], batch["mask"], logits
 
     if replicas == 1:
-        return Steps(strategy, train_replica, tf.function(predict_replica), head)
+        return Steps(workers, train_replica, tf.function(predict_replica), head)
 
     @tf.function
     def train_all(batch: Batch) -> tf.Tensor:
@@ -155,4 +186,4 @@ def make_steps(
     def predict_all(batch: Batch) -> tuple[Any, Any, Any]:
         return strategy.run(predict_replica, (batch,))
 
-    return Steps(strategy, train_all, predict_all, head)
+    return Steps(workers, train_all, predict_all, head)

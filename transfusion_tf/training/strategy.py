@@ -2,27 +2,63 @@
 
 import tensorflow as tf
 
-from transfusion_tf.errors import one_of
+from transfusion_tf.errors import UserError, one_of
 
-STRATEGIES = ("auto", "one", "mirrored")
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
 
 
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
-    """A strategy by name.
+    """A strategy for the devices of this host, by name.
 
     Args:
       name: `one` device; `mirrored`: all local GPUs, or all logical CPU devices
-        where there is no GPU; `auto`: mirrored with more than one GPU, else one.
+        where there is no GPU; `auto`: mirrored with more than one GPU, or where
+        `split_cpu` made more than one CPU device, else one. Many hosts
+        (`multi_worker`) are for `transfusion_tf.training.workers.join`.
 
     Raises:
-      UserError: the name is unknown.
+      UserError: the name is unknown, or is that of many hosts.
     """
     if name not in STRATEGIES:
         raise one_of("--strategy", name, STRATEGIES)
+    if name == "multi_worker":
+        raise UserError("--strategy=multi_worker needs the workers' addresses")
     gpus = tf.config.list_logical_devices("GPU")
+    devices = gpus or tf.config.list_logical_devices("CPU")
     if name == "auto":
-        name = "mirrored" if len(gpus) > 1 else "one"
+        name = "mirrored" if len(devices) > 1 else "one"
     if name == "mirrored":
-        devices = gpus or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
-    return tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else "CPU:0")
+    return tf.distribute.OneDeviceStrategy(devices[0].name)
+
+
+def split_cpu(count: int) -> None:
+    """Makes TensorFlow see the CPU as so many devices, to try what needs many.
+
+    They share the cores: nothing becomes faster.
+
+    Raises:
+      UserError: fewer than 1; there are GPUs, which are what is mirrored; or
+        TensorFlow has started already, with another number.
+    """
+    if count < 1:
+        raise UserError(f"--logical_devices should be at least 1, got {count}")
+    if count == 1:
+        return
+    if tf.config.list_physical_devices("GPU"):
+        raise UserError(
+            f"--logical_devices={count} splits the CPU, but there are GPUs here, which "
+            "--strategy=mirrored takes; leave it out, or hide them with "
+            "CUDA_VISIBLE_DEVICES=-1"
+        )
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if len(tf.config.get_logical_device_configuration(cpu) or ()) == count:
+        return
+    parts = [tf.config.LogicalDeviceConfiguration()] * count
+    try:
+        tf.config.set_logical_device_configuration(cpu, parts)
+    except RuntimeError:
+        raise UserError(
+            f"--logical_devices={count} comes too late: TensorFlow has started in this "
+            "process with other devices; set it before anything is computed"
+        ) from None
