@@ -46,5 +46,5 @@ $(VENV)/.installed: setup.cfg constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@$(PIP) --editable '.[dev,keras-cv,dicom,beam]'
+	@$(PIP) --editable '.[dev,keras-cv,dicom,beam,transformers]'
 	@touch $@

@@ -8,6 +8,7 @@ import keras
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.representations import load_run_model
+from transfusion_tf.representations.model_files import load_model_file
 from transfusion_tf.representations.run_comparisons import run_names
 from transfusion_tf.training import RunDirectory
 
@@ -84,13 +85,7 @@ def labels(sources: Sequence[Source]) -> list[str]:
 
 
 def _load_model(path: Path) -> keras.Model:
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever the file made it stumble over
-        reason = str(error).strip().splitlines()[0][:300]
-        raise UserError(
-            f"{path} is no .keras model that can be loaded safely: {reason}"
-        ) from error
+    model = load_model_file(path)
     shape = getattr(model, "input_shape", None)
     if not (isinstance(shape, tuple) and len(shape) == 4 and shape[-1] == 3):
         raise UserError(

@@ -1,18 +1,6 @@
-"""All benchmarks, one after the other: `make bench`."""
+"""All benchmarks, or those that are named: `make bench`."""
 
-from transfusion_tf_experiments.benchmarks import (
-    input_pipeline,
-    representations,
-    training_step,
-)
-
-
-def main() -> None:
-    """Runs every benchmark."""
-    input_pipeline.main()
-    training_step.main()
-    representations.main()
-
+from transfusion_tf_experiments.benchmarks.runner import main
 
 if __name__ == "__main__":
     main()

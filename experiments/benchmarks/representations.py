@@ -15,8 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import ctypes
 import multiprocessing
 import statistics
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,8 @@ import tensorflow as tf
 
 from transfusion_tf.representations.cca import cca
 from transfusion_tf.representations.pairwise_cka import PairwiseCKA, gram_matrix
-from transfusion_tf_experiments.benchmarks.interleaved import measure
+from transfusion_tf_experiments.benchmarks.interleaved import measure, ratios
+from transfusion_tf_experiments.benchmarks.results import Result, print_result
 
 _ROUNDS = 5
 # Channels and points: the papers' sampling, and whole layers.
@@ -111,70 +111,85 @@ def _status_megabytes(field: str) -> float:
     raise KeyError(field)
 
 
-def _report_speed() -> None:
-    print(f"CCA, seconds (medians of {_ROUNDS} rounds) and ratio (round by round)")
-    print("channels   points    dtype    numpy      cca  ratio    (range)  difference")
+def _speeds() -> list[Result]:
+    """CCA, both implementations in turn."""
+    print(f"\nCCA ({_ROUNDS} rounds)")
+    results = []
     for channels, points in _SPEED_CASES:
         for dtype in ("float32", "float64"):
             x, y = correlated_activations(channels, points, dtype)
             difference = np.abs(reference_cca(x, y) - cca(x, y).coefficients).max()
-            variants: dict[str, Callable] = {"numpy": partial(reference_cca, x, y)}
-            variants["cca"] = partial(cca, x, y)
+            variants: dict[str, Callable] = {
+                "numpy": lambda x=x, y=y: _run(reference_cca, x, y),
+                "cca": lambda x=x, y=y: _run(cca, x, y),
+            }
             seconds = measure(variants, rounds=_ROUNDS)
-            print(
-                f"{channels:8} {points:8} {dtype:>8} "
-                f"{statistics.median(seconds['numpy']):8.3f} "
-                f"{statistics.median(seconds['cca']):8.3f} "
-                f"{_ratio(seconds['numpy'], seconds['cca'])}  {difference:10.0e}",
-                flush=True,
+            results.append(
+                print_result(
+                    Result.of(
+                        f"CCA, {channels} channels, {points} points, {dtype}",
+                        ratios(seconds["numpy"], seconds["cca"]),
+                        against="speed of the reference in NumPy",
+                        detail=(
+                            f"NumPy {statistics.median(seconds['numpy']):.3f} s, ours "
+                            f"{statistics.median(seconds['cca']):.3f} s; coefficients "
+                            f"differ by at most {difference:.0e}"
+                        ),
+                    )
+                )
             )
+    return results
 
 
-def _report_cka() -> None:
+def _cka() -> Result:
+    """What comparing all pairs adds to the Gram matrices."""
     layers = resnet50_activations(_CKA_BATCH)
     names = [str(index) for index in range(len(layers))]
-    seconds = measure(
-        {
-            "grams": lambda: [gram_matrix(layer).numpy() for layer in layers],
-            "pairs": lambda: PairwiseCKA(names).update(layers),
-        },
-        rounds=_ROUNDS,
-    )
-    print(f"\nCKA, {len(layers)} layers of ResNet50, batch {_CKA_BATCH}, seconds")
-    print(
-        f"Grams alone {statistics.median(seconds['grams']):.3f}, "
-        f"Grams and all pairs {statistics.median(seconds['pairs']):.3f}, "
-        f"ratio {_ratio(seconds['pairs'], seconds['grams'])}",
-        flush=True,
+
+    def grams() -> None:
+        for layer in layers:
+            gram_matrix(layer).numpy()
+
+    def pairs() -> None:
+        PairwiseCKA(names).update(layers)
+
+    seconds = measure({"grams": grams, "pairs": pairs}, rounds=_ROUNDS)
+    print(f"\nCKA ({_ROUNDS} rounds)")
+    return print_result(
+        Result.of(
+            f"{len(layers)} × {len(layers)} CKA pairs of ResNet50's layers, batch "
+            f"{_CKA_BATCH}",
+            ratios(seconds["pairs"], seconds["grams"]),
+            against="the time of their Gram matrices alone",
+        )
     )
 
 
-def _report_memory() -> None:
-    print("\nCCA, peak MB beyond the activations (float32)")
-    print("channels   points    numpy      cca  share")
+def _memory() -> list[Result]:
+    """Peaks in processes of their own."""
+    print("\nCCA, peak memory beyond the activations, float32")
+    results = []
     for channels, points in _MEMORY_CASES:
         ours = peak_memory("cca", channels, points)
-        line = f"{channels:8} {points:8}"
-        if points > 100_000:  # the reference would need 8 GB
-            print(f"{line}        - {ours:8.0f}", flush=True)
-            continue
-        reference = peak_memory("numpy", channels, points)
-        print(
-            f"{line} {reference:8.0f} {ours:8.0f} {ours / reference:6.2f}", flush=True
-        )
+        what = f"memory of CCA, {channels} channels, {points} points"
+        results.append(print_result(Result.of(what, [ours], unit="MB")))
+        if points <= 100_000:  # for more, the reference would need 8 GB
+            share = ours / peak_memory("numpy", channels, points)
+            against = "memory of the reference in NumPy"
+            results.append(print_result(Result.of(what, [share], against=against)))
+    return results
 
 
-def _ratio(slow: Sequence[float], fast: Sequence[float]) -> str:
-    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
-    return f"{statistics.median(ratios):6.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+def _run(function: Callable, x: np.ndarray, y: np.ndarray) -> None:
+    function(x, y)
 
 
-def main() -> None:
-    """Prints the three tables."""
-    _report_speed()
-    _report_cka()
+def main() -> list[Result]:
+    """Measures speed, then what pairs add, then memory."""
+    results = [*_speeds(), _cka()]
     if Path("/proc/self/clear_refs").exists():
-        _report_memory()
+        results += _memory()
+    return results
 
 
 if __name__ == "__main__":

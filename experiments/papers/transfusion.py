@@ -7,8 +7,8 @@ sizes and hyperparameters), `small` (drawn data, two CPU cores) or `smoke` (seco
 which of the paper's findings hold.
 
 Costs are for the scale `small` on two CPU cores, for a study on its own, without the
-donors that it may have to pretrain first (9 minutes for all four). At the scale `paper`,
-a run of ResNet50 on RETINA takes about a day on one GPU.
+donors that it may have to pretrain first (9 minutes for all four). At the scale
+`paper`, a run of ResNet50 on RETINA takes about a day on one GPU.
 """
 
 from __future__ import annotations

@@ -109,3 +109,33 @@ def test_hdf5_values_in_another_file_are_refused(tmp_path):
     for name in ("linked", "outside"):
         with pytest.raises(UserError, match="another file"):
             Hdf5Image(tmp_path / "a.h5", name, 0).load()
+
+
+def create(file, name, shape, dtype, number=None):
+    """A data set without values; HDF5 itself, for h5py knows its filters."""
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_chunk((1,) * len(shape))
+    if number is not None:
+        layout.set_filter(number, h5py.h5z.FLAG_OPTIONAL)
+    space = h5py.h5s.create_simple(shape)
+    kind = h5py.h5t.py_create(np.dtype(dtype))
+    h5py.h5d.create(file.id, name.encode(), kind, space, layout)
+
+
+def test_hdf5_values_that_a_plug_in_would_unpack_are_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        create(file, "x", (5, 8, 9), np.uint8, number=32015)
+    with pytest.raises(UserError, match="needs filter 32015 of HDF5"):
+        Hdf5Image(tmp_path / "a.h5", "x", 0).load()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((2, 100, 100, 10**9), "u1"), ((2, 8, 9), "V1000000000"), ((2, 8, 9), "S9")],
+    ids=["channels", "elements", "texts"],
+)
+def test_hdf5_values_of_any_size_are_refused_unread(tmp_path, shape, dtype):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        create(file, "x", shape, dtype)
+    with pytest.raises(UserError, match="is not an image"):
+        Hdf5Image(tmp_path / "a.h5", "x", 0).load()

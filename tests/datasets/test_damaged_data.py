@@ -289,10 +289,18 @@ def test_hdf5_files_that_are_damaged_or_hold_something_else_are_named(copied):
     card, folder = copied("patch_camelyon")
     file = folder / f"{STEM}_x.h5"
     rewrite(file, "images", np.zeros((20, 8, 8, 3), np.uint8))
-    with pytest.raises(UserError, match="no data set 'x'; it has images"):
+    with pytest.raises(UserError, match="no data set 'x' in it; it has images"):
         read_card(card)
     file.write_bytes(file.read_bytes()[:400])
     with pytest.raises(UserError, match="damaged"):
+        read_card(card)
+
+
+def test_hdf5_labels_that_claim_more_than_they_store_are_refused_unread(copied):
+    card, folder = copied("patch_camelyon")
+    with h5py.File(folder / f"{STEM}_y.h5", "w") as opened:
+        opened.create_dataset("y", (10**11, 1, 1, 1), np.uint8, chunks=True)
+    with pytest.raises(UserError, match="claims 100000000000 bytes but stores 0"):
         read_card(card)
 
 

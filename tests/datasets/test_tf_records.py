@@ -79,6 +79,11 @@ def test_bytes_that_are_no_example_are_an_error():
         parse_example(memoryview(b"\x0a\xff\x01"))
 
 
+def test_a_number_without_end_is_an_error_at_once():
+    with pytest.raises(UserError, match="more than 64 bits"):
+        parse_example(memoryview(b"\xff" * 10**6))
+
+
 def test_labels_agree_with_tensorflow_datasets():
     import tensorflow_datasets as tfds
 

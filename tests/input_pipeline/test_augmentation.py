@@ -80,8 +80,30 @@ def test_layers_by_name_draw_from_the_seeds_alone(name):
         ({"name": "os.system"}, "should stand in keras.layers"),
         ({"name": "keras.layers.RandomSmile"}, "no layer 'RandomSmile'"),
         ({"name": "keras.layers.RandomContrast", "strength": 1}, "RandomContrast"),
+        ({"name": "keras.layers.deserialize", "config": {}}, "is no layer"),
+        ({"name": "keras.layers.Lambda", "function": "x"}, "runs code"),
+        ({"name": "keras.layers.TextVectorization"}, "or reads files"),
     ],
 )
 def test_a_layer_that_cannot_be_made_is_named(layer, message):
     with pytest.raises(UserError, match=message):
         Augmenter(Augmentation(layers=(layer,)))
+
+
+def test_a_layer_that_loads_a_model_from_a_file_is_refused_unrun(tmp_path):
+    class Writer(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 16, 16, 3])])
+        def serve(self, x):
+            with tf.control_dependencies([tf.io.write_file(canary, "here")]):
+                return tf.identity(x)
+
+    canary = str(tmp_path / "canary")
+    tf.saved_model.save(Writer(), str(tmp_path / "saved"))
+    layer = {
+        "name": "keras.layers.TFSMLayer",
+        "filepath": str(tmp_path / "saved"),
+        "call_endpoint": "serve",
+    }
+    with pytest.raises(UserError, match="TFSMLayer' is refused"):
+        augment(Augmentation(layers=(layer,)), [0.0, 1.0])
+    assert not (tmp_path / "canary").exists()

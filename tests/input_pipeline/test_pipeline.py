@@ -2,13 +2,19 @@
 
 import dataclasses
 import itertools
+import pickle
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
 from transfusion_tf.datasets import Augmentation
+from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import eval_batches, train_batches
+from transfusion_tf.input_pipeline.records import record_reader
 
 
 def take(dataset, count):
@@ -113,3 +119,57 @@ def test_evaluation_counts_each_example_exactly_once(prepared, batch_size):
 def test_a_subset_stays_within_its_examples(prepared):
     batches = take(train_batches(prepared, 4, train_examples=10), 10)
     assert np.concatenate([b["index"] for b in batches]).max() == 9
+
+
+def changed(prepared, tmp_path, **columns):
+    """The prepared data with other values in the index; its shards are copies."""
+    for file in prepared.path.glob("*.tfrecord-*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    index = prepared.index.assign(**columns)
+    return dataclasses.replace(prepared, path=tmp_path, index=index)
+
+
+@pytest.mark.parametrize("name", ["../shard", "/etc/passwd", "folder/shard"])
+def test_an_index_that_leads_out_of_its_folder_is_refused(prepared, tmp_path, name):
+    data = changed(prepared, tmp_path, file=name)
+    with pytest.raises(UserError, match="is no file beside it"):
+        train_batches(data, 4)
+
+
+@pytest.mark.parametrize("offset", [-8, 10**9])
+def test_a_record_that_is_not_there_is_named(prepared, tmp_path, offset):
+    data = changed(prepared, tmp_path, offset=offset)
+    read = record_reader(data, data.examples("train"))
+    with pytest.raises(UserError, match=f"has no record at {offset}"):
+        read(tf.constant([0], tf.int64))
+
+
+def test_a_record_that_claims_terabytes_is_refused_unread(prepared, tmp_path):
+    data = changed(prepared, tmp_path)
+    row = data.examples("train").iloc[0]
+    with (tmp_path / row["file"]).open("r+b") as shard:
+        shard.seek(row["offset"])
+        shard.write((10**13).to_bytes(8, "little"))
+    read = record_reader(data, data.examples("train"))
+    with pytest.raises(UserError, match="is cut off"):
+        read(tf.constant([0], tf.int64))
+
+
+def test_an_index_whose_columns_bring_code_is_read_without_it(prepared, tmp_path):
+    """Arrow once unpickled what a column's type named."""
+
+    class Canary:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "canary"), "w"))
+
+    table = pa.Table.from_pandas(prepared.index)
+    metadata = {
+        b"ARROW:extension:name": b"arrow.py_extension_type",
+        b"ARROW:extension:metadata": pickle.dumps(Canary()),
+    }
+    fields = [table.schema.field("split").with_metadata(metadata)]
+    fields += [table.schema.field(i) for i in range(1, table.num_columns)]
+    table = table.cast(pa.schema(fields, table.schema.metadata))
+    pq.write_table(table, tmp_path / "index.parquet")
+    assert len(pd.read_parquet(tmp_path / "index.parquet")) == len(prepared.index)
+    assert not (tmp_path / "canary").exists()

@@ -115,6 +115,17 @@ def test_a_name_with_options_is_read_and_written_back():
     assert parse_model_name(str(spec)) == spec
 
 
+def test_a_cut_model_is_read_and_written_back():
+    spec = parse_model_name("deit_s[ blocks=5, input_scaling=caffe ]")
+
+    assert (spec.architecture, spec.blocks) == ("deit_s", 5)
+    assert str(spec) == "deit_s[blocks=5,input_scaling=caffe]"
+
+
+def test_all_blocks_are_written_as_the_plain_name():
+    assert str(parse_model_name("deit_s[blocks=12]")) == "deit_s"
+
+
 def test_a_plain_name_is_its_own_canonical_form():
     assert [str(parse_model_name(name)) for name in model_names()] == [*model_names()]
 
@@ -122,8 +133,8 @@ def test_a_plain_name_is_its_own_canonical_form():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("resnet51", "valid: cbr_large_t, .*resnet50, inception_v3"),
-        ("cbr_tiny[depth=3]", "slim_after, width, input_scaling"),
+        ("resnet51", "valid: cbr_large_t, .*resnet50, .*inception_v3, .*deit_s"),
+        ("cbr_tiny[depth=3]", "slim_after, width, blocks, input_scaling"),
         ("cbr_tiny[slim_after]", "key=value"),
         ("cbr_tiny[slim_after=pool1,slim_after=pool2]", "twice"),
         ("cbr_tiny[slim_after=pool1,width=2]", "less than 1, not '2'"),
@@ -131,6 +142,12 @@ def test_a_plain_name_is_its_own_canonical_form():
         ("cbr_tiny[width=0.5]", "needs slim_after"),
         ("cbr_tiny[input_scaling=tf]", "valid: none, zero_to_one"),
         ("cbr_tiny[slim_after=pool1", "cannot read model"),
+        ("deit_s[blocks=13]", "whole number from 1 to 12, not '13'"),
+        ("deit_s[blocks=0]", "whole number from 1 to 12, not '0'"),
+        ("deit_s[blocks=2.5]", "whole number from 1 to 12, not '2.5'"),
+        ("swin_t[blocks=5]", "only a DeiT can be cut"),
+        ("resnet50[blocks=2]", "only a DeiT can be cut"),
+        ("deit_s[slim_after=block2]", "only convolutional networks can be slimmed"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_right_ones(name, said):
@@ -145,6 +162,12 @@ def test_a_wrong_name_is_answered_with_the_right_ones(name, said):
         ({"name": "inception_v3", "input_shape": (74, 80, 3)}, "75x75 pixels or more"),
         ({"name": "cbr_tiny", "input_shape": (64, 64, 1)}, r"\(height, width, 3\)"),
         ({"name": "cbr_tiny", "input_shape": (None, None, 3)}, r"\(height, width, 3\)"),
+        (
+            {"name": "deit_s", "input_shape": (224, 230, 3)},
+            "224 or 240 in place",
+        ),
+        ({"name": "deit_s", "input_shape": (16, 16, 3)}, "32x32 pixels or more"),
+        ({"name": "swin_t", "input_shape": (240, 240, 3)}, "multiples of 32 pixels"),
         ({"num_classes": 0}, "num_classes must be at least 1"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\)"),
         ({"input_scaling": "bgr"}, "unknown input scaling 'bgr'"),

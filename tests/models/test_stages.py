@@ -12,30 +12,54 @@ from transfusion_tf.models import (
     stages_through,
 )
 
+RESNET = ["conv1", "block1", "block2", "block3", "block4"]
 EXPECTED = {
     "cbr_large_t": ["pool1", "pool2", "pool3", "pool4", "pool5"],
     "cbr_large_w": ["pool1", "pool2", "pool3", "pool4"],
     "cbr_small": ["pool1", "pool2", "pool3", "pool4"],
     "cbr_tiny": ["pool1", "pool2", "pool3", "pool4"],
     "cbr_tiny_appendix": ["pool1", "pool2", "pool3", "pool4"],
-    "resnet50": ["conv1", "block1", "block2", "block3", "block4"],
+    **{f"resnet{layers}": RESNET for layers in (18, 34, 50, 101, 152)},
     "inception_v3": [
         *("conv1", "conv2", "conv3", "conv4"),
         *(f"mixed{number}" for number in range(11)),
     ],
+    **{
+        name: ["patch_embed", *(f"block{number + 1}" for number in range(blocks))]
+        for name, blocks in {
+            **{"deit_ti": 12, "deit_s": 12, "deit_b": 12, "deit_mini": 6},
+            **{"swin_t": 12, "swin_mini": 6},
+        }.items()
+    },
 }
+SMALL = [
+    *("cbr_large_t", "cbr_large_w", "cbr_small", "cbr_tiny", "cbr_tiny_appendix"),
+    *("resnet50", "inception_v3", "deit_mini", "swin_mini"),
+]
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", SMALL)
 def test_every_model_has_its_stages(smallest_model, name):
-    assert [stage.name for stage in stages(smallest_model(name))] == EXPECTED[name]
+    assert list(stage_names(smallest_model(name))) == EXPECTED[name]
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in model_names() if n not in SMALL])
+def test_every_large_model_has_its_stages(weightless_model, name):
+    model = weightless_model(name)
+
+    assert list(stage_names(model)) == EXPECTED[name]
+    assert_every_weight_has_one_place(model)
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_every_layer_with_weights_is_in_exactly_one_stage_or_the_head(
     smallest_model, name
 ):
-    model = smallest_model(name)
+    assert_every_weight_has_one_place(smallest_model(name))
+
+
+def assert_every_weight_has_one_place(model):
     in_stages = [layer for stage in stages(model) for layer in stage.layers]
 
     found = [layer.name for layer in (*in_stages, *head_layers(model)) if layer.weights]
@@ -43,8 +67,12 @@ def test_every_layer_with_weights_is_in_exactly_one_stage_or_the_head(
     assert found == [layer.name for layer in model.layers if layer.weights]
 
 
-@pytest.mark.parametrize("name", ["cbr_large_t", "resnet50", "inception_v3"])
-def test_a_stage_feeds_its_own_output_and_the_later_ones_only(smallest_model, name):
+@pytest.mark.parametrize(
+    "name", ["cbr_large_t", "resnet50", "inception_v3", "deit_mini", "swin_mini"]
+)
+def test_a_stages_weights_change_its_own_output_and_the_later_ones_only(
+    smallest_model, name
+):
     model = smallest_model(name)
     parts = stages(model)
     probe = keras.Model(model.input, [stage.output for stage in parts])
@@ -52,11 +80,13 @@ def test_a_stage_feeds_its_own_output_and_the_later_ones_only(smallest_model, na
 
     before = probe.predict_on_batch(images)
     for index, stage in enumerate(parts):
-        kernel = next(layer for layer in stage.layers if layer.weights).kernel
-        original = keras.ops.convert_to_numpy(kernel)
-        kernel.assign(original * 1.5 + 0.1)
+        variables = [variable for layer in stage.layers for variable in layer.weights]
+        originals = [keras.ops.convert_to_numpy(variable) for variable in variables]
+        for variable, original in zip(variables, originals, strict=True):
+            variable.assign(original * 1.5 + 0.1)
         after = probe.predict_on_batch(images)
-        kernel.assign(original)
+        for variable, original in zip(variables, originals, strict=True):
+            variable.assign(original)
 
         changed = [
             not np.array_equal(old, new) for old, new in zip(before, after, strict=True)
@@ -71,8 +101,9 @@ def test_resnets_first_stage_is_compared_before_its_pool(smallest_model):
     assert conv1.output is smallest_model("resnet50").get_layer("conv1_relu").output
 
 
-def test_stages_are_the_same_after_saving_and_cloning(tmp_path, smallest_model):
-    model = smallest_model("cbr_tiny")
+@pytest.mark.parametrize("name", ["cbr_tiny", "deit_mini", "swin_mini"])
+def test_stages_are_the_same_after_saving_and_cloning(tmp_path, smallest_model, name):
+    model = smallest_model(name)
     model.save(tmp_path / "model.keras")
     copies = [
         keras.models.load_model(tmp_path / "model.keras"),
@@ -101,12 +132,29 @@ def test_stages_are_found_in_a_plain_keras_application():
 def test_inceptions_layer_names_do_not_depend_on_what_was_built_before(smallest_model):
     smallest_model("inception_v3")
 
-    later = build("inception_v3", (75, 75, 3), 1)
+    # Caffe's scaling reverses channels by an operation, which is no layer.
+    later = build("inception_v3[input_scaling=caffe]", (75, 75, 3), 1)
 
-    assert [layer.name for layer in later.layers] == [
-        layer.name for layer in smallest_model("inception_v3").layers
+    assert [layer.name for layer in later.layers[2:]] == [
+        layer.name for layer in smallest_model("inception_v3").layers[2:]
     ]
     assert later.get_layer("conv2d").kernel.shape == (3, 3, 3, 32)
+
+
+@pytest.mark.parametrize("name", ["deit_mini", "swin_mini"])
+def test_a_transformers_last_norm_belongs_to_its_last_block(smallest_model, name):
+    last = stages(smallest_model(name))[-1]
+
+    assert last.layers[-1].name == "norm"
+    assert last.output is smallest_model(name).get_layer("block6_mlp_add").output
+
+
+def test_swins_merging_belongs_to_the_block_after_it(smallest_model):
+    block2, block3 = stages(smallest_model("swin_mini"))[2:4]
+
+    assert block2.output.shape == (None, 8, 8, 40)
+    assert block3.layers[0].name == "block3_merge_norm"
+    assert block3.output.shape == (None, 4, 4, 80)
 
 
 def test_stages_through_includes_the_named_one(smallest_model):

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -21,6 +24,34 @@ def config(prepared):
 @pytest.fixture(scope="session")
 def options(prepared, data_root):
     return Options(data_root=data_root, progress=False)
+
+
+@pytest.fixture(scope="session")
+def start():
+    """Starts the binary on a run."""
+
+    def start(config, data_root, root, **changes):
+        """`transfusion-train` of the run, quietly."""
+        values = {
+            "dataset": config.dataset,
+            "model": config.model,
+            "batch_size": config.batch_size,
+            "steps": config.steps,
+            "eval_every": config.eval_every,
+            "dropout": config.dropout,
+            "data_root": data_root,
+            "root": root,
+            **changes,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "transfusion_tf_experiments.train"]
+            + [f"--{name}={value}" for name, value in values.items()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 
@@ -17,28 +16,6 @@ from transfusion_tf.training.run_lock import LOCK_FILE
 pytestmark = pytest.mark.slow
 
 STOPPED = (143, "stopped; the same command goes on from here")
-
-
-def start(config, data_root, root, **changes):
-    """`transfusion-train` of the run, quietly."""
-    values = {
-        "dataset": config.dataset,
-        "model": config.model,
-        "batch_size": config.batch_size,
-        "steps": config.steps,
-        "eval_every": config.eval_every,
-        "dropout": config.dropout,
-        "data_root": data_root,
-        "root": root,
-        **changes,
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "transfusion_tf_experiments.train"]
-        + [f"--{name}={value}" for name, value in values.items()],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def wait_for(condition, process):
@@ -67,7 +44,7 @@ def heeds_sigterm(process):
 
 
 def test_asked_to_end_it_says_so_by_its_exit_code_and_the_same_command_goes_on(
-    config, data_root, assert_equals_undisturbed, undisturbed, tmp_path
+    config, data_root, start, assert_equals_undisturbed, undisturbed, tmp_path
 ):
     process = start(config, data_root, tmp_path)
     wait_for(lambda: (run := run_of(tmp_path)) and run.status().get("step"), process)
@@ -91,7 +68,7 @@ def test_asked_to_end_it_says_so_by_its_exit_code_and_the_same_command_goes_on(
 
 @pytest.mark.parametrize("number", range(2))
 def test_killed_at_any_moment_it_goes_on_exactly(
-    config, options, assert_equals_undisturbed, tmp_path, number
+    config, options, start, assert_equals_undisturbed, tmp_path, number
 ):
     process = start(config, options.data_root, tmp_path, save_every_steps=3)
     wait_for(lambda: run_of(tmp_path), process)
@@ -103,7 +80,9 @@ def test_killed_at_any_moment_it_goes_on_exactly(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("moment", ["import", "preparation"])
-def test_before_training_it_ends_at_once_and_leaves_nothing(config, tmp_path, moment):
+def test_before_training_it_ends_at_once_and_leaves_nothing(
+    config, start, tmp_path, moment
+):
     card = write_clinic(tmp_path / "clinic", patients=60)
     process = start(config, tmp_path / "data", tmp_path / "root", dataset=card)
     wait_for(lambda: heeds_sigterm(process), process)

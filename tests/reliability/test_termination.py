@@ -6,11 +6,11 @@ import os
 import signal
 import threading
 
-import numpy as np
 import pytest
 
 from transfusion_tf.studies import Study, run_study
 from transfusion_tf.training import RunDirectory, Terminated, loop, train
+from transfusion_tf.training.state import read_state
 from transfusion_tf.training.termination import holding_back_sigterm
 
 
@@ -37,8 +37,8 @@ def asked_after(options):
 
 
 def saved_step(folder):
-    with np.load(folder / "state" / "latest.npz") as state:
-        return json.loads(str(state["progress"]))["step"]
+    progress, _ = read_state(folder / "state" / "latest.npz")
+    return progress.step
 
 
 @pytest.mark.slow

@@ -236,13 +236,23 @@ def test_a_run_without_weights_is_named(broken, data_root, name):
         compare_before_and_after(broken, data_root)
 
 
-def test_damaged_weights_are_named(broken):
+def test_weights_that_are_not_those_that_the_run_left_are_named(broken):
+    content = bytearray((broken / "best.weights.h5").read_bytes())
+    content[len(content) // 2] ^= 1
+    (broken / "best.weights.h5").write_bytes(content)
+    with pytest.raises(ValueError, match=r"best\.weights\.h5 is not the file .*SHA"):
+        load_run_model(broken)
+
+
+def test_damaged_weights_of_an_older_run_are_named(broken):
+    RunDirectory(broken).update_status(sha256={})
     (broken / "best.weights.h5").write_bytes(b"half a file")
-    with pytest.raises(ValueError, match=r"best\.weights\.h5 does not hold"):
+    with pytest.raises(ValueError, match=r"best\.weights\.h5 is not a readable"):
         load_run_model(broken)
 
 
 def test_weights_that_are_not_numbers_are_named(broken):
+    RunDirectory(broken).update_status(sha256={})
     model = load_run_model(broken)
     kernel = model.get_layer("conv3").kernel
     kernel.assign(np.full(kernel.shape, np.nan))
@@ -285,6 +295,7 @@ def test_runs_of_different_image_sizes_are_refused(broken, runs, data_root):
 
 
 def test_heads_of_different_widths_do_not_matter(runs, broken, data_root):
+    RunDirectory(broken).update_status(sha256={})
     values = RunDirectory(broken).dataset()
     model = build("cbr_tiny", (64, 64, 3), 2, seed=0)
     for name in ("initial.weights.h5", "best.weights.h5"):

@@ -14,6 +14,14 @@ from transfusion_tf.datasets.pixels import (
 )
 from transfusion_tf.errors import UserError
 
+# Those that come with h5py; any other is code that HDF5 would look for and load.
+_FILTERS = (
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+    h5py.h5z.FILTER_LZF,
+)
+
 
 def read_npy(path: Path, index: int | None, intensity: Intensity) -> np.ndarray:
     """An image from a `.npy` file, or a slice of a volume.
@@ -80,7 +88,7 @@ def read_hdf5(
     """
     try:
         with h5py.File(path, "r") as file:
-            return _slice_to_rgb(_own_dataset(file, dataset), index, intensity)
+            return _slice_to_rgb(own_dataset(file, dataset), index, intensity)
     except FileNotFoundError:
         raise UserError("no such file") from None
     except UserError:
@@ -89,13 +97,24 @@ def read_hdf5(
         raise UserError(f"damaged, or not an HDF5 file: {error}") from None
 
 
-def _own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
+def own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """A data set whose values lie in the file itself, and need nothing but HDF5.
+
+    Raises:
+      UserError: there is none of that name; its values lie in another file, need a
+        plug-in to be unpacked, or unpack in chunks that no image needs.
+    """
     found = file.get(name)
     if not isinstance(found, h5py.Dataset):
         raise UserError(f"no data set {name!r} in it; it has {', '.join(file)}")
     # A file from elsewhere must not reach others on this machine.
     if found.file.filename != file.filename or found.external or found.is_virtual:
         raise UserError(f"{name!r} points to values in another file; refused")
+    layout = found.id.get_create_plist()
+    for position in range(layout.get_nfilters()):
+        number = layout.get_filter(position)[0]
+        if number not in _FILTERS:
+            raise UserError(f"{name!r} needs filter {number} of HDF5 to be unpacked")
     chunk = np.prod(found.chunks or (0,), dtype=np.float64)
     if chunk > 16 * MAX_PIXELS:
         raise UserError(f"{name!r} unpacks in chunks of {chunk:.3g} values; refused")
@@ -115,6 +134,11 @@ def _slice_to_rgb(array: Any, index: int | None, intensity: Intensity) -> np.nda
     if len(shape) not in (2, 3):
         raise UserError(f"an array of shape {list(shape)} is not an image")
     check_size(*shape[:2])
+    # Before anything is read: these may claim any size.
+    if shape[2:] not in ((), (1,), (3,)) or array.dtype.kind not in "biuf":
+        raise UserError(
+            f"an array of shape {list(shape)} and type {array.dtype} is not an image"
+        )
     return to_rgb8(
         np.asarray(array[index] if index is not None else array[()]), intensity
     )

@@ -4,12 +4,11 @@
 a model its start and says what it did.
 """
 
+from transfusion_tf.initialization.donor_sources import imagenet_donor, load_donor
 from transfusion_tf.initialization.donors import (
     Donor,
     donor_from_file,
     donor_from_model,
-    imagenet_donor,
-    load_donor,
 )
 from transfusion_tf.initialization.errors import (
     DonorMismatchError,
@@ -24,6 +23,11 @@ from transfusion_tf.initialization.initializers import (
     Transferred,
 )
 from transfusion_tf.initialization.plans import initialize, plan_tensors
+from transfusion_tf.initialization.presets import (
+    donor_from_preset,
+    is_preset,
+    preset_fingerprint,
+)
 from transfusion_tf.initialization.records import InitializationReport, TensorRecord
 from transfusion_tf.initialization.specs import (
     SCHEMES,
@@ -46,11 +50,14 @@ __all__ = [
     "Transferred",
     "donor_from_file",
     "donor_from_model",
+    "donor_from_preset",
     "gabor_filter_bank",
     "gabor_filters",
     "imagenet_donor",
     "initialize",
+    "is_preset",
     "load_donor",
     "parse_spec",
     "plan_tensors",
+    "preset_fingerprint",
 ]

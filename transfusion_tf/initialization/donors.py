@@ -15,15 +15,16 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.initialization.errors import DonorUnavailableError
 from transfusion_tf.initialization.matching import match_stored_weights
 from transfusion_tf.initialization.weight_files import read_weight_file
-from transfusion_tf.models import NamedTensor, build, input_scaling_of, stages
-from transfusion_tf.models.backbones import imagenet_backbone, stable_layer_names
+from transfusion_tf.models import (
+    NamedTensor,
+    build,
+    input_scaling_of,
+    parse_model_name,
+    stages,
+)
+from transfusion_tf.models.architectures import smallest_size
+from transfusion_tf.models.backbones import stable_layer_names
 from transfusion_tf.models.tensors import layer_tensors
-
-_IMAGENET_FILES = {
-    "resnet50": "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "inception_v3": "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
-}
-_IMAGENET_SCALINGS = {"resnet50": "caffe", "inception_v3": "minus_one_to_one"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,29 @@ class Donor:
     source: Path | None = None
 
 
+def make_donor(
+    name: str,
+    description: str,
+    tensors: dict[str, NDArray[np.float32]],
+    input_scaling: str | None,
+    source: Path | None = None,
+) -> Donor:
+    """A donor of these tensors, which become read-only, with their fingerprint."""
+    digest = hashlib.sha256()
+    for path, values in sorted(tensors.items()):
+        values.flags.writeable = False
+        digest.update(f"{path} {values.shape}\n".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    return Donor(
+        name=name,
+        description=description,
+        tensors=MappingProxyType(tensors),
+        sha256=digest.hexdigest(),
+        input_scaling=input_scaling,
+        source=source,
+    )
+
+
 def donor_from_model(
     model: keras.Model,
     name: str,
@@ -72,7 +96,7 @@ def donor_from_model(
     for tensor in _backbone_tensors(model):
         layer, _, rest = tensor.path.partition("/")
         tensors[f"{renamed[layer]}/{rest}"] = tensor.value()
-    return _donor(
+    return make_donor(
         name,
         description or f"the model {model.name}",
         tensors,
@@ -114,74 +138,19 @@ def donor_from_file(
     if file_sha256 is not None:
         _check_file_sha256(file, file_sha256)
     if isinstance(model, str):
-        model = build(model, (75, 75, 3), 1)
+        size = smallest_size(parse_model_name(model).architecture)
+        model = build(model, (size, size, 3), 1)
     stored = read_weight_file(file)
     tensors = match_stored_weights(
         stored, _backbone_tensors(model), model, source=str(file)
     )
-    return _donor(
+    return make_donor(
         name or file.name,
         f"the weights file {file.name}",
         tensors,
         input_scaling or stored.input_scaling,
         source=file,
     )
-
-
-def imagenet_donor(model: keras.Model) -> Donor:
-    """Keras's ImageNet weights for the model's architecture, downloaded once.
-
-    Args:
-        model: A ResNet50 or Inception-v3 from `build`, slimmed or not.
-
-    Raises:
-        DonorUnavailableError: If nobody publishes such weights, or they cannot be
-            downloaded; the message says which file to put where.
-    """
-    if model.name not in _IMAGENET_FILES:
-        raise DonorUnavailableError(
-            f"there are no published ImageNet weights for {model.name} "
-            f"(only for {', '.join(_IMAGENET_FILES)}); pretrain a donor with "
-            "--donor=photographs, or give a run directory or a weights file"
-        )
-    try:
-        backbone = imagenet_backbone(model.name)
-    except Exception as error:  # Keras raises bare Exception when a download fails
-        raise DonorUnavailableError(
-            f"cannot download the ImageNet weights of {model.name} ({error}). "
-            f"Without a network, put {_IMAGENET_FILES[model.name]} into "
-            f"{_keras_home() / 'models'} and run again"
-        ) from error
-    return donor_from_model(
-        backbone,
-        "imagenet",
-        description=f"keras.applications' ImageNet weights of {model.name}",
-        input_scaling=_IMAGENET_SCALINGS[model.name],
-    )
-
-
-def load_donor(
-    spec: str, model: keras.Model, *, input_scaling: str | None = None
-) -> Donor:
-    """The donor that a flag names: `imagenet`, or the path of a weights file.
-
-    Args:
-        spec: `imagenet`, or a `.weights.h5`, `.h5` or `.keras` file.
-        model: The model that will receive the weights.
-        input_scaling: The pixels a file's weights expect, where the file cannot say.
-
-    Raises:
-        DonorUnavailableError: If there is no such donor.
-        DonorMismatchError: If donor and model differ.
-        UserError: If the file is no weights file.
-    """
-    if spec == "imagenet":
-        return imagenet_donor(model)
-    if not Path(spec).expanduser().exists():
-        raise DonorUnavailableError(
-            f"donor {spec!r} is neither 'imagenet' nor a file that exists"
-        )
-    return donor_from_file(spec, model, input_scaling=input_scaling)
 
 
 def _backbone_tensors(model: keras.Model) -> tuple[NamedTensor, ...]:
@@ -193,28 +162,6 @@ def _backbone_tensors(model: keras.Model) -> tuple[NamedTensor, ...]:
     )
 
 
-def _donor(
-    name: str,
-    description: str,
-    tensors: dict[str, NDArray[np.float32]],
-    input_scaling: str | None,
-    source: Path | None = None,
-) -> Donor:
-    digest = hashlib.sha256()
-    for path, values in sorted(tensors.items()):
-        values.flags.writeable = False
-        digest.update(f"{path} {values.shape}\n".encode())
-        digest.update(np.ascontiguousarray(values).data)
-    return Donor(
-        name=name,
-        description=description,
-        tensors=MappingProxyType(tensors),
-        sha256=digest.hexdigest(),
-        input_scaling=input_scaling,
-        source=source,
-    )
-
-
 def _check_file_sha256(file: Path, expected: str) -> None:
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -223,7 +170,3 @@ def _check_file_sha256(file: Path, expected: str) -> None:
             f"donor file {file} has SHA-256 {found}, expected {expected.lower()}: "
             "it is another file, or damaged"
         )
-
-
-def _keras_home() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from transfusion_tf.initialization.errors import mismatch
 from transfusion_tf.initialization.weight_files import StoredLayer, StoredWeights
-from transfusion_tf.models import NamedTensor
+from transfusion_tf.models import NamedTensor, cut_blocks
 
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -36,7 +36,8 @@ def match_stored_weights(
 
     Returns:
         An array for every wanted path, of the same rank, in the same order. What the
-        file has beyond them is fully connected: its head.
+        file has beyond them is fully connected, its head, or belongs to blocks that
+        the model was built without.
 
     Raises:
         DonorMismatchError: If a wanted tensor is not in the file, or something other
@@ -46,13 +47,19 @@ def match_stored_weights(
     for tensor in wanted:
         owners.setdefault(tensor.path.rpartition("/")[0], []).append(tensor)
 
-    by_name = _pair_by_name(stored.layers, owners)
+    cut = tuple(f"{block}_" for block in cut_blocks(model))
+    layers = [
+        layer
+        for layer in stored.layers
+        if not any(name.startswith(cut) for name in layer.names)
+    ]
+    by_name = _pair_by_name(layers, owners)
     pairs = by_name
     if len(by_name) < len(owners):
         if stored.ordered:
-            pairs = _pair_by_order(stored.layers, owners)
+            pairs = _pair_by_order(layers, owners)
         else:
-            pairs = _pair_by_class(stored.layers, owners, model)
+            pairs = _pair_by_class(layers, owners, model)
     tensors: Tensors = {}
     for owner, layer in pairs.items():
         tensors.update(_named_values(layer, owners[owner]))
@@ -61,13 +68,13 @@ def match_stored_weights(
         tensor.path in tensors and tensors[tensor.path].ndim == len(tensor.shape)
         for tensor in wanted
     )
-    left_over = _left_over(stored.layers, pairs)
+    left_over = _left_over(layers, pairs)
     if fits and not left_over:
         return {tensor.path: tensors[tensor.path] for tensor in wanted}
     raise mismatch(
         source,
         model.name,
-        only_in_donor=[layer.label for layer in _left_over(stored.layers, by_name)],
+        only_in_donor=[layer.label for layer in _left_over(layers, by_name)],
         only_in_model=[owner for owner in owners if owner not in by_name],
         shapes_differ=[
             f"{owner} (donor {[array.shape for array in layer.values]}, "

@@ -1,7 +1,6 @@
 """From a spec to weights: a scheme for every tensor, checked, then carried out."""
 
 import warnings
-from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -9,7 +8,11 @@ from numpy.typing import NDArray
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization.donors import Donor, donor_from_model
-from transfusion_tf.initialization.errors import mismatch
+from transfusion_tf.initialization.fitting import (
+    check_donor,
+    donor_values,
+    resized_from,
+)
 from transfusion_tf.initialization.initializers import (
     DonorInitializer,
     Gabor,
@@ -18,7 +21,11 @@ from transfusion_tf.initialization.initializers import (
     Shuffled,
     Transferred,
 )
-from transfusion_tf.initialization.records import InitializationReport, TensorRecord
+from transfusion_tf.initialization.records import (
+    InitializationReport,
+    PlannedTensor,
+    TensorRecord,
+)
 from transfusion_tf.initialization.specs import (
     STATISTICS_SCHEMES,
     InitializationSpec,
@@ -34,6 +41,7 @@ from transfusion_tf.models import (
 )
 from transfusion_tf.models.random_weights import random_values
 from transfusion_tf.models.stages import check_stage
+from transfusion_tf.models.transformer_layers import EMBEDDINGS
 
 HEAD = "head"
 
@@ -43,24 +51,7 @@ _INITIALIZERS: dict[str, type[DonorInitializer]] = {
     "sampled": Sampled,
     "shuffled": Shuffled,
 }
-_NEED_SAME_SHAPE = ("transfer", "shuffled")
 _IDENTITY = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
-
-
-@dataclass(frozen=True, eq=False)
-class PlannedTensor:
-    """One tensor of a model and what it is going to get.
-
-    Attributes:
-        tensor: The tensor.
-        stage: Its stage's name, or `head`.
-        scheme: `random`, `transfer`, `mean_var`, `sampled`, `shuffled`, `identity`
-            or `gabor`.
-    """
-
-    tensor: NamedTensor
-    stage: str
-    scheme: str
 
 
 def initialize(
@@ -75,7 +66,8 @@ def initialize(
     it, the donor's tensor, the seed and the tensor's path, and on nothing else: two
     specs that treat a tensor alike give it the same values, and the model's weights
     before do not matter. Where `mean_var` or `sampled` draws a batch norm's moving
-    variance, negative values have their sign removed. Nothing is written unless all
+    variance, negative values have their sign removed. Embeddings of positions are
+    resized where the donor saw images of another size. Nothing is written unless all
     fits.
 
     Args:
@@ -95,7 +87,8 @@ def initialize(
             needs a donor and there is none.
         DonorMismatchError: If a donor tensor that is needed is missing or has another
             shape. Schemes of statistics take a donor tensor with more channels, as a
-            slimmed model's donor has.
+            slimmed model's donor has; a DeiT cut to its first blocks takes a donor
+            with all of them.
     """
     parsed = parse_spec(spec) if isinstance(spec, str) else spec
     if parsed.needs_donor and donor is None:
@@ -109,7 +102,7 @@ def initialize(
         donor = donor_from_model(donor, donor.name)
     plan = plan_tensors(model, parsed)
     if donor is not None:
-        _check_donor(model, parsed, plan, donor)
+        check_donor(model, parsed, plan, donor)
         _warn_of_other_pixels(model, donor)
     values = [_values(planned, parsed, donor, seed) for planned in plan]
     for planned, value in zip(plan, values, strict=True):
@@ -163,6 +156,8 @@ def _tensor_scheme(tensor: NamedTensor, scheme: str, spec: InitializationSpec) -
         return "random"
     if scheme in STATISTICS_SCHEMES and tensor.is_normalization:
         return spec.batch_norm
+    if spec.strict_reference and scheme != "random" and tensor.name in EMBEDDINGS:
+        return "transfer"
     return scheme
 
 
@@ -172,49 +167,6 @@ def _with_gabor_first(plan: list[PlannedTensor]) -> list[PlannedTensor]:
             first = PlannedTensor(planned.tensor, planned.stage, "gabor")
             return [*plan[:index], first, *plan[index + 1 :]]
     raise UserError("initialization 'gabor' needs a model with a 2-D convolution")
-
-
-def _check_donor(
-    model: keras.Model,
-    spec: InitializationSpec,
-    plan: tuple[PlannedTensor, ...],
-    donor: Donor,
-) -> None:
-    takers = (*_INITIALIZERS, "gabor")
-    needed = [planned for planned in plan if planned.scheme in takers]
-    missing = []
-    different = []
-    for planned in needed:
-        tensor = planned.tensor
-        if tensor.path not in donor.tensors:
-            missing.append(tensor.path)
-            continue
-        shape = donor.tensors[tensor.path].shape
-        if not _fits(planned.scheme, shape, tensor.shape):
-            different.append(f"{tensor.path} (donor {shape}, model {tensor.shape})")
-    extra = []
-    if spec.needs_donor and (spec.through is None or spec.above != "random"):
-        known = {planned.tensor.path for planned in plan}
-        extra = [path for path in donor.tensors if path not in known]
-    if missing or different or extra:
-        raise mismatch(
-            repr(donor.name),
-            repr(model.name),
-            only_in_donor=extra,
-            only_in_model=missing,
-            shapes_differ=different,
-            purpose=f" for initialization {str(spec)!r}",
-        )
-
-
-def _fits(scheme: str, donor: tuple[int, ...], model: tuple[int, ...]) -> bool:
-    if scheme == "gabor":
-        return True
-    if scheme in _NEED_SAME_SHAPE or len(donor) != len(model):
-        return donor == model
-    return donor[:-2] == model[:-2] and all(
-        theirs >= ours for theirs, ours in zip(donor[-2:], model[-2:], strict=True)
-    )
 
 
 def _warn_of_other_pixels(model: keras.Model, donor: Donor) -> None:
@@ -242,9 +194,9 @@ def _values(
     if planned.scheme == "gabor":
         reference = donor.tensors[tensor.path] if donor else random_values(tensor, seed)
         return Gabor(reference).draw(tensor.shape)
-    assert donor is not None  # `initialize` and `_check_donor` saw to it
+    assert donor is not None  # `initialize` and `check_donor` saw to it
     initializer = _INITIALIZERS[planned.scheme](
-        donor.tensors[tensor.path], seed=fold_seed(seed, tensor.path)
+        donor_values(planned, donor), seed=fold_seed(seed, tensor.path)
     )
     values = initializer.draw(tensor.shape)
     if tensor.name == "moving_variance":
@@ -270,4 +222,5 @@ def _record(
         std=float(values.std(dtype=np.float64)),
         donor_mean=None if given is None else float(given.mean(dtype=np.float64)),
         donor_std=None if given is None else float(given.std(dtype=np.float64)),
+        resized_from=resized_from(planned, donor) if donor else None,
     )

@@ -1,9 +1,27 @@
-"""What an initialization did, tensor by tensor."""
+"""What an initialization is going to do, and did, tensor by tensor."""
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from transfusion_tf.models import NamedTensor
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedTensor:
+    """One tensor of a model and what it is going to get.
+
+    Attributes:
+        tensor: The tensor.
+        stage: Its stage's name, or `head`.
+        scheme: `random`, `transfer`, `mean_var`, `sampled`, `shuffled`, `identity`
+            or `gabor`.
+    """
+
+    tensor: NamedTensor
+    stage: str
+    scheme: str
 
 
 @dataclass(frozen=True)
@@ -20,6 +38,8 @@ class TensorRecord:
         std: Their standard deviation.
         donor_mean: Mean of the donor's tensor of the same path; None without one.
         donor_std: Its standard deviation.
+        resized_from: The donor's shape, where an embedding of positions was resized
+            from it; None otherwise.
     """
 
     path: str
@@ -30,6 +50,7 @@ class TensorRecord:
     std: float
     donor_mean: float | None
     donor_std: float | None
+    resized_from: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +84,12 @@ class InitializationReport:
     def to_rows(self) -> list[dict[str, Any]]:
         """One plain dict a tensor, for a table or JSON."""
         return [
-            {**asdict(record), "shape": list(record.shape)} for record in self.tensors
+            {
+                **asdict(record),
+                "shape": list(record.shape),
+                "resized_from": record.resized_from and list(record.resized_from),
+            }
+            for record in self.tensors
         ]
 
     def counts(self) -> dict[str, int]:

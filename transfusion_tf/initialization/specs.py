@@ -10,8 +10,11 @@
 | `transfer:STAGE+SCHEME` | the same, one of the three schemes before this above |
 | `gabor` | Gabor filters in the first convolution, `random` above |
 
-`mean_var`, `sampled` and `shuffled` take `[bn=...]`, the treatment of normalization
-layers: `identity` (default), `transfer`, `mean_var`, or the scheme's own name.
+`mean_var`, `sampled` and `shuffled` take options in brackets, with a comma between:
+`bn=...`, the treatment of normalization layers: `identity` (default), `transfer`,
+`mean_var`, or the scheme's own name; `strict_reference`, as the feature-reuse paper's
+published code has it: a transformer's tokens, position embeddings and relative position
+biases stay the donor's, where they too should be drawn from their statistics.
 """
 
 import re
@@ -22,6 +25,7 @@ from transfusion_tf.errors import UserError
 STATISTICS_SCHEMES = ("mean_var", "sampled", "shuffled")
 SCHEMES = ("random", "transfer", *STATISTICS_SCHEMES, "gabor")
 _ABOVE_SCHEMES = ("random", *STATISTICS_SCHEMES)
+_STRICT = "strict_reference"
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,14 @@ class InitializationSpec:
         above: Scheme of the stages above `through`.
         batch_norm: What `mean_var`, `sampled` and `shuffled` do to normalization
             layers: `identity`, `transfer`, or a statistics scheme.
+        strict_reference: Whether they leave a transformer's embeddings the donor's.
     """
 
     scheme: str
     through: str | None = None
     above: str = "random"
     batch_norm: str = "identity"
+    strict_reference: bool = False
 
     @property
     def needs_donor(self) -> bool:
@@ -49,7 +55,7 @@ class InitializationSpec:
 
     @property
     def statistics_scheme(self) -> str | None:
-        """The scheme that `batch_norm` qualifies, if the spec has one."""
+        """The scheme that the options in brackets qualify, if the spec has one."""
         for scheme in (self.scheme, self.above):
             if scheme in STATISTICS_SCHEMES:
                 return scheme
@@ -61,17 +67,20 @@ class InitializationSpec:
             text += f":{self.through}"
             if self.above != "random":
                 text += f"+{self.above}"
+        options = []
         if self.batch_norm != "identity":
-            text += f"[bn={self.batch_norm}]"
-        return text
+            options.append(f"bn={self.batch_norm}")
+        if self.strict_reference:
+            options.append(_STRICT)
+        return text + (f"[{','.join(options)}]" if options else "")
 
 
 def parse_spec(text: str) -> InitializationSpec:
     """Reads a spec; whether its stage exists is seen when it meets a model.
 
     Raises:
-        UserError: If the text is malformed or names an unknown scheme or batch norm
-            treatment; the message lists the valid ones.
+        UserError: If the text is malformed or names an unknown scheme or option; the
+            message lists the valid ones.
     """
     match = re.fullmatch(
         r"\s*(\w+)\s*(?::\s*(\w+)\s*)?(?:\+\s*(\w+)\s*)?(?:\[\s*(.*?)\s*\])?\s*", text
@@ -80,7 +89,7 @@ def parse_spec(text: str) -> InitializationSpec:
         raise UserError(
             f"cannot read initialization {text!r}; expected one of {_forms()}"
         )
-    scheme, through, above, option = match.groups()
+    scheme, through, above, inner = match.groups()
     if scheme not in SCHEMES:
         raise UserError(
             f"unknown initialization {scheme!r} in {text!r}; valid: {_forms()}"
@@ -100,33 +109,47 @@ def parse_spec(text: str) -> InitializationSpec:
             f"initialization {text!r}: above the stage stands one of "
             f"{', '.join(_ABOVE_SCHEMES)}, not {above!r}"
         )
+    batch_norm, strict_reference = _parse_options(text, above or scheme, inner)
     return InitializationSpec(
         scheme=scheme,
         through=through,
         above=above or "random",
-        batch_norm=_parse_batch_norm(text, above or scheme, option),
+        batch_norm=batch_norm,
+        strict_reference=strict_reference,
     )
 
 
-def _parse_batch_norm(text: str, scheme: str, option: str | None) -> str:
-    if option is None:
-        return "identity"
+def _parse_options(text: str, scheme: str, inner: str | None) -> tuple[str, bool]:
+    """Batch norm treatment, and whether `strict_reference` is there."""
+    if inner is None:
+        return "identity", False
     if scheme not in STATISTICS_SCHEMES:
         raise UserError(
             f"initialization {text!r}: only {', '.join(STATISTICS_SCHEMES)} "
-            "take [bn=...]"
+            f"take [bn=...] and [{_STRICT}]"
         )
-    valid = tuple(dict.fromkeys(("identity", "transfer", "mean_var", scheme)))
-    key, _, value = (part.strip() for part in option.partition("="))
-    if key != "bn" or value not in valid:
-        raise UserError(
-            f"initialization {text!r}: cannot read [{option}]; expected [bn=...] "
-            f"with one of {', '.join(valid)}"
-        )
-    return value
+    treatments = tuple(dict.fromkeys(("identity", "transfer", "mean_var", scheme)))
+    found: dict[str, str] = {}
+    for option in inner.split(","):
+        key, equals, value = (part.strip() for part in option.partition("="))
+        known = value in treatments if key == "bn" else key == _STRICT and not equals
+        if not known or key in found:
+            raise UserError(
+                f"initialization {text!r}: cannot read [{inner}]; expected [bn=...] "
+                f"with one of {', '.join(treatments)}, [{_STRICT}], or both with a "
+                "comma between"
+            )
+        found[key] = value
+    return found.get("bn", "identity"), _STRICT in found
 
 
 def _forms() -> str:
     return ", ".join(
-        (*SCHEMES, "transfer:<stage>", "transfer:<stage>+<scheme>", "mean_var[bn=...]")
+        (
+            *SCHEMES,
+            "transfer:<stage>",
+            "transfer:<stage>+<scheme>",
+            "mean_var[bn=...]",
+            f"mean_var[{_STRICT}]",
+        )
     )

@@ -3,6 +3,7 @@
 import os
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,14 @@ def record_reader(
     0.03 to 0.07 ms a record where opening a TFRecordDataset for each took 0.10.
     """
     files = sorted(set(rows["file"]))
+    for name in files:
+        if Path(name).name != name:
+            raise UserError(
+                f"{prepared.path / 'index.parquet'} names {name!r}, which is no file "
+                "beside it; remove its folder and prepare the data again"
+            )
     numbers = rows["file"].map({name: i for i, name in enumerate(files)}).to_numpy()
-    offsets = rows["offset"].to_numpy(np.int64)
+    offsets = rows["offset"].astype(np.int64).tolist()
     descriptors = _Descriptors([os.fspath(prepared.path / name) for name in files])
 
     def read(indices: np.ndarray) -> np.ndarray:
@@ -50,6 +57,7 @@ class _Descriptors:
         self._paths = paths
         try:
             self._open = [os.open(path, os.O_RDONLY) for path in paths]
+            self._sizes = [os.fstat(descriptor).st_size for descriptor in self._open]
         except OSError as error:
             raise UserError(
                 f"prepared data is incomplete: {error.filename}: {error.strerror}; "
@@ -59,15 +67,15 @@ class _Descriptors:
     def record(self, number: int, offset: int) -> bytes:
         """The data of the record that starts at `offset`."""
         descriptor = self._open[number]
-        header = os.pread(descriptor, 8, offset)
+        header = os.pread(descriptor, 8, offset) if offset >= 0 else b""
         (length,) = struct.unpack("<Q", header) if len(header) == 8 else (-1,)
-        data = os.pread(descriptor, length, offset + 12) if length >= 0 else b""
-        if len(data) != length:
+        # `pread` makes room for as much as it is asked for.
+        if not 0 <= length <= self._sizes[number] - offset - 12:
             raise UserError(
-                f"{self._paths[number]} is cut off; remove its folder and prepare the "
-                "data again"
+                f"{self._paths[number]} is cut off, or has no record at {offset}; "
+                "remove its folder and prepare the data again"
             )
-        return data
+        return os.pread(descriptor, length, offset + 12)
 
     def __del__(self) -> None:
         for descriptor in getattr(self, "_open", ()):

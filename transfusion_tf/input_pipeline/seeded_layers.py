@@ -15,6 +15,18 @@ import tensorflow as tf
 from transfusion_tf.errors import UserError
 
 MODULES = ("keras.layers", "keras_cv.layers")
+# Layers that run code that they are given, or read files.
+UNSAFE_LAYERS = (
+    "FlaxLayer",
+    "IndexLookup",
+    "IntegerLookup",
+    "JaxLayer",
+    "Lambda",
+    "StringLookup",
+    "TFSMLayer",
+    "TextVectorization",
+    "TorchModuleWrapper",
+)
 
 
 class SeededLayers:
@@ -79,6 +91,14 @@ def _make_layer(spec: Mapping[str, Any]) -> keras.layers.Layer:
         ) from error
     except AttributeError:
         raise UserError(f"{module} has no layer {attribute!r}") from None
+    is_layer = isinstance(layer_class, type) and issubclass(layer_class, keras.Layer)
+    if not is_layer:
+        raise UserError(f"{name} is no layer")
+    if layer_class.__name__ in UNSAFE_LAYERS:
+        raise UserError(
+            f"augmentation layer {name!r} is refused: it runs code that it is given, "
+            "or reads files"
+        )
     takes = inspect.signature(layer_class.__init__).parameters
     if "value_range" in takes:
         arguments.setdefault("value_range", (0, 255))

@@ -1,9 +1,12 @@
 """Keras functional models with named stages.
 
 `build(name, input_shape, num_classes)` gives a plain Keras model; `stages(model)`
-its named parts. Keras and NumPy only: any Keras backend runs them.
+its named parts. Keras and NumPy only, and KerasHub for the models that are built on
+it: any Keras backend runs them.
 """
 
+from transfusion_tf.models.architectures import check_image_size, cut_blocks
+from transfusion_tf.models.attention import attention_maps
 from transfusion_tf.models.batch_norm import (
     batch_norm_layers,
     set_batch_norm_momentum,
@@ -14,6 +17,7 @@ from transfusion_tf.models.cbr import (
     CBRArchitecture,
     table1_parameter_count,
 )
+from transfusion_tf.models.deit import DEIT_ARCHITECTURES, DeiTArchitecture
 from transfusion_tf.models.freezing import freeze_through
 from transfusion_tf.models.heads import logits_model
 from transfusion_tf.models.input_scaling import (
@@ -21,13 +25,9 @@ from transfusion_tf.models.input_scaling import (
     InputScaling,
     input_scaling_of,
 )
+from transfusion_tf.models.names import ModelSpec, model_names, parse_model_name
 from transfusion_tf.models.random_weights import fold_seed, randomize
-from transfusion_tf.models.registry import (
-    ModelSpec,
-    build,
-    model_names,
-    parse_model_name,
-)
+from transfusion_tf.models.registry import build
 from transfusion_tf.models.slimming import slim
 from transfusion_tf.models.stages import (
     Stage,
@@ -36,18 +36,32 @@ from transfusion_tf.models.stages import (
     stages,
     stages_through,
 )
+from transfusion_tf.models.swin import SWIN_ARCHITECTURES, SwinArchitecture
 from transfusion_tf.models.tensors import NamedTensor, layer_tensors, named_tensors
+from transfusion_tf.models.transformer_layers import (
+    TokensAndPositions,
+    WindowedAttention,
+)
 
 __all__ = [
     "CBR_ARCHITECTURES",
+    "DEIT_ARCHITECTURES",
     "INPUT_SCALINGS",
+    "SWIN_ARCHITECTURES",
     "CBRArchitecture",
+    "DeiTArchitecture",
     "InputScaling",
     "ModelSpec",
     "NamedTensor",
     "Stage",
+    "SwinArchitecture",
+    "TokensAndPositions",
+    "WindowedAttention",
+    "attention_maps",
     "batch_norm_layers",
     "build",
+    "check_image_size",
+    "cut_blocks",
     "fold_seed",
     "freeze_through",
     "head_layers",

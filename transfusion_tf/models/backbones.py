@@ -1,7 +1,7 @@
-"""ResNet50 and Inception-v3 from `keras.applications`, flat and with stable names.
+"""ResNets and Inception-v3 from `keras.applications`, flat and with stable names.
 
-Both are inlined into the caller's graph (no nested model), so that every layer is
-reached by name. ResNet50's names are Keras's own. Inception-v3's layers are numbered
+All are inlined into the caller's graph (no nested model), so that every layer is
+reached by name. The ResNets' names are Keras's own. Inception-v3's layers are numbered
 by Keras with counters that run on through a process; here they always have the
 numbers that a fresh process would give (`conv2d`, `conv2d_1`, ...).
 """
@@ -15,12 +15,15 @@ from transfusion_tf.models.end_points import EndPoint
 
 _APPLICATIONS = {
     "resnet50": keras.applications.ResNet50,
+    "resnet101": keras.applications.ResNet101,
+    "resnet152": keras.applications.ResNet152,
     "inception_v3": keras.applications.InceptionV3,
 }
 _COUNTED_NAME = re.compile(
     r"(conv2d|batch_normalization|activation|max_pooling2d|average_pooling2d"
     r"|concatenate)(?:_(\d+))?"
 )
+_HUB_RESNET_NAME = re.compile(r"stack(\d+)_block(\d+)_(\w+)")
 
 
 def backbone_features(images: keras.KerasTensor, name: str) -> keras.KerasTensor:
@@ -28,7 +31,7 @@ def backbone_features(images: keras.KerasTensor, name: str) -> keras.KerasTensor
 
     Args:
         images: `[batch, height, width, 3]`, scaled as the network expects.
-        name: `resnet50` or `inception_v3`.
+        name: `resnet50`, `resnet101`, `resnet152` or `inception_v3`.
 
     Returns:
         `[batch, rows, columns, 2048]`.
@@ -51,12 +54,15 @@ def imagenet_backbone(name: str) -> keras.Model:
 def stable_layer_names(layer_names: Sequence[str]) -> dict[str, str]:
     """Maps layer names to the ones that a fresh process would have given them.
 
+    KerasHub's names of a ResNet's layers become those of `keras.applications`:
+    `stack0_block0_1_conv` is `conv2_block1_1_conv`.
+
     Args:
         layer_names: All layers of one model.
 
     Returns:
-        A new name for every given name; names that Keras does not count are
-        unchanged. Raises nothing: a gap in the numbers stays a gap.
+        A new name for every given name; names that neither Keras counts nor KerasHub
+        gives are unchanged. Raises nothing: a gap in the numbers stays a gap.
     """
     first: dict[str, int] = {}
     matches = {name: _COUNTED_NAME.fullmatch(name) for name in layer_names}
@@ -69,6 +75,9 @@ def stable_layer_names(layer_names: Sequence[str]) -> dict[str, str]:
         if match:
             number = int(match[2] or 0) - first[match[1]]
             renamed[name] = f"{match[1]}_{number}" if number else match[1]
+        elif match := _HUB_RESNET_NAME.fullmatch(name):
+            stack, block = int(match[1]) + 2, int(match[2]) + 1
+            renamed[name] = f"conv{stack}_block{block}_{match[3]}"
         else:
             renamed[name] = name
     return renamed

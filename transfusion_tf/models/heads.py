@@ -1,5 +1,7 @@
 """Heads: global average pooling, optional dropout, one sigmoid per class or a softmax.
 
+A class token is a vector already, and is not pooled.
+
 `logits` and `probabilities` are two layers, both float32 whatever the precision
 policy, so that a loss can be taken from the logits, where it is numerically stable.
 """
@@ -21,9 +23,9 @@ def add_head(
     """Adds the head to a functional graph.
 
     Args:
-        features: `[batch, height, width, channels]`.
+        features: `[batch, height, width, channels]`, or `[batch, channels]`.
         num_classes: Width of the head, at least 1.
-        dropout: Share of pooled features dropped in training, in [0, 1); no layer
+        dropout: Share of the features dropped in training, in [0, 1); no layer
             is added for 0.
         seed: Of the dropout; None for another one each time.
         activation: `sigmoid`, each class on its own, or `softmax`.
@@ -31,7 +33,9 @@ def add_head(
     Returns:
         Probabilities `[batch, num_classes]`, float32.
     """
-    x = keras.layers.GlobalAveragePooling2D(name="global_pool")(features)
+    x = features
+    if len(x.shape) == 4:
+        x = keras.layers.GlobalAveragePooling2D(name="global_pool")(x)
     if dropout:
         x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
     x = keras.layers.Dense(num_classes, dtype="float32", name=LOGITS)(x)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from transfusion_tf.datasets import PreparedDataset, load_card, prepare
 from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.initialization.weight_files import check_weight_file
 from transfusion_tf.models import build
 from transfusion_tf.representations.image_sources import SplitImages
 from transfusion_tf.representations.moments import RepresentationWarning
@@ -53,6 +54,7 @@ def load_run_model(run: str | Path, weights: str = "best") -> keras.Model:
         )
     size = _image_size(directory, config)
     model = build(config.model, (size, size, 3), len(directory.dataset()["classes"]))
+    check_weight_file(directory.intact(path))
     try:
         model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:

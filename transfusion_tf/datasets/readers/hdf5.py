@@ -6,6 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from transfusion_tf.datasets.arrays import own_dataset
 from transfusion_tf.datasets.card import SPLITS, DatasetCard, check_options
 from transfusion_tf.datasets.images import Hdf5Image
 from transfusion_tf.datasets.readers import options as check
@@ -14,6 +15,7 @@ from transfusion_tf.datasets.readers.rows import Example, Problem, Remark, Rows
 from transfusion_tf.datasets.readers.tables import read_table
 from transfusion_tf.datasets.splits import subset_order
 from transfusion_tf.errors import UserError
+from transfusion_tf.files import check_expansion
 
 _OPTIONS = {
     "root": check.is_path,
@@ -129,6 +131,10 @@ def _labels(file: Path, dataset: str) -> np.ndarray:
                     f"{file}: {dataset!r} has the shape {list(found.shape)}; one label "
                     "an image is expected"
                 )
+            claimed = found.size * found.dtype.itemsize
+            check_expansion(
+                f"{file}: {dataset!r}", claimed, found.id.get_storage_size()
+            )
             values = found[()].reshape(-1)
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
@@ -142,13 +148,10 @@ def _labels(file: Path, dataset: str) -> np.ndarray:
 
 
 def _dataset(opened: h5py.File, file: Path, name: str) -> h5py.Dataset:
-    found = opened.get(name)
-    if not isinstance(found, h5py.Dataset):
-        raise UserError(f"{file} has no data set {name!r}; it has {', '.join(opened)}")
-    # A file from elsewhere must not reach others on this machine.
-    if found.file.filename != opened.filename or found.external or found.is_virtual:
-        raise UserError(f"{file}: {name!r} points to values in another file; refused")
-    return found
+    try:
+        return own_dataset(opened, name)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
 
 
 def _groups(file: Path, column: str, count: int) -> list[str]:

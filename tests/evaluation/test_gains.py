@@ -1,0 +1,144 @@
+"""Relative gains, on the paper's numbers and on drawn ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from transfusion_tf.evaluation.gains import (
+    between_extremes,
+    convergence_speedup,
+    feature_reuse_share,
+    ratio_of_means,
+    relative_gain,
+    transfer_gains,
+)
+
+
+def five_runs(mean, std):
+    """Five values of exactly this mean and standard deviation."""
+    shape = np.array([-1.5, -0.5, 0.0, 0.5, 1.5])
+    return mean + std * shape / shape.std(ddof=1)
+
+
+# Feature reuse, table 1: DeiT-S on APTOS2019.
+DEIT_APTOS = {
+    "random": five_runs(0.684, 0.017),
+    "mean_var": five_runs(0.721, 0.016),
+    "transfer": five_runs(0.894, 0.017),
+}
+
+
+def test_gains_are_the_papers_ratios():
+    random, statistics, weights = DEIT_APTOS.values()
+    gain = relative_gain(weights, random)
+    assert gain.estimate == pytest.approx(0.894 / 0.684)
+    assert 1.2 < gain.low < gain.estimate < gain.high < 1.4
+    share = feature_reuse_share(weights, statistics)
+    assert share.estimate == pytest.approx((0.894 - 0.721) / 0.894)
+    assert share.low < share.estimate < share.high
+
+
+def test_ends_are_the_ratios_that_a_t_test_just_allows():
+    top, bottom = five_runs(3.0, 0.4), np.array([1.0, 1.4, 1.1])
+    found = ratio_of_means(top, bottom, level=0.9)
+    variances = [z.var(ddof=1) / len(z) for z in (top, bottom)]
+    at_ratio = found.estimate**2 * variances[1]
+    degrees = (variances[0] + at_ratio) ** 2 / (variances[0] ** 2 / 4 + at_ratio**2 / 2)
+    for end in (found.low, found.high):
+        distance = top.mean() - end * bottom.mean()
+        t = distance / np.sqrt(variances[0] + end**2 * variances[1])
+        assert abs(t) == pytest.approx(stats.t.ppf(0.95, degrees))
+
+
+def test_intervals_hold_the_true_ratio_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(1000):
+        top, bottom = 0.9 + 0.05 * rng.standard_normal((2, 5)) - [[0.0], [0.2]]
+        found = ratio_of_means(top, bottom)
+        inside += found.low <= 0.9 / 0.7 <= found.high
+    assert 0.93 < inside / 1000 < 0.975
+
+
+def test_equal_runs_have_an_interval_of_no_width():
+    found = ratio_of_means([0.8, 0.8], [0.4, 0.4])
+    assert (found.low, found.estimate, found.high) == pytest.approx((2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("top", "bottom", "estimate"),
+    [
+        ([0.8], [0.4, 0.5], 0.8 / 0.45),
+        ([0.8, 0.9], [], np.nan),
+        ([0.8, 0.9], [-0.1, 0.05], np.nan),
+        ([0.8, np.nan], [0.4, np.nan], 2.0),
+    ],
+)
+def test_what_runs_cannot_say_is_missing(top, bottom, estimate):
+    found = ratio_of_means(top, bottom)
+    assert found.estimate == pytest.approx(estimate, nan_ok=True)
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_a_baseline_that_may_be_zero_bounds_no_ratio():
+    found = ratio_of_means([0.8, 0.9, 0.7], [0.01, -0.2, 0.3])
+    assert found.estimate > 0
+    assert np.isnan(found.low)
+
+
+def test_the_speedup_is_the_baselines_steps_over_ours():
+    found = convergence_speedup([100, 120, 110], [330, 300, 360])
+    assert found.estimate == pytest.approx(3.0)
+    assert 2.4 < found.low < 3.0 < found.high < 3.7
+
+
+def test_a_run_that_never_got_there_leaves_no_speedup():
+    assert np.isnan(convergence_speedup([100, None], [300, 310]).estimate)
+    assert np.isnan(convergence_speedup([100, 110], [300, None]).estimate)
+
+
+def scores(values):
+    return pd.DataFrame(
+        [
+            {"dataset": "aptos", "model": "deit_small", "initialization": n, "value": v}
+            for n, runs in values.items()
+            for v in runs
+        ]
+    )
+
+
+def test_a_table_of_runs_becomes_a_row_a_start_and_quantity():
+    partly = {"transfer:block2+mean_var": five_runs(0.8, 0.01)}
+    table = transfer_gains(scores(DEIT_APTOS | partly))
+    rows = table.set_index(["initialization", "quantity"])
+    assert rows.loc[("transfer", "relative_gain"), "value"] == pytest.approx(
+        0.894 / 0.684
+    )
+    assert rows.loc[("transfer", "feature_reuse_share"), "value"] == pytest.approx(
+        1 - 0.721 / 0.894
+    )
+    assert rows.loc[
+        ("transfer:block2+mean_var", "statistics_gain"), "value"
+    ] == pytest.approx(0.8 / 0.721)
+    assert ("random", "relative_gain") not in rows.index
+    assert set(table["runs"]) == {5}
+    assert set(table["baseline_runs"]) == {5}
+
+
+def test_starts_without_their_baseline_are_left_out():
+    table = transfer_gains(scores({"transfer": [0.9, 0.91]}))
+    assert table.empty
+    assert "quantity" in table.columns
+
+
+def test_missing_columns_are_named():
+    with pytest.raises(ValueError, match="no column initialization"):
+        transfer_gains(scores(DEIT_APTOS).drop(columns="initialization"))
+
+
+def test_colours_run_from_the_least_to_the_most():
+    np.testing.assert_allclose(
+        between_extremes([0.2, np.nan, 0.4, 0.3]), [0, np.nan, 1, 0.5]
+    )
+    np.testing.assert_allclose(between_extremes([0.2, 0.2]), [0.5, 0.5])

@@ -1,0 +1,172 @@
+"""Nearest neighbours against scikit-learn's."""
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from transfusion_tf.evaluation import METRICS
+from transfusion_tf.models import build
+from transfusion_tf.representations import (
+    KNNSettings,
+    Neighbours,
+    RepresentationWarning,
+    knn_by_part,
+    knn_predict,
+    run_knn,
+)
+from transfusion_tf.training import RunDirectory
+
+RNG = np.random.default_rng(0)
+CLASSES = RNG.integers(0, 4, 3000)
+CENTRES = RNG.standard_normal((4, 24))
+TRAIN = (CENTRES[CLASSES] + 2 * RNG.standard_normal((3000, 24))).astype(np.float32)
+QUERIES = (CENTRES[CLASSES[:150]] + 2 * RNG.standard_normal((150, 24))).astype("f4")
+
+
+def scikit_learn(k, **options):
+    return KNeighborsClassifier(k, metric="cosine", algorithm="brute", **options).fit(
+        TRAIN, CLASSES
+    )
+
+
+@pytest.mark.parametrize("k", [1, 5, 200])
+def test_majority_votes_are_scikit_learns(k):
+    shares = knn_predict(TRAIN, CLASSES, QUERIES, k)
+    np.testing.assert_allclose(shares, scikit_learn(k).predict_proba(QUERIES))
+
+
+def test_neighbours_are_scikit_learns_nearest_first():
+    neighbours = Neighbours(QUERIES, 20)
+    neighbours.update(TRAIN)
+    distances, rows = scikit_learn(20).kneighbors(QUERIES)
+    np.testing.assert_array_equal(neighbours.rows, rows)
+    np.testing.assert_allclose(neighbours.similarities, 1 - distances, atol=1e-6)
+
+
+def test_softmax_votes_are_scikit_learns_with_these_weights():
+    def weights(distances):
+        return np.exp((1 - distances) / 0.07)
+
+    shares = knn_predict(TRAIN, CLASSES, QUERIES, 200, vote="softmax")
+    expected = scikit_learn(200, weights=weights).predict_proba(QUERIES)
+    np.testing.assert_allclose(shares, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [7, 900, 2500])
+def test_the_size_of_batches_changes_nothing(size):
+    neighbours = Neighbours(QUERIES, 50)
+    for start in range(0, len(TRAIN), size):
+        neighbours.update(TRAIN[start : start + size])
+    whole = Neighbours(QUERIES, 50)
+    whole.update(TRAIN)
+    np.testing.assert_array_equal(neighbours.rows, whole.rows)
+
+
+def test_equally_near_features_count_in_their_order():
+    neighbours = Neighbours(np.ones((1, 3)), 3)
+    for _ in range(3):
+        neighbours.update(np.ones((1000, 3)))
+    assert neighbours.rows.tolist() == [[0, 1, 2]]
+
+
+def test_a_features_length_does_not_matter_and_zeros_are_like_nothing():
+    train = np.array([[1e20, 0], [0, 1e-20], [0, 0]])
+    neighbours = Neighbours(np.array([[0, 5.0]]), 3)
+    neighbours.update(train)
+    assert neighbours.rows.tolist() == [[1, 0, 2]]
+    np.testing.assert_allclose(neighbours.similarities, [[1, 0, 0]], atol=1e-7)
+
+
+def test_findings_are_voted_on_one_by_one_and_unknown_ones_do_not_count():
+    train = np.array([[1.0, 0], [1, 0.1], [1, 0.2], [0, 1]])
+    labels = np.array([[1, 0], [np.nan, 1], [0, np.nan], [1, 1]])
+    shares = knn_predict(train, labels, [[1.0, 0.0]], 3)
+    np.testing.assert_allclose(shares, [[0.5, 0.5]])
+    shares = knn_predict(train[1:2], labels[1:2], [[1.0, 0.0]], 1)
+    np.testing.assert_allclose(shares, [[0.5, 1.0]])
+
+
+def test_more_neighbours_than_training_images_is_all_of_them_with_a_warning():
+    with pytest.warns(RepresentationWarning, match="k = 200 .* 30 training images"):
+        shares = knn_predict(TRAIN[:30], CLASSES[:30], QUERIES, 200)
+    expected = np.bincount(CLASSES[:30], minlength=4) / 30
+    np.testing.assert_allclose(shares, np.tile(expected, (150, 1)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"k": 0}, "k must be 1 or more, got 0"),
+        ({"vote": "median"}, "majority, softmax"),
+        ({"vote": "softmax", "temperature": 0.0}, "temperature must be above 0"),
+        ({"features": QUERIES[:, :5]}, "24 channels, the queries 5"),
+        ({"features": np.full((2, 24), np.nan)}, "queries hold NaN"),
+        ({"features": QUERIES[0]}, r"expected \[images, channels\]"),
+        ({"train_labels": CLASSES[1:]}, "2999 training labels for 3000"),
+        ({"train_labels": -CLASSES}, "classes from 0 up"),
+    ],
+)
+def test_mistakes_are_named(arguments, message):
+    given = {"train_features": TRAIN, "train_labels": CLASSES, "features": QUERIES}
+    with pytest.raises(ValueError, match=message):
+        knn_predict(**(given | {"k": 5} | arguments))
+
+
+# Over runs.
+
+
+@pytest.mark.slow
+def test_a_run_has_its_metric_at_every_stage(trained_root, data_root, prepared):
+    run = sorted((trained_root / "runs").iterdir())[0]
+    table = run_knn(run, data_root, settings=KNNSettings(k=5, progress=False))
+    assert table["part"].tolist() == ["pool1", "pool2", "pool3", "pool4", "head"]
+    assert table["channels"].tolist() == [32, 64, 128, 256, 5]
+    assert set(table["tokens"]) == {"spatial"}
+    assert set(table["train_images"]) == {len(prepared.examples("train"))}
+    assert set(table["images"]) == {len(prepared.examples("test"))}
+    assert set(table["metric"]) == {RunDirectory(run).config().metric}
+    expected = by_scikit_learn(run, prepared, table["metric"].iloc[0])
+    assert table["value"].iloc[1] == pytest.approx(expected)
+
+
+def by_scikit_learn(run, prepared, metric):
+    """The metric of 5 neighbours at pool2, with nothing of ours but the model."""
+    import keras
+
+    from transfusion_tf.representations import SplitImages, load_run_model
+
+    model = load_run_model(run)
+    read = keras.Model(model.inputs, model.get_layer("pool2").output)
+    features, labels = {}, {}
+    for split in ("train", "test"):
+        images = SplitImages(prepared, split)[:].astype(np.float32)
+        features[split] = np.asarray(read(images)).mean(axis=(1, 2))
+        labels[split] = prepared.labels(prepared.examples(split))
+    found = KNeighborsClassifier(5, metric="cosine", algorithm="brute")
+    found.fit(features["train"], labels["train"].argmax(axis=1))
+    shares = np.zeros(labels["test"].shape)
+    shares[:, found.classes_] = found.predict_proba(features["test"])
+    return METRICS[metric](labels["test"], shares, referable_from=2)
+
+
+@pytest.mark.slow
+def test_a_run_without_enough_images_is_warned_about(trained_root, data_root, prepared):
+    run = sorted((trained_root / "runs").iterdir())[0]
+    count = len(prepared.examples("train"))
+    settings = KNNSettings(progress=False)
+    with pytest.warns(RepresentationWarning, match=f"there are {count} training"):
+        table = run_knn(run, data_root, weights="initial", settings=settings)
+    assert set(table["k"]) == {count}
+
+
+@pytest.mark.slow
+def test_a_transformers_tokens_are_taken_in_three_ways(prepared):
+    pytest.importorskip("keras_hub")
+    model = build("deit_mini", (64, 64, 3), 5, seed=0)
+    settings = KNNSettings(k=5, vote="softmax", progress=False)
+    table = knn_by_part(model, prepared, "mean_auc", settings=settings)
+    first = table[table["part"] == "patch_embed"]
+    assert first["tokens"].tolist() == ["class", "spatial", "both"]
+    assert first["channels"].tolist() == [64, 64, 128]
+    assert first["value"].between(0, 1).all()
+    assert table[table["part"] == "head"]["tokens"].tolist() == ["spatial"]

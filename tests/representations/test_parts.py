@@ -1,0 +1,139 @@
+"""Layers, units and stages: what they hold, and that nothing is in two of them."""
+
+import keras
+import pytest
+
+from transfusion_tf.models import build, stages
+from transfusion_tf.representations import model_parts
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return build("cbr_tiny", (64, 64, 3), 5, seed=0)
+
+
+@pytest.fixture(scope="module")
+def resnet50():
+    return build("resnet50", (64, 64, 3), 5)
+
+
+@pytest.fixture(scope="module")
+def inception_v3():
+    return build("inception_v3", (75, 75, 3), 5)
+
+
+def names(parts):
+    return [part.name for part in parts]
+
+
+def test_a_unit_is_a_convolution_with_what_follows_it(tiny):
+    units = model_parts(tiny, "unit")
+    assert names(units) == ["conv1", "conv2", "conv3", "conv4", "logits"]
+    first = units[0]
+    assert [layer.name for layer in first.layers] == ["conv1", "bn1", "relu1", "pool1"]
+    assert first.stage == "pool1"
+    assert units[-1].stage == "head"
+
+
+def test_stages_are_the_models_and_the_head(tiny):
+    parts = model_parts(tiny, "stage")
+    assert names(parts) == ["pool1", "pool2", "pool3", "pool4", "head"]
+    assert [part.output for part in parts[:-1]] == [s.output for s in stages(tiny)]
+    assert parts[-1].output is tiny.get_layer("logits").output
+
+
+def test_layers_that_hand_their_input_on_are_left_out():
+    model = build("cbr_tiny", (64, 64, 3), 5, dropout=0.5)
+    found = names(model_parts(model, "layer"))
+    assert found[:3] == ["conv1", "bn1", "relu1"]
+    assert found[-3:] == ["global_pool", "logits", "probabilities"]
+
+
+def test_layers_are_read_where_their_activation_is_done(tiny):
+    read = [part.name for part in model_parts(tiny, "layer") if part.output is not None]
+    expected = [
+        f"{kind}{number}" for number in range(1, 5) for kind in ("relu", "pool")
+    ]
+    assert read == [*expected, "global_pool", "logits"]
+
+
+@pytest.mark.slow
+def test_a_residual_branch_is_read_at_its_last_batch_norm(resnet50):
+    parts = model_parts(resnet50, "layer")
+    read = [part.name for part in parts if part.output is not None]
+    first_unit = [name for name in read if name.startswith("conv2_block1_")]
+    assert sorted(first_unit) == [
+        f"conv2_block1_{end}" for end in ("0_bn", "1_relu", "2_relu", "3_bn", "out")
+    ]
+
+
+@pytest.mark.slow
+def test_a_resnets_units_are_its_residual_units(resnet50):
+    expected = ["conv1"]
+    for block, count in ((2, 3), (3, 4), (4, 6), (5, 3)):
+        expected += [f"conv{block}_block{unit + 1}" for unit in range(count)]
+    units = model_parts(resnet50, "unit")
+    assert names(units) == [*expected, "logits"]
+    outputs = [unit.output for unit in units[:-1]]
+    assert outputs[0] is resnet50.get_layer("conv1_relu").output
+    assert outputs[1] is resnet50.get_layer("conv2_block1_out").output
+    assert outputs[-1] is resnet50.get_layer("conv5_block3_out").output
+
+
+@pytest.mark.slow
+def test_inceptions_units_are_its_stem_and_modules(inception_v3):
+    units = names(model_parts(inception_v3, "unit"))
+    stem = ["conv2d", *(f"conv2d_{number}" for number in range(1, 5))]
+    assert units == [*stem, *(f"mixed{number}" for number in range(11)), "logits"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["layer", "unit", "stage"])
+@pytest.mark.parametrize("model", ["tiny", "resnet50", "inception_v3"])
+def test_each_weight_is_in_exactly_one_part(model, kind, request):
+    model = request.getfixturevalue(model)
+    held = [id(v) for part in model_parts(model, kind) for v in part.weights]
+    assert sorted(held) == sorted(id(variable) for variable in model.weights)
+
+
+def attention_block(x, name):
+    normal = keras.layers.LayerNormalization(name=f"{name}_attention_norm")(x)
+    attended = keras.layers.MultiHeadAttention(2, 4, name=f"{name}_attention")(
+        normal, normal
+    )
+    x = keras.layers.Add(name=f"{name}_attention_add")([x, attended])
+    normal = keras.layers.LayerNormalization(name=f"{name}_mlp_norm")(x)
+    hidden = keras.layers.Dense(16, activation="gelu", name=f"{name}_mlp_1")(normal)
+    hidden = keras.layers.Dense(8, name=f"{name}_mlp_2")(hidden)
+    return keras.layers.Add(name=f"{name}_mlp_add")([x, hidden])
+
+
+def test_half_a_transformer_block_is_a_unit(monkeypatch):
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(8, 4, 4, name="patches")(image)
+    x = keras.layers.Reshape((16, 8))(x)
+    for name in ("block1", "block2"):
+        x = attention_block(x, name)
+    model = keras.Model(image, keras.layers.Dense(5, name="logits")(x))
+    split = len(model.layers) - 1
+    # No transformer is registered yet: one stage of everything below the logits.
+    stage = stages_of(model, split)
+    monkeypatch.setattr("transfusion_tf.representations.parts.stages", lambda m: stage)
+    monkeypatch.setattr(
+        "transfusion_tf.representations.parts.head_layers",
+        lambda m: tuple(m.layers[split:]),
+    )
+    halves = [f"block{n}_{half}" for n in (1, 2) for half in ("attention", "mlp")]
+    assert names(model_parts(model, "unit")) == ["patches", *halves, "logits"]
+
+
+def stages_of(model, split):
+    from transfusion_tf.models import Stage
+
+    layers = tuple(model.layers[1:split])
+    return (Stage("whole", layers, layers[-1].output),)
+
+
+def test_an_unknown_kind_lists_the_valid_ones(tiny):
+    with pytest.raises(ValueError, match="layer, unit, stage"):
+        model_parts(tiny, "block")

@@ -1,0 +1,106 @@
+"""Donors by what a flag names: `imagenet`, a KerasHub preset, or a file."""
+
+import os
+from pathlib import Path
+
+import keras
+
+from transfusion_tf.initialization.donors import (
+    Donor,
+    donor_from_file,
+    donor_from_model,
+)
+from transfusion_tf.initialization.errors import DonorUnavailableError
+from transfusion_tf.initialization.presets import (
+    IMAGENET_PRESETS,
+    donor_from_preset,
+    is_preset,
+    is_preset_name,
+)
+from transfusion_tf.models.backbones import imagenet_backbone
+
+_IMAGENET_FILES = {
+    name: f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    for name in ("resnet50", "resnet101", "resnet152", "inception_v3")
+}
+_IMAGENET_SCALINGS = {"inception_v3": "minus_one_to_one"}
+
+
+def imagenet_donor(model: keras.Model) -> Donor:
+    """Published ImageNet weights for the model's architecture, downloaded once.
+
+    Keras's own for ResNet50, 101, 152 and Inception-v3; a KerasHub preset for
+    ResNet18, DeiT (the distilled ones) and Swin.
+
+    Args:
+        model: From `build`, slimmed, cut or not.
+
+    Raises:
+        DonorUnavailableError: If nobody publishes such weights, or they cannot be
+            downloaded; the message says which file to put where.
+    """
+    if model.name in IMAGENET_PRESETS:
+        return donor_from_preset(IMAGENET_PRESETS[model.name], model, name="imagenet")
+    if model.name not in _IMAGENET_FILES:
+        published = ", ".join((*_IMAGENET_FILES, *IMAGENET_PRESETS))
+        raise DonorUnavailableError(
+            f"there are no published ImageNet weights for {model.name} "
+            f"(only for {published}); pretrain a donor with "
+            "--donor=photographs, or give a run directory or a weights file"
+        )
+    try:
+        backbone = imagenet_backbone(model.name)
+    except Exception as error:  # Keras raises bare Exception when a download fails
+        raise DonorUnavailableError(
+            f"cannot download the ImageNet weights of {model.name} ({error}). "
+            f"Without a network, put {_IMAGENET_FILES[model.name]} into "
+            f"{_keras_home() / 'models'} and run again"
+        ) from error
+    return donor_from_model(
+        backbone,
+        "imagenet",
+        description=f"keras.applications' ImageNet weights of {model.name}",
+        input_scaling=_IMAGENET_SCALINGS.get(model.name, "caffe"),
+    )
+
+
+def load_donor(
+    spec: str, model: keras.Model, *, input_scaling: str | None = None
+) -> Donor:
+    """The donor that a flag names.
+
+    Args:
+        spec: `imagenet`; a `.weights.h5`, `.h5` or `.keras` file; the folder of a
+            KerasHub preset; or the name of one, as
+            `deit_small_distilled_patch16_224_imagenet`.
+        model: The model that will receive the weights.
+        input_scaling: The pixels a file's or folder's weights expect, where that
+            cannot say.
+
+    Raises:
+        DonorUnavailableError: If there is no such donor.
+        DonorMismatchError: If donor and model differ.
+        UserError: If the file is no weights file, or the folder no preset.
+    """
+    if spec == "imagenet":
+        return imagenet_donor(model)
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        if not is_preset(path):
+            raise DonorUnavailableError(
+                f"donor folder {path} holds no KerasHub preset: it should have the "
+                "config.json and model.weights.h5 that save_to_preset writes"
+            )
+        return donor_from_preset(path, model, input_scaling=input_scaling)
+    if path.exists():
+        return donor_from_file(spec, model, input_scaling=input_scaling)
+    if is_preset_name(spec, model):
+        return donor_from_preset(spec, model, input_scaling=input_scaling)
+    raise DonorUnavailableError(
+        f"donor {spec!r} is neither 'imagenet' nor a file that exists, nor a preset "
+        f"that KerasHub has for {model.name}"
+    )
+
+
+def _keras_home() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")

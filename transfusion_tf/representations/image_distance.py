@@ -1,0 +1,210 @@
+"""How far one data set's images are from another's, in a network's features.
+
+Feature reuse, section 2 and table 1: the Fréchet Inception distance between ImageNet
+and each medical data set. Distances in the features of one weights file can be compared
+with one another; published ones come from other weights of Inception-v3, and have other
+values.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.initialization import donor_from_file, initialize
+from transfusion_tf.models import build
+from transfusion_tf.representations.frechet_distance import (
+    FeatureMoments,
+    Gaussian,
+    block_rows,
+    frechet_from_blocks,
+)
+from transfusion_tf.representations.moments import RepresentationWarning
+from transfusion_tf.representations.outputs import named_outputs
+from transfusion_tf.representations.tokens import pooled_tokens
+
+_INCEPTION_SIZE = 299
+
+
+def inception_features(
+    weights: str | PathLike[str], *, file_sha256: str | None = None
+) -> keras.Model:
+    """Inception-v3 up to its 2048 pooled features, at 299 × 299 pixels.
+
+    Args:
+        weights: A weights file, such as Keras's
+            `inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5`.
+        file_sha256: Hexadecimal SHA-256 that the file must have, if given.
+
+    Returns:
+        A model from RGB images in [0, 255] to [images, 2048].
+
+    Raises:
+        UserError: If there is no such file, it is damaged, or not Inception-v3's.
+    """
+    model = build("inception_v3", (_INCEPTION_SIZE, _INCEPTION_SIZE, 3), 1, seed=0)
+    donor = donor_from_file(weights, model, file_sha256=file_sha256)
+    initialize(model, "transfer", donor)
+    return pooled_stage(model)
+
+
+def pooled_stage(model: keras.Model, stage: str | None = None) -> keras.Model:
+    """A model that ends in one stage's features, averaged over space.
+
+    Args:
+        model: A model with known stages, or any whose layers are named.
+        stage: A stage or layer; None takes the last stage.
+
+    Returns:
+        A model from the same images to [images, channels], same weights.
+
+    Raises:
+        UserError: If there is no such stage; the message lists what there is.
+    """
+    outputs = named_outputs(model, None if stage is None else [stage])
+    output = list(outputs.values())[-1]
+    if len(output.shape) == 4:
+        output = keras.layers.GlobalAveragePooling2D(name="pooled_features")(output)
+    return keras.Model(model.inputs, output, name=model.name)
+
+
+def image_distance(
+    features: keras.Model,
+    source: Any,
+    target: Any,
+    *,
+    blocks: int = 10,
+    source_groups: Sequence | None = None,
+    target_groups: Sequence | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+    batch_size: int = 32,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Fréchet distance between two sets of images in a network's features.
+
+    Images of another size than the network's are resized to it, bilinearly and with
+    antialiasing. Memory: blocks times features² float64 numbers a side (336 MB for ten
+    blocks of 2048), a few such matrices more, and one batch.
+
+    Args:
+        features: From images to [images, features] or [images, tokens, channels] (whose
+            spatial tokens are averaged), such as `inception_features` or
+            `pooled_stage`.
+        source: Array-like [images, height, width, 3], RGB in [0, 255], such as
+            `SplitImages`.
+        target: The same of the other data set; of any size.
+        blocks: Blocks of images a side for the interval and the correction; 0 for
+            neither. See `frechet_distance`.
+        source_groups: [images], such as patients, who stay in one block.
+        target_groups: The same for the target.
+        level: Of the interval.
+        seed: Which images make up a block.
+        batch_size: Images a forward pass.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        One row: `source`, `target` (what the images say that they are), `network`,
+        `features`, `value` (plain, biased up), `corrected`, `standard_error`, `low`,
+        `high`, `level`, `images_source`, `images_target`, `blocks`.
+
+    Raises:
+        UserError: If images are too few for the blocks, or a feature is NaN or
+            infinite.
+
+    Warns:
+        RepresentationWarning: If a side has no more images than there are features.
+    """
+    read = _feature_function(features)
+    sides = []
+    for name, images, groups in (
+        ("source", source, source_groups),
+        ("target", target, target_groups),
+    ):
+        parts = block_rows(len(images), blocks, groups, seed)
+        described = getattr(images, "description", name)
+        sides.append(
+            _block_moments(read, images, parts, batch_size, described, progress)
+        )
+        _warn_if_few(described, len(images), len(sides[-1][0].mean))
+    found = frechet_from_blocks(sides[0], sides[1], level=level)
+    return pd.DataFrame(
+        [
+            {
+                "source": getattr(source, "description", "source"),
+                "target": getattr(target, "description", "target"),
+                "network": features.name,
+                "features": found.features,
+                "value": found.value,
+                "corrected": found.corrected,
+                "standard_error": found.standard_error,
+                "low": found.low,
+                "high": found.high,
+                "level": found.level,
+                "images_source": found.images_x,
+                "images_target": found.images_y,
+                "blocks": len(sides[0]) if blocks else 0,
+            }
+        ]
+    )
+
+
+def _feature_function(features: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    height, width = features.input_shape[1:3]
+
+    @tf.function(reduce_retracing=True)
+    def read(images: tf.Tensor) -> tf.Tensor:
+        images = tf.cast(images, tf.float32)
+        if height is not None and tuple(images.shape[1:3]) != (height, width):
+            images = tf.image.resize(images, (height, width), antialias=True)
+        return pooled_tokens(features(images, training=False))
+
+    return read
+
+
+def _block_moments(
+    read: Callable[[tf.Tensor], tf.Tensor],
+    images: Any,
+    parts: Sequence[np.ndarray],
+    batch_size: int,
+    described: str,
+    progress: bool,
+) -> list[Gaussian]:
+    if len(images.shape) != 4 or images.shape[3] != 3:
+        raise UserError(
+            f"images ({described}) have shape {tuple(images.shape)}; expected [images, "
+            "height, width, 3]"
+        )
+    found = []
+    with tqdm(
+        total=len(images),
+        desc=f"reading {described}",
+        unit="image",
+        disable=not progress,
+    ) as bar:
+        for rows in parts:
+            moments = FeatureMoments()
+            for start in range(0, len(rows), batch_size):
+                chosen = rows[start : start + batch_size]
+                moments.update(read(tf.constant(np.asarray(images[chosen]))))
+                bar.update(len(chosen))
+            found.append(moments.gaussian())
+    return found
+
+
+def _warn_if_few(described: str, images: int, features: int) -> None:
+    if images <= features:
+        warnings.warn(
+            f"{described}: {images} images for {features} features leave a covariance "
+            "of deficient rank, and the distance is biased up; compare distances of "
+            "equally many images only",
+            RepresentationWarning,
+            stacklevel=3,
+        )

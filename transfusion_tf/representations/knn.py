@@ -1,0 +1,267 @@
+"""k nearest neighbours by cosine similarity: exact, over streamed training features.
+
+Feature reuse, section 2, "Analyzing transferred representations layer-wise": "the k =
+200 closest embeddings from the training set using cosine similarity". Its published
+code, after Caron et al. (DINO, ICCV 2021), weights each neighbour by exp(similarity /
+temperature), with a temperature of 0.1 where DINO has 0.07.
+"""
+
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.representations.moments import RepresentationWarning
+
+VOTES = ("majority", "softmax")
+TEMPERATURE = 0.07
+
+# Training features are compared so many at a time, with so many queries at a time:
+# 16 MB of similarities, and 50 MB of features where they have 2048 channels.
+_CHUNK = 1024
+_QUERIES = 2048
+_VOTES_AT_ONCE = 2**21
+
+
+def knn_predict(
+    train_features,
+    train_labels,
+    features,
+    k: int = 200,
+    *,
+    vote: str = "majority",
+    temperature: float = TEMPERATURE,
+) -> np.ndarray:
+    """What the k nearest training features say of each query.
+
+    Memory beyond the arguments: 12 k bytes and a copy of its features a query, and
+    about 100 MB.
+
+    Args:
+        train_features: [training images, channels], array or tensor.
+        train_labels: Classes, int [training images]; or float [training images,
+            classes] in {0, 1}, NaN where unknown.
+        features: The queries, [images, channels].
+        k: Neighbours.
+        vote: `majority`: each neighbour has one vote; `softmax`: exp(cosine
+            similarity / temperature) votes.
+        temperature: Of the softmax vote, above 0.
+
+    Returns:
+        float64 [images, classes] in [0, 1]: each class's share of the votes of the
+        neighbours whose label is known for it; 0.5 where none is.
+
+    Raises:
+        UserError: If shapes do not fit, a feature is NaN or infinite, there is no such
+            vote, or k or the temperature is out of range.
+
+    Warns:
+        RepresentationWarning: If there are fewer than k training images; then all of
+            them are neighbours.
+    """
+    labels = one_hot(train_labels)
+    if len(labels) != train_features.shape[0]:
+        raise UserError(
+            f"{len(labels)} training labels for {train_features.shape[0]} training "
+            "features"
+        )
+    neighbours = Neighbours(features, at_most(k, len(labels)))
+    neighbours.update(train_features)
+    return neighbours.vote(labels, vote, temperature)
+
+
+class Neighbours:
+    """The k nearest of all training features seen so far, for each query.
+
+    Training features are never kept: only each query's k highest similarities and
+    whose they are. Equally near features count in the order in which they came.
+    Memory: the queries in float32, 12 k bytes a query, and about 100 MB. Similarities
+    are float64: graphics cards multiply float32 with three digits.
+
+    Example:
+        >>> neighbours = Neighbours(test_features, k=200)
+        >>> for features in batches:                 # [n, channels] each
+        ...     neighbours.update(features)
+        >>> neighbours.vote(train_labels)            # [images, classes]
+    """
+
+    def __init__(self, queries, k: int):
+        if k < 1:
+            raise UserError(f"k must be 1 or more, got {k}")
+        self.k = k
+        self._queries = _unit_length(queries, "the queries")
+        count = int(self._queries.shape[0])
+        self._similarities = tf.fill([count, k], tf.constant(-np.inf, tf.float64))
+        self._rows = tf.fill([count, k], tf.constant(-1, tf.int32))
+        self._waiting: list[tf.Tensor] = []
+        self._seen = 0
+
+    def update(self, features) -> None:
+        """Adds training features, [n, channels].
+
+        Raises:
+            UserError: If the channels differ from the queries', or a feature is NaN
+                or infinite.
+        """
+        features = _unit_length(features, "the training features")
+        if features.shape[1] != self._queries.shape[1]:
+            raise UserError(
+                f"training features have {features.shape[1]} channels, the queries "
+                f"{self._queries.shape[1]}: take both from one layer"
+            )
+        # Small batches are gathered: ranking costs the same for one as for a thousand.
+        self._waiting.append(features)
+        if sum(int(part.shape[0]) for part in self._waiting) >= _CHUNK:
+            self._rank()
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The nearest training features in the order they came, int32 [images, k].
+
+        The nearest first; -1 where fewer than k have been seen.
+        """
+        self._rank()
+        return self._rows.numpy()
+
+    @property
+    def similarities(self) -> np.ndarray:
+        """Their cosine similarities, float64 [images, k], descending."""
+        self._rank()
+        return self._similarities.numpy()
+
+    def vote(
+        self,
+        train_labels,
+        vote: str = "majority",
+        temperature: float = TEMPERATURE,
+    ) -> np.ndarray:
+        """Shares of the neighbours' votes; see `knn_predict`.
+
+        Args:
+            train_labels: Of all features seen, in the order they came.
+            vote: One of `VOTES`.
+            temperature: Of the softmax vote.
+        """
+        labels = one_hot(train_labels)
+        rows, similarities = self.rows, self.similarities
+        if len(labels) != self._seen:
+            raise UserError(
+                f"{len(labels)} training labels for {self._seen} training features"
+            )
+        if self._seen < self.k:
+            rows, similarities = rows[:, : self._seen], similarities[:, : self._seen]
+        weights = _weights(similarities, vote, temperature)
+        at_once = max(1, _VOTES_AT_ONCE // (rows.shape[1] * labels.shape[1]))
+        parts = [
+            slice(start, start + at_once) for start in range(0, len(rows), at_once)
+        ]
+        shares = [_shares(weights[part], labels[rows[part]]) for part in parts]
+        return np.concatenate(shares) if shares else np.zeros((0, labels.shape[1]))
+
+    def _rank(self) -> None:
+        if not self._waiting:
+            return
+        features = tf.concat(self._waiting, axis=0)
+        self._waiting = []
+        for start in range(0, int(features.shape[0]), _CHUNK):
+            chunk = features[start : start + _CHUNK]
+            parts = [
+                _nearest(
+                    self._queries[first : first + _QUERIES],
+                    chunk,
+                    self._similarities[first : first + _QUERIES],
+                    self._rows[first : first + _QUERIES],
+                    tf.constant(self._seen, tf.int32),
+                )
+                for first in range(0, max(1, int(self._queries.shape[0])), _QUERIES)
+            ]
+            self._similarities = tf.concat([part[0] for part in parts], axis=0)
+            self._rows = tf.concat([part[1] for part in parts], axis=0)
+            self._seen += int(chunk.shape[0])
+
+
+def at_most(k: int, training_images: int) -> int:
+    """k, or all training images where there are fewer.
+
+    Raises:
+        UserError: If k or the number of training images is below 1.
+
+    Warns:
+        RepresentationWarning: If there are fewer than k.
+    """
+    if k < 1:
+        raise UserError(f"k must be 1 or more, got {k}")
+    if training_images < 1:
+        raise UserError("there are no training images to find neighbours among")
+    if k > training_images:
+        warnings.warn(
+            f"k = {k} neighbours are asked for and there are {training_images} "
+            "training images: all of them vote, whatever the query",
+            RepresentationWarning,
+            stacklevel=3,
+        )
+    return min(k, training_images)
+
+
+def one_hot(labels) -> np.ndarray:
+    """float32 [n, classes] from classes [n], or such rows as they are."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2:
+        return labels.astype(np.float32)
+    if labels.ndim != 1 or not labels.size or labels.min() < 0:
+        raise UserError(
+            f"labels of shape {labels.shape} should be classes from 0 up, [n], or one "
+            "column a class, [n, classes]"
+        )
+    return np.eye(int(labels.max()) + 1, dtype=np.float32)[labels.astype(np.int64)]
+
+
+def _unit_length(features, what: str) -> tf.Tensor:
+    """float32 rows of length 1; a row of zeros stays, as like to all as to none."""
+    features = tf.cast(tf.convert_to_tensor(features), tf.float32)
+    if len(features.shape) != 2:
+        raise UserError(
+            f"{what} have shape {tuple(features.shape)}; expected [images, channels]"
+        )
+    # A division by the largest first, or squares overflow.
+    largest = tf.reduce_max(tf.abs(features), axis=1, keepdims=True)
+    if not bool(tf.reduce_all(tf.math.is_finite(largest))):
+        raise UserError(f"{what} hold NaN or infinity")
+    features = tf.math.divide_no_nan(features, largest)
+    return tf.math.divide_no_nan(features, tf.norm(features, axis=1, keepdims=True))
+
+
+@tf.function(reduce_retracing=True)
+def _nearest(queries, chunk, similarities, rows, first):
+    """The best of those found before and of a chunk that begins with row `first`."""
+    k = tf.shape(similarities)[1]
+    fresh = tf.matmul(
+        tf.cast(queries, tf.float64), tf.cast(chunk, tf.float64), transpose_b=True
+    )
+    found = tf.concat([similarities, fresh], axis=1)
+    numbers = first + tf.range(tf.shape(chunk)[0])
+    numbers = tf.broadcast_to(numbers, [tf.shape(rows)[0], tf.shape(chunk)[0]])
+    # Of equal ones, the first in the row wins: those found before.
+    best, places = tf.math.top_k(found, k)
+    return best, tf.gather(tf.concat([rows, numbers], axis=1), places, batch_dims=1)
+
+
+def _weights(similarities: np.ndarray, vote: str, temperature: float) -> np.ndarray:
+    """Votes of each neighbour, float64 [images, k]."""
+    if vote not in VOTES:
+        raise one_of("vote", vote, VOTES)
+    if vote == "majority":
+        return np.ones(similarities.shape)
+    if not temperature > 0:
+        raise UserError(f"the temperature must be above 0, got {temperature}")
+    # Shares do not change when all weights are divided by the largest.
+    return np.exp((similarities - similarities[:, :1]) / temperature)
+
+
+def _shares(weights: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """[n, k] votes and [n, k, classes] labels to float64 [n, classes]."""
+    known = ~np.isnan(labels)
+    votes = np.einsum("nk,nkc->nc", weights, np.where(known, labels, 0.0))
+    total = np.einsum("nk,nkc->nc", weights, known.astype(np.float64))
+    return np.divide(votes, total, out=np.full(votes.shape, 0.5), where=total > 0)

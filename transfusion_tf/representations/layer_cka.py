@@ -1,0 +1,313 @@
+"""CKA of every layer with every layer, within models and between them.
+
+Feature reuse, figure 3 and appendix A: linear CKA (Kornblith et al., ICML 2019) over
+whole activations, [images, features], before and after training, and between runs. The
+unbiased HSIC of each mini-batch is averaged over batches before the ratio is taken
+(Nguyen, Raghu, Kornblith, ICLR 2021, section 3). The paper's published code averages
+the ratios of the batches instead, which shifts the result with the batch size.
+
+To see what it costs beside the forward passes alone, on 2 000 random images:
+
+    import time
+    import keras, numpy as np, tensorflow as tf
+    from transfusion_tf.models import build
+    from transfusion_tf.representations import LayerSettings, layer_cka
+
+    model = build("resnet50", (224, 224, 3), 5, seed=0)
+    images = np.random.default_rng(0).integers(0, 256, (2000, 224, 224, 3), np.uint8)
+    forward = tf.function(lambda batch: model(batch, training=False))
+    settings = LayerSettings(progress=False)
+
+    def passes():
+        for start in range(0, len(images), settings.batch_size):
+            batch = images[start : start + settings.batch_size]
+            forward(tf.constant(batch, tf.float32))
+
+    layer_cka({"model": model}, images[:32], settings)  # traced, not timed
+    for run in (passes, lambda: layer_cka({"model": model}, images, settings)) * 3:
+        start = time.perf_counter()
+        run()
+        print(time.perf_counter() - start)
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.representations.outputs import named_outputs
+from transfusion_tf.representations.pairwise_cka import (
+    MIN_POINTS,
+    PairwiseCKA,
+    gram_matrix,
+    pairwise_hsic,
+)
+from transfusion_tf.representations.parts import KINDS, model_parts
+from transfusion_tf.representations.run_comparisons import (
+    check_image_sizes,
+    run_names,
+)
+from transfusion_tf.representations.run_models import (
+    check_same_data,
+    load_run_model,
+    run_images,
+)
+from transfusion_tf.representations.tokens import TOKENS, select_tokens, token_kinds
+
+
+@dataclass(frozen=True)
+class LayerSettings:
+    """What is compared, and on how many images.
+
+    Attributes:
+        kind: `layer`, each where its normalization and activation are done; `unit`,
+            what the paper's axes show; or `stage`. See `model_parts`.
+        names: Stages or layers by name instead; None takes all of `kind`.
+        tokens: Which tokens of transformers: `class`, `spatial` or `both`. `class`
+            takes only layers that have a class token.
+        most_images: Images at most, drawn at random.
+        seed: Seed of the draw.
+        batch_size: Images a forward pass, 8 or more.
+        progress: Whether to show a progress bar.
+    """
+
+    kind: str = "layer"
+    names: tuple[str, ...] | None = None
+    tokens: str = "both"
+    most_images: int = 2000
+    seed: int = 0
+    batch_size: int = 16
+    progress: bool = True
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise one_of("kind of part", self.kind, KINDS)
+        if self.tokens not in TOKENS:
+            raise one_of("kind of tokens", self.tokens, TOKENS)
+        # Batches are evened out, and a batch of 7 might become one of 4 and one of 3.
+        if self.batch_size < 2 * MIN_POINTS:
+            raise UserError(
+                f"CKA needs a batch size of {2 * MIN_POINTS} or more, got "
+                f"{self.batch_size}"
+            )
+
+
+def layer_cka(
+    models: Mapping[str, keras.Model],
+    images: Any,
+    settings: LayerSettings = LayerSettings(),
+) -> pd.DataFrame:
+    """Linear CKA of every layer of every model with every layer of every model.
+
+    One forward pass a model. Each layer's Gram matrix is computed in the graph that
+    computes the layer, and only Grams leave it. Memory: at most one batch's
+    activations of all layers of one model (70 MB an image for ResNet50 at 224 pixels;
+    most are let go earlier), and the layers of all models times batch² float64.
+
+    Args:
+        models: What the table calls them -> models of images of one size.
+        images: Array-like [images, height, width, 3], RGB in [0, 255]; 8 or more.
+        settings: What is compared.
+
+    Returns:
+        One row an ordered pair of layers: `model_a`, `layer_a`, `stage_a`
+        (empty where it is not known), `position_a` (from 0 at the input), the same
+        for `b`, `cka` (0 where a layer
+        is constant), `images`, `batch_size`. For two models that is four blocks: each
+        against itself, and either against the other.
+
+    Raises:
+        UserError: If a stage or layer is unknown, images are too few or of another
+            size, no layer has a class token where those are asked for, or an
+            activation is NaN or infinite.
+
+    Warns:
+        RepresentationWarning: If a layer does not vary.
+    """
+    if len(images) < MIN_POINTS:
+        raise UserError(f"CKA needs {MIN_POINTS} images or more, got {len(images)}")
+    check_image_sizes(models)
+    readers = {name: _GramReader(model, settings) for name, model in models.items()}
+    rows = [
+        {"model": name, "layer": layer, "stage": stage, "position": position}
+        for name, reader in readers.items()
+        for position, (layer, stage) in enumerate(reader.layers)
+    ]
+    similarity = _CKAOfGrams([f"{row['layer']} of {row['model']}" for row in rows])
+    order = np.random.default_rng(settings.seed).permutation(len(images))
+    order = order[: settings.most_images]
+    batches = np.array_split(order, -(-len(order) // settings.batch_size))
+    for chosen in tqdm(
+        batches, desc="comparing layers", unit="batch", disable=not settings.progress
+    ):
+        # Sorted: files are read in order.
+        batch = tf.constant(np.asarray(images[np.sort(chosen)]), tf.float32)
+        grams = [reader.grams(batch) for reader in readers.values()]
+        similarity.add(tf.concat(grams, axis=0))
+    return _pair_table(rows, similarity.matrix(), len(order), settings.batch_size)
+
+
+def layer_cka_before_and_after(
+    run: str | Path,
+    data_root: str | Path,
+    *,
+    images: Any = None,
+    settings: LayerSettings = LayerSettings(),
+) -> pd.DataFrame:
+    """A run's layers before training and after, all with all: figure 3, top.
+
+    Args:
+        run: A run directory.
+        data_root: Where prepared data lie.
+        images: As `layer_cka` takes them; None takes the validation split of the
+            run's data.
+        settings: What is compared.
+
+    Returns:
+        `run`, and the columns of `layer_cka` with the models `initial` and `best`.
+
+    Raises:
+        UserError: As `layer_cka` and `load_run_model`.
+    """
+    models = {weights: load_run_model(run, weights) for weights in ("initial", "best")}
+    if images is None:
+        images = run_images(run, data_root)
+    table = layer_cka(models, images, settings)
+    table.insert(0, "run", os.path.basename(os.path.abspath(run)))
+    return table
+
+
+def layer_cka_of_runs(
+    runs: Sequence[str | Path],
+    data_root: str | Path,
+    *,
+    weights: str = "best",
+    images: Any = None,
+    settings: LayerSettings = LayerSettings(),
+) -> pd.DataFrame:
+    """Layers of several runs, all with all: figure 3, bottom, for two runs WT and ST.
+
+    Args:
+        runs: Run directories, of one image size, none twice.
+        data_root: Where prepared data lie.
+        weights: `initial` or `best`, of all.
+        images: As `layer_cka` takes them; None takes the validation split of the
+            first run's data.
+        settings: What is compared.
+
+    Returns:
+        The columns of `layer_cka`; the models are called by their runs.
+
+    Raises:
+        UserError: As `layer_cka` and `load_run_model`.
+
+    Warns:
+        RepresentationWarning: If the runs saw different versions of a data set.
+    """
+    names = run_names(list(runs))
+    models = {
+        name: load_run_model(run, weights)
+        for name, run in zip(names, runs, strict=True)
+    }
+    if images is None:
+        check_same_data(runs)
+        images = run_images(runs[0], data_root)
+    return layer_cka(models, images, settings)
+
+
+class _GramReader:
+    """Reads a batch's Gram matrices of all layers in one forward pass."""
+
+    def __init__(self, model: keras.Model, settings: LayerSettings):
+        found = _outputs(model, settings)
+        self.layers = [(name, stage) for name, stage, _ in found]
+        self._tokens = settings.tokens
+        self._outputs = keras.Model(model.inputs, [output for *_, output in found])
+        # The graph knows the batch's size; batches have two sizes at most.
+        self._read = tf.function(self._forward)
+
+    def grams(self, batch: tf.Tensor) -> tf.Tensor:
+        """[layers, n, n] float64 of images [n, height, width, 3] float32."""
+        return self._read(batch)
+
+    def _forward(self, batch: tf.Tensor) -> tf.Tensor:
+        activations = self._outputs(batch, training=False)
+        return tf.stack(
+            [gram_matrix(select_tokens(layer, self._tokens)) for layer in activations]
+        )
+
+
+class _CKAOfGrams(PairwiseCKA):
+    """`PairwiseCKA` for Gram matrices that were computed elsewhere."""
+
+    def add(self, grams: tf.Tensor) -> None:
+        """Adds one batch, [layers, n, n] float64."""
+        for name, trace in zip(self.names, tf.linalg.trace(grams).numpy(), strict=True):
+            if not np.isfinite(trace):
+                raise UserError(
+                    f"{name} holds NaN or infinity in batch {self._batches}"
+                )
+        points = int(grams.shape[1])
+        self._hsic += points * pairwise_hsic(grams).numpy()
+        self._points += points
+        self._batches += 1
+
+
+def _outputs(
+    model: keras.Model, settings: LayerSettings
+) -> list[tuple[str, str, keras.KerasTensor]]:
+    """Name, stage and tensor of what is compared."""
+    if settings.names is None:
+        found = [
+            (part.name, part.stage, part.output)
+            for part in model_parts(model, settings.kind)
+            if part.output is not None
+        ]
+    else:
+        stage_of = _stages_by_name(model)
+        found = [
+            (name, stage_of.get(name, ""), output)
+            for name, output in named_outputs(model, settings.names).items()
+        ]
+    if settings.tokens != "class":
+        return found
+    without = [name for name, _, out in found if token_kinds(out.shape) != TOKENS]
+    if (settings.names is not None and without) or len(without) == len(found):
+        raise UserError(
+            f"model {model.name!r} has no class token at {', '.join(without[:8])}: "
+            "compare spatial tokens, or both"
+        )
+    return [row for row in found if row[0] not in without]
+
+
+def _stages_by_name(model: keras.Model) -> dict[str, str]:
+    """Layer or stage -> its stage; nothing where the model's stages are not known."""
+    try:
+        parts = [*model_parts(model, "layer"), *model_parts(model, "stage")]
+    except UserError:
+        return {}
+    return {part.name: part.stage for part in parts}
+
+
+def _pair_table(
+    rows: Sequence[Mapping[str, Any]], matrix: np.ndarray, images: int, batch_size: int
+) -> pd.DataFrame:
+    layers = pd.DataFrame(rows)
+    first = layers.iloc[np.repeat(np.arange(len(layers)), len(layers))]
+    second = layers.iloc[np.tile(np.arange(len(layers)), len(layers))]
+    table = pd.concat(
+        [
+            first.add_suffix("_a").reset_index(drop=True),
+            second.add_suffix("_b").reset_index(drop=True),
+        ],
+        axis=1,
+    )
+    return table.assign(cka=matrix.ravel(), images=images, batch_size=batch_size)

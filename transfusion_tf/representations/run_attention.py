@@ -1,0 +1,117 @@
+"""Mean attended distance over runs: how locally each block of a DeiT looks.
+
+Feature reuse, appendix E: transferred weights give early blocks heads that look near
+and heads that look far, weights drawn from their statistics none that look near.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.models import attention_maps
+from transfusion_tf.representations.attention_distance import AttentionMeans
+from transfusion_tf.representations.run_data import labelled, run_labels
+from transfusion_tf.representations.run_models import load_run_model, run_images
+
+
+def model_attention(
+    model: keras.Model,
+    images: Any,
+    *,
+    most_images: int = 512,
+    renormalize: bool = True,
+    seed: int = 0,
+    batch_size: int = 16,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Mean attended distance of every head of a DeiT.
+
+    Memory: one batch's attention, 1 MB an image and block for a DeiT-S at 224 pixels.
+
+    Args:
+        model: A DeiT from `build`.
+        images: Array-like [images, height, width, 3], RGB in [0, 255].
+        most_images: Images at most, drawn at random.
+        renormalize: See `attended_distance`.
+        seed: Seed of the draw.
+        batch_size: Images a forward pass.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        The columns of `AttentionMeans.table`.
+
+    Raises:
+        UserError: If the model is no DeiT from `build`, or there are no images.
+    """
+    if not len(images):
+        raise UserError("attention needs at least one image")
+    order = np.random.default_rng(seed).permutation(len(images))[:most_images]
+    means = None
+    for start in tqdm(
+        range(0, len(order), batch_size),
+        desc="reading attention",
+        unit="batch",
+        disable=not progress,
+    ):
+        chosen = np.sort(order[start : start + batch_size])
+        maps = attention_maps(
+            model, tf.constant(np.asarray(images[chosen]), tf.float32)
+        )
+        if means is None:
+            rows, columns = model.get_layer("tokens").grid
+            blocks = [f"block{number}" for number in range(1, len(maps) + 1)]
+            patch = model.input_shape[1] / rows
+            means = AttentionMeans(
+                blocks, patch, grid=(rows, columns), renormalize=renormalize
+            )
+        means.update(maps)
+    assert means is not None
+    return means.table()
+
+
+def run_attention(
+    run: str | Path,
+    data_root: str | Path,
+    *,
+    weights: str = "best",
+    images: Any = None,
+    most_images: int = 512,
+    seed: int = 0,
+    batch_size: int = 16,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """`model_attention` of a run.
+
+    Args:
+        run: A run directory of a DeiT.
+        data_root: Where prepared data lie.
+        weights: `initial` or `best`.
+        images: As `model_attention` takes them; None takes the validation split of the
+            run's data.
+        most_images: Images at most, drawn at random.
+        seed: Seed of the draw.
+        batch_size: Images a forward pass.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        `run`, `model`, `initialization`, `weights`, and the columns of
+        `AttentionMeans.table`.
+
+    Raises:
+        UserError: As `model_attention` and `load_run_model`.
+    """
+    table = model_attention(
+        load_run_model(run, weights),
+        run_images(run, data_root) if images is None else images,
+        most_images=most_images,
+        seed=seed,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return labelled(table, run_labels(run) | {"weights": weights})
