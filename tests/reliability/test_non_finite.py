@@ -86,8 +86,9 @@ def test_a_donors_weight_is_named_before_the_first_step(config, options, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_rate_of_a_million_is_stopped_and_named(config, options, tmp_path):
-    changes = {"optimizer": "sgd", "learning_rate": 1e6, "steps": 40}
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_rate_of_a_million_is_stopped_and_named(config, options, tmp_path, optimizer):
+    changes = {"optimizer": optimizer, "learning_rate": 1e6, "steps": 40}
     with pytest.raises(NonFiniteError, match=r"(after|at) step \d+"):
         train(config.replace(**changes), tmp_path / "run", options)
     assert RunDirectory(tmp_path / "run").status()["state"] == "failed"

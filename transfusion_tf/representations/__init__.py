@@ -8,6 +8,7 @@ from transfusion_tf.representations.activations import (
     Sampling,
     StageReader,
     sample_activations,
+    stage_moments,
 )
 from transfusion_tf.representations.attention_distance import (
     AttendedDistance,
@@ -164,6 +165,7 @@ __all__ = [
     "run_knn",
     "run_travel",
     "sample_activations",
+    "stage_moments",
     "svcca",
     "svcca_from_moments",
     "weight_distance",

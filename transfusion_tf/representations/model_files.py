@@ -46,6 +46,8 @@ _MODULES = (
     # Learning rates, initializers.
     "transfusion_tf.training.schedules",
     "transfusion_tf.initialization.initializers",
+    # Of our transformers.
+    "transfusion_tf.models.transformer_layers",
 )
 _FUNCTION_MODULES = ("builtins", "keras.activations", "keras.ops")
 # Values that Keras writes as if they were objects.

@@ -53,7 +53,12 @@ def load_run_model(run: str | Path, weights: str = "best") -> keras.Model:
             stacklevel=2,
         )
     size = _image_size(directory, config)
-    model = build(config.model, (size, size, 3), len(directory.dataset()["classes"]))
+    model = build(
+        config.model,
+        (size, size, 3),
+        len(directory.dataset()["classes"]),
+        head=config.head or "sigmoid",
+    )
     check_weight_file(directory.intact(path))
     try:
         model.load_weights(path)

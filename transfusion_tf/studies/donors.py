@@ -30,11 +30,13 @@ def pretraining_run(config: RunConfig) -> RunConfig:
     assert config.donor is not None
     card = load_card(config.donor)
     architecture = parse_model_name(config.model).architecture
+    needs = ARCHITECTURES[architecture]
+    step = needs.multiple_of
     training = card.training
     return RunConfig(
         dataset=config.donor,
         model=architecture,
-        image_size=max(card.image_size, ARCHITECTURES[architecture].min_size),
+        image_size=step * -(-max(card.image_size, needs.min_size) // step),
         seed=_DONOR_SEED,
         batch_size=training.batch_size,
         steps=config.donor_steps or training.steps,

@@ -23,9 +23,12 @@ from transfusion_tf.training.startup import Parts
 from transfusion_tf.training.termination import Terminated, Termination
 from transfusion_tf.training.workers import Workers
 
+# Adam keeps weights finite at any rate; a cross-entropy this high is no training.
+_DIVERGED = 1e6
+
 
 class NonFiniteError(UserError):
-    """The loss or a weight became NaN or infinite; the run was stopped."""
+    """The loss diverged, or a weight is NaN or infinite; the run was stopped."""
 
 
 class Loop:
@@ -131,13 +134,13 @@ class Loop:
         clock.stop()
 
     def _collect(self, pending: list[tf.Tensor]) -> None:
-        """Moves losses from the device to the progress, if they are finite."""
+        """Moves losses from the device to the progress, if they make sense."""
         values = np.array([loss.numpy() for loss in pending], np.float64)
-        bad = np.flatnonzero(~np.isfinite(values))
+        bad = np.flatnonzero(~(values < _DIVERGED))
         if len(bad):
             step = self.progress.step - len(values) + int(bad[0]) + 1
             raise NonFiniteError(
-                f"the training loss became {values[bad[0]]} at step {step} of "
+                f"the training loss became {values[bad[0]]:.3g} at step {step} of "
                 f"{self.config.run_id}; a lower --learning_rate than "
                 f"{self.config.learning_rate:g} may help. The last good state is kept"
             )

@@ -13,7 +13,7 @@ from transfusion_tf.datasets import (
 )
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import METRICS
-from transfusion_tf.initialization import parse_spec
+from transfusion_tf.initialization import is_preset, parse_spec, preset_fingerprint
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.models.registry import ARCHITECTURES
 from transfusion_tf.training.config import RunConfig
@@ -103,11 +103,14 @@ def donor_fingerprint(donor: str) -> str:
     """What tells one donor's weights from another's.
 
     Raises:
-      UserError: neither `imagenet`, nor a weight file, nor a finished run.
+      UserError: neither `imagenet`, nor a weight file, a KerasHub preset's folder or
+        a finished run.
     """
     if donor == "imagenet":
         return "imagenet"
     path = Path(donor)
+    if is_preset(path):
+        return preset_fingerprint(path)
     if path.is_dir():
         directory = RunDirectory(path)
         directory.config()  # Raises where it is no run directory.
@@ -117,7 +120,8 @@ def donor_fingerprint(donor: str) -> str:
     if not path.is_file():
         raise UserError(
             f"no donor {donor!r}: it should be imagenet, a weight file (.weights.h5, "
-            ".h5, .keras), a run directory, or a data set's name such as photographs"
+            ".h5, .keras), the folder of a run or of a KerasHub preset, or a data "
+            "set's name such as photographs"
         )
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
@@ -126,7 +130,7 @@ def donor_fingerprint(donor: str) -> str:
 def donor_file(donor: str) -> str:
     """The weights to load: a run directory's best, else the donor itself."""
     path = Path(donor)
-    if not path.is_dir():
+    if not path.is_dir() or is_preset(path):
         return donor
     directory = RunDirectory(path)
     return str(directory.intact(directory.best_weights))
@@ -135,7 +139,7 @@ def donor_file(donor: str) -> str:
 def donor_input_scaling(donor: str) -> str | None:
     """The pixels that a donor run's model takes; None where the file can't say."""
     path = Path(donor)
-    if not path.is_dir():
+    if not path.is_dir() or is_preset(path):
         return None
     spec = parse_model_name(RunDirectory(path).config().model)
     return spec.input_scaling or ARCHITECTURES[spec.architecture].input_scaling
