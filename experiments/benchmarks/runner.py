@@ -12,6 +12,7 @@ import ast
 import concurrent.futures
 import importlib
 import multiprocessing
+import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -90,6 +91,10 @@ def _in_a_process(name: str):
 def _run_one(name: str):
     import_tensorflow()
     logging.set_verbosity(logging.ERROR)
+    # Of a terminal it is; a log file should show how far it is too.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    from joblib.externals import loky
+
     from transfusion_tf.training import artifacts
 
     versions = artifacts.versions()
@@ -97,7 +102,10 @@ def _run_one(name: str):
         f"{artifacts.machine()}; TensorFlow {versions['tensorflow']}, "
         f"Keras {versions['keras']}"
     )
-    return machine, importlib.import_module(f"{__package__}.{name}").main()
+    results = importlib.import_module(f"{__package__}.{name}").main()
+    # Those that drew images would keep this process from ending for minutes.
+    loky.get_reusable_executor().shutdown(kill_workers=True)
+    return machine, results
 
 
 def _main(arguments: Sequence[str]) -> None:

@@ -151,7 +151,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(
     config, options, tmp_path
 ):
     folder = tmp_path / "nan"
-    with pytest.raises(NonFiniteError, match=r"at step \d+ .*learning_rate"):
+    with pytest.raises(NonFiniteError, match=r"(at|after) step \d+ .*learning_rate"):
         train(config.replace(learning_rate=1e30), folder, options)
     directory = RunDirectory(folder)
     assert directory.status()["state"] == "failed"

@@ -208,8 +208,9 @@ class Loop:
             if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
                 raise NonFiniteError(
                     f"weight {variable.path} is not finite after step "
-                    f"{self.progress.step} of {self.config.run_id}; the last good "
-                    "state is kept"
+                    f"{self.progress.step} of {self.config.run_id}; a lower "
+                    f"--learning_rate than {self.config.learning_rate:g} may help. The "
+                    "last good state is kept"
                 )
 
     def _measure(self, split: str) -> Measurement:
