@@ -299,9 +299,10 @@ def _stop(code: int) -> None:
 def _end(code: int) -> None:
     workers = sys.modules.get("transfusion_tf.training.workers")
     if workers is not None and workers.have_joined():
-        # TensorFlow's own end would wait for the others, gone or not.
         sys.stdout.flush()
         sys.stderr.flush()
+        workers.linger()
+        # TensorFlow's own end would wait for the others, gone or not.
         os._exit(code)
     sys.exit(code)
 

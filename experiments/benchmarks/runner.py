@@ -91,7 +91,7 @@ def _in_a_process(name: str):
 def _run_one(name: str):
     import_tensorflow()
     logging.set_verbosity(logging.ERROR)
-    # Of a terminal it is; a log file should show how far it is too.
+    # As a terminal is, so that a log file too shows how far it is.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     from joblib.externals import loky
 

@@ -9,6 +9,7 @@ import faulthandler
 import functools
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from transfusion_tf.training.strategy import make_strategy, split_cpu
 
 # A worker that was there a moment ago is waited for so long by TensorFlow's start.
 _CONNECT_SECONDS = 300.0
+# The last sum takes milliseconds; on a busy machine it has taken a second.
+_LINGER_SECONDS = 5.0
 _SMALLEST, _LARGEST = 1 << 8, 1 << 22
 _LOST = (
     tf.errors.UnavailableError,
@@ -296,6 +299,15 @@ def _join(cluster: Cluster) -> Workers:
 def have_joined() -> bool:
     """Whether this process is one of many: TensorFlow's end waits for the others."""
     return _join.cache_info().currsize > 0
+
+
+def linger() -> None:
+    """Stays until the others have what this process sent last.
+
+    All come to an orderly end after the same sum, but not at once: one that ended
+    first would break the sum under the others, who would call it lost.
+    """
+    time.sleep(_LINGER_SECONDS)
 
 
 def _has_started() -> bool:
