@@ -164,6 +164,24 @@ def test_a_refused_batch_leaves_the_accumulator_as_it_was():
     assert_equal_to_numpy(moments.covariances())
 
 
+def test_more_points_than_are_taken_at_once_give_numpys_covariances():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((30_000, 200)) + np.linspace(-1e6, 1e6, 200)
+    y = x[:, :100] + rng.standard_normal((30_000, 100))
+    moments = Moments()
+    moments.update(x[:100], y[:100])
+    bad = y.copy()
+    bad[-1, -1] = np.nan
+    with pytest.raises(ValueError, match="channel 99 of y is NaN or infinite in batc"):
+        moments.update(x, bad)
+    moments.update(x[100:], y[100:])
+    covariances, joint = moments.covariances(), np.cov(x.T, y.T)
+    np.testing.assert_allclose(covariances.mean_x, x.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(covariances.xx, joint[:200, :200], atol=1e-9)
+    np.testing.assert_allclose(covariances.xy, joint[:200, 200:], atol=1e-9)
+    np.testing.assert_allclose(covariances.yy, joint[200:, 200:], atol=1e-9)
+
+
 def test_unequal_numbers_of_points_are_an_error():
     with pytest.raises(ValueError, match="x has 10 points and y has 9"):
         Moments().update(X[:10], Y[:9])

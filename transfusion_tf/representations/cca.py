@@ -10,14 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from transfusion_tf.representations.decompositions import singular_values, svd
+from transfusion_tf.representations.decompositions import (
+    product,
+    singular_values,
+    svd,
+)
 from transfusion_tf.representations.moments import (
     Covariances,
     Moments,
     RepresentationWarning,
-    chunk_rows,
     moments_of,
 )
+from transfusion_tf.representations.products import chunk_rows
 from transfusion_tf.representations.whitening import (
     Whitening,
     rounding_noise,
@@ -161,7 +165,7 @@ class _Sides:
         c = covariances
         x = whiten(c.xx, rounding_noise(c.xx, c.mean_x, c.resolution_x))
         y = whiten(c.yy, rounding_noise(c.yy, c.mean_y, c.resolution_y))
-        return _Sides(x, y, x.basis.T @ c.xy @ y.basis)
+        return _Sides(x, y, product(x.basis.T, c.xy, y.basis))
 
     def unresolved(self, covariances: Covariances) -> tuple[bool, bool]:
         """Whether a side dropped directions that its data may really hold."""
@@ -195,7 +199,7 @@ def _refined(x, y, covariances: Covariances, sides: _Sides) -> _Sides:
     return _Sides(
         Whitening(axes_x @ new_x.basis, axes_x @ new_x.axes),
         Whitening(axes_y @ new_y.basis, axes_y @ new_y.axes),
-        new_x.basis.T @ again.xy @ new_y.basis,
+        product(new_x.basis.T, again.xy, new_y.basis),
     )
 
 

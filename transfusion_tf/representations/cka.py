@@ -16,10 +16,10 @@ from transfusion_tf.representations.moments import (
     Covariances,
     Moments,
     check_points,
-    chunk_rows,
     moments_of,
 )
 from transfusion_tf.representations.pairwise_cka import MIN_POINTS, PairwiseCKA
+from transfusion_tf.representations.products import chunk_rows
 from transfusion_tf.representations.whitening import warn_constant, warn_if_constant
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.representations.moments import chunk_rows, resolution
+from transfusion_tf.representations.moments import resolution
+from transfusion_tf.representations.products import chunk_rows
 from transfusion_tf.representations.whitening import ROUNDINGS, warn_constant
 
 # The unbiased HSIC divides by n - 3.
