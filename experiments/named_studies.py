@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfusion_tf.errors import UserError, one_of
-from transfusion_tf_experiments.papers import scales, transfusion
+from transfusion_tf_experiments.papers import transfusion
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from transfusion_tf.report.claims import Claim
     from transfusion_tf.studies import Chapter, Study
+
+# Each has a TITLE, CHAPTERS (name -> what makes it at a scale), `make_scale(name)`,
+# `claims(scale)` and `own_data_notes(card)`.
+_PAPERS: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module for module in (transfusion,)
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,9 +29,6 @@ class NamedStudy:
 
     study: Study
     claims: tuple[Claim, ...] = ()
-
-
-_PAPER_TITLE = "Transfusion (Raghu et al., NeurIPS 2019)"
 
 
 def demo() -> Study:
@@ -77,11 +82,10 @@ def _everything() -> None:
 
 _ALONE: dict[str, Callable[[], Study]] = {"demo": demo}
 
-STUDIES: dict[str, Callable] = {
-    **_ALONE,
-    "transfusion/all": _everything,
-    **{f"transfusion/{name}": make for name, make in transfusion.CHAPTERS.items()},
-}
+STUDIES: dict[str, Callable] = dict(_ALONE)
+for _name, _paper in _PAPERS.items():
+    STUDIES[f"{_name}/all"] = _everything
+    STUDIES |= {f"{_name}/{key}": make for key, make in _paper.CHAPTERS.items()}
 
 
 def summaries() -> list[tuple[str, str]]:
@@ -130,59 +134,63 @@ def make(
                 "--study for a study of your own"
             )
         return NamedStudy(_ALONE[name]())
-    scale = scales.make_scale(scale_name or "paper")
+    from transfusion_tf.studies import Study
+
+    paper_name, _, wanted = name.partition("/")
+    paper = _PAPERS[paper_name]
+    scale = paper.make_scale(scale_name or "paper")
     if seeds is not None:
         scale = scale.with_seeds(seeds)
     changes = dict(changes or {})
     notes: tuple[str, ...] = ()
     if dataset is not None:
-        scale = scales.on_dataset(scale, dataset, changes | {"source": source})
-        notes = _own_data_notes(dataset, source)
+        scale = _on_dataset(scale, dataset, changes | {"source": source})
+        notes = _own_data_notes(paper, dataset, source)
     elif changes:
         scale = scale.with_changes(changes)
-    wanted = name.partition("/")[2]
-    functions = transfusion.CHAPTERS
     chapters = [
         _with_notes(function(scale), notes)
-        for chapter, function in functions.items()
+        for chapter, function in paper.CHAPTERS.items()
         if wanted in ("all", chapter)
     ]
-    study = _study(wanted, scale, dataset, chapters)
-    if wanted != "all":
-        return NamedStudy(study)
-    from transfusion_tf_experiments.papers.transfusion_claims import claims
-
-    return NamedStudy(study, claims(scale))
-
-
-def _study(
-    wanted: str, scale: scales.Scale, dataset: str | None, chapters: list[Chapter]
-) -> Study:
-    from transfusion_tf.studies import Study
-
-    where = f"-{Path(dataset).stem}" if dataset else ""
-    if dataset and Path(dataset).stem == "dataset":
-        where = f"-{Path(dataset).absolute().parent.name}"
-    title = _PAPER_TITLE if wanted == "all" else chapters[0].title
-    return Study.of_chapters(
-        f"transfusion-{wanted}-{scale.name}{where}", title, chapters
+    where = _dataset_suffix(dataset) if dataset else ""
+    study = Study.of_chapters(
+        f"{paper_name.replace('_', '-')}-{wanted}-{scale.name}{where}",
+        paper.TITLE if wanted == "all" else chapters[0].title,
+        chapters,
     )
+    return NamedStudy(study, paper.claims(scale) if wanted == "all" else ())
 
 
-def _own_data_notes(dataset: str, source: str | None) -> tuple[str, ...]:
+def _on_dataset(scale: Any, dataset: str, changes: Mapping[str, Any]) -> Any:
+    """The scale with all of its tasks on the user's own data.
+
+    Args:
+      scale: whose hyperparameters stay.
+      dataset: a card's name or path.
+      changes: fields of `RunConfig` that the command line names.
+    """
+    fields: dict[str, Any] = {"dataset": dataset, "train_examples": None, **changes}
+    if scale.name == "paper":
+        # The paper's size is for the paper's data: the card says its own.
+        fields.setdefault("image_size", None)
+    return scale.with_changes(fields)
+
+
+def _dataset_suffix(dataset: str) -> str:
+    path = Path(dataset)
+    return f"-{path.absolute().parent.name if path.stem == 'dataset' else path.stem}"
+
+
+def _own_data_notes(
+    paper: ModuleType, dataset: str, source: str | None
+) -> tuple[str, ...]:
     """What a card that is not the paper's changes."""
     from transfusion_tf.datasets import load_card
 
     card = load_card(dataset, source)
-    notes = [f"Run on {card.title}, not on the paper's data."]
-    if card.metric != "referable_auc":
-        notes.append(
-            f"Labels of kind {card.labels.kind} have no referable grade: {card.metric} "
-            "is measured where the paper has the AUC of referable disease."
-        )
-    if card.labels.kind != "findings":
-        notes.append("Classes of this card stand where the paper has five findings.")
-    return tuple(notes)
+    first = f"Run on {card.title}, not on the paper's data."
+    return (first, *paper.own_data_notes(card))
 
 
 def _with_notes(chapter: Chapter, notes: tuple[str, ...]) -> Chapter:

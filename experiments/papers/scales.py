@@ -357,18 +357,3 @@ def make_scale(name: str) -> Scale:
     if name not in makers:
         raise one_of("--scale", name, makers)
     return makers[name]()
-
-
-def on_dataset(scale: Scale, dataset: str, changes: Mapping[str, Any]) -> Scale:
-    """The scale with both tasks on the user's own data.
-
-    Args:
-      scale: whose hyperparameters stay.
-      dataset: a card's name or path.
-      changes: fields of `RunConfig` that the command line names.
-    """
-    fields: dict[str, Any] = {"dataset": dataset, "train_examples": None, **changes}
-    if scale.name == "paper":
-        # The paper's size is for the paper's data: the card says its own.
-        fields.setdefault("image_size", None)
-    return scale.with_changes(fields)

@@ -18,13 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 from transfusion_tf_experiments.papers import transfusion_published as published
 from transfusion_tf_experiments.papers.scales import STAGES, through_stages
+from transfusion_tf_experiments.papers.scales import make_scale as make_scale
 
 if TYPE_CHECKING:
+    from transfusion_tf.datasets import DatasetCard
+    from transfusion_tf.report.claims import Claim
     from transfusion_tf.studies import Chapter
     from transfusion_tf.training import RunConfig
     from transfusion_tf_experiments.papers.scales import Recipe, Scale
 
     Runs = tuple[RunConfig, ...]
+
+TITLE = "Transfusion (Raghu et al., NeurIPS 2019)"
 
 CBR = ("cbr_large_t", "cbr_large_w", "cbr_small", "cbr_tiny")
 ALL_MODELS = ("resnet50", "inception_v3", *CBR)
@@ -516,6 +521,26 @@ CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
         *(figure16, figure17, figure18, figure19, figure20, figure21),
     )
 }
+
+
+def claims(scale: Scale) -> tuple[Claim, ...]:
+    """What the paper claims, about the models that the scale trains."""
+    from transfusion_tf_experiments.papers import transfusion_claims
+
+    return transfusion_claims.claims(scale)
+
+
+def own_data_notes(card: DatasetCard) -> tuple[str, ...]:
+    """What the paper's tasks become on a card that is not the paper's."""
+    notes = []
+    if card.metric != "referable_auc":
+        notes.append(
+            f"Labels of kind {card.labels.kind} have no referable grade: {card.metric} "
+            "is measured where the paper has the AUC of referable disease."
+        )
+    if card.labels.kind != "findings":
+        notes.append("Classes of this card stand where the paper has five findings.")
+    return tuple(notes)
 
 
 def _population(scale: Scale, models: Sequence[str]) -> Runs:
