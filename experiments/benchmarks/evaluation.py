@@ -40,7 +40,7 @@ from transfusion_tf_experiments.benchmarks.results import Result
 _CASES = (
     ("cbr_tiny", 96, 240, 7),
     ("cbr_small", 224, 60, 5),
-    ("resnet50", 224, 48, 5),
+    ("resnet50", 224, 80, 5),
 )
 _BATCH = 32
 
