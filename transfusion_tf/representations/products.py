@@ -102,9 +102,11 @@ class BlasProducts:
 
     def _chunks(self, x: Any, y: Any, starts: range) -> Iterator[np.ndarray]:
         split = x.shape[1]
+        # The same memory for all: taking 16 MB afresh costs as much as filling them.
+        chunk = np.empty((min(len(x), self.chunk_rows), len(self._shift)))
         for start in starts:
             rows = slice(start, start + self.chunk_rows)
-            points = np.empty((len(x[rows]), len(self._shift)))
+            points = chunk[: len(x[rows])]
             points[:, :split] = x[rows]
             points[:, split:] = y[rows]
             if self._shift.any():
