@@ -60,6 +60,18 @@ def test_starting_at_a_step_continues_exactly(prepared, start):
     )
 
 
+def test_the_parts_of_several_workers_are_the_batch(prepared):
+    parts = [
+        take(train_batches(prepared, 6, seed=1, start_step=2, part=(number, 3)), 4)
+        for number in range(3)
+    ]
+    together = [
+        {name: np.concatenate([part[name] for part in batch]) for name in batch[0]}
+        for batch in zip(*parts, strict=True)
+    ]
+    assert same(together, take(train_batches(prepared, 6, seed=1, start_step=2), 4))
+
+
 def test_each_epoch_is_another_permutation_of_all_examples(prepared):
     count = len(prepared.examples("train"))
     batches = take(train_batches(prepared, 1, seed=0), 2 * count)

@@ -23,6 +23,7 @@ def train_batches(
     augmentation: Augmentation | None = None,
     start_step: int = 0,
     split: str = "train",
+    part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Endless shuffled batches, a pure function of (seed, step).
 
@@ -39,6 +40,8 @@ def train_batches(
       augmentation: the card's by default.
       start_step: the step whose batch comes first.
       split: which split to read.
+      part: which of how many equal parts of each batch, for one of several workers;
+        (0, 1) is the whole. Nothing else is read.
 
     Returns:
       Dataset of dicts: `image` uint8 [batch, size, size, 3]; `label` float32
@@ -77,13 +80,16 @@ def train_batches(
             "index": index,
         }
 
-    first = start_step * batch_size
-    dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
-    dataset = dataset.batch(batch_size, drop_remainder=True)
+    number, parts = part
+    size = batch_size // parts
+    first = start_step * batch_size + number * size
+    # Where the parts begin; then all positions of each.
+    dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max - size, batch_size)
+    dataset = dataset.map(lambda start: start + tf.range(size, dtype=tf.int64))
     dataset = dataset.map(locate, num_parallel_calls=2, deterministic=True)
     dataset = dataset.unbatch()
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.batch(batch_size, drop_remainder=True)
+    dataset = dataset.batch(size, drop_remainder=True)
     return dataset.prefetch(2)
 
 
