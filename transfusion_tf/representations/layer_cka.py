@@ -240,9 +240,8 @@ class _GramReader:
 
     def _forward(self, batch: tf.Tensor) -> tf.Tensor:
         activations = self._outputs(batch, training=False)
-        return tf.stack(
-            [gram_matrix(select_tokens(layer, self._tokens)) for layer in activations]
-        )
+        chosen = [select_tokens(layer, self._tokens) for layer in activations]
+        return tf.stack([gram_matrix(layer, exact=False) for layer in chosen])
 
 
 class _CKAOfGrams(PairwiseCKA):
