@@ -41,14 +41,59 @@ def define_run_flags() -> None:
     flags.DEFINE_integer(
         "early_stopping",
         0,
-        "Evaluations without a better validation metric that end a run; 0 never does.",
+        "Evaluations without a better validation value that end a run; 0 never does.",
     )
-    flags.DEFINE_string("optimizer", None, "adam, or sgd with momentum 0.9.")
+    flags.DEFINE_string(
+        "early_stopping_metric",
+        None,
+        "What early stopping, plateaus and the best weights go by: loss, or a metric; "
+        "else the card's metric.",
+    )
+    flags.DEFINE_string("optimizer", None, "adam, adamw, or sgd with momentum 0.9.")
     flags.DEFINE_float("learning_rate", None, "Base learning rate.")
+    flags.DEFINE_float(
+        "weight_decay", 0.0, "Of kernels; of its own with adamw, else an l2 penalty."
+    )
+    flags.DEFINE_float(
+        "gradient_clipping", None, "Largest l2 norm of all gradients together."
+    )
     flags.DEFINE_string(
         "schedule",
         None,
-        "constant, or imagenet: warm-up, a tenth at epochs 30, 60, 90.",
+        "constant; imagenet: warm-up, a tenth at epochs 30, 60, 90; plateau: a tenth "
+        "whenever validation gains no more.",
+    )
+    flags.DEFINE_integer(
+        "warmup_steps", 0, "First steps over which the rate rises from 0 to its base."
+    )
+    flags.DEFINE_integer(
+        "plateau_patience",
+        5,
+        "Evaluations without a better validation value that make a plateau.",
+    )
+    flags.DEFINE_float(
+        "minimum_learning_rate", 1e-6, "Below which --schedule=plateau ends a run."
+    )
+    flags.DEFINE_integer(
+        "head_steps",
+        0,
+        "First steps that train the head alone; then everything is trained.",
+    )
+    flags.DEFINE_float(
+        "head_learning_rate", None, "Of those steps; else --learning_rate."
+    )
+    flags.DEFINE_integer(
+        "fold",
+        None,
+        "Fold of a cross-validation that is the test split, from 0; else the card's "
+        "splits.",
+    )
+    flags.DEFINE_integer("folds", 5, "How many folds there are, by patient.")
+    flags.DEFINE_string(
+        "fold_protocol",
+        "separate",
+        "What weights are chosen on: separate, patients held out of the other folds; "
+        "paper, the test fold itself.",
     )
     flags.DEFINE_float("dropout", 0.0, "Share of features dropped before the head.")
     flags.DEFINE_float(
@@ -122,12 +167,24 @@ _FROM_CARD = (
 )
 _FROM_FLAGS = (
     *("source", "donor", "donor_steps", "image_size", "early_stopping", "dropout"),
+    *("early_stopping_metric", "weight_decay", "gradient_clipping", "warmup_steps"),
+    *("plateau_patience", "minimum_learning_rate", "head_steps", "head_learning_rate"),
+    *("fold", "folds", "fold_protocol"),
     *("batch_norm_momentum", "freeze", "mixed_precision", "xla"),
 )
 
 
 def run_values(card) -> dict:
-    """What the flags, or else the card, say about training, by RunConfig's names."""
+    """What the flags, or else the card, say about training, by RunConfig's names.
+
+    Raises:
+      UserError: folds without the one to train.
+    """
+    from transfusion_tf.errors import UserError
+
+    for name in ("folds", "fold_protocol"):
+        if FLAGS[name].present and FLAGS.fold is None:
+            raise UserError(f"--{name} goes with --fold, the fold that is the test set")
     values = {}
     for name in _FROM_CARD:
         given = getattr(FLAGS, name)

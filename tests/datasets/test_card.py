@@ -32,6 +32,9 @@ def test_stored_images_are_five_percent_larger_where_they_are_cropped(clinic):
     text = clinic.read_text().replace('policy = "retina"', 'policy = "none"')
     clinic.write_text(text)
     assert load_card(clinic).stored_size == 64
+    text = text.replace('policy = "none"', "random_crop = 1.25")
+    clinic.write_text(text)
+    assert load_card(clinic).stored_size == 80
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,13 @@ def test_stored_images_are_five_percent_larger_where_they_are_cropped(clinic):
         ("train = 0.5", "train = 0.9", "splits", "sum to 1"),
         ('policy = "retina"', 'policy = "eye"', "augmentation.policy", "one of"),
         ('policy = "retina"', "hue = 3", "augmentation.hue", "0 to 0.5"),
+        (
+            'policy = "retina"',
+            "random_crop = 256",
+            "augmentation.random_crop",
+            "1 to 2",
+        ),
+        ('policy = "retina"', "grayscale = 20", "augmentation.grayscale", "0 to 1"),
         ('kind = "grade"', 'kind = "grade"\nreferable_from = 5', "referable", "1 to 4"),
         ('file = "labels.csv"', "", "reader.file", "missing"),
         ('file = "labels.csv"', 'files = "l.csv"', "reader.file", "missing"),

@@ -57,6 +57,22 @@ def test_a_third_of_a_turn_swaps_the_primary_colours():
     assert turned.argmax() in (1, 2)
 
 
+def test_without_colour_the_luma_is_left_in_all_channels():
+    result = augment(Augmentation(grayscale=0.2), [0.0, 1.0, 1.0])
+    luma = IMAGES @ np.float32([0.299, 0.587, 0.114])
+    for channel in range(3):
+        np.testing.assert_allclose(result[..., channel], luma, atol=0.05)
+
+
+def test_only_the_images_that_were_drawn_lose_their_colour():
+    colors = np.float32([[0, 1, 0], [0, 1, 1], [0, 1, 0], [0, 1, 0]])
+    result = Augmenter(Augmentation(grayscale=0.2))(
+        tf.constant(IMAGES), tf.constant(colors), tf.constant(SEEDS)
+    )
+    kept = [np.array_equal(*pair) for pair in zip(result, IMAGES, strict=True)]
+    assert kept == [True, False, True, True]
+
+
 @pytest.mark.parametrize(
     "name",
     ["keras.layers.RandomContrast", "keras_cv.layers.RandomHue"],

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from transfusion_tf.datasets import Augmentation
+from transfusion_tf.datasets import Augmentation, load_card, prepare
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import eval_batches, train_batches
 from transfusion_tf.input_pipeline.records import record_reader
@@ -117,6 +117,47 @@ def test_flips_mirror_along_the_axes_that_the_policy_allows(prepared):
         assert mirrored or np.array_equal(batch["image"][0], original)
         seen.add(mirrored)
     assert seen == {True, False}
+
+
+def corner_in(stored, window):
+    """Where in the stored image the window lies, and how far it is from it."""
+    room = len(stored) - len(window) + 1
+    size = len(window)
+    distance = {
+        (y, x): np.abs(np.int32(stored[y : y + size, x : x + size]) - window).mean()
+        for y, x in itertools.product(range(room), range(room))
+    }
+    best = min(distance, key=distance.get)
+    return best, distance[best]
+
+
+def test_a_random_crop_is_a_window_of_a_larger_image_and_evaluation_its_centre(
+    clinic_root, tmp_path
+):
+    card = load_card(clinic_root).replace(augmentation=Augmentation(random_crop=1.25))
+    wide = prepare(card, tmp_path, workers=1, progress=False)
+    rows = wide.examples("train")
+    jpegs = record_reader(wide, rows)(tf.range(len(rows)))
+    stored = [tf.io.decode_jpeg(jpeg, channels=3).numpy() for jpeg in jpegs]
+    assert stored[0].shape == (80, 80, 3)
+    corners = set()
+    for batch in take(train_batches(wide, 1), 12):
+        corner, distance = corner_in(stored[batch["index"][0]], batch["image"][0])
+        assert distance < 1
+        corners.add(corner)
+    assert len(corners) > 8
+    (batch,) = take(eval_batches(wide, "train", 1), 1)
+    assert corner_in(stored[0], batch["image"][0])[0] == (8, 8)
+
+
+def test_an_image_loses_its_colour_as_often_as_asked_by_its_own_seed(prepared):
+    augmentation = Augmentation(grayscale=0.25)
+    batches = take(train_batches(prepared, 50, augmentation=augmentation), 8)
+    gray = np.concatenate([batch["color"][:, 2] for batch in batches])
+    assert set(gray) == {0.0, 1.0}
+    assert gray.mean() == pytest.approx(0.25, abs=0.07)
+    again = take(train_batches(prepared, 25, augmentation=augmentation), 16)
+    assert list(gray) == list(np.concatenate([b["color"][:, 2] for b in again]))
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])

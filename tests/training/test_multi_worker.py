@@ -178,6 +178,41 @@ def test_two_worker_processes_match_one(one, two_workers):
     assert files == {path.name for path in one.path.iterdir()}
 
 
+# All that changes a step, and what decides about it by validation.
+PROTOCOL = {
+    "weight_decay": 0.5,
+    "gradient_clipping": 0.1,
+    "schedule": "plateau",
+    "warmup_steps": 3,
+    "plateau_patience": 1,
+    "minimum_learning_rate": 1e-12,
+    "early_stopping_metric": "loss",
+    "head_steps": 4,
+    "head_learning_rate": 1e-3,
+    "fold": 1,
+}
+
+
+@pytest.mark.parametrize("many", ["mirrored", "workers"])
+def test_a_protocol_is_the_same_on_many_devices(
+    many, one, clinic_root, prepared, data_root, tmp_path
+):
+    config = one.config().replace(**PROTOCOL)
+    options = Options(data_root=data_root, strategy="one", progress=False)
+    expected = train(config, tmp_path / "one", options).directory.metrics()
+    flags = [f"--{name}={value}" for name, value in PROTOCOL.items()]
+    arguments = (clinic_root, data_root, tmp_path / "many", *flags)
+    if many == "mirrored":
+        ends([start(*arguments, "--strategy=mirrored", "--logical_devices=2")], [0])
+    else:
+        ends(start_workers(*arguments), [0, 0])
+    metrics = run_of(tmp_path / "many").metrics()
+    assert metrics["train/learning_rate"].nunique() > 2
+    for name in ("train/loss", "validation/loss", "train/learning_rate"):
+        values, same = (table[name][1 : COMPARED + 1] for table in (metrics, expected))
+        np.testing.assert_allclose(values, same, rtol=1e-5)
+
+
 def test_other_flags_on_one_worker_are_one_message(
     clinic_root, prepared, data_root, tmp_path
 ):

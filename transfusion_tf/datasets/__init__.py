@@ -1,6 +1,6 @@
 """What a data set is: cards, readers, splits, the TFDS builder, phantoms."""
 
-from transfusion_tf.datasets.builder import PreparedDataset, prepare
+from transfusion_tf.datasets.builder import prepare
 from transfusion_tf.datasets.card import (
     AUGMENTATIONS,
     Augmentation,
@@ -10,6 +10,7 @@ from transfusion_tf.datasets.card import (
     card_names,
     load_card,
 )
+from transfusion_tf.datasets.prepared import PreparedDataset
 from transfusion_tf.datasets.problems import DatasetError
 from transfusion_tf.datasets.readers import Example, Problem, read_examples
 from transfusion_tf.datasets.splits import (

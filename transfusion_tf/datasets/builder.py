@@ -16,9 +16,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,96 +25,24 @@ import pandas as pd
 from transfusion_tf import files
 from transfusion_tf.datasets import problems as problem_tables
 from transfusion_tf.datasets.build_folder import building, publish
-from transfusion_tf.datasets.card import SPLITS, DatasetCard
+from transfusion_tf.datasets.card import DatasetCard
+from transfusion_tf.datasets.prepared import PreparedDataset
 from transfusion_tf.datasets.problems import (
     DatasetError,
-    counts_by_kind,
     problem_table,
 )
 from transfusion_tf.datasets.readers import (
     Example,
     Problem,
     Reading,
-    Remark,
     read_card,
 )
-from transfusion_tf.datasets.splits import subset_order
 from transfusion_tf.datasets.validation import find_gaps, separate
 from transfusion_tf.errors import UserError
 
 _VERSION = "1.0.0"
 # Raised when what is stored for the same card and rows changes.
 _FORMAT = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class PreparedDataset:
-    """A built data set.
-
-    Attributes:
-      card: what it was built from.
-      path: the TFDS folder.
-      fingerprint: of card and rows.
-      index: a row a stored example: `split`, `file`, `offset` (bytes),
-        `example_id`, `patient_id`, and `label/<class>`.
-      left_out: a row for each row of the data set that could not be used: `file`,
-        `row`, `image`, `kind` (what `problems.counts_by_kind` counts by) and
-        `reason`; empty unless `max_bad_fraction` allowed some.
-      excluded: rows that rules of the card leave out although nothing is wrong with
-        them, by rule.
-      remarks: what the reader says of the data beside its rows.
-    """
-
-    card: DatasetCard
-    path: Path
-    fingerprint: str
-    index: pd.DataFrame
-    left_out: pd.DataFrame = dataclasses.field(
-        default_factory=lambda: problem_table([])
-    )
-    excluded: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    remarks: tuple[Remark, ...] = ()
-
-    def examples(self, split: str, limit: int | None = None) -> pd.DataFrame:
-        """The index rows of a split, or of its nested subset of `limit` examples.
-
-        Raises:
-          UserError: the split holds fewer examples than `limit`.
-        """
-        rows = self.index[self.index["split"] == split]
-        if limit is not None:
-            if limit > len(rows):
-                raise UserError(
-                    f"--train_examples={limit}, but {self.card.name} has only "
-                    f"{len(rows)} {split} examples"
-                )
-            order = subset_order(list(rows["example_id"]), self.card.splits.seed)
-            rows = rows.iloc[order[:limit]]
-        return rows.reset_index(drop=True)
-
-    def labels(self, rows: pd.DataFrame) -> np.ndarray:
-        """float32 [rows, classes]; NaN where a label is not known."""
-        columns = [f"label/{name}" for name in self.card.labels.classes]
-        return rows[columns].to_numpy(np.float32)
-
-    def left_out_counts(self) -> dict[str, int]:
-        """Rows that were left out, by reason, the most frequent first."""
-        return counts_by_kind(self.left_out)
-
-    def counts(self) -> dict[str, dict[str, Any]]:
-        """Images, patients and images a class, by split."""
-        result = {}
-        for split in SPLITS:
-            rows = self.examples(split)
-            totals = np.nansum(self.labels(rows), axis=0) if len(rows) else []
-            result[split] = {
-                "images": len(rows),
-                "patients": int(rows["patient_id"].nunique()),
-                "classes": dict(
-                    zip(self.card.labels.classes, map(int, totals), strict=False)
-                ),
-            }
-        return result
 
 
 def prepare(

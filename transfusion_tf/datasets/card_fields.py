@@ -86,11 +86,15 @@ class Augmentation:
 
     Attributes:
       policy: the name that the other values start from.
-      crop: random crop of the stored image to the input size (images are stored
-        about 5 % larger), else its centre.
+      crop: mild random crop: as `random_crop` of 1.05.
+      random_crop: side of the stored image, as a multiple of the input's, in [1, 2];
+        training takes a random window of the input's size, evaluation the centre.
+        256 / 224 is the feature-reuse paper's, 1 crops nothing.
       flip_horizontal, flip_vertical: mirror one image in two.
       hue: largest hue rotation, as a share of the full circle, in [0, 0.5].
       contrast: largest relative change of contrast, in [0, 1).
+      grayscale: share of the images that lose their colour, in [0, 1]; what is left
+        is their luma, in all three channels.
       color_space: `yiq` (a rotation in YIQ: one affine map an image, fast) or
         `hsv` (tf.image's own hue, the papers' operation to the letter, slow).
       layers: augmentation layers by name, applied to the batch on the device:
@@ -105,6 +109,21 @@ class Augmentation:
     contrast: float = 0.0
     color_space: str = "yiq"
     layers: tuple[Mapping[str, Any], ...] = ()
+    random_crop: float = 1.0
+    grayscale: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, lowest, highest in (("random_crop", 1, 2), ("grayscale", 0, 1)):
+            value = getattr(self, name)
+            if not lowest <= value <= highest:
+                raise UserError(
+                    f"augmentation.{name} should be {lowest} to {highest}, got {value}"
+                )
+
+    @property
+    def margin(self) -> float:
+        """Side of the stored image as a multiple of the input's."""
+        return max(1.05 if self.crop else 1.0, self.random_crop)
 
 
 AUGMENTATIONS = {
@@ -214,12 +233,8 @@ class DatasetCard:
 
     @property
     def stored_size(self) -> int:
-        """Side of the stored images: 5 % above the input, so crops resample nothing."""
-        return (
-            round(1.05 * self.image_size)
-            if self.augmentation.crop
-            else (self.image_size)
-        )
+        """Side of the stored images: above the input's, so crops resample nothing."""
+        return round(self.augmentation.margin * self.image_size)
 
     def replace(self, **changes: Any) -> "DatasetCard":
         """A copy with some fields changed."""

@@ -221,13 +221,22 @@ class CardParser:
                 "contrast": "number",
                 "color_space": "text",
                 "layers": "list",
+                "random_crop": "number",
+                "grayscale": "number",
             },
         )
         policy = self._choice(table, "policy", POLICIES, "none", "augmentation.")
         self._choice(table, "color_space", COLOR_SPACES, "yiq", "augmentation.")
-        for key, upper in (("hue", 0.5), ("contrast", 0.99)):
-            if not 0 <= table.get(key, 0) <= upper:
-                self._fail(f"augmentation.{key}", f"0 to {upper}, got {table[key]}")
+        for key, lower, upper in (
+            ("hue", 0, 0.5),
+            ("contrast", 0, 0.99),
+            ("random_crop", 1, 2),
+            ("grayscale", 0, 1),
+        ):
+            if not lower <= table.get(key, lower) <= upper:
+                self._fail(
+                    f"augmentation.{key}", f"{lower} to {upper}, got {table[key]}"
+                )
         layers = table.get("layers", [])
         for layer in layers:
             if not isinstance(layer, dict) or not isinstance(layer.get("name"), str):

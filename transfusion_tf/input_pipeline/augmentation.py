@@ -20,12 +20,24 @@ _RGB_TO_YIQ = np.array(
 _YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ).astype(np.float32)
 
 
+# Added to an image's seed, so that losing all colour has a draw of its own.
+_GRAY_STREAM = (2, 0)
+
+
 def color_draws(seed: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
-    """One image's random colour change, float32 [2]: hue in turns, contrast factor."""
+    """One image's random colour change.
+
+    Returns:
+      float32 [3]: hue in turns, contrast factor, and 1 where all colour goes, else 0.
+    """
     draws = tf.random.stateless_uniform([2], seed, -1.0, 1.0)
     hue = augmentation.hue * draws[0]
     contrast = 1.0 + augmentation.contrast * draws[1]
-    return tf.stack([hue, contrast])
+    gray = tf.constant(0.0)
+    if augmentation.grayscale:
+        draw = tf.random.stateless_uniform([], seed + _GRAY_STREAM)
+        gray = tf.cast(draw < augmentation.grayscale, tf.float32)
+    return tf.stack([hue, contrast, gray])
 
 
 class Augmenter:
@@ -49,7 +61,7 @@ class Augmenter:
 
         Args:
           images: uint8 [batch, height, width, 3].
-          colors: float32 [batch, 2] from `color_draws`.
+          colors: float32 [batch, 3] from `color_draws`.
           seeds: int64 [batch, 2], the images' own; the first one also seeds the
             layers, so that they too depend on nothing but seed and step.
         """
@@ -60,6 +72,8 @@ class Augmenter:
                 result = _yiq_colors(images, *_affine(colors))
         else:
             result = tf.cast(images, tf.float32)
+        if self._augmentation.grayscale:
+            result = _without_color(result, colors[:, 2])
         return self._layers(result, seeds[0])
 
 
@@ -106,3 +120,9 @@ def _hsv_colors(images: tf.Tensor, colors: tf.Tensor) -> tf.Tensor:
         lambda pair: one(*pair), (images, colors), fn_output_signature=tf.float32
     )
     return tf.clip_by_value(changed * 255.0, 0.0, 255.0)
+
+
+def _without_color(images: tf.Tensor, gray: tf.Tensor) -> tf.Tensor:
+    """The images marked with 1 as their luma, the others as they are."""
+    luma = tf.image.rgb_to_grayscale(images)
+    return tf.where(gray[:, None, None, None] > 0, luma, images)

@@ -18,7 +18,7 @@ from transfusion_tf.models.cbr import (
     table1_parameter_count,
 )
 from transfusion_tf.models.deit import DEIT_ARCHITECTURES, DeiTArchitecture
-from transfusion_tf.models.freezing import freeze_through
+from transfusion_tf.models.freezing import body_frozen, freeze_through
 from transfusion_tf.models.heads import logits_model
 from transfusion_tf.models.input_scaling import (
     INPUT_SCALINGS,
@@ -59,6 +59,7 @@ __all__ = [
     "WindowedAttention",
     "attention_maps",
     "batch_norm_layers",
+    "body_frozen",
     "build",
     "check_image_size",
     "cut_blocks",

@@ -1,8 +1,11 @@
 """Freezing: stages that keep their weights during training."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 
-from transfusion_tf.models.stages import stages_through
+from transfusion_tf.models.stages import head_layers, stages_through
 
 
 def freeze_through(model: keras.Model, stage_name: str) -> tuple[str, ...]:
@@ -26,3 +29,20 @@ def freeze_through(model: keras.Model, stage_name: str) -> tuple[str, ...]:
         for layer in stage.layers:
             layer.trainable = False
     return tuple(stage.name for stage in frozen)
+
+
+@contextlib.contextmanager
+def body_frozen(model: keras.Model) -> Iterator[None]:
+    """A block in which all but the head is frozen, as `freeze_through` does it.
+
+    A step that is traced in the block trains the head alone for good.
+    """
+    head = head_layers(model)
+    body = [layer for layer in model.layers if layer.trainable and layer not in head]
+    for layer in body:
+        layer.trainable = False
+    try:
+        yield
+    finally:
+        for layer in body:
+            layer.trainable = True

@@ -1,7 +1,8 @@
 """Runs grouped into cells and panels, with every comparison the report makes.
 
-A *cell* is the runs that differ in their seed alone. A *panel* is the cells of one
-model at one training size, which differ in the initialization.
+A *cell* is the runs that differ in their seed alone, and in their fold where they are
+a cross-validation. A *panel* is the cells of one model at one training size, which
+differ in the initialization.
 """
 
 import dataclasses
@@ -15,15 +16,22 @@ import numpy as np
 from transfusion_tf.evaluation import (
     Difference,
     RunScore,
-    cell_interval,
     chance_level,
-    difference,
     learning_curve_area,
-    seed_interval,
     steps_to_threshold,
     threshold_between,
 )
 from transfusion_tf.report.records import Run, StudyRecord
+from transfusion_tf.report.repetitions import (
+    RunKey,
+    folded,
+    mean_difference,
+    mean_on_test,
+    mean_over_runs,
+    run_key,
+    scores_of,
+    training_sizes,
+)
 
 BASELINE = "random"
 
@@ -32,7 +40,7 @@ _ORDER = ("random", "gabor", "mean_var", "sampled", "shuffled", "transfer:", "tr
 
 # Fields that are the grid's own axes, or follow from what the others name.
 _NOT_SETTINGS = {"model", "initialization", "train_examples", "seed", "data"} | {
-    *("donor", "donor_steps", "donor_weights", "freeze", "metric", "dataset")
+    *("donor", "donor_steps", "donor_weights", "freeze", "metric", "dataset", "fold")
 }
 
 
@@ -44,24 +52,29 @@ class Cell:
       model: its name, with the setting where runs of one model differ in one.
       initialization: the spec, with donor and freezing where they differ.
       train_examples: how many training images.
-      runs: one a seed.
-      test: mean of the test metric over seeds with its interval, or None.
-      areas: mean of the validation metric up to the panel's horizon, one a seed.
-      steps: steps to the panel's threshold, one a seed; None is never.
+      runs: one a seed, or a seed and fold; see `run_key`.
+      test: mean of the test metric over seeds, or folds, with its interval, or None.
+      areas: mean of the validation metric up to the panel's horizon, one a run.
+      steps: steps to the panel's threshold, one a run; None is never.
     """
 
     model: str
     initialization: str
     train_examples: int
-    runs: Mapping[int, Run]
+    runs: Mapping[RunKey, Run]
     test: Difference | None
-    areas: Mapping[int, float]
-    steps: Mapping[int, float | None]
+    areas: Mapping[RunKey, float]
+    steps: Mapping[RunKey, float | None]
 
     @property
-    def scores(self) -> dict[int, RunScore]:
-        """Test scores, one a seed."""
-        return _scores(self.runs)
+    def scores(self) -> dict[RunKey, RunScore]:
+        """Test scores, one a run."""
+        return scores_of(self.runs)
+
+    @property
+    def folded(self) -> bool:
+        """Whether the runs are several folds of a cross-validation."""
+        return folded(self.runs)
 
     @property
     def scheme(self) -> str:
@@ -70,8 +83,8 @@ class Cell:
 
     @property
     def best_validation(self) -> list[float]:
-        """The validation metric of the kept weights, one a seed."""
-        return [self.runs[seed].best_validation() for seed in sorted(self.runs)]
+        """The validation metric of the kept weights, one a run."""
+        return [self.runs[key].best_validation() for key in sorted(self.runs)]
 
     def mean_status(self, key: str) -> float | None:
         """Mean over the runs of a number of their status; None where none has it."""
@@ -80,7 +93,7 @@ class Cell:
         return float(np.mean(known)) if known else None
 
     def mean_steps(self) -> float | None:
-        """Mean steps to the threshold; None unless every seed reached it."""
+        """Mean steps to the threshold; None unless every run reached it."""
         known = [value for value in self.steps.values() if value is not None]
         return (
             float(np.mean(known)) if known and len(known) == len(self.steps) else None
@@ -128,12 +141,12 @@ class Panel:
         if left not in self.cells or right not in self.cells:
             return None
         ours, theirs = self.cells[left].areas, self.cells[right].areas
-        pairs = [
-            ours[seed] - theirs[seed]
-            for seed in sorted(set(ours) & set(theirs))
-            if np.isfinite([ours[seed], theirs[seed]]).all()
-        ]
-        return seed_interval(pairs) if pairs else None
+        pairs = {
+            key: ours[key] - theirs[key]
+            for key in sorted(set(ours) & set(theirs))
+            if np.isfinite([ours[key], theirs[key]]).all()
+        }
+        return mean_over_runs(pairs, self.cells[left].runs) if pairs else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,6 +184,11 @@ class Results:
         """All seeds that a finished run has."""
         return tuple(sorted({run.config.seed for run in self.record.runs}))
 
+    @property
+    def folded(self) -> bool:
+        """Whether any start was cross-validated."""
+        return any(cell.folded for p in self.panels for cell in p.cells.values())
+
     def panel_name(self, panel: Panel) -> str:
         """As short as it can be told apart: the model, the size, or both."""
         size = f"{panel.train_examples:,} images".replace(",", "\u202f")
@@ -186,23 +204,21 @@ def scheme(initialization: str) -> str:
 
 
 def test_difference(left: Cell | None, right: Cell | None) -> Difference | None:
-    """Left minus right on test, over the seeds of both; None when not comparable."""
+    """Left minus right on test, over seeds or folds of both; None if not comparable."""
     if left is None or right is None:
         return None
-    ours, theirs = left.scores, right.scores
-    seeds = set(ours) & set(theirs)
-    test_sets = {side[seed].test_set for side in (ours, theirs) for seed in seeds}
-    return difference(ours, theirs) if len(test_sets) == 1 else None
+    return mean_difference(left.runs, right.runs)
 
 
 def collect(record: StudyRecord) -> Results:
     """Groups the finished runs and computes what the report compares."""
     labels = _labels(record.runs, record.donors)
-    grouped: dict[tuple[str, int], dict[str, dict[int, Run]]] = {}
+    sizes = training_sizes(record.runs)
+    grouped: dict[tuple[str, int], dict[str, dict[RunKey, Run]]] = {}
     for run in record.runs:
         model, initialization = labels[run.run_id]
-        panel = grouped.setdefault((model, run.train_examples), {})
-        panel.setdefault(initialization, {})[run.config.seed] = run
+        panel = grouped.setdefault((model, sizes[run.run_id]), {})
+        panel.setdefault(initialization, {})[run_key(run)] = run
     metric = record.runs[0].metric if record.runs else "referable_auc"
     panels = [_panel(model, size, cells) for (model, size), cells in grouped.items()]
     panels.sort(
@@ -211,7 +227,7 @@ def collect(record: StudyRecord) -> Results:
     return Results(record, metric, tuple(panels))
 
 
-def _panel(model: str, size: int, grouped: Mapping[str, Mapping[int, Run]]) -> Panel:
+def _panel(model: str, size: int, grouped: Mapping[str, Mapping[RunKey, Run]]) -> Panel:
     best = {
         label: float(np.nanmean([run.best_validation() for run in runs.values()]))
         for label, runs in grouped.items()
@@ -231,7 +247,7 @@ def race(baseline: Iterable[Run], last: float) -> tuple[float, float]:
     """What a race is run to, set by the runs that the others are compared with.
 
     Args:
-      baseline: runs from random weights, one a seed.
+      baseline: runs from random weights, one a seed or fold.
       last: step at which the longest run of all ends.
 
     Returns:
@@ -250,31 +266,25 @@ def _cell(
     model: str,
     label: str,
     size: int,
-    runs: Mapping[int, Run],
+    runs: Mapping[RunKey, Run],
     threshold: float,
     horizon: float,
 ) -> Cell:
-    scores = _scores(runs)
-    same_test = len({score.test_set for score in scores.values()}) == 1
     return Cell(
         model=model,
         initialization=label,
         train_examples=size,
         runs=runs,
-        test=cell_interval(scores) if same_test else None,
+        test=mean_on_test(runs),
         areas={
-            seed: learning_curve_area(*run.curve(), until=horizon)
-            for seed, run in runs.items()
+            key: learning_curve_area(*run.curve(), until=horizon)
+            for key, run in runs.items()
         },
         steps={
-            seed: steps_to_threshold(*run.curve(), threshold)
-            for seed, run in runs.items()
+            key: steps_to_threshold(*run.curve(), threshold)
+            for key, run in runs.items()
         },
     )
-
-
-def _scores(runs: Mapping[int, Run]) -> dict[int, RunScore]:
-    return {seed: run.score for seed, run in runs.items() if run.score is not None}
 
 
 def _labels(runs: Sequence[Run], donors: Sequence[Run]) -> dict[str, tuple[str, str]]:
@@ -298,9 +308,12 @@ def _labels(runs: Sequence[Run], donors: Sequence[Run]) -> dict[str, tuple[str, 
         sources[run.run_id] = pretrained.get(name, name)
     donors_vary = _vary(sources.values())
     freezing_varies = _vary(run.config.freeze for run in runs)
+    folding_varies = _vary(run.config.fold is None for run in runs)
     labels = {}
     for run in runs:
         values = [f"{name}={getattr(run.config, name)}" for name in settings]
+        if folding_varies and run.config.fold is not None:
+            values.append("cross-validated")
         model = run.config.model + (f" ({', '.join(values)})" if values else "")
         label = run.config.initialization
         if donors_vary and run.run_id in sources:

@@ -31,7 +31,8 @@ from transfusion_tf.representations.run_models import (
     load_run_model,
     run_images,
 )
-from transfusion_tf.training import RunDirectory
+from transfusion_tf.representations.run_starts import start_names
+from transfusion_tf.training import RunConfig, RunDirectory
 
 _MIN_PAIRS = 3
 # The papers' measure; all five take five times as long, and pairs are many.
@@ -62,8 +63,9 @@ def compare_population(
 
     Returns:
         One row a pair, stage, repeat and measure: `run_a`, `run_b`, `model`,
-        `pair` (their initializations, in alphabetical order), and the columns of
-        `compare_models`. PWCCA's weights come from `run_a`, the earlier one.
+        `pair` (their initializations, in alphabetical order, with the donor where the
+        runs have several), and the columns of `compare_models`. PWCCA's weights come
+        from `run_a`, the earlier one.
 
     Raises:
         UserError: As `compare_runs`; if there are fewer than two runs.
@@ -93,7 +95,9 @@ def compare_population(
         progress=settings.progress,
     )
     pairs = list(itertools.combinations(range(len(runs)), 2))
-    labels = [_pair_labels(runs[a], runs[b]) for a, b in pairs]
+    configs = [RunDirectory(run).config() for run in runs]
+    starts = start_names(configs)
+    labels = [_pair_labels(configs, starts, a, b) for a, b in pairs]
     rows = []
     total = settings.repeats * len(pairs)
     with tqdm(
@@ -245,8 +249,9 @@ def _scores(
             yield {"stage": stage, **scores}
 
 
-def _pair_labels(run_a: str | Path, run_b: str | Path) -> dict[str, str]:
-    configs = [RunDirectory(run).config() for run in (run_a, run_b)]
-    models = dict.fromkeys(config.model for config in configs)
-    initializations = sorted(config.initialization for config in configs)
-    return {"model": " – ".join(models), "pair": " – ".join(initializations)}
+def _pair_labels(
+    configs: Sequence[RunConfig], starts: Sequence[str], a: int, b: int
+) -> dict[str, str]:
+    models = dict.fromkeys(configs[index].model for index in (a, b))
+    pair = sorted(starts[index] for index in (a, b))
+    return {"model": " – ".join(models), "pair": " – ".join(pair)}

@@ -8,13 +8,14 @@ import pandas as pd
 from transfusion_tf.datasets import PreparedDataset, prepare
 from transfusion_tf.errors import UserError
 from transfusion_tf.training import RunDirectory
-from transfusion_tf.training.resolve import card_of
+from transfusion_tf.training.resolve import card_of, in_fold_of
 
 
 def run_dataset(run: str | Path, data_root: str | Path) -> PreparedDataset:
     """The prepared data of a run, found by the fingerprint that it recorded.
 
-    Where they are not below `data_root`, they are prepared again from the run's card.
+    They have the splits of the run's fold, where it has one. Where they are not below
+    `data_root`, they are prepared again from the run's card.
 
     Args:
         run: A run directory.
@@ -29,9 +30,10 @@ def run_dataset(run: str | Path, data_root: str | Path) -> PreparedDataset:
     card = card_of(config)
     stored = Path(data_root) / card.name / f"{card.stored_size}px-{config.data}"
     for index in sorted(stored.glob("*/index.parquet")):
-        return PreparedDataset(
+        prepared = PreparedDataset(
             card, index.parent, str(config.data), pd.read_parquet(index)
         )
+        return in_fold_of(config, prepared)
     prepared = prepare(card, data_root)
     if prepared.fingerprint != config.data:
         raise UserError(
@@ -40,7 +42,7 @@ def run_dataset(run: str | Path, data_root: str | Path) -> PreparedDataset:
             "its test images may have been training images. Give the run's own data, "
             f"{stored}, by --data_root"
         )
-    return prepared
+    return in_fold_of(config, prepared)
 
 
 def run_labels(run: str | Path) -> dict[str, str]:

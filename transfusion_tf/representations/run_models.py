@@ -8,13 +8,14 @@ import keras
 import numpy as np
 import pandas as pd
 
-from transfusion_tf.datasets import PreparedDataset, load_card, prepare
+from transfusion_tf.datasets import PreparedDataset, prepare
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.initialization.weight_files import check_weight_file
 from transfusion_tf.models import build
 from transfusion_tf.representations.image_sources import SplitImages
 from transfusion_tf.representations.moments import RepresentationWarning
 from transfusion_tf.training import RunConfig, RunDirectory
+from transfusion_tf.training.resolve import card_of, in_fold_of
 
 WEIGHTS = ("initial", "best")
 
@@ -72,7 +73,7 @@ def load_run_model(run: str | Path, weights: str = "best") -> keras.Model:
 
 
 def run_images(run: str | Path, data_root: str | Path) -> SplitImages:
-    """The validation images of the data that a run was trained on.
+    """The validation images of the data, and the fold, that a run was trained on.
 
     They are opened by the fingerprint that the run recorded; where they are not
     below `data_root`, they are prepared again from the run's card. Never the
@@ -88,14 +89,14 @@ def run_images(run: str | Path, data_root: str | Path) -> SplitImages:
     """
     directory = RunDirectory(run)
     config = directory.config()
-    size = _image_size(directory, config)
-    card = load_card(config.dataset).replace(image_size=size)
+    config = config.replace(image_size=_image_size(directory, config))
+    card = card_of(config)
     stored = Path(data_root) / card.name / f"{card.stored_size}px-{config.data}"
     for index in sorted(stored.glob("*/index.parquet")):
         prepared = PreparedDataset(
             card, index.parent, str(config.data), pd.read_parquet(index)
         )
-        return SplitImages(prepared, "validation")
+        return SplitImages(in_fold_of(config, prepared), "validation")
     prepared = prepare(card, data_root)
     if prepared.fingerprint != config.data:
         raise UserError(
@@ -104,7 +105,7 @@ def run_images(run: str | Path, data_root: str | Path) -> SplitImages:
             "its validation images may have been training images. Give the run's "
             f"own data, {stored}, by --data_root, or other images by --images"
         )
-    return SplitImages(prepared, "validation")
+    return SplitImages(in_fold_of(config, prepared), "validation")
 
 
 def check_same_data(runs: Sequence[str | Path]) -> None:
@@ -115,7 +116,7 @@ def check_same_data(runs: Sequence[str | Path]) -> None:
             training images of that run.
     """
     seen = [
-        (directory.dataset()["name"], directory.config().data)
+        (directory.dataset()["name"], _data_and_fold(directory.config()))
         for directory in map(RunDirectory, runs)
     ]
     name, data = seen[0]
@@ -128,6 +129,12 @@ def check_same_data(runs: Sequence[str | Path]) -> None:
                 RepresentationWarning,
                 stacklevel=2,
             )
+
+
+def _data_and_fold(config: RunConfig) -> str:
+    if config.fold is None:
+        return str(config.data)
+    return f"{config.data}, fold {config.fold} of {config.folds}"
 
 
 def _image_size(directory: RunDirectory, config: RunConfig) -> int:

@@ -15,6 +15,7 @@ class FusedAdam(keras.optimizers.Adam):
     """Keras's Adam: the same variables, and the same numbers but for rounding.
 
     With more than one replica, or gradients that are not dense, Keras's own update.
+    Weight decay, where there is any, is Keras's own too: AdamW's.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

@@ -19,7 +19,13 @@ from transfusion_tf.training.measurement import Measurement, measure
 from transfusion_tf.training.options import Options
 from transfusion_tf.training.poll import Poll
 from transfusion_tf.training.run_directory import RunDirectory
+from transfusion_tf.training.selection import (
+    count_evaluation,
+    ends_early,
+    selection_metric,
+)
 from transfusion_tf.training.startup import Parts
+from transfusion_tf.training.steps import Batch
 from transfusion_tf.training.termination import Terminated, Termination
 from transfusion_tf.training.workers import Workers
 
@@ -52,7 +58,6 @@ class Loop:
         self.options = options
         self.termination = termination
         self.workers = workers
-        self.metric = f"validation/{config.metric}"
         self.clock = performance.Clock(parts.progress)
         self.asked_to_end = Poll(workers, lambda: termination.requested)
 
@@ -77,7 +82,7 @@ class Loop:
         ):
             if self._evaluation_is_due():
                 self._evaluate(bar)
-            while progress.step < config.steps and not self._stopped_early():
+            while progress.step < config.steps and not ends_early(progress, config):
                 target = min(
                     (progress.step // config.eval_every + 1) * config.eval_every,
                     config.steps,
@@ -99,10 +104,6 @@ class Loop:
             return False
         return step % config.eval_every == 0 or step == config.steps
 
-    def _stopped_early(self) -> bool:
-        patience = self.config.early_stopping
-        return 0 < patience <= self.progress.evaluations_without_gain
-
     def _train_until(
         self, target: int, bar: tqdm, profile: Callable[[int], None]
     ) -> None:
@@ -112,10 +113,14 @@ class Loop:
         pending: list[tf.Tensor] = []
         clock.start()
         while progress.step < target:
+            if progress.step == self.config.head_steps and clock.warm:
+                self._collect(pending)
+                clock.stop()
+                clock.cool()
             profile(progress.step)
             with clock.waiting():
                 batch = next(self.parts.batches)
-            pending.append(self.parts.steps.train(batch))
+            pending.append(self._train_step(batch))
             progress.step += 1
             bar.update()
             self.options.on_step(1)
@@ -132,6 +137,13 @@ class Loop:
                 raise Terminated
         self._collect(pending)
         clock.stop()
+
+    def _train_step(self, batch: Batch) -> tf.Tensor:
+        steps = self.parts.steps
+        if self.progress.step < self.config.head_steps:
+            assert steps.train_head is not None
+            return steps.train_head(batch)
+        return steps.train(batch)
 
     def _collect(self, pending: list[tf.Tensor]) -> None:
         """Moves losses from the device to the progress, if they make sense."""
@@ -158,13 +170,11 @@ class Loop:
             # Nothing has changed yet: the run goes on with this evaluation.
             self._save()
             raise
-        value = self._note(measured)
-        if value > progress.best_metric:
-            progress.best_metric, progress.best_step = value, progress.step
-            progress.evaluations_without_gain = 0
+        self._note(measured)
+        if count_evaluation(progress, self.config, measured):
             artifacts.save_weights(self.parts.model, directory.best_weights)
-        else:
-            progress.evaluations_without_gain += 1
+        if self.parts.schedule is not None:
+            self.parts.schedule.set_plateaus(progress.plateaus)
         progress.evaluation_seconds += time.perf_counter() - start
         progress.timing.append(
             {
@@ -177,31 +187,38 @@ class Loop:
         directory.write_lines("metrics.jsonl", progress.metrics)
         directory.write_lines("timing.jsonl", progress.timing)
         directory.update_status(step=progress.step)
-        bar.set_postfix({str(self.config.metric): f"{value:.3f}"})
+        name = selection_metric(self.config)
+        bar.set_postfix({name: f"{measured[name]:.3f}"})
         if self.asked_to_end.now():
             raise Terminated
 
-    def _note(self, measured: dict[str, float]) -> float:
-        """Adds a line of metrics to the progress; the value of the run's own metric."""
+    def _note(self, measured: dict[str, float]) -> None:
+        """Adds a line of metrics to the progress."""
         progress = self.progress
+        for name in (str(self.config.metric), selection_metric(self.config)):
+            if name not in measured:
+                raise UserError(
+                    f"{name} is undefined on the validation split of "
+                    f"{self.prepared.card.name}: it needs examples with and without"
+                )
         values = {f"validation/{name}": value for name, value in measured.items()}
-        if self.metric not in values:
-            raise UserError(
-                f"{self.config.metric} is undefined on the validation split of "
-                f"{self.prepared.card.name}: it needs examples with and without"
-            )
         epoch = round(progress.step / self.parts.epoch_steps, 4)
         line: dict[str, float] = {"step": progress.step, "epoch": epoch}
         if progress.losses:
             line["train/loss"] = float(np.mean(progress.losses))
-        rate = self.parts.optimizer.learning_rate
-        line["train/learning_rate"] = float(keras.ops.convert_to_numpy(rate))
+        line["train/learning_rate"] = self._learning_rate()
         progress.losses = []
         progress.metrics.append(line | values)
         for name, value in progress.metrics[-1].items():
             if "/" in name:
                 tf.summary.scalar(name, value, step=progress.step)
-        return values[self.metric]
+
+    def _learning_rate(self) -> float:
+        """Of the optimizer that made the last steps."""
+        optimizer = self.parts.optimizer
+        if self.parts.head_optimizer and self.progress.step <= self.config.head_steps:
+            optimizer = self.parts.head_optimizer
+        return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
     def _check_weights(self) -> None:
         for variable in self.parts.model.weights:
@@ -258,7 +275,7 @@ class Loop:
             state="finished",
             step=progress.step,
             best_step=progress.best_step,
-            best_validation=progress.best_metric,
+            best_validation=self._best_line()[f"validation/{self.config.metric}"],
             validation=metrics["validation"],
             test=metrics["test"],
             train_seconds=round(progress.train_seconds, 2),
@@ -268,3 +285,8 @@ class Loop:
             ended=artifacts.now(),
         )
         self.parts.state.remove()
+
+    def _best_line(self) -> dict[str, float]:
+        """The metrics of the evaluation that had the best weights."""
+        best = self.progress.best_step
+        return next(line for line in self.progress.metrics if line["step"] == best)

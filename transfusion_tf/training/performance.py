@@ -19,7 +19,7 @@ class Clock:
     The first step of a process compiles, so it counts as time but not as speed.
 
     Attributes:
-      warm: whether a step of this process is done.
+      warm: whether a step of this process is done, and the next one is like it.
     """
 
     def __init__(self, progress: Progress):
@@ -39,6 +39,10 @@ class Clock:
         before = time.perf_counter()
         yield
         self._waited += time.perf_counter() - before
+
+    def cool(self) -> None:
+        """The next step is another one, and will be compiled."""
+        self.warm = False
 
     def stop(self) -> None:
         """All steps since the start are done; the next one begins."""

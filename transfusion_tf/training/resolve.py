@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 from transfusion_tf.datasets import (
@@ -41,9 +42,12 @@ def resolve(
     Prepares the data if need be, unless the caller has them open already: opening
     reads every row of the data set's tables. The resolved config has a `run_id`.
 
+    Returns:
+      The resolved config, and its data set with the splits of its fold, if it has one.
+
     Raises:
       UserError: unknown card, metric, scheme or donor; a donor that is missing, or
-        a donor run that is not finished.
+        a donor run that is not finished; a fold that can't be.
     """
     card = prepared.card if prepared else card_of(config)
     spec = parse_spec(config.initialization)
@@ -53,14 +57,10 @@ def resolve(
             "weight file, a run directory, or a data set such as photographs"
         )
     metric = config.metric or card.metric
-    if metric not in METRICS:
-        raise UserError(f"unknown metric {metric!r}; valid: {', '.join(METRICS)}")
-    kinds = _METRIC_KINDS.get(metric)
-    if kinds and card.labels.kind not in kinds:
-        raise UserError(
-            f"metric {metric} is for labels of kind {' or '.join(kinds)}, but those of "
-            f"{card.name} are of kind {card.labels.kind}: use mean_auc"
-        )
+    _check_metric(metric, card, METRICS)
+    chosen_by = config.early_stopping_metric
+    if chosen_by is not None:
+        _check_metric(chosen_by, card, ("loss", *METRICS))
     augmentation = config.augmentation
     if augmentation is None:
         augmentation = dataclasses.asdict(card.augmentation)
@@ -69,12 +69,14 @@ def resolve(
         donor_weights = donor_fingerprint(config.donor)
     if prepared is None:
         prepared = prepare(card, data_root, progress=progress)
+    prepared = in_fold_of(config, prepared)
     prepared.examples("train", config.train_examples)  # Raises where there are fewer.
     resolved = config.replace(
         model=str(parse_model_name(config.model)),
         initialization=str(spec),
         image_size=card.image_size,
         metric=metric,
+        early_stopping_metric=None if chosen_by == metric else chosen_by,
         head=config.head or card.labels.head,
         augmentation=augmentation,
         donor=config.donor if donor_weights else None,
@@ -84,19 +86,51 @@ def resolve(
     return resolved, prepared
 
 
+def _check_metric(metric: str, card: DatasetCard, valid: Collection[str]) -> None:
+    if metric not in valid:
+        raise UserError(f"unknown metric {metric!r}; valid: {', '.join(valid)}")
+    kinds = _METRIC_KINDS.get(metric)
+    if kinds and card.labels.kind not in kinds:
+        raise UserError(
+            f"metric {metric} is for labels of kind {' or '.join(kinds)}, but those of "
+            f"{card.name} are of kind {card.labels.kind}: use mean_auc"
+        )
+
+
 def card_of(config: RunConfig) -> DatasetCard:
-    """The card that the config names, at the config's image size."""
+    """The card that the config names, at the config's sizes of image and random crop.
+
+    Raises:
+      UserError: no such card, or an augmentation that can't be.
+    """
     card = load_card(config.dataset, config.source)
-    if config.image_size is None:
+    if config.image_size is not None:
+        card = card.replace(image_size=config.image_size)
+    if config.augmentation is None:
         return card
-    return card.replace(image_size=config.image_size)
+    # What is stored is so much larger than the input.
+    crop = augmentation_of(config).random_crop
+    augmentation = dataclasses.replace(card.augmentation, random_crop=crop)
+    return card.replace(augmentation=augmentation)
+
+
+def in_fold_of(config: RunConfig, prepared: PreparedDataset) -> PreparedDataset:
+    """The data set with the splits of the config's fold, or the card's."""
+    return prepared.in_fold(config.fold, config.folds, config.fold_protocol)
 
 
 def augmentation_of(config: RunConfig) -> Augmentation:
-    """The resolved config's augmentation as the card's data class."""
+    """The resolved config's augmentation as the card's data class.
+
+    Raises:
+      UserError: a value is unknown or out of range.
+    """
     values = dict(config.augmentation or {})
     values["layers"] = tuple(values.get("layers", ()))
-    return Augmentation(**values)
+    try:
+        return Augmentation(**values)
+    except TypeError as error:
+        raise UserError(f"the run's augmentation is not valid: {error}") from None
 
 
 def donor_fingerprint(donor: str) -> str:

@@ -15,6 +15,7 @@ from transfusion_tf.input_pipeline import Augmenter, train_batches
 from transfusion_tf.models import (
     build,
     freeze_through,
+    head_layers,
     set_synchronized_batch_norm,
     table1_parameter_count,
 )
@@ -26,7 +27,13 @@ from transfusion_tf.training.resolve import (
     donor_input_scaling,
 )
 from transfusion_tf.training.run_directory import RunDirectory
-from transfusion_tf.training.schedules import make_optimizer
+from transfusion_tf.training.schedules import (
+    PlateauSchedule,
+    decay_kernels_only,
+    make_head_optimizer,
+    make_optimizer,
+    plateau_schedule,
+)
 from transfusion_tf.training.state import Progress, StateFiles
 from transfusion_tf.training.steps import Batch, Steps, make_steps
 from transfusion_tf.training.workers import Workers
@@ -38,6 +45,8 @@ class Parts:
 
     Attributes:
       model, optimizer: under the workers' strategy, with the weights to go on from.
+      head_optimizer: of the steps that train the head alone, if there are any.
+      schedule: what is told of plateaus; None where nothing asks.
       steps: compiled for them.
       variables: all that a state holds, in order.
       state: where states are saved.
@@ -48,6 +57,8 @@ class Parts:
 
     model: keras.Model
     optimizer: keras.optimizers.Optimizer
+    head_optimizer: keras.optimizers.Optimizer | None
+    schedule: PlateauSchedule | None
     steps: Steps
     variables: list[keras.Variable]
     state: StateFiles
@@ -79,7 +90,13 @@ def start_up(
         initialization = _initialize(model, config)
         if config.freeze:
             freeze_through(model, config.freeze)
-        optimizer = _build_optimizer(config, model, train_examples)
+        optimizer = make_optimizer(config, train_examples)
+        schedule = plateau_schedule(optimizer)
+        optimizer = _built(optimizer, config, model.trainable_variables)
+        head_optimizer = None
+        if config.head_steps:
+            head = [v for x in head_layers(model) for v in x.trainable_variables]
+            head_optimizer = _built(make_head_optimizer(config), config, head)
         steps = make_steps(
             model,
             optimizer,
@@ -89,15 +106,22 @@ def start_up(
             workers=workers,
             xla=config.xla,
             head=config.head or "sigmoid",
+            head_optimizer=head_optimizer,
+            gradient_clipping=config.gradient_clipping,
+            l2_penalty=0.0 if config.optimizer == "adamw" else config.weight_decay,
         )
 
     # 3. Own saved state before fresh weights.
     state = StateFiles(directory.state)
     variables = [*model.variables, *optimizer.variables]
+    if head_optimizer is not None:
+        variables += head_optimizer.variables
     saved, message = state.load(variables)
     if message:
         tqdm.write(f"{config.run_id}: {message}")
     progress = saved or Progress()
+    if schedule is not None:
+        schedule.set_plateaus(progress.plateaus)
     if workers.count > 1:
         workers.check_same({"step": progress.step, "weights": _checksum(variables)})
     directory.write_config(config)
@@ -120,19 +144,21 @@ def start_up(
         commit=artifacts.commit(),
     )
 
-    # 4. The data, from the step that comes next. Workers take turns: parts of a
-    # batch are as good as smaller batches, of which a step takes one each.
+    # 4. The data, from the step that comes next.
     batches = train_batches(
         prepared,
-        config.batch_size // workers.count,
+        config.batch_size,
         seed=config.seed,
         train_examples=config.train_examples,
         augmentation=augmentation,
-        start_step=progress.step * workers.count,
-    ).shard(workers.count, workers.index)
+        start_step=progress.step,
+        part=(workers.index, workers.count),
+    )
     return Parts(
         model,
         optimizer,
+        head_optimizer,
+        schedule,
         steps,
         variables,
         state,
@@ -173,13 +199,16 @@ def _initialize(model: keras.Model, config: RunConfig) -> pd.DataFrame:
     return pd.DataFrame(report.to_rows())
 
 
-def _build_optimizer(
-    config: RunConfig, model: keras.Model, train_examples: int
+def _built(
+    optimizer: keras.optimizers.Optimizer,
+    config: RunConfig,
+    variables: list[keras.Variable],
 ) -> keras.optimizers.Optimizer:
-    optimizer = make_optimizer(config, train_examples)
+    """The optimizer, or what scales the loss for it, with a state for the variables."""
+    decay_kernels_only(optimizer, variables)
     if config.mixed_precision and tf.config.list_physical_devices("GPU"):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(model.trainable_variables)
+    optimizer.build(variables)
     return optimizer
 
 

@@ -31,8 +31,12 @@ class Progress:
 
     step: int = 0
     best_step: int = -1
+    # What the best weights were chosen by, higher is better: a loss is negative.
     best_metric: float = float("-inf")
     evaluations_without_gain: int = 0
+    # Of the schedule `plateau`: evaluations since the last gain or plateau; plateaus.
+    evaluations_on_plateau: int = 0
+    plateaus: int = 0
     # Losses of the steps since the last evaluation.
     losses: list[float] = dataclasses.field(default_factory=list)
     train_seconds: float = 0.0

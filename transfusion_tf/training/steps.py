@@ -1,5 +1,6 @@
 """What runs on the devices: one training step, one prediction step."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,8 +12,9 @@ from scipy import special
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import Augmenter
-from transfusion_tf.models import logits_model
+from transfusion_tf.models import body_frozen, logits_model
 from transfusion_tf.training.fused_batch_norm import fuse_batch_norm
+from transfusion_tf.training.gradients import clipped, penalized
 from transfusion_tf.training.workers import Workers
 
 Batch = dict[str, tf.Tensor]
@@ -55,12 +57,15 @@ class Steps:
       train: global batch -> its mean loss, and the weights moved.
       predict: global batch -> per-replica index, mask, logits.
       head: what makes probabilities of logits.
+      train_head: as `train`, but moves the head's weights alone, with an optimizer of
+        its own; None where it was not asked for.
     """
 
     workers: Workers
     train: Callable[[Batch], tf.Tensor]
     predict: Callable[[Batch], tuple[Any, Any, Any]]
     head: str = "sigmoid"
+    train_head: Callable[[Batch], tf.Tensor] | None = None
 
     def distribute(self, dataset: tf.data.Dataset) -> Iterator[Batch]:
         """An iterator of this worker's batches, laid onto its replicas."""
@@ -134,13 +139,28 @@ def make_steps(
     workers: Workers | None = None,
     xla: bool = False,
     head: str = "sigmoid",
+    head_optimizer: keras.optimizers.Optimizer | None = None,
+    gradient_clipping: float | None = None,
+    l2_penalty: float = 0.0,
 ) -> Steps:
-    """Compiles the steps. Model and optimizer must be made under the strategy.
-
-    `workers` are those whose strategy it is, where there are many.
+    """Compiles the steps. Model and optimizers must be made under the strategy.
 
     The loss of a replica is divided by the global batch, and `optimizer.apply`
     already sums gradients over replicas: an all-reduce before it would count twice.
+
+    Args:
+      model: from `transfusion_tf.models.build`.
+      optimizer: moves all trainable weights.
+      augmenter: what is done to the batch on the device.
+      strategy: whose devices train.
+      global_batch: examples a step, over all devices together.
+      workers: those whose strategy it is, where there are many.
+      xla: whether XLA compiles the training step.
+      head: `sigmoid` or `softmax`.
+      head_optimizer: moves the head's weights in `train_head`, which is made with it.
+      gradient_clipping: largest l2 norm of the global gradient, or None.
+      l2_penalty: the loss has half of it times the sum of all squared kernels; the
+        losses that are returned do not.
 
     Raises:
       UserError: the global batch can't be shared out evenly.
@@ -156,34 +176,81 @@ def make_steps(
         fuse_batch_norm(model)
     with_logits = logits_model(model)
     loss_of = loss_function(head)
-    scale_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
-    @tf.function(jit_compile=xla or None)
-    def train_replica(batch: Batch) -> tf.Tensor:
+    def loss_of_batch(batch: Batch) -> tf.Tensor:
         images = augmenter(batch["image"], batch["color"], batch["seed"])
-        with tf.GradientTape() as tape:
-            logits = with_logits(images, training=True)
-            loss = tf.reduce_sum(loss_of(batch["label"], logits)) / global_batch
-            scaled = optimizer.scale_loss(loss) if scale_loss else loss
-        variables = model.trainable_variables
-        gradients = tape.gradient(scaled, [v.value for v in variables])
-        optimizer.apply(gradients, variables)
-        return loss
+        logits = with_logits(images, training=True)
+        return tf.reduce_sum(loss_of(batch["label"], logits)) / global_batch
+
+    def train_with(
+        own: keras.optimizers.Optimizer, frozen: Callable[[], Any]
+    ) -> Callable[[Batch], tf.Tensor]:
+        def train_replica(batch: Batch) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                loss = loss_of_batch(batch)
+                scaled = loss * _loss_scale(own)
+            variables = model.trainable_variables
+            gradients = tape.gradient(scaled, [v.value for v in variables])
+            if gradient_clipping:
+                gradients = clipped(gradients, gradient_clipping, _loss_scale(own))
+            if l2_penalty:
+                gradients = penalized(
+                    gradients, variables, l2_penalty * _loss_scale(own)
+                )
+            own.apply(gradients, variables)
+            return loss
+
+        return _compiled(train_replica, strategy, xla, frozen)
 
     def predict_replica(batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         logits = with_logits(tf.cast(batch["image"], tf.float32), training=False)
         return batch["index"], batch["mask"], logits
 
-    if replicas == 1:
-        return Steps(workers, train_replica, tf.function(predict_replica), head)
-
-    @tf.function
-    def train_all(batch: Batch) -> tf.Tensor:
-        losses = strategy.run(train_replica, (batch,))
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
-
     @tf.function
     def predict_all(batch: Batch) -> tuple[Any, Any, Any]:
         return strategy.run(predict_replica, (batch,))
 
-    return Steps(workers, train_all, predict_all, head)
+    train_head = None
+    if head_optimizer is not None:
+        train_head = train_with(head_optimizer, lambda: body_frozen(model))
+    return Steps(
+        workers,
+        train_with(optimizer, contextlib.nullcontext),
+        tf.function(predict_replica) if replicas == 1 else predict_all,
+        head,
+        train_head,
+    )
+
+
+def _loss_scale(optimizer: keras.optimizers.Optimizer) -> Any:
+    """What the optimizer takes gradients to be multiplied by."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return tf.convert_to_tensor(optimizer.dynamic_scale)
+    return 1.0
+
+
+def _compiled(
+    replica: Callable[[Batch], tf.Tensor],
+    strategy: tf.distribute.Strategy,
+    xla: bool,
+    frozen: Callable[[], Any],
+) -> Callable[[Batch], tf.Tensor]:
+    """A replica's step on all replicas, and the sum of their losses.
+
+    What is frozen counts while the step is traced. Many replicas are traced in turns,
+    so that it has to be frozen around all of them.
+    """
+    compiled = tf.function(replica, jit_compile=xla or None)
+
+    @tf.function
+    def train_all(batch: Batch) -> tf.Tensor:
+        with frozen():
+            losses = strategy.run(compiled, (batch,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    @tf.function(jit_compile=xla or None)
+    def train_one(batch: Batch) -> tf.Tensor:
+        with frozen():
+            return replica(batch)
+
+    return train_one if strategy.num_replicas_in_sync == 1 else train_all

@@ -16,16 +16,24 @@ from transfusion_tf.datasets.phantoms.retina import (
     draw_retina,
     retina_metadata,
 )
+from transfusion_tf.datasets.phantoms.skin import (
+    SkinMetadata,
+    draw_skin,
+    skin_metadata,
+)
 
 __all__ = [
     "ChestMetadata",
     "PhotographMetadata",
     "RetinaMetadata",
+    "SkinMetadata",
     "chest_metadata",
     "draw_chest",
     "draw_photograph_crop",
     "draw_retina",
+    "draw_skin",
     "photograph_metadata",
     "photograph_names",
     "retina_metadata",
+    "skin_metadata",
 ]

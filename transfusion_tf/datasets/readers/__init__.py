@@ -18,6 +18,7 @@ from transfusion_tf.datasets.readers.csv_table import read_csv
 from transfusion_tf.datasets.readers.drawn import (
     read_phantom_chest,
     read_phantom_retina,
+    read_phantom_skin,
     read_photographs,
 )
 from transfusion_tf.datasets.readers.hdf5 import read_hdf5_files
@@ -57,6 +58,7 @@ READERS: dict[str, Callable[[DatasetCard], Rows]] = {
     "tfds": read_tfds,
     "phantom_retina": read_phantom_retina,
     "phantom_chest": read_phantom_chest,
+    "phantom_skin": read_phantom_skin,
     "photographs": read_photographs,
 }
 

@@ -1,12 +1,16 @@
-"""Readers `phantom_retina`, `phantom_chest` and `photographs`: no download needed."""
+"""Readers `phantom_retina`, `phantom_chest`, `phantom_skin` and `photographs`.
+
+They draw or cut what they read: no download needed.
+"""
 
 import dataclasses
 
 import numpy as np
 
 from transfusion_tf.datasets.card import DatasetCard, check_options
-from transfusion_tf.datasets.phantoms import chest, photographs, retina
+from transfusion_tf.datasets.phantoms import chest, photographs, retina, skin
 from transfusion_tf.datasets.phantoms.chest_findings import FINDINGS
+from transfusion_tf.datasets.phantoms.skin_lesions import KINDS
 from transfusion_tf.datasets.readers.labels import many_labels
 from transfusion_tf.datasets.readers.options import is_count, is_whole
 from transfusion_tf.datasets.readers.rows import Example, Problem, Rows
@@ -115,6 +119,47 @@ def read_phantom_chest(card: DatasetCard) -> Rows:
         yield Example(
             film.example_id, film.patient_id, labels, str(split), image, where
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnSkin:
+    """A photograph of a skin lesion that is drawn when it is needed."""
+
+    index: int
+    seed: int
+    size: int
+    lesion_scale: float
+
+    def load(self) -> np.ndarray:
+        """See `phantoms.skin.draw_skin`."""
+        return skin.draw_skin(
+            self.index, seed=self.seed, size=self.size, lesion_scale=self.lesion_scale
+        )
+
+    def fingerprint(self) -> str:
+        """All that the drawing depends on."""
+        return repr(self)
+
+
+def read_phantom_skin(card: DatasetCard) -> Rows:
+    """Drawn photographs of skin lesions, two a patient."""
+    options = check_options(
+        card,
+        {"patients": is_count, "seed": is_whole, "lesion_scale": _is_scale},
+        required=("patients",),
+    )
+    if card.labels.classes != KINDS:
+        raise UserError(
+            f"{card.path}: key 'labels.classes' should be {', '.join(KINDS)}"
+        )
+    seed = options.get("seed", 0)
+    scale = float(options.get("lesion_scale", 1.0))
+    for index in range(2 * options["patients"]):
+        meta = skin.skin_metadata(index, seed=seed)
+        labels = tuple(float(kind == meta.kind) for kind in range(len(KINDS)))
+        image = DrawnSkin(index, seed, card.stored_size, scale)
+        where = f"drawing {index}"
+        yield Example(meta.example_id, meta.patient_id, labels, None, image, where)
 
 
 @dataclasses.dataclass(frozen=True)

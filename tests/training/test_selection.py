@@ -1,0 +1,82 @@
+"""Evaluations one after the other: which is best, what is a plateau, when it ends."""
+
+import dataclasses
+import json
+
+from transfusion_tf.training import RunConfig
+from transfusion_tf.training.selection import count_evaluation, ends_early
+from transfusion_tf.training.state import Progress
+
+CONFIG = RunConfig(
+    dataset="phantom_retina_64",
+    model="cbr_tiny",
+    metric="referable_auc",
+    learning_rate=1e-4,
+)
+PLATEAU = CONFIG.replace(schedule="plateau", plateau_patience=2)
+
+
+def after(config, aucs, losses=None, every=10, progress=None):
+    """The progress after evaluations every so many steps, from step 0 on."""
+    progress = progress or Progress()
+    losses = losses or [0.5] * len(aucs)
+    for auc, loss in zip(aucs, losses, strict=True):
+        if ends_early(progress, config):
+            break
+        count_evaluation(progress, config, {"referable_auc": auc, "loss": loss})
+        progress.step += every
+    return progress
+
+
+def test_the_best_is_by_the_metric_and_the_first_of_equals():
+    progress = after(CONFIG, [0.5, 0.8, 0.8, 0.7])
+    assert (progress.best_step, progress.best_metric) == (10, 0.8)
+    assert progress.evaluations_without_gain == 2
+
+
+def test_by_loss_the_lowest_is_best():
+    config = CONFIG.replace(early_stopping_metric="loss")
+    progress = after(config, [0.5, 0.8, 0.9], [0.7, 0.4, 0.6])
+    assert progress.best_step == 10
+
+
+def test_early_stopping_ends_after_so_many_evaluations_without_gain():
+    config = CONFIG.replace(early_stopping=3, early_stopping_metric="loss")
+    aucs = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
+    progress = after(config, aucs, [0.5, 0.4, 0.4, 0.5, 0.41, 0.3])
+    assert progress.step == 50
+    assert progress.best_step == 10
+
+
+def test_every_plateau_counts_anew_and_a_gain_starts_it_again():
+    values = [0.5, 0.5, 0.6, 0.6, 0.6, 0.6]
+    assert after(PLATEAU, values).plateaus == 1
+    assert after(PLATEAU, [*values, 0.6]).plateaus == 2
+
+
+def test_a_plateau_that_would_go_below_the_smallest_rate_ends_the_run():
+    # 1e-4, 1e-5, 1e-6: the third plateau is one too many.
+    progress = after(PLATEAU, [0.5] * 20)
+    assert progress.plateaus == 3
+    assert progress.step == 70
+    assert not ends_early(dataclasses.replace(progress, plateaus=2), PLATEAU)
+
+
+def test_the_warm_up_is_no_plateau():
+    assert after(PLATEAU.replace(warmup_steps=20), [0.5] * 4).plateaus == 0
+    assert after(PLATEAU.replace(warmup_steps=20), [0.5] * 5).plateaus == 1
+
+
+def test_while_the_head_is_trained_alone_nothing_is_stopped():
+    config = PLATEAU.replace(head_steps=20, early_stopping=2)
+    progress = after(config, [0.6, 0.5, 0.5])
+    assert progress.evaluations_without_gain == progress.evaluations_on_plateau == 0
+    assert progress.best_step == 0
+    assert after(config, [0.6, 0.5, 0.5, 0.5, 0.5, 0.5]).step == 50
+
+
+def test_counts_go_on_where_a_saved_state_left_them():
+    values = [0.5, 0.6, 0.6, 0.6, 0.6, 0.6]
+    half = json.loads(json.dumps(dataclasses.asdict(after(PLATEAU, values[:4]))))
+    rest = after(PLATEAU, values[4:], progress=Progress(**half))
+    assert rest == after(PLATEAU, values)

@@ -1,0 +1,63 @@
+"""What an evaluation means for a run: the best weights, a plateau, the end.
+
+All of it is counted in the run's `Progress`, which is saved: a run that was stopped
+goes on counting where it was.
+"""
+
+from collections.abc import Mapping
+
+from transfusion_tf.training.config import RunConfig
+from transfusion_tf.training.state import Progress
+
+# Rates are powers of ten times the base, but for rounding.
+_ROUNDING = 1e-6
+
+
+def selection_metric(config: RunConfig) -> str:
+    """What the best weights are chosen by on validation: a metric, or `loss`."""
+    return str(config.early_stopping_metric or config.metric)
+
+
+def count_evaluation(
+    progress: Progress, config: RunConfig, values: Mapping[str, float]
+) -> bool:
+    """Counts an evaluation of the validation split, after `progress.step` steps.
+
+    Evaluations without a better value count only once the whole network is trained,
+    and for a plateau once the rate has come to its base.
+
+    Args:
+      progress: changed in place.
+      config: a resolved one.
+      values: metrics by name, and the mean `loss`.
+
+    Returns:
+      Whether the weights are the best so far.
+    """
+    name = selection_metric(config)
+    # Higher is better, whatever is chosen by.
+    value = -values[name] if name == "loss" else values[name]
+    if value > progress.best_metric:
+        progress.best_metric, progress.best_step = value, progress.step
+        progress.evaluations_without_gain = 0
+        progress.evaluations_on_plateau = 0
+        return True
+    if progress.step > config.head_steps:
+        progress.evaluations_without_gain += 1
+    if progress.step > config.head_steps + config.warmup_steps:
+        progress.evaluations_on_plateau += 1
+    at_plateau = progress.evaluations_on_plateau >= config.plateau_patience
+    if config.schedule == "plateau" and at_plateau:
+        progress.plateaus += 1
+        progress.evaluations_on_plateau = 0
+    return False
+
+
+def ends_early(progress: Progress, config: RunConfig) -> bool:
+    """Whether early stopping or the last plateau ends the run."""
+    if 0 < config.early_stopping <= progress.evaluations_without_gain:
+        return True
+    rate = config.learning_rate * 0.1**progress.plateaus
+    return config.schedule == "plateau" and rate < config.minimum_learning_rate * (
+        1 - _ROUNDING
+    )
