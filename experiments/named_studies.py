@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfusion_tf.errors import UserError, one_of
-from transfusion_tf_experiments.papers import transfusion
+from transfusion_tf_experiments.papers import (
+    feature_reuse,
+    hidden_representations,
+    transfusion,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -19,7 +23,8 @@ if TYPE_CHECKING:
 # Each has a TITLE, CHAPTERS (name -> what makes it at a scale), `make_scale(name)`,
 # `claims(scale)` and `own_data_notes(card)`.
 _PAPERS: dict[str, ModuleType] = {
-    module.__name__.rpartition(".")[2]: module for module in (transfusion,)
+    module.__name__.rpartition(".")[2]: module
+    for module in (transfusion, feature_reuse, hidden_representations)
 }
 
 

@@ -53,6 +53,11 @@ flags.DEFINE_string(
     "random,transfer,mean_var",
     "Initializations to compare, with commas between them.",
 )
+flags.DEFINE_list(
+    "donors",
+    None,
+    "Donors side by side, with commas between them: imagenet,radimagenet,photographs.",
+)
 flags.DEFINE_list("train_examples", None, "Sizes of the nested training subset.")
 flags.DEFINE_integer("seeds", 3, "How many seeds: 0, 1, ... each is a run.")
 flags.DEFINE_bool("show_images", True, "Whether the report shows sample images.")
@@ -114,14 +119,33 @@ def _named_study():
                 f"--study={FLAGS.study} says itself which {flag} it has; --{flag} is "
                 "for a study of your own: --dataset without --study"
             )
+    changes = changed_run_values()
+    if FLAGS.donors:
+        if not FLAGS.study.startswith("hidden_representations/"):
+            raise UserError(
+                f"--study={FLAGS.study} has one donor: give --donor; --donors is for "
+                "hidden_representations, and for a study of your own"
+            )
+        changes["donors"] = tuple(_donors())
     return named_studies.make(
         FLAGS.study,
         FLAGS.scale,
         dataset=FLAGS.dataset,
         source=FLAGS.source,
         seeds=FLAGS.seeds if FLAGS["seeds"].present else None,
-        changes=changed_run_values(),
+        changes=changes,
     )
+
+
+def _donors() -> list[str | None]:
+    """The donors of the flags, each once."""
+    from transfusion_tf.errors import UserError
+
+    if not FLAGS.donors:
+        return [FLAGS.donor]
+    if FLAGS.donor:
+        raise UserError("--donor names one donor and --donors several: give one flag")
+    return list(dict.fromkeys(FLAGS.donors))
 
 
 def _own_study():
@@ -137,16 +161,22 @@ def _own_study():
     dataset = str(card.path) if Path(FLAGS.dataset).exists() else FLAGS.dataset
     base = RunConfig(dataset=dataset, model=models[0], **run_values(card))
     sizes = positive_numbers("train_examples", FLAGS.train_examples or [])
-    return Study(
-        name=card.name,
-        title=f"Does transfer learning pay on {card.title}?",
-        runs=grid(
-            base,
+    runs = [
+        run
+        for donor in _donors()
+        for run in grid(
+            base.replace(donor=donor),
             models=models,
             initializations=split_names(FLAGS.initializations),
             train_examples=sizes or [None],
             seeds=range(FLAGS.seeds),
-        ),
+        )
+    ]
+    return Study(
+        name=card.name,
+        title=f"Does transfer learning pay on {card.title}?",
+        # Whole seeds first, of all donors.
+        runs=tuple(sorted(runs, key=lambda run: run.seed)),
     )
 
 

@@ -61,6 +61,11 @@ EXPECTED = {
         "validation": (5, [3, 2]),
         "test": (6, [3, 3]),
     },
+    "breast_busi_780": {
+        "train": (12, [7, 5]),
+        "validation": (5, [3, 2]),
+        "test": (7, [4, 3]),
+    },
     "thyroid_ddti": {
         "train": (10, [4, 6]),
         "validation": (5, [2, 3]),
@@ -121,6 +126,7 @@ SINGLE = {
         ["malignant"],
         None,
     ),
+    "breast_busi_780": ("normal/normal (1).png", "normal (1)", ["benign"], None),
     "thyroid_ddti": ("2_2", "2", ["malignant"], None),
     "knee_mrnet": ("0000-2", "0000", ["abnormal", "acl tear", "meniscal tear"], None),
     "imagenet2012": ("ILSVRC2012_val_00000007.JPEG", None, ["n02979186"], "test"),

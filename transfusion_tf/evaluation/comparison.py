@@ -27,6 +27,7 @@ seed the first term is missing, and `caveat` says so.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -118,7 +119,7 @@ class Difference:
         return f"{self.estimate:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
-def cell_interval(scores: Mapping[int, RunScore], level: float = 0.95) -> Difference:
+def cell_interval(scores: Mapping[Any, RunScore], level: float = 0.95) -> Difference:
     """Mean of the metric over the seeds of one cell, with its interval.
 
     The ends are cut to [0, 1], where all metrics live.
@@ -140,7 +141,7 @@ def cell_interval(scores: Mapping[int, RunScore], level: float = 0.95) -> Differ
 
 
 def difference(
-    left: Mapping[int, RunScore], right: Mapping[int, RunScore], level: float = 0.95
+    left: Mapping[Any, RunScore], right: Mapping[Any, RunScore], level: float = 0.95
 ) -> Difference | None:
     """Left minus right, over the seeds that both have; None when there is none.
 

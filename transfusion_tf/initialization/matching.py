@@ -18,6 +18,9 @@ from transfusion_tf.models import NamedTensor, cut_blocks
 
 Tensors = dict[str, NDArray[np.float32]]
 
+# As Keras names layers that have weights and that nobody named.
+_COUNTED_NAME = re.compile(r"(conv2d|batch_normalization|dense)(_\d+)?")
+
 
 def match_stored_weights(
     stored: StoredWeights,
@@ -57,7 +60,8 @@ def match_stored_weights(
     pairs = by_name
     if len(by_name) < len(owners):
         if stored.ordered:
-            pairs = _pair_by_order(layers, owners)
+            if _order_says_it(layers, by_name):
+                pairs = _pair_by_order(layers, owners)
         else:
             pairs = _pair_by_class(layers, owners, model)
     tensors: Tensors = {}
@@ -71,11 +75,16 @@ def match_stored_weights(
     left_over = _left_over(layers, pairs)
     if fits and not left_over:
         return {tensor.path: tensors[tensor.path] for tensor in wanted}
+    renamed = [
+        _only_on_one_side(layer, owners[owner]) for owner, layer in by_name.items()
+    ]
     raise mismatch(
         source,
         model.name,
-        only_in_donor=[layer.label for layer in _left_over(layers, by_name)],
-        only_in_model=[owner for owner in owners if owner not in by_name],
+        only_in_donor=[layer.label for layer in _left_over(layers, by_name)]
+        + [name for theirs, _ in renamed for name in theirs],
+        only_in_model=[owner for owner in owners if owner not in by_name]
+        + [name for _, ours in renamed for name in ours],
         shapes_differ=[
             f"{owner} (donor {[array.shape for array in layer.values]}, "
             f"model {[tensor.shape for tensor in owners[owner]]})"
@@ -97,6 +106,20 @@ def _pair_by_name(
                 pairs[owner] = layer
                 break
     return pairs
+
+
+def _order_says_it(
+    layers: Sequence[StoredLayer], by_name: dict[str, StoredLayer]
+) -> bool:
+    """Whether the names that are not the model's are all of another way to name.
+
+    Another way is none that fits at all, or a process's counters. Where most names are
+    the model's own and one is not, the file holds something else there.
+    """
+    strangers = _left_over(layers, by_name)
+    return not by_name or all(
+        _COUNTED_NAME.fullmatch(layer.names[-1]) for layer in strangers if layer.names
+    )
 
 
 def _pair_by_order(
@@ -131,10 +154,30 @@ def _named_values(layer: StoredLayer, tensors: Sequence[NamedTensor]) -> Tensors
     if sorted(stored_names) == sorted(names):
         by_name = dict(zip(stored_names, layer.values, strict=True))
         return {tensor.path: by_name[tensor.name] for tensor in tensors}
+    if any(_only_on_one_side(layer, tensors)):
+        return {}
     return {
         tensor.path: values
         for tensor, values in zip(tensors, layer.values, strict=True)
     }
+
+
+def _only_on_one_side(
+    layer: StoredLayer, tensors: Sequence[NamedTensor]
+) -> tuple[list[str], list[str]]:
+    """Tensors that the file calls otherwise, and what the model calls them.
+
+    Empty where the file has no names for a layer's tensors, or where none of them is
+    the model's: then they are not names but numbers.
+    """
+    stored = layer.variable_names or ()
+    known = {tensor.name for tensor in tensors}
+    if not known & set(stored):
+        return [], []
+    return (
+        [f"{layer.label}/{name}" for name in stored if name not in known],
+        [tensor.path for tensor in tensors if tensor.name not in stored],
+    )
 
 
 def _same_ranks(layer: StoredLayer, tensors: Sequence[NamedTensor]) -> bool:

@@ -17,9 +17,9 @@ from transfusion_tf.report.cases import (
     settled,
     size_differences,
     tone_of,
-    transfer_cases,
     transfers,
 )
+from transfusion_tf.report.donors import same_donor
 from transfusion_tf.report.results import BASELINE, Panel, Results, scheme
 
 
@@ -232,7 +232,16 @@ def answer_features(
     against: list[Case] = []
     gained = {case.name for case in helps if case.judgement == "higher"}
     for label in alternatives:
-        to_transfer = transfer_cases(results, label, margin)
+        to_transfer = compare(
+            results,
+            [
+                (panel, left, label)
+                for panel in results.panels
+                for left in transfers(panel)
+                if same_donor(left, label)
+            ],
+            margin,
+        )
         to_random = compare(
             results,
             [(p, label, BASELINE) for p in results.panels if label in p.cells],

@@ -9,10 +9,16 @@ import pandas as pd
 from transfusion_tf.report import wording
 from transfusion_tf.report.records import ChapterRecord, Run, StudyRecord
 from transfusion_tf.report.results import Results, collect
+from transfusion_tf.representations.run_starts import start_names
 
 # What tells one measurement of an analysis from another.
 _POPULATION_KEYS = ["run_a", "run_b", "stage", "measure", "repeat"]
 _BEFORE_AFTER_KEYS = ["run", "stage", "measure", "repeat"]
+_KEYS = {
+    "population_initial": _POPULATION_KEYS,
+    "population_best": _POPULATION_KEYS,
+    "before_after": _BEFORE_AFTER_KEYS,
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,26 +124,31 @@ def _read_analyses(
                 # Of a table cut short, pandas raises a ValueError.
                 missing.append(f"The comparison {path} cannot be read: {error}.")
         if tables:
-            keys = _BEFORE_AFTER_KEYS if kind == "before_after" else _POPULATION_KEYS
             together = pd.concat(tables, ignore_index=True)
             # Chapters may share pairs, so two files may hold the same one.
-            found[kind] = together.drop_duplicates(keys, ignore_index=True)
+            found[kind] = together.drop_duplicates(_KEYS.get(kind), ignore_index=True)
     return found, missing
 
 
 def _own_rows(table: pd.DataFrame, kind: str, runs: Mapping[str, Run]) -> pd.DataFrame:
     """The rows about the chapter's runs, with what those runs are."""
-    if kind == "before_after":
+    if kind == "before_after" or "run" in table:
         own = table[table["run"].isin(list(runs))].copy()
         configs = [runs[name].config for name in own["run"]]
         own["model"] = [config.model for config in configs]
-        own["initialization"] = [config.initialization for config in configs]
+        starts = start_names([run.config for run in runs.values()])
+        by_run = dict(zip(runs, starts, strict=True))
+        own["initialization"] = [by_run[name] for name in own["run"]]
         own["seed"] = [config.seed for config in configs]
         own["dataset"] = [runs[name].dataset["name"] for name in own["run"]]
         return own
+    if "run_a" not in table:
+        return table
     names = list(runs)
     own = table[table["run_a"].isin(names) & table["run_b"].isin(names)].copy()
-    # Two architectures have no stages to compare one with the other.
-    own = own[own["model"].isin({run.config.model for run in runs.values()})]
+    # Two architectures have no stages to compare one with the other. Runs of one fold
+    # are of one, though donors may scale its input otherwise.
+    if not kind.startswith("fold_"):
+        own = own[own["model"].isin({run.config.model for run in runs.values()})]
     own["dataset"] = [runs[name].dataset["name"] for name in own["run_a"]]
     return own

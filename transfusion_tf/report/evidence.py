@@ -44,6 +44,14 @@ class Evidence:
         self._ids = dict(run_ids)
         self._tables = _read_tables(record.root, analyses)
 
+    def runs(self, cell: Sequence[RunConfig]) -> dict[int, Run]:
+        """The finished runs of a cell, by seed."""
+        return self._cell(cell)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """All rows of one kind of analysis."""
+        return self._table(name)
+
     def test(self, cell: Sequence[RunConfig]) -> Quantity:
         """The main metric on test."""
         scores = {seed: run.score for seed, run in self._cell(cell).items()}

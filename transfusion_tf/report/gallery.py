@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from transfusion_tf import files
 from transfusion_tf.report import figures, images, style, wording
 from transfusion_tf.report.cases import MARGIN
+from transfusion_tf.report.repetitions import RunKey
 from transfusion_tf.report.results import BASELINE, Cell, Results
 
 
@@ -149,9 +150,9 @@ def slug(text: str) -> str:
 
 
 def _filter_pair(cell: Cell) -> FilterPair | None:
-    kernels: Mapping[int, tuple[np.ndarray, np.ndarray]] = {
-        seed: run.directory.first_layer()
-        for seed, run in sorted(cell.runs.items())
+    kernels: Mapping[RunKey, tuple[np.ndarray, np.ndarray]] = {
+        key: run.directory.first_layer()
+        for key, run in sorted(cell.runs.items())
         if (run.directory.path / "first_layer.npz").exists()
     }
     if not kernels:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from transfusion_tf.report import wording
 from transfusion_tf.report.cases import STATISTICS, brackets, judge, transfers
+from transfusion_tf.report.donors import donor_notes, same_donor
 from transfusion_tf.report.records import Run
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results, scheme
 
@@ -124,7 +125,10 @@ def verdict_matrix(results: Results) -> dict[str, Any] | None:
     ]
     pairs = [(donor, BASELINE) for donor in donors]
     pairs += [(other, BASELINE) for other in others]
-    pairs += [(donors[0], other) for other in others]
+    pairs += [
+        next((donor, other) for donor in donors if same_donor(donor, other))
+        for other in others
+    ]
     pairs = pairs[:_MOST_COLUMNS]
     rows = [
         (results.panel_name(panel), [_symbol(panel, *pair) for pair in pairs])
@@ -187,14 +191,7 @@ def donor_sentences(results: Results) -> list[str]:
             f"{wording.metric_title(run.metric)}: "
             f"{wording.number(run.best_validation())}{_donor_accuracy(run)}."
         )
-    named = {
-        run.config.donor
-        for run in results.record.runs
-        if run.config.donor and scheme(run.config.initialization) != BASELINE
-    }
-    if named and not results.record.donors:
-        sentences.append(f"Donor weights: {wording.listed(sorted(named))}.")
-    return sentences
+    return sentences + donor_notes(results.record)
 
 
 def _donor_accuracy(run: Run) -> str:

@@ -118,7 +118,9 @@ def _datasets(material: Material) -> list[str]:
     return [each.record.runs[0].dataset["name"] for each in material.results]
 
 
-_LEFTOVER_HEADS = ("Model", "Start", "Images", "Stage", "Pair", "Quantity", "Value")
+_LEFTOVER_HEADS = (
+    *("Target", "Model", "Start", "Images", "Stage", "Pair", "Quantity", "Value"),
+)
 
 
 def _leftover(row: Mapping[str, Any]) -> dict[str, str]:
@@ -130,6 +132,7 @@ def _leftover(row: Mapping[str, Any]) -> dict[str, str]:
     if spread is not None:
         text += f" ± {wording.number(spread, 4)}"
     return {
+        "Target": row.get("target", ""),
         "Model": row.get("model", ""),
         "Start": row.get("initialization", ""),
         "Images": "" if images is None else wording.count(images),

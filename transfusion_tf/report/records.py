@@ -161,6 +161,8 @@ class StudyRecord:
       unfinished: all that have no result.
       chapters: of a study after a paper; the report then has one of each.
       claims: the table of the paper's findings, a file in the study's folder.
+      donor_cards: of weight files that donors came from: `name title input_scaling
+        color note weights`.
     """
 
     name: str
@@ -175,6 +177,7 @@ class StudyRecord:
     unfinished: tuple[Unfinished, ...]
     chapters: tuple[ChapterRecord, ...] = ()
     claims: str | None = None
+    donor_cards: tuple[Mapping[str, str], ...] = ()
 
 
 def read_study(study_dir: str | Path) -> StudyRecord:
@@ -225,6 +228,7 @@ def read_study(study_dir: str | Path) -> StudyRecord:
         unfinished=tuple(unfinished),
         chapters=tuple(_chapter(chapter) for chapter in values.get("chapters", [])),
         claims=values.get("claims"),
+        donor_cards=tuple(values.get("donor_cards") or ()),
     )
 
 

@@ -112,7 +112,8 @@ def run_table(results: Results) -> pd.DataFrame:
             "model": cell.model,
             "initialization": cell.initialization,
             "train_examples": cell.train_examples,
-            "seed": seed,
+            "seed": run.config.seed,
+            **({} if run.config.fold is None else {"fold": run.config.fold}),
             "best_step": run.status.get("best_step"),
             "best_validation": run.best_validation(),
             "test": run.score.value if run.score else np.nan,
@@ -120,7 +121,7 @@ def run_table(results: Results) -> pd.DataFrame:
             "machine": run.status.get("machine"),
         }
         for cell in _cells(results)
-        for seed, run in sorted(cell.runs.items())
+        for _, run in sorted(cell.runs.items())
     ]
     rows += [
         {"run": run.run_id, "state": run.state, "message": run.message}
@@ -201,7 +202,7 @@ def _difference_row(found: Difference) -> dict[str, object]:
         "degrees_of_freedom": found.degrees_of_freedom,
         "p_value": found.p_value,
         "adjusted_p_value": found.adjusted_p_value,
-        "decided": found.decided if found.seeds > 1 else "one seed",
+        "decided": found.decided if found.seeds > 1 else f"one {found.over}",
     }
 
 

@@ -20,6 +20,7 @@ from transfusion_tf.report.cases import (
     tone_of,
     transfer_cases,
 )
+from transfusion_tf.report.donor_answer import answer_donor
 from transfusion_tf.report.results import BASELINE, Results, scheme
 
 
@@ -55,11 +56,13 @@ def reach_verdict(results: Results, margin: float = MARGIN) -> Verdict:
     headline, subline, tone = _headline(results, helps, speed, unit, margin)
     answers = (
         answer_help(results, helps, unit, margin),
+        answer_donor(results, unit, margin),
         answer_speed(results, helps, speed, unit),
         answer_features(results, helps, unit, margin),
         answer_size(results, unit, margin),
     )
-    return Verdict(headline, subline, tone, answers, _caveats(results, helps))
+    asked = tuple(answer for answer in answers if answer is not None)
+    return Verdict(headline, subline, tone, asked, _caveats(results, helps))
 
 
 def call_together(cases: Sequence[Case], margin: float = MARGIN) -> list[Case]:
@@ -152,7 +155,8 @@ def _headline_alike(
         "alike": f"Transfer makes no difference {where}: "
         f"less than {margin:g} {unit} either way.",
         "open": "These runs cannot tell whether transfer helps.",
-        "one_seed": "These runs cannot tell whether transfer helps: one seed each.",
+        "one_seed": "These runs cannot tell whether transfer helps: one "
+        f"{helps[0].difference.over} each.",
     }[judgement]
     if faster and judgement == "alike":
         headline = f"Transfer only speeds training up {where}."
@@ -171,13 +175,15 @@ def _subline(helps: Sequence[Case], unit: str) -> str:
             f"Transferred minus random weights: {wording.signed(only.estimate)} {unit} "
             f"on the test set, {interval_words(only)}."
         )
-    seeds = sorted({case.difference.seeds for case in helps})
-    span = wording.plural(seeds[-1], "seed")
-    if len(seeds) > 1:
-        span = f"{seeds[0]} to {span}"
+    over = helps[0].difference.over
+    counts = sorted({case.difference.seeds for case in helps})
+    span = wording.plural(counts[-1], over)
+    if len(counts) > 1:
+        span = f"{counts[0]} to {span}"
+    carried = "folds" if over == "fold" else "seeds and test patients"
     return (
         f"Transferred minus random weights on the test set, {span} a start. "
-        "Brackets below are 95 % intervals over seeds and test patients."
+        f"Brackets below are 95 % intervals over {carried}."
     )
 
 
@@ -203,7 +209,10 @@ def _names(cases: Sequence[Case], total: int) -> str:
 
 def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
     caveats = []
-    if any(case.difference.seeds == 1 for case in helps):
+    single = [case.difference for case in helps if case.difference.seeds == 1]
+    if single and single[0].over == "fold":
+        caveats.append("One fold: there are no intervals; all folds can settle it.")
+    elif single:
         caveats.append(
             "One seed: intervals over patients only. Another seed may turn a sign; "
             "three seeds or more can settle it."

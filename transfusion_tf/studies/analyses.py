@@ -22,7 +22,10 @@ from transfusion_tf.representations import (
     Settings,
     compare_before_and_after,
     compare_population,
+    run_images,
 )
+from transfusion_tf.studies.populations import grouped
+from transfusion_tf.studies.reuse_analyses import reuse_parts
 from transfusion_tf.studies.study import Chapter
 from transfusion_tf.training import RunDirectory
 
@@ -32,6 +35,8 @@ _ANALYSES = {
     "similarity_of_starts": ("population_best",),
     "start_and_end": ("population_initial", "population_best"),
     "before_and_after": ("before_after",),
+    "donor_similarity": ("before_after", "fold_initial", "fold_best", "random_initial"),
+    "gain_and_similarity": ("before_after",),
 }
 
 Compute = Callable[[], pd.DataFrame]
@@ -68,6 +73,11 @@ def analyse(
             found[name].append(str(path))
             if not (root / path).exists():
                 waiting.append((root / path, compute))
+    for name, content, compute in reuse_parts(chapter, runs, data_root):
+        path = Path("analyses") / f"{name}-{_hash(content)}.csv"
+        found.setdefault(name, []).append(str(path))
+        if not (root / path).exists():
+            waiting.append((root / path, compute))
     bar = tqdm(
         waiting, desc=f"{chapter.name}: comparing", disable=not progress or not waiting
     )
@@ -105,13 +115,13 @@ def _parts(
                 ),
             )
         return
-    weights = name.removeprefix("population_")
-    for group in _by_model(runs):
+    weights = name.rpartition("_")[2]
+    for group in grouped(name, runs):
         if len(group) > 1:
             yield (
                 group,
                 functools.partial(
-                    compare_population,
+                    _compare,
                     [run.path for run in group],
                     data_root,
                     weights=weights,
@@ -120,13 +130,18 @@ def _parts(
             )
 
 
-def _by_model(runs: Sequence[RunDirectory]) -> list[list[RunDirectory]]:
-    """Runs of one model on one data set, each group in the order of the run ids."""
-    groups: dict[tuple, list[RunDirectory]] = {}
-    for run in sorted(runs, key=lambda run: run.path.name):
-        config = run.config()
-        groups.setdefault((config.model, config.data), []).append(run)
-    return list(groups.values())
+def _compare(
+    runs: Sequence[Path],
+    data_root: str | Path,
+    *,
+    weights: str,
+    settings: Settings,
+) -> pd.DataFrame:
+    # Untrained models have seen no images, so those of any fold will do.
+    images = run_images(runs[0], data_root) if weights == "initial" else None
+    return compare_population(
+        runs, data_root, weights=weights, images=images, settings=settings
+    )
 
 
 def _digest(runs: Sequence[RunDirectory], settings: Settings) -> str:
@@ -137,4 +152,8 @@ def _digest(runs: Sequence[RunDirectory], settings: Settings) -> str:
         "repeats": settings.repeats,
         "seed": settings.seed,
     }
+    return _hash(content)
+
+
+def _hash(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]

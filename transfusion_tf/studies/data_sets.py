@@ -2,6 +2,7 @@
 
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.training import Options, RunConfig, resolve
+from transfusion_tf.training.resolve import in_fold_of
 
 
 class DataSets:
@@ -25,8 +26,11 @@ class DataSets:
         return resolved
 
     def of(self, config: RunConfig) -> PreparedDataset:
-        """The data set of a config that was resolved here."""
-        return self._open[self._key(config)]
+        """The data set of a config that was resolved here, in the config's fold."""
+        return in_fold_of(config, self._open[self._key(config)])
 
     def _key(self, config: RunConfig) -> tuple:
-        return config.dataset, config.source, config.image_size
+        # What is stored depends on the random crop, of all that augmentation is.
+        given = config.augmentation
+        crop = None if given is None else given.get("random_crop", 1.0)
+        return config.dataset, config.source, config.image_size, crop

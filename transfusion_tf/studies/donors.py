@@ -1,31 +1,85 @@
-"""Donors that are pretrained here: a data set's name stands for a run on it."""
+"""What a `--donor` stands for: a data set's name for a run on it that is made here, a
+donor card for the weight file and the input scaling that it names.
+"""
 
+import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 from transfusion_tf.datasets import card_names, load_card
+from transfusion_tf.datasets.splits import stable_hash
+from transfusion_tf.errors import UserError
+from transfusion_tf.initialization import parse_spec
+from transfusion_tf.initialization.donor_cards import is_donor_card, load_donor_card
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.models.registry import ARCHITECTURES
 from transfusion_tf.training import RunConfig
 
 # A seed that recipients do not have: a donor that grew from the random weights of one
 # of them would resemble that run for this alone, most of all where models move little.
+# Donors are compared too, so each has one of its own; those that were there first share
+# what their run ids say.
 _DONOR_SEED = 10_007
+_FIRST_DONORS = ("imagenet2012", "photographs", "photographs_few")
 
 
 def is_dataset(donor: str | None) -> bool:
     """Whether a `--donor` names a data set, not weights."""
-    if donor is None:
+    if donor is None or is_donor_card(donor):
         return False
     return donor in card_names() or Path(donor).suffix == ".toml"
+
+
+def with_donor_card(config: RunConfig) -> RunConfig:
+    """The config on the weights that its donor card names, where it names one.
+
+    The model scales its input as the donor's weights expect, which its name then says:
+    `resnet50[input_scaling=caffe_over_255]`. So does the model from random weights that
+    a donor stands beside: the two differ in their weights alone.
+
+    Raises:
+      UserError: the card, or its file, is not as it should be; a model whose name asks
+        for another input scaling than the card.
+    """
+    if not is_donor_card(config.donor):
+        return config
+    card = load_donor_card(str(config.donor))
+    spec = parse_model_name(config.model)
+    if spec.input_scaling not in (None, card.input_scaling):
+        raise UserError(
+            f"--model={config.model} scales its input as {spec.input_scaling!r}, but "
+            f"donor {card.name} was trained on {card.input_scaling!r} ({card.path}): "
+            "leave input_scaling out, or write a donor card that says otherwise"
+        )
+    own = ARCHITECTURES[spec.architecture].input_scaling
+    scaling = None if card.input_scaling == own else card.input_scaling
+    model = str(dataclasses.replace(spec, input_scaling=scaling))
+    if parse_spec(config.initialization).scheme == "random":
+        return config.replace(model=model, donor=None)
+    return config.replace(model=model, donor=str(card.weights()))
+
+
+def donor_card_records(configs: Iterable[RunConfig]) -> list[dict[str, str]]:
+    """What reports say of the donor cards whose weights runs start from."""
+    cards = [
+        load_donor_card(str(config.donor))
+        for config in configs
+        if is_donor_card(config.donor)
+        and parse_spec(config.initialization).scheme != "random"
+    ]
+    return [
+        card.described() | {"weights": str(card.weights())}
+        for card in dict.fromkeys(cards)
+    ]
 
 
 def pretraining_run(config: RunConfig) -> RunConfig:
     """The run that pretrains the donor which `config` names.
 
-    From random weights of a seed of its own, with the donor card's image size, batch
-    and steps (or `donor_steps`, with two evaluations); architecture and batch norm
-    momentum are the recipient's, not slimmed. So the donor is the same for every run
-    of a study that can share it.
+    From random weights of a seed of its own, one a data set, with the donor card's
+    image size, batch and steps (or `donor_steps`, with two evaluations); architecture
+    and batch norm momentum are the recipient's, not slimmed. So the donor is the same
+    for every run of a study that can share it.
     """
     assert config.donor is not None
     card = load_card(config.donor)
@@ -37,7 +91,7 @@ def pretraining_run(config: RunConfig) -> RunConfig:
         dataset=config.donor,
         model=architecture,
         image_size=step * -(-max(card.image_size, needs.min_size) // step),
-        seed=_DONOR_SEED,
+        seed=_donor_seed(card.name),
         batch_size=training.batch_size,
         steps=config.donor_steps or training.steps,
         eval_every=max(1, config.donor_steps // 2)
@@ -50,3 +104,9 @@ def pretraining_run(config: RunConfig) -> RunConfig:
         mixed_precision=config.mixed_precision,
         xla=config.xla,
     )
+
+
+def _donor_seed(name: str) -> int:
+    if name in _FIRST_DONORS:
+        return _DONOR_SEED
+    return _DONOR_SEED + 1 + stable_hash("donor", name) % 1_000_000

@@ -14,7 +14,12 @@ from transfusion_tf.initialization import parse_spec, plan_tensors
 from transfusion_tf.models import build, freeze_through
 from transfusion_tf.studies.chapters import chapter_records, fit_to_data
 from transfusion_tf.studies.data_sets import DataSets
-from transfusion_tf.studies.donors import is_dataset, pretraining_run
+from transfusion_tf.studies.donors import (
+    donor_card_records,
+    is_dataset,
+    pretraining_run,
+    with_donor_card,
+)
 from transfusion_tf.studies.queue import train_all, train_when_free
 from transfusion_tf.studies.shard import Shard
 from transfusion_tf.studies.study import Study
@@ -108,6 +113,7 @@ def run_study(
         "versions": versions(),
         "runs": list(distinct),
         "donor_runs": list(dict.fromkeys(config.run_id for config in donors.values())),
+        "donor_cards": donor_card_records(study.runs),
     }
 
     def chapters(waiting: Collection[str]) -> dict[str, Any]:
@@ -156,7 +162,7 @@ def _on_donors(
             config = config.replace(donor=str(donor_run))
         elif is_dataset(config.donor):
             config = config.replace(donor=None)
-        targets.append(data_sets.resolve(config))
+        targets.append(data_sets.resolve(with_donor_card(config)))
     return targets
 
 
@@ -214,7 +220,7 @@ def train_with_donor(
         config = config.replace(donor=str(runs / donor.run_id))
     elif is_dataset(config.donor):
         config = config.replace(donor=None)
-    resolved, _ = resolve(config, options.data_root)
+    resolved, _ = resolve(with_donor_card(config), options.data_root)
     return train(resolved, runs / resolved.run_id, options)
 
 
@@ -227,7 +233,7 @@ def _wants_pretraining(config: RunConfig) -> bool:
 def _check(configs: Iterable[RunConfig], data_sets: DataSets) -> None:
     """Raises for what would fail later, without waiting for donors."""
     seen = set()
-    for config in configs:
+    for config in map(with_donor_card, configs):
         if is_dataset(config.donor):
             config = config.replace(donor=None)
             data_sets.resolve(config.replace(initialization="random"))

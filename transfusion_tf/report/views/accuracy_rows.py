@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_tf.evaluation import seed_interval
 from transfusion_tf.report.records import Run
+from transfusion_tf.report.repetitions import RunKey, mean_over_runs
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
 from transfusion_tf.report.views.parts import measured
 
@@ -43,21 +43,22 @@ def class_rows(
         ours = by_seed(cell, quantity)
         if not ours:
             continue
-        found = measured(seed_interval(list(ours.values())))
+        found = measured(mean_over_runs(ours, cell.runs))
         rows.append({**keys, "quantity": quantity, **found})
         theirs = by_seed(baseline, quantity) if baseline else {}
-        pairs = [ours[seed] - theirs[seed] for seed in sorted(set(ours) & set(theirs))]
+        pairs = {key: ours[key] - theirs[key] for key in ours if key in theirs}
         if pairs and cell is not baseline:
+            against = measured(mean_over_runs(pairs, cell.runs))
             name = f"difference_to_random/{quantity}"
-            rows.append({**keys, "quantity": name, **measured(seed_interval(pairs))})
+            rows.append({**keys, "quantity": name, **against})
     return rows
 
 
-def by_seed(cell: Cell, quantity: str) -> dict[int, float]:
-    """A metric on test, one a seed; seeds where it is undefined are left out."""
+def by_seed(cell: Cell, quantity: str) -> dict[RunKey, float]:
+    """A metric on test, one a run; runs where it is undefined are left out."""
     return {
-        seed: run.test_metrics[quantity]
-        for seed, run in sorted(cell.runs.items())
+        key: run.test_metrics[quantity]
+        for key, run in sorted(cell.runs.items())
         if quantity in run.test_metrics
     }
 

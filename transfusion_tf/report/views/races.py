@@ -18,6 +18,7 @@ from transfusion_tf.models import parse_model_name
 from transfusion_tf.report import wording
 from transfusion_tf.report.chapters import Material
 from transfusion_tf.report.records import Run
+from transfusion_tf.report.repetitions import RunKey
 from transfusion_tf.report.results import BASELINE, Panel, Results
 from transfusion_tf.report.views.parts import dataset_title, measured
 from transfusion_tf.report.views.plots import Curve
@@ -37,7 +38,7 @@ class Runner:
     label: str
     model: str
     initialization: str
-    runs: Mapping[int, Run]
+    runs: Mapping[RunKey, Run]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,14 +92,14 @@ class Race:
         union = np.unique(np.concatenate([steps for steps, _ in found]))
         return union, np.array([np.interp(union, *curve) for curve in found])
 
-    def steps(self, runner: Runner) -> dict[int, float | None]:
+    def steps(self, runner: Runner) -> dict[RunKey, float | None]:
         """Steps to the threshold, one a seed; None is never."""
         return {
             seed: steps_to_threshold(*run.curve(self.metric), self.threshold)
             for seed, run in sorted(runner.runs.items())
         }
 
-    def areas(self, runner: Runner) -> dict[int, float]:
+    def areas(self, runner: Runner) -> dict[RunKey, float]:
         """Mean metric up to the horizon, one a seed."""
         return {
             seed: learning_curve_area(*run.curve(self.metric), until=self.horizon)
@@ -178,7 +179,7 @@ def by_class(race: Race) -> list[Race]:
 
 
 def paired(
-    ours: Mapping[int, float | None], theirs: Mapping[int, float | None]
+    ours: Mapping[RunKey, float | None], theirs: Mapping[RunKey, float | None]
 ) -> Difference | None:
     """Ours minus theirs over the seeds that have both; None where none has."""
     pairs = [

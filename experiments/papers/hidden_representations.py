@@ -1,0 +1,233 @@
+"""Hidden representations (Juodelyte et al., 2023), table by table.
+
+Two donors, one of natural and one of medical images, fine-tuned on medical targets:
+the paper finds that they end in different representations, yet make similar mistakes.
+
+Each function is one table or figure: the runs that it is made of at a scale, how it is
+drawn, and the paper's numbers. Its command makes it at `--scale=paper` (the paper's own
+sizes and hyperparameters), `small` (drawn data, two CPU cores) or `smoke` (seconds);
+`--study=hidden_representations/all` makes them all, every run once, with a front page
+that says which of the paper's findings hold. `--fold_protocol=paper` chooses weights on
+the fold that is tested, as the paper does.
+
+Costs are for the scale `small` on two CPU cores, for a study on its own, without the
+two donors (3 minutes). At the scale `paper` a run takes about half an hour on one GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from transfusion_tf_experiments.papers import (
+    hidden_representations_published as published,
+)
+from transfusion_tf_experiments.papers.hidden_representations_scales import (
+    make_scale as make_scale,
+)
+
+if TYPE_CHECKING:
+    from transfusion_tf.datasets import DatasetCard
+    from transfusion_tf.report.claims import Claim
+    from transfusion_tf.studies import Chapter
+    from transfusion_tf.training import RunConfig
+    from transfusion_tf_experiments.papers.hidden_representations_scales import Scale
+
+TITLE = "Hidden representations (Juodelyte et al., 2023)"
+
+
+def table1(scale: Scale) -> Chapter:
+    """The target data sets: images, classes and pixels.
+
+    Command: `transfusion-study --study=hidden_representations/table1`.
+    Cost: 3 runs, 1 minute.
+    Paper: seven targets of 480 (thyroid) to 10 015 images (ISIC), 2 to 7 classes, 96 to
+    224 px; two of them, ISIC and PCam-small, in colour.
+    """
+    return _chapter(
+        "table1",
+        "The target data sets",
+        "Images, classes and pixels of each target, and how folds are dealt.",
+        scale,
+        view="targets",
+        runs=_one_a_target(scale),
+        published=published.table1(),
+    )
+
+
+def table2(scale: Scale) -> Chapter:
+    """AUC after fine-tuning by target and donor, all at once or the head first.
+
+    Command: `transfusion-study --study=hidden_representations/table2`.
+    Cost: 75 runs, 16 minutes.
+    Paper, ImageNet, RadImageNet and random weights: thyroid 52.3, 50.2, 52.9; breast
+    90.5, 88.2, 51.2; chest 98.7, 98.8, 82.5; mammograms 63.4, 62.0, 49.6; knee 91.5,
+    89.3, 68.3; ISIC 94.2, 90.8, 84.0; PCam-small 93.8, 87.1, 73.4 (AUC times 100).
+    ImageNet is highest on all targets but chest; training the head first seldom helps.
+    """
+    return _chapter(
+        "table2",
+        "Natural against medical donors",
+        "Test AUC after fine-tuning from each donor and from random weights, all at "
+        "once or the head first, over the folds; and what the paper names as missing: "
+        "balanced accuracy and calibration.",
+        scale,
+        view="donor_accuracy",
+        runs=scale.runs(head_first=True),
+        published=published.table2(),
+        notes=(
+            "“Head first”: the head is trained on frozen weights, then everything is; "
+            "the paper’s column “Freeze”.",
+        ),
+    )
+
+
+def figure2(scale: Scale) -> Chapter:
+    """Example images of each target.
+
+    Command: `transfusion-study --study=hidden_representations/figure2`.
+    Cost: 3 runs, 1 minute.
+    Paper: seven targets; all but ISIC and PCam-small are grey.
+    """
+    return _chapter(
+        "figure2",
+        "Example images",
+        "Images of each target, one of every class first.",
+        scale,
+        view="targets",
+        runs=_one_a_target(scale),
+        options={"samples": True},
+    )
+
+
+def figure3(scale: Scale) -> Chapter:
+    """CCA by layer: donors before and after fine-tuning, donor against donor.
+
+    Command: `transfusion-study --study=hidden_representations/figure3`.
+    Cost: 45 runs, 9 minutes, and 3 minutes of analysis.
+    Paper (knee): ImageNet changes less than RadImageNet in fine-tuning; the two are
+    less alike after it than before, and less than two random starts; at the lowest
+    layers they are as alike as random ones.
+    """
+    return _chapter(
+        "figure3",
+        "Do two donors end alike?",
+        "Mean CCA by stage: of each donor with itself after fine-tuning; of one donor "
+        "with the other, before and after; of two random starts, untrained.",
+        scale,
+        view="donor_similarity",
+        runs=scale.runs(),
+        options=scale.sampling(),
+    )
+
+
+def figure4(scale: Scale) -> Chapter:
+    """The first 36 filters of the first layer of each donor.
+
+    Command: `transfusion-study --study=hidden_representations/figure4`.
+    Cost: 2 runs, 1 minute.
+    Paper: ImageNet's filters resemble Gabor functions more than RadImageNet's, which
+    are fuzzier.
+    """
+    target = scale.targets[0]
+    return _chapter(
+        "figure4",
+        "First-layer filters of each donor",
+        "The first 36 filters, or all where there are fewer, each donor on its own "
+        "scale, and how much of a Gabor function is in them.",
+        scale,
+        view="donor_filters",
+        runs=[scale.cell(target, donor)[0] for donor in scale.donors],
+    )
+
+
+def figure5(scale: Scale) -> Chapter:
+    """Prediction similarity of models from two donors, against independent mistakes.
+
+    Command: `transfusion-study --study=hidden_representations/figure5`.
+    Cost: 30 runs, 6 minutes.
+    Paper: above the similarity of independent mistakes on average over all targets,
+    with large spread on thyroid.
+    """
+    return _chapter(
+        "figure5",
+        "Do models from two donors make the same mistakes?",
+        "Share of the test images on which both models are right or both are wrong, "
+        "and what it would be if their mistakes were independent, "
+        "a₁a₂ + (1 − a₁)(1 − a₂) of their accuracies.",
+        scale,
+        view="mistakes",
+        runs=scale.runs(random=False),
+        notes=(
+            "The paper’s code computes the second from one model’s accuracy alone; "
+            "here it is the paper’s formula.",
+        ),
+    )
+
+
+def figure6(scale: Scale) -> Chapter:
+    """AUC gain over random weights against CCA before and after fine-tuning.
+
+    Command: `transfusion-study --study=hidden_representations/figure6`.
+    Cost: 75 runs, 16 minutes, and 3 minutes of analysis.
+    Paper: the more alike before and after, the smaller the gain, at all layers, more
+    so for RadImageNet.
+    """
+    return _chapter(
+        "figure6",
+        "Does it pay to keep the donor’s features?",
+        "Each point is a fold: its AUC gain over random weights, relative to theirs, "
+        "and how alike the model’s representations are before and after fine-tuning; "
+        "with a regression line and its 95 % band.",
+        scale,
+        view="gain_and_similarity",
+        runs=scale.runs(head_first=True),
+        options=scale.sampling(),
+    )
+
+
+CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
+    function.__name__: function
+    for function in (table1, table2, figure2, figure3, figure4, figure5, figure6)
+}
+
+
+def claims(scale: Scale) -> tuple[Claim, ...]:
+    """What the paper claims, about the donors and targets that the scale has."""
+    from transfusion_tf_experiments.papers import hidden_representations_claims
+
+    return hidden_representations_claims.claims(scale)
+
+
+def own_data_notes(card: DatasetCard) -> tuple[str, ...]:
+    """What the paper's tasks become on a card that is not the paper's."""
+    return (
+        f"One target, measured by {card.metric}, stands where the paper has seven.",
+    )
+
+
+def _one_a_target(scale: Scale) -> list[RunConfig]:
+    """A run from random weights on each target, for what it says of the data."""
+    return [scale.cell(target, None)[0] for target in scale.targets]
+
+
+def _chapter(
+    name: str,
+    title: str,
+    text: str,
+    scale: Scale,
+    *,
+    runs: Iterable[RunConfig],
+    notes: tuple[str, ...] = (),
+    **fields: Any,
+) -> Chapter:
+    from transfusion_tf.studies import Chapter
+
+    return Chapter(
+        name=name,
+        title=title,
+        text=text,
+        runs=tuple(dict.fromkeys(runs)),
+        notes=(*notes, *scale.notes),
+        **fields,
+    )

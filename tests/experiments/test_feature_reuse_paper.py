@@ -1,0 +1,293 @@
+"""The feature-reuse studies at the scale `paper`, against the text, value by value."""
+
+import pytest
+
+from transfusion_tf_experiments.papers import feature_reuse
+from transfusion_tf_experiments.papers import feature_reuse_published as published
+from transfusion_tf_experiments.papers import feature_reuse_scales as scales
+
+PAPER = scales.paper()
+CODE = scales.paper("published_code")
+CHAPTERS = {name: make(PAPER) for name, make in feature_reuse.CHAPTERS.items()}
+
+FOUR = {"deit_s", "swin_t", "inception_v3", "resnet50"}
+FIVE = {"aptos2019", "cbis_ddsm", "isic2019", "chexpert_14", "patch_camelyon"}
+
+
+def runs_of(scale):
+    return {
+        run for make in feature_reuse.CHAPTERS.values() for run in make(scale).runs
+    }
+
+
+def values(name, field, **wanted):
+    """All values that a field takes in a chapter's runs."""
+    return {
+        getattr(run, field)
+        for run in CHAPTERS[name].runs
+        if all(getattr(run, key) == value for key, value in wanted.items())
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "source"),
+    [
+        # "random crops 224×224 after rescaling", "resized to 256×256".
+        ("image_size", 224, "section 2"),
+        # "with a batch size of 64".
+        ("batch_size", 64, "section 2"),
+        # "IMAGENET-pretrained weights".
+        ("donor", "imagenet", "section 2"),
+        # The paper clips no gradients; its code does.
+        ("gradient_clipping", None, "section 2"),
+    ],
+)
+def test_what_all_runs_share(field, value, source):
+    assert {getattr(run, field) for run in runs_of(PAPER)} == {value}, source
+
+
+def test_cnns_have_adam_and_transformers_adamw():
+    found = {(run.model, run.optimizer) for run in CHAPTERS["table1"].runs}
+    assert found == {
+        ("deit_s", "adamw"),
+        ("swin_t", "adamw"),
+        ("inception_v3", "adam"),
+        ("resnet50", "adam"),
+    }
+    decays = {run.optimizer: run.weight_decay for run in CHAPTERS["table1"].runs}
+    assert decays == {"adamw": 0.01, "adam": 0.0}
+
+
+def test_the_rate_is_1e_4_and_3e_4_from_random_weights():
+    for run in runs_of(PAPER):
+        expected = 3e-4 if run.initialization == "random" else 1e-4
+        assert run.learning_rate == pytest.approx(expected)
+
+
+def test_the_rate_warms_up_for_1000_steps_and_falls_at_plateaus_down_to_1e_6():
+    for run in CHAPTERS["table1"].runs:
+        assert run.schedule == "plateau"
+        assert run.warmup_steps == 1_000
+        assert run.minimum_learning_rate == 1e-6
+
+
+def test_images_of_256_px_are_cropped_flipped_and_jittered():
+    (policy,) = {run.augmentation for run in runs_of(PAPER)}
+    assert 224 * policy["random_crop"] == pytest.approx(256)
+    assert policy["flip_horizontal"]
+    assert policy["flip_vertical"]
+    assert policy["hue"] > 0
+    assert policy["contrast"] > 0
+    assert policy["grayscale"] == 0
+
+
+def test_figure_8_has_a_constant_rate_on_chexpert():
+    # "Validation curves of RESNET50 and DEIT-S on CHEXPERT using a constant learning
+    # rate."
+    assert values("figure8", "schedule") == {"constant"}
+    assert values("figure8", "warmup_steps") == {0}
+    assert values("figure8", "dataset") == {"chexpert_14"}
+
+
+@pytest.mark.parametrize(
+    ("chapter", "models"),
+    [
+        ("table1", FOUR),
+        ("figure1", FOUR),
+        ("figure2", FOUR),
+        # "for WT initialized DeiT-S and RESNET50".
+        ("figure3", {"deit_s", "resnet50"}),
+        ("figure4", FOUR),
+        ("figure5", FOUR),
+        ("figure6", FOUR),
+        ("figure7", {"deit_ti", "deit_s", "deit_b"}
+                    | {"resnet18", "resnet50", "resnet152"}),
+        ("figure8", FOUR),
+        ("attention_distance", {"deit_s"}),
+        ("truncated_deit", {"deit_s"} | {f"deit_s[blocks={n}]" for n in range(1, 12)}),
+        ("capacity", {"deit_ti", "deit_s", "deit_b"}
+                     | {"resnet18", "resnet50", "resnet152"}),
+    ],
+)  # fmt: skip
+def test_models_data_sets_and_repetitions(chapter, models):
+    assert values(chapter, "model") == models
+    # "each experiment is repeated 5 times".
+    assert values(chapter, "seed") == set(range(5))
+    if chapter != "figure8":
+        assert values(chapter, "dataset") == FIVE
+
+
+def test_metrics_are_those_of_the_data_sets_cards():
+    # "Quadratic Cohen Kappa for APTOS2019, Recall for ISIC, and ROC-AUC for DDSM,
+    # CHEXPERT, and PATCHCAMELYON."
+    from transfusion_tf.datasets import load_card
+
+    metrics = {name: load_card(name).metric for name in FIVE}
+    assert metrics == {
+        "aptos2019": "quadratic_kappa",
+        "isic2019": "balanced_accuracy",
+        "cbis_ddsm": "mean_auc",
+        "chexpert_14": "mean_auc",
+        "patch_camelyon": "mean_auc",
+    }
+    assert {run.metric for run in runs_of(PAPER)} == {None}
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    # "divided into 80/10/10 [...] with the exception of APTOS2019, 70/15/15".
+    [("aptos2019", (0.7, 0.15, 0.15)), ("isic2019", (0.8, 0.1, 0.1))],
+)
+def test_splits_are_the_papers_where_the_data_have_none(name, split):
+    from transfusion_tf.datasets import load_card
+
+    splits = load_card(name).splits
+    assert (splits.train, splits.validation, splits.test) == split
+
+
+def test_starts_are_weights_statistics_and_neither():
+    assert values("table1", "initialization") == {"random", "mean_var", "transfer"}
+    assert values("capacity", "initialization") == {"random", "mean_var", "transfer"}
+    assert values("truncated_deit", "initialization") == {"transfer"}
+
+
+@pytest.mark.parametrize(
+    ("model", "stages"),
+    [
+        # "a RESNET50 with weight transfer up to conv1 is written ResNet50-WT-ST-1/5";
+        # "for ViTs it refers to the patchifier".
+        ("resnet50", ("conv1", "block1", "block2", "block3")),
+        ("deit_s", ("patch_embed", *(f"block{n}" for n in range(1, 12)))),
+        ("swin_t", ("patch_embed", *(f"block{n}" for n in range(1, 12)))),
+    ],
+)
+def test_the_sweep_goes_through_all_stages(model, stages):
+    found = values("figure2", "initialization", model=model)
+    between = {f"transfer:{stage}+mean_var" for stage in stages}
+    assert found == {"random", "mean_var", "transfer"} | between
+
+
+def test_representations_are_looked_into_as_the_paper_does():
+    # "the k = 200 closest embeddings from the training set".
+    assert CHAPTERS["figure6"].options["k"] == 200
+    assert CHAPTERS["figure5"].options == {"kind": "unit"}
+    assert CHAPTERS["figure1"].options["source"] == "imagenet2012"
+
+
+def test_the_published_code_adds_what_the_paper_does_not_say():
+    for run in runs_of(CODE):
+        assert run.optimizer == "adam"
+        assert run.weight_decay == 1e-5
+        assert run.gradient_clipping == 1.0
+        assert run.augmentation["grayscale"] == 0.2
+        assert run.minimum_learning_rate == 0
+        assert run.plateau_patience == 3
+        if "mean_var" in run.initialization:
+            assert run.initialization.endswith("[strict_reference]")
+
+
+def test_both_protocols_train_the_same_cells():
+    def cells(scale):
+        return {
+            (run.dataset, run.model, run.seed, run.initialization.partition("[")[0])
+            for run in runs_of(scale)
+        }
+
+    assert cells(PAPER) == cells(CODE)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "spread"),
+    [
+        (("deit_s", "random", "aptos2019"), 0.684, 0.017),
+        (("swin_t", "random", "isic2019"), 0.597, 0.080),
+        (("swin_t", "mean_var", "chexpert_14"), 0.785, 0.0),
+        (("inception_v3", "mean_var", "cbis_ddsm"), 0.907, 0.014),
+        (("resnet50", "transfer", "patch_camelyon"), 0.960, 0.006),
+    ],
+)
+def test_published_numbers_of_table_1(key, value, spread):
+    rows = {
+        (row["model"], row["initialization"], row["dataset"]): row
+        for row in published.table1()
+        if row["quantity"] == "test"
+    }
+    assert len(rows) == 60
+    assert (rows[key]["value"], rows[key]["spread"]) == (value, spread)
+
+
+def test_published_gains_follow_from_table_1():
+    rows = {
+        (row.get("model"), row["dataset"], row["quantity"]): row["value"]
+        for row in published.figure1()
+    }
+    assert rows[(None, "isic2019", "frechet_distance")] == 141
+    gain = rows[("deit_s", "aptos2019", "relative_gain")]
+    assert gain == pytest.approx(0.894 / 0.684, abs=1e-4)
+    share = rows[("deit_s", "aptos2019", "feature_reuse_share")]
+    assert share == pytest.approx((0.894 - 0.721) / 0.894, abs=1e-4)
+
+
+def test_every_table_and_figure_is_there():
+    wanted = {"table1", *(f"figure{n}" for n in range(1, 9))}
+    assert set(CHAPTERS) == wanted | {
+        *("attention_distance", "truncated_deit", "capacity"),
+    }
+
+
+@pytest.mark.parametrize("name", scales.SCALE_NAMES)
+def test_claims_have_words_a_source_and_a_known_rule(name):
+    found = feature_reuse.claims(scales.make_scale(name))
+    assert len({claim.text for claim in found}) == len(found) >= 12
+    for claim in found:
+        assert claim.source.startswith(("table", "figure", "appendix"))
+        assert claim.rule in ("above", "alike", "at_least")
+
+
+@pytest.mark.parametrize("name", ["small", "smoke"])
+def test_small_scales_need_no_download_and_three_domains(name):
+    scale = scales.make_scale(name)
+    assert {run.donor.partition("_")[0] for run in scale.tasks.values()} == {
+        "photographs"
+    }
+    assert all(run.dataset.startswith("phantom_") for run in scale.tasks.values())
+    if name == "small":
+        assert scale.seeds >= 3
+        assert len({run.dataset for run in scale.tasks.values()}) == 3
+
+
+def test_changes_reach_every_run():
+    scale = scales.small().with_changes({"steps": 7}).with_seeds(1)
+    runs = runs_of(scale)
+    assert {run.steps for run in runs} == {7}
+    assert {run.seed for run in runs} == {0}
+
+
+@pytest.mark.slow
+def test_stages_are_those_of_the_models():
+    from transfusion_tf.models import build, stages
+    from transfusion_tf.models.architectures import smallest_size
+
+    for model, names in scales.STAGES.items():
+        size = max(64, smallest_size(model))
+        built = build(model, (size, size, 3), 1)
+        assert tuple(stage.name for stage in stages(built)) == names, model
+
+
+def test_every_initialization_is_a_spec():
+    from transfusion_tf.initialization import parse_spec
+
+    for scale in (PAPER, CODE, scales.small(), scales.smoke()):
+        for run in runs_of(scale):
+            spec = parse_spec(run.initialization)
+            model = run.model.partition("[")[0]
+            assert spec.through is None or spec.through in scales.STAGES[model]
+
+
+@pytest.mark.parametrize("name", feature_reuse.CHAPTERS)
+def test_docstrings_give_command_cost_and_the_paper_s_findings(name):
+    text = feature_reuse.CHAPTERS[name].__doc__
+    assert len(text.splitlines()[0]) <= 88
+    assert f"`transfusion-study --study=feature_reuse/{name}`" in text
+    assert "Cost:" in text
+    assert "Paper" in text

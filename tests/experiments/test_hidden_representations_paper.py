@@ -1,0 +1,242 @@
+"""The studies at the scale `paper`, against the paper's text, value by value."""
+
+import math
+
+import pytest
+
+from transfusion_tf_experiments.papers import hidden_representations
+from transfusion_tf_experiments.papers import (
+    hidden_representations_published as published,
+)
+from transfusion_tf_experiments.papers import hidden_representations_scales as scales
+
+PAPER = scales.paper()
+CHAPTERS = {name: make(PAPER) for name, make in hidden_representations.CHAPTERS.items()}
+RUNS = {run for chapter in CHAPTERS.values() for run in chapter.runs}
+
+# Table 1: card -> images, pixels.
+TARGETS = {
+    "chest_kermany": (5_856, 112),
+    "breast_busi_780": (780, 224),
+    "thyroid_ddti": (480, 224),
+    "cbis_ddsm": (3_568, 224),
+    "knee_mrnet": (5_222, 112),
+    "pcam_small": (10_000, 96),
+    "isic2018": (10_015, 112),
+}
+
+
+def values(name, field):
+    """All values that a field takes in a chapter's runs."""
+    return {getattr(run, field) for run in CHAPTERS[name].runs}
+
+
+def starts(name):
+    """Donor and whether the head was trained first, of a chapter's runs."""
+    return {(run.donor, run.head_steps > 0) for run in CHAPTERS[name].runs}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "source"),
+    [
+        # "We select ResNet50 [...] as the standard model architecture".
+        ("model", "resnet50", "section 4.2"),
+        # "an average pooling layer, a dropout layer with a probability of 0.5, and the
+        # Adam optimizer with an initial learning rate of 1e-05".
+        ("dropout", 0.5, "section 4.2"),
+        ("optimizer", "adam", "section 4.2"),
+        ("learning_rate", 1e-5, "section 4.2"),
+        ("schedule", "constant", "section 4.2"),
+        # "early stopping after 3 epochs of no decrease in validation loss".
+        ("early_stopping", 3, "section 4.2"),
+        ("early_stopping_metric", "loss", "section 4.2"),
+        # "five-fold cross-validation".
+        ("folds", 5, "section 4.3"),
+        # Ours: the paper selects on the fold that it reports.
+        ("fold_protocol", "separate", "section 4.3"),
+    ],
+)
+def test_hyperparameters(field, value, source):
+    assert {getattr(run, field) for run in RUNS} == {value}, source
+
+
+@pytest.mark.parametrize(("dataset", "expected"), TARGETS.items())
+def test_targets_sizes_and_batches(dataset, expected):
+    _, size = expected
+    runs = [run for run in RUNS if run.dataset == dataset]
+    assert {run.image_size for run in runs} == {size}
+    # "the batch size was set to 32 for the datasets with the image size 224×224, and
+    # to 128 for the rest".
+    assert {run.batch_size for run in runs} == {32 if size == 224 else 128}
+
+
+def test_targets_are_those_of_table_1():
+    assert {run.dataset for run in RUNS} == set(TARGETS)
+
+
+@pytest.mark.parametrize("target", PAPER.targets, ids=lambda t: t.base.dataset)
+def test_runs_last_at_most_200_epochs_and_are_validated_every_one(target):
+    # Four fifths of the images are not the fold's; an eighth of these validates.
+    images, _ = TARGETS[target.base.dataset]
+    epoch = math.ceil(0.7 * images / target.base.batch_size)
+    if target.base.dataset == "knee_mrnet":
+        # The paper takes more slices of a scan than the card's three.
+        epoch = math.ceil(0.7 * 3_750 / target.base.batch_size)
+    assert target.base.steps == 200 * target.base.eval_every
+    assert target.base.eval_every == epoch
+
+
+def test_the_metric_is_auc_weighted_by_class_priors():
+    # "a one-against-all AUC, weighted by class priors, is used for multi-class
+    # problems"; findings have an AUC each, which no prior weighs.
+    by_card = {run.dataset: run.metric for run in RUNS}
+    assert by_card.pop("knee_mrnet") == "mean_auc"
+    assert set(by_card.values()) == {"prior_weighted_auc"}
+
+
+def test_freezing_trains_the_head_first_and_then_everything():
+    # "we froze all the pre-trained weights to train the classification layer first and
+    # then fine-tuned the whole network with the same hyperparameters".
+    whole = {run.replace(head_steps=0, head_learning_rate=None): run for run in RUNS}
+    first = [run for run in RUNS if run.head_steps]
+    assert first
+    for run in first:
+        assert run.freeze is None
+        same = run.replace(
+            head_steps=0, head_learning_rate=None, steps=run.steps - run.head_steps
+        )
+        assert same in whole
+
+
+@pytest.mark.parametrize(
+    ("chapter", "expected"),
+    [
+        (
+            "table2",
+            {(None, False)}
+            | {
+                (donor, first)
+                for donor in ("imagenet", "radimagenet_caffe")
+                for first in (False, True)
+            },
+        ),
+        (
+            "figure3",
+            {(None, False), ("imagenet", False), ("radimagenet_caffe", False)},
+        ),
+        ("figure4", {("imagenet", False), ("radimagenet_caffe", False)}),
+        ("figure5", {("imagenet", False), ("radimagenet_caffe", False)}),
+    ],
+)
+def test_donors_and_ways_of_fine_tuning(chapter, expected):
+    assert starts(chapter) == expected
+
+
+@pytest.mark.parametrize("name", ["table2", "figure3", "figure5", "figure6"])
+def test_every_fold_of_every_target_is_run_with_a_seed_of_its_own(name):
+    assert values(name, "dataset") == set(TARGETS)
+    assert values(name, "fold") == set(range(5))
+    assert {(run.fold, run.seed) for run in CHAPTERS[name].runs} == {
+        (fold, fold) for fold in range(5)
+    }
+
+
+@pytest.mark.parametrize("name", ["figure3", "figure6"])
+def test_representations_are_sampled_as_in_the_published_code(name):
+    options = CHAPTERS[name].options
+    found = (options["points"], options["channels"], options["repeats"])
+    assert found == (10_000, 64, 5)
+
+
+def test_every_table_and_figure_with_results_is_there():
+    # Figure 1 is a sketch.
+    wanted = {"table1", "table2", *(f"figure{n}" for n in range(2, 7))}
+    assert set(CHAPTERS) == wanted
+
+
+def test_a_repetition_has_the_same_folds_and_other_seeds():
+    twice = PAPER.with_seeds(2)
+    target = twice.targets[0]
+    assert [(run.fold, run.seed) for run in twice.cell(target, None)] == [
+        (fold, 5 * repeat + fold) for repeat in range(2) for fold in range(5)
+    ]
+
+
+def test_the_user_s_own_data_take_the_place_of_all_targets():
+    changed = PAPER.with_changes({"dataset": "my/dataset.toml", "folds": 3})
+    runs = changed.runs(head_first=True)
+    assert {run.dataset for run in runs} == {"my/dataset.toml"}
+    assert {(run.metric, run.head) for run in runs} == {(None, None)}
+    assert len(runs) == 5 * 3
+
+
+def test_other_donors_stand_side_by_side():
+    changed = PAPER.with_changes({"donors": ("imagenet", "radimagenet", "photographs")})
+    found = {run.donor for run in changed.runs()}
+    assert found == {None, "imagenet", "radimagenet", "photographs"}
+    assert PAPER.with_changes({"donor": "imagenet"}).donors == ("imagenet",)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "spread"),
+    [
+        (("isic2018", "imagenet"), 0.942, 0.013),
+        (("isic2018", "random"), 0.840, 0.023),
+        (("breast_busi_780", "radimagenet_caffe, head first"), 0.724, 0.221),
+        (("chest_kermany", "radimagenet_caffe"), 0.988, 0.002),
+        (("thyroid_ddti", "imagenet, head first"), 0.585, 0.051),
+    ],
+)
+def test_published_aucs(key, value, spread):
+    rows = {(r["dataset"], r["initialization"]): r for r in published.table2()}
+    assert len(rows) == 35
+    assert (rows[key]["value"], rows[key]["spread"]) == (value, spread)
+
+
+def test_published_sizes():
+    rows = {(r["dataset"], r["quantity"]): r["value"] for r in published.table1()}
+    for dataset, (images, size) in TARGETS.items():
+        assert rows[dataset, "images"] == images
+        assert rows[dataset, "image_size"] == size
+    assert rows["isic2018", "classes"] == 7
+    assert rows["knee_mrnet", "classes"] == 3
+
+
+def test_the_paper_s_table_is_that_of_its_published_folds():
+    """The means by fold that the authors published, against what table 2 prints."""
+    from pathlib import Path
+
+    from transfusion_tf.evaluation import fold_means, read_fold_values
+
+    path = Path(__file__).parents[1] / "evaluation" / "fold_auc.csv"
+    means = fold_means(read_fold_values(path))
+    cards = {row["target"]: row["dataset"] for row in published.table2()}
+    printed = {
+        (row["dataset"], row["initialization"]): row["value"]
+        for row in published.table2()
+    }
+    compared = 0
+    for row in means.to_dict("records"):
+        donor = {"ImageNet": "imagenet", "RadImageNet": "radimagenet_caffe"}.get(
+            row["donor"], "random"
+        )
+        label = f"{donor}, head first" if row["freeze"] else donor
+        value = printed[cards[row["target"]], label]
+        assert value == pytest.approx(row["mean"], abs=6e-4), (row["target"], label)
+        compared += 1
+    assert compared == 35
+
+
+@pytest.mark.parametrize("name", hidden_representations.CHAPTERS)
+def test_docstrings_give_command_cost_and_the_paper_s_numbers(name):
+    text = hidden_representations.CHAPTERS[name].__doc__
+    assert len(text.splitlines()[0]) <= 80
+    assert f"`transfusion-study --study=hidden_representations/{name}`" in text
+    assert "Cost:" in text
+    assert "Paper" in text
+
+
+def test_all_five_claims_are_there_with_a_rule():
+    claims = hidden_representations.claims(PAPER)
+    assert len(claims) == 5
+    assert {claim.rule for claim in claims} == {"above", "at_least"}

@@ -1,0 +1,268 @@
+"""Chapters that compare donors, drawn from a planted cross-validation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from report import planted_donors
+from report.planted_donors import (
+    AFTER,
+    BEFORE,
+    FOLDS,
+    KEPT,
+    MEDICAL,
+    NATURAL,
+    RANDOM,
+    TARGETS,
+    PlantedDonors,
+)
+
+from transfusion_tf.evaluation import (
+    estimate_over_folds,
+    labels_and_probabilities,
+    prediction_similarity,
+)
+from transfusion_tf.report import read_study, write_report
+from transfusion_tf.report.chapters import read_material
+from transfusion_tf.report.donors import donor_facts, donor_notes
+from transfusion_tf.report.views import VIEWS
+
+# 120 test images and 1 200 training images a fold, as planted.
+RATIO = 0.1
+
+
+@pytest.fixture(scope="module")
+def planted(planted_study, plant, tmp_path_factory):
+    return PlantedDonors(planted_study, plant, tmp_path_factory.mktemp("root"))
+
+
+@pytest.fixture(scope="module")
+def record(planted):
+    return read_study(planted.write())
+
+
+@pytest.fixture(scope="module")
+def drawn(record, tmp_path_factory):
+    """Chapter -> its view, drawn once; and the folder of the pictures."""
+    folder = tmp_path_factory.mktemp("figures")
+    views = {
+        chapter.name: VIEWS[chapter.view](read_material(record, chapter), folder)
+        for chapter in record.chapters
+    }
+    return views, folder
+
+
+def value(view, **wanted):
+    table = view.table
+    for name, what in wanted.items():
+        table = table[table[name] == what]
+    (row,) = table.to_dict("records")
+    return row
+
+
+def run_of(record, planted, **wanted):
+    (run_id,) = planted.of(**wanted)
+    return next(run for run in record.runs if run.run_id == run_id)
+
+
+def test_every_view_of_donors_has_a_chapter_here(record):
+    assert {chapter.view for chapter in record.chapters} == set(planted_donors.VIEWS)
+
+
+def test_every_chapter_draws_pictures_that_are_not_blank(drawn):
+    views, folder = drawn
+    for name, view in views.items():
+        assert view.pictures, name
+        for picture in view.pictures:
+            assert picture.name.startswith(name)
+            pixels = np.asarray(Image.open(folder / f"{picture.name}.png").convert("L"))
+            assert len(np.unique(pixels)) > 20, picture.name
+
+
+def test_donors_and_ways_of_fine_tuning_are_told_apart(drawn):
+    table = drawn[0]["table2"].table
+    labels = {"random"} | {
+        name + way for name in (NATURAL, MEDICAL) for way in ("", ", head first")
+    }
+    for target in TARGETS:
+        rows = table[(table["dataset"] == target) & (table["quantity"] == "test")]
+        assert set(rows["initialization"]) == labels
+        assert set(rows["seeds"]) == {len(FOLDS)}
+
+
+def test_a_donor_s_auc_and_gain_are_means_over_folds(drawn, record, planted):
+    ours, theirs = (
+        [
+            run_of(
+                record, planted, dataset="skin", donor=donor, first=False, fold=fold
+            ).score.value
+            for fold in FOLDS
+        ]
+        for donor in (MEDICAL, None)
+    )
+    view = drawn[0]["table2"]
+    keys = {"dataset": "skin", "initialization": MEDICAL}
+    assert value(view, **keys, quantity="test")["value"] == pytest.approx(np.mean(ours))
+    gain = value(view, **keys, quantity="difference_to_random")
+    expected = estimate_over_folds(np.subtract(ours, theirs), RATIO)
+    assert gain["value"] == pytest.approx(expected.estimate)
+    assert gain["low"] == pytest.approx(expected.low)
+
+
+def test_calibration_and_balanced_accuracy_are_those_of_the_runs(
+    drawn, record, planted
+):
+    runs = [
+        run_of(record, planted, dataset="retina", donor=NATURAL, first=True, fold=fold)
+        for fold in FOLDS
+    ]
+    for name in ("expected_calibration_error", "balanced_accuracy"):
+        row = value(
+            drawn[0]["table2"],
+            dataset="retina",
+            initialization=f"{NATURAL}, head first",
+            quantity=name,
+        )
+        expected = np.mean([run.test_metrics[name] for run in runs])
+        assert row["value"] == pytest.approx(expected)
+
+
+def test_the_paper_s_value_stands_beside_its_target_alone(drawn):
+    table = drawn[0]["table2"].table.dropna(subset=["paper"])
+    (row,) = table.to_dict("records")
+    assert (row["dataset"], row["initialization"]) == ("retina", "random")
+    assert row["paper"] == 0.529
+
+
+def test_representations_are_compared_fold_by_fold(drawn):
+    view = drawn[0]["figure3"]
+    pair = f"{NATURAL} – {MEDICAL}"
+    folds = {
+        f"{pair}, before": [BEFORE + 0.01 * fold for fold in FOLDS],
+        f"{pair}, after": [AFTER + 0.02 * fold for fold in FOLDS],
+        f"{MEDICAL}, before – after": [
+            KEPT[MEDICAL] - 0.2 + 0.02 * fold for fold in FOLDS
+        ],
+    }
+    for name, values in folds.items():
+        row = value(view, dataset="skin", pair=name, stage="pool3", quantity="cca")
+        expected = estimate_over_folds(values, RATIO)
+        assert row["value"] == pytest.approx(expected.estimate), name
+        assert row["high"] == pytest.approx(expected.high), name
+    row = value(
+        view, dataset="skin", pair="random – random", stage="pool1", quantity="cca"
+    )
+    assert row["value"] == pytest.approx(RANDOM)
+
+
+def test_gabors_are_found_in_the_donor_that_has_them(drawn):
+    view = drawn[0]["figure4"]
+    natural, medical = (
+        value(view, initialization=name, quantity="gabor_share")["value"]
+        for name in (NATURAL, MEDICAL)
+    )
+    assert natural > 0.95
+    assert medical < 0.6
+    colors = [
+        value(view, initialization=name, quantity="color_share")["value"]
+        for name in (NATURAL, MEDICAL)
+    ]
+    assert colors[0] == pytest.approx(0, abs=1e-9)
+    assert colors[1] == pytest.approx(2 / 3, abs=0.1)
+
+
+def test_prediction_similarity_is_that_of_the_folds_predictions(drawn, record, planted):
+    folds = []
+    for fold in FOLDS:
+        tables = [
+            run_of(
+                record, planted, dataset="retina", donor=donor, first=False, fold=fold
+            ).directory.predictions("test")
+            for donor in (NATURAL, MEDICAL)
+        ]
+        classes = record.runs[0].dataset["classes"]
+        labels, ours = labels_and_probabilities(tables[0], classes)
+        _, theirs = labels_and_probabilities(tables[1], classes)
+        patients = tables[0]["patient_id"].to_numpy()
+        folds.append(prediction_similarity(labels, ours, theirs, patients, "grade"))
+    keys = {"dataset": "retina", "pair": f"{NATURAL} – {MEDICAL}"}
+    view = drawn[0]["figure5"]
+    for quantity in ("similarity", "independent"):
+        expected = np.mean([getattr(fold, quantity) for fold in folds])
+        assert value(view, **keys, quantity=quantity)["value"] == pytest.approx(
+            expected
+        )
+    excess = value(view, **keys, quantity="excess")
+    expected = estimate_over_folds([fold.excess.estimate for fold in folds], RATIO)
+    assert (excess["value"], excess["low"]) == pytest.approx(
+        (expected.estimate, expected.low)
+    )
+
+
+def test_gain_against_similarity_has_a_point_a_fold_and_numpy_s_slope(
+    drawn, record, planted
+):
+    points = []
+    for dataset in TARGETS:
+        for first in (False, True):
+            for fold in FOLDS:
+                keys = {"dataset": dataset, "fold": fold}
+                ours = run_of(record, planted, **keys, donor=NATURAL, first=first)
+                theirs = run_of(record, planted, **keys, donor=None, first=False)
+                gain = ours.score.value / theirs.score.value - 1
+                kept = KEPT[NATURAL] - 0.1 + 0.02 * fold + 0.01 * first
+                points.append((kept, gain))
+    view = drawn[0]["figure6"]
+    keys = {"initialization": NATURAL, "stage": "pool2"}
+    assert value(view, **keys, quantity="points")["value"] == len(points) == 12
+    slope = value(view, **keys, quantity="slope")
+    expected = np.polyfit(*zip(*points, strict=True), 1)[0]
+    assert slope["value"] == pytest.approx(0.1 * expected)
+    assert slope["low"] < slope["value"] < slope["high"]
+
+
+def test_targets_say_how_many_images_they_have(drawn):
+    row = value(drawn[0]["table1"], dataset="skin", quantity="images")
+    assert row["value"] == 1200 + 200 + 120
+    assert value(drawn[0]["table1"], dataset="skin", quantity="classes")["value"] == 5
+
+
+def test_a_gray_donor_on_a_colour_target_is_named(record):
+    notes = " ".join(donor_notes(record))
+    assert f"{MEDICAL} saw grey images alone; in colour here: retina, skin." in notes
+    assert f"{NATURAL} saw grey" not in notes
+    # CBR's own input scaling, in words.
+    assert "gets its pixels as" in notes
+    facts = {donor_facts(record, run) for run in record.runs} - {None}
+    assert {fact.name for fact in facts} == {NATURAL, MEDICAL}
+
+
+def test_the_report_has_all_chapters_and_says_how_donors_are_fed(planted):
+    page = write_report(planted.write()).read_text()
+    assert "gets its pixels as" in page
+    assert "saw grey images alone" in page
+    assert "There is nothing to draw yet" not in page
+    assert f"{MEDICAL}, head first" in page
+
+
+def test_without_runs_a_chapter_says_what_is_missing(planted):
+    chapters = [
+        {**chapter, "runs": ["never-made"], "analyses": {}}
+        for chapter in planted.chapters()
+    ]
+    page = write_report(planted.write(chapters)).read_text()
+    assert page.count("1 of 1 run has no result yet") == len(chapters)
+
+
+def test_a_single_fold_is_drawn_without_an_interval(planted, tmp_path):
+    chapters = [
+        {**chapter, "runs": planted.of(fold=0)} for chapter in planted.chapters()
+    ]
+    record = read_study(planted.write(chapters))
+    for chapter in record.chapters:
+        view = VIEWS[chapter.view](read_material(record, chapter), tmp_path)
+        assert view.pictures, chapter.name
+        table = view.table[view.table["quantity"].isin(["cca", "similarity"])]
+        assert pd.isna(table["low"]).all(), chapter.name
+        if chapter.view in ("mistakes", "donor_similarity"):
+            assert "One fold each" in view.sentences[-1]

@@ -1,0 +1,256 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from report.planted_reuse import CNN, CUT, DEIT, DISTANCES, FEW, STAGES, planted, sweep
+
+from transfusion_tf.evaluation import difference, feature_reuse_share, relative_gain
+from transfusion_tf.report import read_study, write_report
+from transfusion_tf.report.chapters import read_material
+from transfusion_tf.report.records import ChapterRecord
+from transfusion_tf.report.views import VIEWS, reuse_cells
+
+SKIN, RETINA = "phantom_skin_64", "phantom_retina_64"
+
+
+@pytest.fixture(scope="module")
+def study(planted_study, plant, tmp_path_factory):
+    return planted(planted_study, plant, tmp_path_factory.mktemp("root"))
+
+
+@pytest.fixture(scope="module")
+def folder(study):
+    return study.write()
+
+
+@pytest.fixture(scope="module")
+def record(folder):
+    return read_study(folder)
+
+
+@pytest.fixture(scope="module")
+def drawn(record, tmp_path_factory):
+    """Chapter -> its view, drawn once; and the folder of the pictures."""
+    figures = tmp_path_factory.mktemp("figures")
+    views = {
+        chapter.name: VIEWS[chapter.view](read_material(record, chapter), figures)
+        for chapter in record.chapters
+    }
+    return views, figures
+
+
+def material_of(record, name):
+    chapter = next(chapter for chapter in record.chapters if chapter.name == name)
+    return read_material(record, chapter)
+
+
+def row_of(view, **wanted):
+    table = view.table
+    for name, value in wanted.items():
+        table = table[table[name] == value]
+    (row,) = table.to_dict("records")
+    return row
+
+
+def values_of(record, study, *cell):
+    runs = {run.run_id: run for run in record.runs}
+    return [runs[name].score.value for name in study.cell(*cell)]
+
+
+def test_every_chapter_draws_pictures_that_are_not_blank(drawn):
+    views, figures = drawn
+    for name, view in views.items():
+        assert view.pictures, name
+        for picture in view.pictures:
+            assert picture.name.startswith(name)
+            pixels = np.asarray(
+                Image.open(figures / f"{picture.name}.png").convert("L")
+            )
+            assert len(np.unique(pixels)) > 20, picture.name
+
+
+def test_every_chapter_has_numbers_a_sheet_and_sentences(drawn):
+    for name, view in drawn[0].items():
+        values = view.table["value"]
+        assert np.isfinite(values).mean() > 0.6, name
+        assert np.ptp(values.dropna()) > 0, name
+        assert {len(row) for row in view.sheet.rows} == {len(view.sheet.heads)}, name
+        assert any(digit in " ".join(view.sentences) for digit in "0123456789"), name
+
+
+def test_the_page_has_a_section_for_each(folder):
+    page = write_report(folder).read_text()
+    for name in ("table1", "figure1", "figure6", "truncated_deit"):
+        assert f"About {name}" in page
+    assert "no view called" not in page
+    assert "cannot be read" not in page
+
+
+def test_cells_are_told_apart_by_start_though_learning_rates_differ(record):
+    found = reuse_cells.cells(material_of(record, "figure2"))
+    assert {cell.model for cell in found} == {DEIT, CNN}
+    skin = [cell for cell in found if (cell.dataset, cell.model) == (SKIN, DEIT)]
+    fractions = [cell.fraction for cell in skin]
+    assert fractions[0] is None
+    assert fractions[1:] == pytest.approx([0, 2 / 7, 4 / 7, 1])
+    assert [cell.initialization for cell in skin] == ["random", *sweep(DEIT)]
+    assert all(len(cell.runs) == 3 for cell in found)
+
+
+@pytest.mark.parametrize(
+    ("initialization", "expected"),
+    [
+        ("random", None),
+        ("gabor", None),
+        ("mean_var", 0.0),
+        ("mean_var[strict_reference]", 0.0),
+        ("transfer:patch_embed+mean_var", 1 / 7),
+        ("transfer:block3+mean_var[strict_reference]", 4 / 7),
+        ("transfer", 1.0),
+    ],
+)
+def test_fractions_count_the_stages_that_are_transferred(initialization, expected):
+    found = reuse_cells.fraction(initialization, STAGES[DEIT])
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_starts_shows_each_data_set_and_the_paper_s_value(record, study, drawn):
+    view = drawn[0]["table1"]
+    keys = {"dataset": SKIN, "model": CNN, "initialization": "random"}
+    row = row_of(view, quantity="test", **keys)
+    values = values_of(record, study, SKIN, 200, CNN, "random")
+    assert row["value"] == pytest.approx(np.mean(values))
+    assert row["paper"] == 0.7
+    assert f"{RETINA}, {FEW}" in view.sheet.heads
+
+
+def test_gains_are_the_evaluation_s(record, study, drawn):
+    view = drawn[0]["figure1"]
+    keys = {"dataset": SKIN, "model": DEIT, "initialization": "transfer"}
+    weights, statistics, random = (
+        values_of(record, study, SKIN, 200, DEIT, start)
+        for start in ("transfer", "mean_var", "random")
+    )
+    gain = row_of(view, quantity="relative_gain", **keys)
+    expected = relative_gain(weights, random)
+    assert (gain["value"], gain["low"], gain["high"]) == pytest.approx(
+        (expected.estimate, expected.low, expected.high)
+    )
+    reuse = row_of(view, quantity="feature_reuse_share", **keys)
+    expected = feature_reuse_share(weights, statistics)
+    assert reuse["value"] == pytest.approx(expected.estimate)
+
+
+def test_gains_say_which_data_set_is_nearest(drawn):
+    view = drawn[0]["figure1"]
+    for name, distance in DISTANCES.items():
+        row = row_of(view, quantity="frechet_distance", dataset=name)
+        assert row["value"] == distance
+    said = " ".join(view.sentences)
+    assert said.index(f"{SKIN} (20") < said.index(f"{RETINA} (60")
+
+
+def test_without_distances_gains_are_drawn_all_the_same(record, tmp_path):
+    material = material_of(record, "figure1")
+    view = VIEWS["gains"](dataclasses.replace(material, analyses={}), tmp_path)
+    assert view.pictures
+
+
+def test_the_sweep_takes_gains_over_statistics(record, study, drawn):
+    view = drawn[0]["figure2"]
+    keys = {"dataset": SKIN, "model": CNN, "initialization": "transfer"}
+    row = row_of(view, quantity="statistics_gain", **keys)
+    weights, statistics = (
+        np.mean(values_of(record, study, SKIN, 200, CNN, start))
+        for start in ("transfer", "mean_var")
+    )
+    assert row["value"] == pytest.approx(weights / statistics)
+
+
+def test_maps_are_means_over_seeds(study, drawn):
+    view = drawn[0]["figure3"]
+    assert len(view.pictures) == 2
+    table = study.analyses["layer_cka"]
+    runs = study.cell(SKIN, 200, CNN, "transfer")
+    own = table[table["run"].isin(runs)]
+    own = own[(own["layer_a"] == "pool1") & (own["layer_b"] == "pool3")]
+    row = row_of(
+        view, model=CNN, stage="pool1", pair="pool3", quantity="cka_before_after"
+    )
+    assert row["value"] == pytest.approx(own["cka"].mean())
+    assert row["seeds"] == 3
+
+
+def test_a_profile_has_a_row_a_part_in_network_order(study, drawn):
+    view = drawn[0]["figure5"]
+    part = view.table[
+        (view.table["model"] == DEIT) & (view.table["initialization"] == "transfer")
+    ]
+    assert tuple(part["stage"]) == STAGES[DEIT]
+    table = study.analyses["robustness"]
+    runs = study.cell(SKIN, 200, DEIT, "transfer")
+    own = table[table["run"].isin(runs) & (table["part"] == "block2")]
+    row = row_of(view, model=DEIT, initialization="transfer", stage="block2")
+    assert row["value"] == pytest.approx(own["drop"].mean())
+
+
+def test_travel_says_how_much_less_far_transferred_weights_go(drawn):
+    said = " ".join(drawn[0]["figure4"].sentences)
+    assert f"{CNN}: from transferred weights layers travel 0.5" in said
+
+
+def test_knn_keeps_every_kind_of_tokens_and_the_best_depth(drawn):
+    view = drawn[0]["figure6"]
+    deit = view.table[view.table["model"] == DEIT]
+    assert set(deit["pair"].dropna()) == {"class", "spatial", "both"}
+    best = row_of(view, model=CNN, initialization="transfer", quantity="best_knn")
+    assert best["value"] == pytest.approx(0.5 + 0.15 + 0.2, abs=0.03)
+    assert "features are best at pool4" in " ".join(view.sentences)
+
+
+def test_speed_up_is_that_of_mean_steps_over_statistics(drawn):
+    view = drawn[0]["figure8"]
+    keys = {"model": DEIT, "dataset": SKIN}
+    steps = {
+        start: row_of(view, initialization=start, quantity="steps", **keys)["value"]
+        for start in ("mean_var", "transfer")
+    }
+    row = row_of(view, initialization="transfer", quantity="speed_up", **keys)
+    assert row["value"] == pytest.approx(steps["mean_var"] / steps["transfer"])
+    assert row["value"] > 1
+
+
+def test_attention_shows_transformers_alone(drawn):
+    view = drawn[0]["attention_distance"]
+    assert set(view.table["model"]) == {DEIT}
+    near = row_of(view, initialization="transfer", stage="block1", pair="head 1")
+    far = row_of(view, initialization="mean_var", stage="block1", pair="head 1")
+    assert near["value"] == pytest.approx(6, abs=0.1)
+    assert far["value"] == pytest.approx(20, abs=0.1)
+
+
+def test_a_cut_model_is_compared_with_the_whole_one(record, study, drawn):
+    view = drawn[0]["truncated_deit"]
+    runs = {run.run_id: run for run in record.runs}
+    cut, whole = (
+        {
+            runs[name].config.seed: runs[name].score
+            for name in study.cell(SKIN, 200, model, "transfer")
+        }
+        for model in (CUT, DEIT)
+    )
+    row = row_of(view, model=CUT, quantity="difference_to_whole")
+    assert row["value"] == pytest.approx(difference(cut, whole).estimate)
+    assert [row[1] for row in view.sheet.rows] == ["3", "6"]
+
+
+@pytest.mark.parametrize(
+    "view", ["layer_similarity", "travel", "robustness", "knn_by_depth", "attention"]
+)
+def test_what_was_not_analysed_is_empty_and_no_error(record, view, tmp_path):
+    chapter = ChapterRecord("empty", "", "", view, runs=tuple(record.chapters[0].runs))
+    found = VIEWS[view](read_material(record, chapter), tmp_path)
+    assert not found.pictures
+    assert isinstance(found.table, pd.DataFrame)

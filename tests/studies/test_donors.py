@@ -1,0 +1,130 @@
+"""What a donor's name stands for, and which runs are compared with one another."""
+
+import json
+
+import pytest
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.studies.donors import (
+    donor_card_records,
+    is_dataset,
+    pretraining_run,
+    with_donor_card,
+)
+from transfusion_tf.studies.populations import grouped
+from transfusion_tf.training import RunConfig, RunDirectory
+
+BASE = RunConfig(dataset="phantom_retina_few", model="resnet50")
+
+
+@pytest.fixture
+def card(tmp_path):
+    """A donor card whose weights expect other pixels than ResNet50's own."""
+    (tmp_path / "weights.h5").write_bytes(b"weights")
+    path = tmp_path / "scanner.toml"
+    path.write_text(
+        'title = "Scanner"\nfile = "weights.h5"\ninput_scaling = "caffe_over_255"\n'
+    )
+    return str(path)
+
+
+def test_a_card_stands_for_its_file_and_the_pixels_that_it_expects(card, tmp_path):
+    config = with_donor_card(BASE.replace(donor=card, initialization="transfer"))
+    assert config.donor == str(tmp_path / "weights.h5")
+    assert config.model == "resnet50[input_scaling=caffe_over_255]"
+
+
+def test_random_weights_beside_it_get_the_same_pixels(card):
+    config = with_donor_card(BASE.replace(donor=card))
+    assert (config.donor, config.model) == (
+        None,
+        "resnet50[input_scaling=caffe_over_255]",
+    )
+
+
+def test_the_architecture_s_own_scaling_needs_no_option(card, tmp_path):
+    text = (tmp_path / "scanner.toml").read_text()
+    (tmp_path / "scanner.toml").write_text(text.replace("caffe_over_255", "caffe"))
+    assert with_donor_card(BASE.replace(donor=card)).model == "resnet50"
+
+
+def test_a_model_that_asks_for_other_pixels_is_refused(card):
+    model = "resnet50[input_scaling=zero_to_one]"
+    with pytest.raises(UserError, match=r"'zero_to_one', but donor scanner"):
+        with_donor_card(BASE.replace(donor=card, model=model))
+
+
+def test_other_donors_stay_as_they_are():
+    for donor in (None, "imagenet", "photographs"):
+        config = BASE.replace(donor=donor)
+        assert with_donor_card(config) is config
+
+
+def test_a_card_is_no_data_set(card):
+    assert not is_dataset(card)
+    assert not is_dataset("radimagenet")
+    assert is_dataset("photographs")
+
+
+def test_the_report_learns_what_the_card_says(card, tmp_path):
+    runs = [BASE.replace(donor=card), BASE.replace(donor=card, initialization="gabor")]
+    (record,) = donor_card_records(runs)
+    assert record["title"] == "Scanner"
+    assert record["input_scaling"] == "caffe_over_255"
+    assert record["weights"] == str(tmp_path / "weights.h5")
+    assert donor_card_records(runs[:1]) == []
+
+
+def test_two_donors_do_not_start_from_the_same_random_weights():
+    names = ("photographs", "phantom_chest_donor", "phantom_chest_donor_few")
+    runs = [pretraining_run(BASE.replace(donor=name)) for name in names]
+    assert len({run.seed for run in runs}) == len(names)
+    # Of no run that a study compares: those have small seeds.
+    assert all(run.seed >= 10_007 for run in runs)
+
+
+def test_the_medical_donor_is_trained_as_the_natural_one():
+    photographs, chest = (
+        pretraining_run(BASE.replace(donor=name, model="cbr_tiny"))
+        for name in ("photographs", "phantom_chest_donor")
+    )
+    same = photographs.replace(dataset=chest.dataset, seed=chest.seed)
+    assert chest == same
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two folds of random weights and of two donors."""
+    found = {}
+    for fold in (0, 1):
+        for start, donor in (("random", None), ("transfer", "a"), ("transfer", "b")):
+            run = RunDirectory(tmp_path / f"{donor}-{fold}")
+            run.path.mkdir()
+            model = "cbr_tiny" if donor != "b" else "cbr_tiny[input_scaling=caffe]"
+            config = BASE.replace(
+                **{"model": model, "initialization": start, "donor": donor},
+                **{"fold": fold, "seed": fold, "data": "f00d"},
+            )
+            (run.path / "config.json").write_text(json.dumps(config.to_dict()))
+            found[(donor, fold)] = run
+    return found
+
+
+def names(groups):
+    return sorted(sorted(run.path.name for run in group) for group in groups)
+
+
+def test_folds_are_compared_across_donors_whatever_pixels_they_take(runs):
+    found = names(grouped("fold_best", list(runs.values())))
+    assert found == [["None-0", "a-0", "b-0"], ["None-1", "a-1", "b-1"]]
+
+
+def test_random_starts_are_compared_across_folds(runs):
+    assert names(grouped("random_initial", list(runs.values()))) == [
+        ["None-0", "None-1"]
+    ]
+
+
+def test_a_population_is_of_one_model(runs):
+    found = names(grouped("population_best", list(runs.values())))
+    assert found == [["None-0", "None-1", "a-0", "a-1"], ["b-0", "b-1"]]

@@ -1,0 +1,92 @@
+"""Whether it matters which donor a model starts from: a question of the verdict."""
+
+import dataclasses
+import itertools
+
+from transfusion_tf.evaluation import adjusted_differences
+from transfusion_tf.models import parse_model_name
+from transfusion_tf.report.answers import Answer
+from transfusion_tf.report.cases import (
+    Case,
+    grouped,
+    judge,
+    settled,
+    tone_of,
+    transfers,
+)
+from transfusion_tf.report.donors import donor_in, same_donor
+from transfusion_tf.report.results import Cell, Results, scheme, test_difference
+
+
+def answer_donor(results: Results, unit: str, margin: float) -> Answer | None:
+    """Each donor against each other one on test; None where there is one alone.
+
+    Args:
+      results: of the study.
+      unit: of the metric.
+      margin: in that unit.
+    """
+    cases = _cases(results, margin)
+    if not cases:
+        return None
+    sentences = grouped(
+        cases,
+        {
+            "higher": "The first ends higher",
+            "lower": "The second ends higher",
+            "alike": f"They end alike, within {margin:g} {unit}",
+            "open": "These runs cannot tell which ends higher",
+            "one_seed": "With one seed these runs cannot tell which ends higher",
+        },
+        unit,
+    )
+    judgements = {case.judgement for case in cases}
+    word, tone = "Cannot tell", "open"
+    if judgements <= {"higher", "lower"}:
+        word, tone = "Yes", "yes"
+    elif judgements == {"alike"}:
+        word, tone = "No difference", tone_of(["alike"])
+    elif settled(cases):
+        word, tone = "In part", "mixed"
+    return Answer("Does it matter which donor?", word, tone, tuple(sentences))
+
+
+def _cases(results: Results, margin: float) -> list[Case]:
+    """Two donors of one model at one size each, with Holm's correction among them."""
+    groups = _by_architecture(results)
+    cases = []
+    for (model, size), cells in groups.items():
+        for left, right in itertools.combinations(cells, 2):
+            labels = left.initialization, right.initialization
+            if same_donor(*labels) or scheme(labels[0]) != scheme(labels[1]):
+                continue
+            difference = test_difference(left, right)
+            if difference is None:
+                continue
+            name = f"{donor_in(labels[0])} against {donor_in(labels[1])}"
+            if len(groups) > 1:
+                name = f"{model} on {size}, {name}"
+            cases.append(Case(name, difference, judge(difference, margin)))
+    adjusted = adjusted_differences([case.difference for case in cases])
+    return [
+        dataclasses.replace(
+            case,
+            difference=difference,
+            # Settled by its own interval alone is not settled among them all.
+            judgement=case.judgement
+            if difference.decided == difference.decided_among_all
+            else "open",
+        )
+        for case, difference in zip(cases, adjusted, strict=True)
+    ]
+
+
+def _by_architecture(results: Results) -> dict[tuple[str, int], list[Cell]]:
+    """The cells that count as transfer; donors may scale a model's input otherwise."""
+    groups: dict[tuple[str, int], list[Cell]] = {}
+    for panel in results.panels:
+        name, note, rest = panel.model.partition(" (")
+        spec = dataclasses.replace(parse_model_name(name), input_scaling=None)
+        key = (f"{spec}{note}{rest}", panel.train_examples)
+        groups.setdefault(key, []).extend(panel.cells[x] for x in transfers(panel))
+    return groups

@@ -1,0 +1,291 @@
+"""What the feature-reuse paper's chapters compute over their runs.
+
+Each analysis of `transfusion_tf.representations`, on each run or pair of runs that a
+chapter asks it of; `transfusion_tf.studies.analyses` keeps the tables.
+"""
+
+import functools
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from transfusion_tf.datasets import load_card, prepare
+from transfusion_tf.errors import UserError
+from transfusion_tf.initialization import initialize, load_donor
+from transfusion_tf.models import build
+from transfusion_tf.representations import (
+    KNNSettings,
+    LayerSettings,
+    RepresentationWarning,
+    SplitImages,
+    image_distance,
+    layer_cka_before_and_after,
+    layer_cka_of_runs,
+    load_run_model,
+    pooled_stage,
+    reinitialization_robustness,
+    run_attention,
+    run_dataset,
+    run_knn,
+    run_travel,
+)
+from transfusion_tf.studies.study import Chapter
+from transfusion_tf.training import RunDirectory
+
+# What each view is drawn from.
+_ANALYSES = {
+    "gains": ("frechet",),
+    "layer_similarity": ("layer_cka", "layer_cka_pairs"),
+    "travel": ("travel",),
+    "robustness": ("robustness",),
+    "knn_by_depth": ("knn",),
+    "attention": ("attention",),
+}
+# Of Inception-v3, whose features the published Fréchet distances are in.
+_INCEPTION_SIZE = 299
+
+Compute = Callable[[], pd.DataFrame]
+Part = tuple[str, Mapping[str, Any], Compute]
+
+
+def reuse_parts(
+    chapter: Chapter, runs: Sequence[RunDirectory], data_root: str | Path
+) -> Iterator[Part]:
+    """The analyses that a chapter is drawn from, a part at a time.
+
+    Args:
+      chapter: whose view says which. Its options say how: `kind` (of the parts of a
+        network: `layer`, `unit` or `stage`), `images` (at most, for CKA, attention
+        and the Fréchet distance), `k` (neighbours), `split` (that is evaluated),
+        `features` (the model whose donor's features the Fréchet distance is in),
+        `source` (the card of the source images where the donor is published weights),
+        `analysed` (initializations; all where it is missing).
+      runs: its finished runs.
+      data_root: where prepared data lie.
+
+    Returns:
+      Name of the analysis, all that its result depends on, and what computes it.
+    """
+    makers = {
+        "frechet": _frechet,
+        "layer_cka": _layer_cka,
+        "layer_cka_pairs": _layer_cka_pairs,
+        "travel": _travel,
+        "robustness": _robustness,
+        "knn": _knn,
+        "attention": _attention,
+    }
+    options = chapter.options
+    wanted = options.get("analysed")
+    chosen = [
+        run
+        for run in sorted(runs, key=lambda run: run.path.name)
+        if wanted is None or run.config().initialization in wanted
+    ]
+    for name in _ANALYSES.get(chapter.view, ()):
+        yield from makers[name](chosen, data_root, options)
+
+
+def _travel(runs, data_root, options) -> Iterator[Part]:
+    for run in runs:
+        yield "travel", _content([run]), functools.partial(run_travel, run.path)
+
+
+def _robustness(runs, data_root, options) -> Iterator[Part]:
+    given = {
+        "kind": options.get("kind", "unit"),
+        "split": options.get("split", "test"),
+    }
+    for run in runs:
+        compute = functools.partial(
+            reinitialization_robustness,
+            *(run.path, data_root),
+            **given,
+            progress=False,
+        )
+        yield "robustness", _content([run], given), compute
+
+
+def _knn(runs, data_root, options) -> Iterator[Part]:
+    given = {"kind": options.get("kind", "stage"), "k": options.get("k", 200)}
+    split = options.get("split", "test")
+    for run in runs:
+        compute = functools.partial(
+            run_knn,
+            *(run.path, data_root),
+            split=split,
+            settings=KNNSettings(**given, progress=False),
+        )
+        yield "knn", _content([run], {**given, "split": split}), compute
+
+
+def _attention(runs, data_root, options) -> Iterator[Part]:
+    given = {"most_images": options.get("images", 512)}
+    for run in runs:
+        if run.config().model.startswith("deit"):
+            compute = functools.partial(
+                run_attention, run.path, data_root, **given, progress=False
+            )
+            yield "attention", _content([run], given), compute
+
+
+def _layer_cka(runs, data_root, options) -> Iterator[Part]:
+    given = _layer_options(options)
+    for run in runs:
+        if run.config().initialization == "transfer":
+            compute = functools.partial(_before_and_after, run, data_root, given)
+            yield "layer_cka", _content([run], given), compute
+
+
+def _layer_cka_pairs(runs, data_root, options) -> Iterator[Part]:
+    """Weight transfer against stats transfer, of one model, data set and seed."""
+    given = _layer_options(options)
+    pairs: dict[tuple, dict[str, RunDirectory]] = {}
+    for run in runs:
+        config = run.config()
+        key = (config.model, config.data, config.train_examples, config.seed)
+        pairs.setdefault(key, {})[config.initialization] = run
+    for found in pairs.values():
+        if {"mean_var", "transfer"} <= set(found):
+            pair = [found["mean_var"], found["transfer"]]
+            compute = functools.partial(_two_runs, pair, data_root, given)
+            yield "layer_cka_pairs", _content(pair, given), compute
+
+
+def _layer_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": options.get("kind", "unit"),
+        "most_images": options.get("images", 2000),
+        "tokens": options.get("tokens", "both"),
+    }
+
+
+def _before_and_after(
+    run: RunDirectory, data_root: str | Path, given: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Initial layers (a) against trained ones (b)."""
+    table = layer_cka_before_and_after(
+        run.path, data_root, settings=LayerSettings(**given, progress=False)
+    )
+    return table[(table["model_a"] == "initial") & (table["model_b"] == "best")]
+
+
+def _two_runs(
+    pair: Sequence[RunDirectory], data_root: str | Path, given: Mapping[str, Any]
+) -> pd.DataFrame:
+    """The first run's layers (a) against the second's (b)."""
+    first, second = (run.path.name for run in pair)
+    table = layer_cka_of_runs(
+        [run.path for run in pair],
+        data_root,
+        settings=LayerSettings(**given, progress=False),
+    )
+    table = table[(table["model_a"] == first) & (table["model_b"] == second)].copy()
+    table.insert(0, "run_a", first)
+    table.insert(1, "run_b", second)
+    table.insert(2, "model", pair[0].config().model)
+    return table
+
+
+def _frechet(runs, data_root, options) -> Iterator[Part]:
+    """A distance a data set, all in the features of one donor."""
+    transferred = [run for run in runs if run.config().donor]
+    wanted = options.get("features")
+    of_model = [run for run in transferred if run.config().model == wanted]
+    given = {"images": options.get("images", 5000)}
+    donors = dict.fromkeys(str(run.config().donor) for run in (of_model or transferred))
+    for donor in list(donors)[:1]:
+        if not Path(donor).is_dir() and not _has_source(options.get("source")):
+            return
+        by_data = {run.dataset()["name"]: run for run in transferred}
+        for name, run in sorted(by_data.items()):
+            config = run.config()
+            content = {
+                "data": config.data,
+                "image_size": config.image_size,
+                "donor": Path(donor).name,
+                "source": options.get("source"),
+                **given,
+            }
+            compute = functools.partial(_distance, name, run, donor, data_root, options)
+            yield "frechet", content, compute
+
+
+def _distance(
+    name: str,
+    run: RunDirectory,
+    donor: str,
+    data_root: str | Path,
+    options: Mapping[str, Any],
+) -> pd.DataFrame:
+    """From source images that the donor never saw to all that the run might have."""
+    most = options.get("images", 5000)
+    if Path(donor).is_dir():
+        features = _donor_features(donor)
+        source = SplitImages(run_dataset(donor, data_root), "test")
+    else:
+        features = _inception()
+        prepared = prepare(load_card(options["source"]), data_root, progress=False)
+        source = SplitImages(prepared, "test")
+    table = image_distance(
+        features,
+        _Drawn(source, most),
+        _Drawn(SplitImages(run_dataset(run.path, data_root), "train"), most),
+        progress=False,
+    )
+    table.insert(0, "dataset", name)
+    return table
+
+
+def _has_source(source: str | None) -> bool:
+    """Whether a published donor's images are there; a study goes on without them."""
+    if source is None:
+        return False
+    try:
+        load_card(source).data_folder()
+    except UserError as error:
+        warnings.warn(
+            f"no Fréchet distances: {str(error).splitlines()[0]}",
+            RepresentationWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
+
+
+class _Drawn:
+    """Some of a split's images, drawn at random, in the split's order."""
+
+    def __init__(self, images: SplitImages, most: int):
+        self._images = images
+        order = np.random.default_rng(0).permutation(len(images))[:most]
+        self._rows = np.sort(order)
+        self.shape = (len(order), *images.shape[1:])
+        self.description = images.description
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return self._images[self._rows[index]]
+
+
+def _donor_features(donor: str) -> keras.Model:
+    return pooled_stage(load_run_model(donor))
+
+
+def _inception() -> keras.Model:
+    model = build("inception_v3", (_INCEPTION_SIZE, _INCEPTION_SIZE, 3), 1, seed=0)
+    initialize(model, "transfer", load_donor("imagenet", model))
+    return pooled_stage(model)
+
+
+def _content(
+    runs: Sequence[RunDirectory], given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return {"runs": [run.path.name for run in runs], **(given or {})}
