@@ -17,6 +17,10 @@ TASKS = {"phantom_skin_64": 200, "phantom_retina_64": 200}
 FEW = 50
 DISTANCES = {"phantom_skin_64": 20.0, "phantom_retina_64": 60.0}
 CUT = "deit_mini[blocks=3]"
+VIEWS = (
+    *("starts", "gains", "sweep", "layer_similarity", "travel", "robustness"),
+    *("knn_by_depth", "speed_up", "attention", "truncated"),
+)
 
 
 def statistics(stage=None):
