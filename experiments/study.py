@@ -42,7 +42,8 @@ flags.DEFINE_string(
     "scale",
     None,
     "Of a paper's study: paper (its own sizes and hyperparameters, the default), "
-    "small (drawn data, hours on two cores) or smoke (seconds).",
+    "small (drawn data, an hour or two on two cores) or smoke (seconds); of "
+    "feature_reuse also published_code (as its authors' code does).",
 )
 flags.DEFINE_string("dataset", None, "Card name, or path of a dataset.toml.")
 flags.DEFINE_string(
@@ -71,8 +72,10 @@ def _main(arguments: Sequence[str]) -> None:
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; see --help")
     if FLAGS.list_studies:
-        for name, summary in named_studies.summaries():
-            print(f"{name:24s} {summary}")
+        summaries = named_studies.summaries()
+        width = max(len(name) for name, _ in summaries)
+        for name, summary in summaries:
+            print(f"{name:{width}s} {summary}")
         return
     if not FLAGS.study and not FLAGS.dataset:
         raise UserError("give --study or --dataset; see --help")

@@ -17,15 +17,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from transfusion_tf_experiments.papers import transfusion_published as published
-from transfusion_tf_experiments.papers.scales import STAGES, through_stages
-from transfusion_tf_experiments.papers.scales import make_scale as make_scale
+from transfusion_tf_experiments.papers.transfusion_scales import STAGES, through_stages
+from transfusion_tf_experiments.papers.transfusion_scales import (
+    make_scale as make_scale,
+)
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
     from transfusion_tf.report.claims import Claim
     from transfusion_tf.studies import Chapter
     from transfusion_tf.training import RunConfig
-    from transfusion_tf_experiments.papers.scales import Recipe, Scale
+    from transfusion_tf_experiments.papers.transfusion_scales import Recipe, Scale
 
     Runs = tuple[RunConfig, ...]
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from transfusion_tf.evaluation import Quantity, mean_quantity
-from transfusion_tf_experiments.papers.scales import STAGES
 from transfusion_tf_experiments.papers.transfusion import ALL_MODELS
+from transfusion_tf_experiments.papers.transfusion_scales import STAGES
 
 if TYPE_CHECKING:
     from transfusion_tf.report.claims import Claim
     from transfusion_tf.report.evidence import Evidence
-    from transfusion_tf_experiments.papers.scales import Recipe, Scale
+    from transfusion_tf_experiments.papers.transfusion_scales import Recipe, Scale
 
 _LOWEST, _TOP_TWO = (0,), (-2, -1)
 

@@ -15,9 +15,7 @@ FIVE = {"aptos2019", "cbis_ddsm", "isic2019", "chexpert_14", "patch_camelyon"}
 
 
 def runs_of(scale):
-    return {
-        run for make in feature_reuse.CHAPTERS.values() for run in make(scale).runs
-    }
+    return {run for make in feature_reuse.CHAPTERS.values() for run in make(scale).runs}
 
 
 def values(name, field, **wanted):

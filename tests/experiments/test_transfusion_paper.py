@@ -2,10 +2,10 @@
 
 import pytest
 
-from transfusion_tf_experiments.papers import scales, transfusion
+from transfusion_tf_experiments.papers import transfusion, transfusion_scales
 from transfusion_tf_experiments.papers import transfusion_published as published
 
-PAPER = scales.paper()
+PAPER = transfusion_scales.paper()
 CHAPTERS = {name: make(PAPER) for name, make in transfusion.CHAPTERS.items()}
 
 RETINA, CHEST = "retina_eyepacs", "chexpert"
@@ -271,7 +271,7 @@ def test_every_table_and_figure_with_results_is_there():
 def test_stages_are_those_of_the_models():
     from transfusion_tf.models import build, stages
 
-    for model, names in scales.STAGES.items():
+    for model, names in transfusion_scales.STAGES.items():
         built = build(model, (64, 64, 3), 1)
         assert tuple(stage.name for stage in stages(built)) == names, model
 

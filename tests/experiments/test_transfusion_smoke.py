@@ -10,7 +10,7 @@ from matplotlib import image
 
 from transfusion_tf import files
 from transfusion_tf_experiments import named_studies
-from transfusion_tf_experiments.papers import scales, transfusion
+from transfusion_tf_experiments.papers import transfusion, transfusion_scales
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def everything(workspace):
 def test_the_report_has_a_chapter_for_each_and_a_front_page(everything):
     page = (everything / "report.html").read_text()
     assert "Does the paper’s finding hold here?" in page
-    scale = scales.smoke()
+    scale = transfusion_scales.smoke()
     for make in transfusion.CHAPTERS.values():
         assert make(scale).title in page
 
