@@ -15,13 +15,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from transfusion_tf_experiments.flags import (
-    FLAGS,
-    command_line,
-    define_location_flags,
-    import_tensorflow,
-    start,
-)
+from transfusion_tf_experiments.flags import FLAGS, command_line, define_location_flags
+from transfusion_tf_experiments.process import import_tensorflow, start
 
 define_location_flags()
 flags.DEFINE_integer("points", 10_000, "Activation vectors a stage and repeat.")

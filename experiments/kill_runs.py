@@ -32,13 +32,8 @@ from typing import Any
 
 from absl import flags
 
-from transfusion_tf_experiments.flags import (
-    FLAGS,
-    data_root,
-    define_location_flags,
-    import_tensorflow,
-    start,
-)
+from transfusion_tf_experiments.flags import FLAGS, data_root, define_location_flags
+from transfusion_tf_experiments.process import import_tensorflow, start
 
 define_location_flags()
 flags.DEFINE_string("dataset", "phantom_retina_few", "Card name, or path.")

@@ -19,9 +19,8 @@ from transfusion_tf_experiments.flags import (
     data_root,
     define_location_flags,
     define_source_flag,
-    import_tensorflow,
-    start,
 )
+from transfusion_tf_experiments.process import import_tensorflow, start
 
 define_location_flags()
 define_source_flag()

@@ -8,12 +8,8 @@ from pathlib import Path
 
 from absl import flags
 
-from transfusion_tf_experiments.flags import (
-    FLAGS,
-    define_location_flags,
-    import_tensorflow,
-    start,
-)
+from transfusion_tf_experiments.flags import FLAGS, define_location_flags
+from transfusion_tf_experiments.process import import_tensorflow, start
 
 define_location_flags()
 flags.DEFINE_bool("show_images", True, "Whether the report shows sample images.")

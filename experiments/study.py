@@ -25,12 +25,11 @@ from transfusion_tf_experiments.flags import (
     define_run_flags,
     define_shard_flag,
     define_source_flag,
-    import_tensorflow,
     positive_numbers,
     run_options,
     run_values,
-    start,
 )
+from transfusion_tf_experiments.process import import_tensorflow, start
 
 define_location_flags()
 define_run_flags()

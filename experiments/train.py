@@ -23,11 +23,10 @@ from transfusion_tf_experiments.flags import (
     define_run_flags,
     define_source_flag,
     define_worker_flags,
-    import_tensorflow,
     run_options,
     run_values,
-    start,
 )
+from transfusion_tf_experiments.process import import_tensorflow, start
 
 define_location_flags()
 define_run_flags()

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from transfusion_tf_experiments.flags import FLAGS, import_tensorflow, start
+from transfusion_tf_experiments.flags import FLAGS
+from transfusion_tf_experiments.process import import_tensorflow, start
 
 # In the order in which they run.
 BENCHMARKS = (

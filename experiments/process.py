@@ -1,0 +1,138 @@
+"""How a binary starts and ends: help, messages, signals, exit codes."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+from absl import app, logging
+
+from transfusion_tf_experiments import flags
+
+# Exit codes of a process that a signal ended, as shells give them.
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+_GRACE_SECONDS = 10.0
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without its start-up lines, which heed no log level.
+
+    They are written by C++ to file descriptor 2; a failing import still raises.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silent, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silent)
+
+
+def _flags_help(module: str) -> str:
+    """The binary's own flags and the shared ones, without absl's."""
+    parts = [flags.FLAGS.module_help(name) for name in (flags.__name__, module)]
+    lines = "\n".join(parts).splitlines()
+    return "\n".join(line for line in lines if line.startswith(" "))
+
+
+def _end_on_sigterm() -> threading.Event:
+    """Ends the process when SIGTERM asks for it; returns what tells that it did.
+
+    Training puts a handler of its own in this one's place, to save its state first.
+    """
+    asked = threading.Event()
+
+    def end(*_: object) -> None:
+        asked.set()
+        # A library may swallow the exception, or take long to clean up. What is
+        # written then is as safe as from any kill.
+        watchdog = threading.Timer(_GRACE_SECONDS, os._exit, (TERMINATED,))
+        watchdog.daemon = True
+        watchdog.start()
+        sys.exit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)
+    return asked
+
+
+def _message(error: Exception) -> str | None:
+    """What to say where the error is the user's to mend; None where it is a bug."""
+    from transfusion_tf.errors import UserError
+
+    if isinstance(error, UserError):
+        return str(error)
+    # Libraries wrap a full disk in errors of their own.
+    if "No space left on device" in str(error):
+        return f"the disk is full: {error}"
+    return None
+
+
+def _stop(code: int) -> None:
+    print("stopped; the same command goes on from here", file=sys.stderr)
+    _end(code)
+
+
+def _end(code: int) -> None:
+    workers = sys.modules.get("transfusion_tf.training.workers")
+    if workers is not None and workers.have_joined():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        workers.linger()
+        # TensorFlow's own end would wait for the others, gone or not.
+        os._exit(code)
+    sys.exit(code)
+
+
+def start(main: Callable[[Sequence[str]], None], text: str) -> None:
+    """Runs a binary: help at once, a user's mistake as one message, exit codes.
+
+    | code | the process |
+    |---|---|
+    | 0 | did what it was asked |
+    | 1 | met an error of ours, shown with its traceback |
+    | 2 | met something that is the user's to mend, shown as one message |
+    | 75 | lost another worker of the same training |
+    | 130 | was interrupted with Ctrl-C |
+    | 143 | was asked to end with SIGTERM, as batch systems do before a kill |
+
+    After 75, 130 and 143 the same command goes on. SIGTERM during training waits for
+    the step that runs and saves the state; at other times the process ends at once.
+
+    Args:
+      main: takes the positional arguments.
+      text: the module's docstring, shown above the flags.
+    """
+    if any(
+        argument in ("--help", "-h", "-help", "--helpshort") for argument in sys.argv
+    ):
+        print(f"{text.strip()}\n\nFlags:\n{_flags_help(main.__module__)}")
+        sys.exit(0)
+    # TensorFlow's start-up chatter hides what we say; its errors stay.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    asked_to_end = _end_on_sigterm()
+
+    def guarded(arguments: Sequence[str]) -> None:
+        logging.set_verbosity(logging.ERROR)
+        try:
+            main(arguments[1:])
+        except KeyboardInterrupt:
+            _stop(INTERRUPTED)
+        except SystemExit as end:
+            if end.code != TERMINATED:
+                raise
+            _stop(TERMINATED)
+        except Exception as error:
+            if asked_to_end.is_set():  # Libraries turn it into errors of their own.
+                _stop(TERMINATED)
+            message = _message(error)
+            if message is None:
+                raise
+            print(f"error: {message}", file=sys.stderr)
+            _end(getattr(error, "exit_code", 2))
+
+    app.run(guarded)
