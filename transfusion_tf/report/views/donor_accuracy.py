@@ -227,7 +227,7 @@ def _sentences(cells: list[DonorCell], table: pd.DataFrame) -> list[str]:
     for label, part in gains.groupby("initialization", sort=False):
         settled = int(((part["low"] > 0) | (part["high"] < 0)).sum())
         said.append(
-            f"{label} ends {wording.signed(part['value'].mean())} AUC from random "
+            f"{label}: {wording.signed(part['value'].mean())} AUC against random "
             f"weights on average; the interval leaves out zero on {settled} of "
             f"{wording.plural(len(part), 'target')}."
         )
