@@ -23,6 +23,15 @@ VIEWS = (
 )
 
 
+def travelled(run, layer, stage, distance):
+    """A row of the analysis of travel: a layer of one tensor."""
+    return {
+        **{"run": run, "layer": layer, "unit": layer, "stage": stage},
+        **{"tensor": f"{layer}/kernel", "size": 100, "l2": 1.0, "distance": distance},
+        **{"rms": 0.1, "relative": 0.1, "normalization": False},
+    }
+
+
 def statistics(stage=None):
     return "mean_var" if stage is None else f"transfer:{stage}+mean_var"
 
@@ -147,6 +156,8 @@ class PlantedReuse:
             if task != "phantom_skin_64" or start == "random" or model == CUT:
                 continue
             names, kept = STAGES[model], share(model, start)
+            # The head goes far from any start, and is to be left out.
+            tables["travel"].append(travelled(run, "logits", "head", 1.0))
             for place, stage in enumerate(names):
                 noise = 0.01 * rng.normal()
                 part = {"run": run, "part": stage, "stage": stage, "position": place}
@@ -158,14 +169,8 @@ class PlantedReuse:
                 ):  # fmt: skip
                     score = 0.5 + 0.05 * place + 0.2 * kept + noise
                     tables["knn"].append(part | {"tokens": tokens, "value": score})
-                tables["travel"].append(
-                    {
-                        **{"run": run, "layer": stage, "unit": stage, "stage": stage},
-                        **{"tensor": f"{stage}/kernel", "size": 100, "l2": 1.0},
-                        "distance": 1e-3 * (2 - kept) * (1 + place) * (1 + noise),
-                        **{"rms": 0.1, "relative": 0.1, "normalization": False},
-                    }
-                )
+                distance = 1e-3 * (2 - kept) * (1 + place) * (1 + noise)
+                tables["travel"].append(travelled(run, stage, stage, distance))
                 if model == DEIT and place:
                     for head in range(4):
                         near = 6 if kept == 1 and place < 3 else 20

@@ -199,6 +199,7 @@ def test_a_profile_has_a_row_a_part_in_network_order(study, drawn):
 def test_travel_says_how_much_less_far_transferred_weights_go(drawn):
     said = " ".join(drawn[0]["figure4"].sentences)
     assert f"{CNN}: from transferred weights layers travel 0.5" in said
+    assert "logits" not in {row[-1] for row in drawn[0]["figure4"].sheet.rows}
 
 
 def test_knn_keeps_every_kind_of_tokens_and_the_best_depth(drawn):

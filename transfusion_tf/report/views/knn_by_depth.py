@@ -11,7 +11,7 @@ from transfusion_tf.evaluation import seed_interval
 from transfusion_tf.report import gallery, style, wording
 from transfusion_tf.report.chapters import Material
 from transfusion_tf.report.views import layer_profiles, plots
-from transfusion_tf.report.views.layer_profiles import HEAD, Profile
+from transfusion_tf.report.views.layer_profiles import Profile
 from transfusion_tf.report.views.parts import (
     View,
     long_table,
@@ -83,8 +83,7 @@ def _token_rows(material: Material) -> list[dict[str, Any]]:
 
 def _best(profile: Profile) -> np.ndarray:
     """[seeds]: the best score at any depth below the head."""
-    kept = [i for i, part in enumerate(profile.parts) if part != HEAD]
-    return profile.values[:, kept].max(axis=1)
+    return profile.values[:, list(profile.body)].max(axis=1)
 
 
 def _best_rows(found: list[Profile]) -> list[dict[str, Any]]:
@@ -123,7 +122,7 @@ def _sentences(found: list[Profile]) -> list[str]:
         for profile in starts.values():
             if profile.cell.fraction not in (0.0, 1.0):
                 continue
-            kept = [i for i, part in enumerate(profile.parts) if part != HEAD]
+            kept = list(profile.body)
             top = kept[int(np.argmax(profile.means[kept]))]
             said.append(
                 f"{model} from {start_name(profile.cell)}: features are best at "

@@ -24,12 +24,11 @@ from transfusion_tf.report.views.reuse_cells import (
     Cell,
     cells,
     has_levels,
-    models_of,
     start_marks,
     start_name,
 )
 
-HEAD = "head"
+_HEAD = "head"
 _MOST_NAMES = 9
 
 
@@ -41,11 +40,13 @@ class Profile:
       cell: its runs.
       parts: names from the input up.
       values: [seeds, parts].
+      body: places of the parts below the head.
     """
 
     cell: Cell
     parts: tuple[str, ...]
     values: np.ndarray
+    body: tuple[int, ...]
 
     @property
     def means(self) -> np.ndarray:
@@ -60,7 +61,7 @@ def profiles(
 
     Args:
       material: of the chapter.
-      analysis: whose rows have `run`, `position`, and the columns below.
+      analysis: whose rows have `run`, `position`, `stage`, and the columns below.
       column: with the numbers.
       part: with the parts' names.
     """
@@ -74,9 +75,12 @@ def profiles(
         if own.empty:
             continue
         square = own.pivot_table(index="run", columns="position", values=column)
-        order = own.drop_duplicates("position").set_index("position")[part]
-        parts = tuple(str(order[position]) for position in square.columns)
-        found.append(Profile(cell, parts, square.to_numpy(float)))
+        order = own.drop_duplicates("position").set_index("position")
+        order = order.loc[square.columns]
+        # A head's layers have names of their own.
+        body = np.flatnonzero(order["stage"] != _HEAD)
+        parts = tuple(order[part].astype(str))
+        found.append(Profile(cell, parts, square.to_numpy(float), tuple(body)))
     return found
 
 
@@ -181,8 +185,7 @@ def sheet(found: Sequence[Profile], caption: str, digits: int = 3) -> Sheet:
     together = over_data(found)
     for model, starts in together.items():
         for index, profile in enumerate(starts.values()):
-            kept = [i for i, part in enumerate(profile.parts) if part != HEAD]
-            means = profile.means[kept]
+            means = profile.means[list(profile.body)]
             top = int(np.nanargmax(means)) if np.isfinite(means).any() else 0
             rows.append(
                 (
@@ -190,7 +193,7 @@ def sheet(found: Sequence[Profile], caption: str, digits: int = 3) -> Sheet:
                     start_name(profile.cell),
                     wording.number(float(np.nanmean(means)), digits),
                     wording.number(float(means[top]), digits),
-                    profile.parts[kept[top]],
+                    profile.parts[profile.body[top]],
                 )
             )
     return Sheet(
@@ -202,8 +205,7 @@ def sheet(found: Sequence[Profile], caption: str, digits: int = 3) -> Sheet:
 
 def mean_over_parts(profile: Profile) -> float:
     """Mean over the parts but the head."""
-    kept = [i for i, part in enumerate(profile.parts) if part != HEAD]
-    return float(np.nanmean(profile.means[kept]))
+    return float(np.nanmean(profile.means[list(profile.body)]))
 
 
 def ends(
@@ -212,8 +214,3 @@ def ends(
     """The profiles of a model from statistics and from weights."""
     found = {profile.cell.fraction: profile for profile in together[model].values()}
     return found.get(0.0), found.get(1.0)
-
-
-def models_with(found: Sequence[Profile]) -> list[str]:
-    """Models that have a profile."""
-    return models_of([profile.cell for profile in found])

@@ -46,7 +46,7 @@ def _sentences(found: list[layer_profiles.Profile]) -> list[str]:
     for model, starts in layer_profiles.over_data(found).items():
         worst = []
         for profile in starts.values():
-            kept = [i for i, p in enumerate(profile.parts) if p != layer_profiles.HEAD]
+            kept = list(profile.body)
             place = kept[int(np.nanargmax(profile.means[kept]))]
             worst.append(
                 f"{start_name(profile.cell)} {wording.number(profile.means[place])} "
