@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import image
+from smoke_studies import assert_is_drawn
 
 from transfusion_tf_experiments.papers import feature_reuse
 
@@ -46,15 +46,7 @@ def test_the_report_has_a_chapter_for_each_and_a_front_page(everything):
 
 @pytest.mark.parametrize("name", feature_reuse.CHAPTERS)
 def test_each_yields_its_figure_and_its_numbers(everything, name):
-    table = pd.read_csv(everything / "tables" / f"{name}.csv")
-    numbers = table["value"].dropna()
-    assert len(numbers)
-    assert np.isfinite(numbers).all()
-    folder = everything / "figures"
-    pictures = [*folder.glob(f"{name}.png"), *folder.glob(f"{name}-*.png")]
-    assert pictures
-    for picture in pictures:
-        assert image.imread(picture).std() > 0.01, picture
+    assert_is_drawn(everything, name)
 
 
 def test_every_claim_is_judged(everything):

@@ -1,30 +1,18 @@
 """Every table and figure runs at the scale `smoke`; donors stand side by side."""
 
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import image
+from smoke_studies import assert_is_drawn, run_binary
 
 from transfusion_tf import files
 from transfusion_tf_experiments.papers import hidden_representations as paper
 
 pytestmark = pytest.mark.slow
 
-COMMAND = "import sys; from transfusion_tf_experiments.study import main; main()"
 NATURAL, MEDICAL = paper.make_scale("smoke").donors
-
-
-def run(root, *arguments):
-    return subprocess.run(
-        [sys.executable, "-c", COMMAND, f"--root={root}", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +23,7 @@ def workspace(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def everything(workspace):
-    found = run(workspace, "--study=hidden_representations/all", "--scale=smoke")
+    found = run_binary(workspace, "--study=hidden_representations/all", "--scale=smoke")
     assert found.returncode == 0, found.stderr[-3000:]
     return workspace / "studies" / "hidden-representations-all-smoke"
 
@@ -52,15 +40,7 @@ def test_the_report_has_a_chapter_for_each_and_a_front_page(everything):
 
 @pytest.mark.parametrize("name", paper.CHAPTERS)
 def test_each_yields_its_figure_and_its_numbers(everything, name):
-    table = pd.read_csv(everything / "tables" / f"{name}.csv")
-    numbers = table["value"].dropna()
-    assert np.isfinite(numbers).all()
-    assert not np.allclose(numbers, numbers.iloc[0])
-    folder = everything / "figures"
-    pictures = [*folder.glob(f"{name}.png"), *folder.glob(f"{name}-*.png")]
-    assert pictures
-    for picture in pictures:
-        assert image.imread(picture).std() > 0.01, picture
+    assert_is_drawn(everything, name)
 
 
 def test_every_claim_is_judged(everything):
@@ -95,7 +75,7 @@ def test_donors_stand_side_by_side_in_a_study_of_one_s_own(workspace, everything
         'title = "Our clinic"\nfile = "clinic.weights.h5"\n'
         'input_scaling = "zero_to_one"\ncolor = "gray"\n'
     )
-    found = run(
+    found = run_binary(
         workspace,
         *("--dataset=phantom_retina_few", "--seeds=1", "--steps=4", "--batch_size=4"),
         *("--eval_every=2", "--initializations=random,transfer"),
@@ -137,7 +117,7 @@ def test_what_does_not_fit_is_one_clear_error(
     tmp_path, monkeypatch, arguments, message
 ):
     monkeypatch.delenv("TRANSFUSION_DATA", raising=False)
-    found = run(tmp_path, *arguments)
+    found = run_binary(tmp_path, *arguments)
     assert found.returncode == 2
     assert message in found.stderr
     assert "Traceback" not in found.stderr

@@ -1,29 +1,15 @@
 """Every table and figure of the paper runs, at the scale `smoke`."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import image
+from smoke_studies import assert_is_drawn, run_binary
 
 from transfusion_tf import files
 from transfusion_tf_experiments import named_studies
 from transfusion_tf_experiments.papers import transfusion, transfusion_scales
 
 pytestmark = pytest.mark.slow
-
-COMMAND = "import sys; from transfusion_tf_experiments.study import main; main()"
-
-
-def run(root, *arguments):
-    return subprocess.run(
-        [sys.executable, "-c", COMMAND, f"--root={root}", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +20,7 @@ def workspace(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def everything(workspace):
-    found = run(workspace, "--study=transfusion/all", "--scale=smoke")
+    found = run_binary(workspace, "--study=transfusion/all", "--scale=smoke")
     assert found.returncode == 0, found.stderr[-3000:]
     return workspace / "studies" / "transfusion-all-smoke"
 
@@ -49,15 +35,9 @@ def test_the_report_has_a_chapter_for_each_and_a_front_page(everything):
 
 @pytest.mark.parametrize("name", transfusion.CHAPTERS)
 def test_each_yields_its_figure_and_its_numbers(everything, name):
-    table = pd.read_csv(everything / "tables" / f"{name}.csv")
-    numbers = table["explained" if name == "figure21" else "value"].dropna()
-    assert np.isfinite(numbers).all()
-    assert not np.allclose(numbers, numbers.iloc[0])
-    folder = everything / "figures"
-    pictures = [*folder.glob(f"{name}.png"), *folder.glob(f"{name}-*.png")]
-    assert pictures
-    for picture in pictures:
-        assert image.imread(picture).std() > 0.01, picture
+    assert_is_drawn(
+        everything, name, column="explained" if name == "figure21" else "value"
+    )
 
 
 @pytest.mark.parametrize("name", ["table1", "figure3", "figure21"])
@@ -93,14 +73,14 @@ def test_every_claim_is_judged(everything):
 def test_a_second_time_repeats_nothing(everything, workspace):
     before = {path: path.stat().st_mtime_ns for path in workspace.glob("runs/*/*")}
     before |= {path: path.stat().st_mtime_ns for path in workspace.glob("analyses/*")}
-    found = run(workspace, "--study=transfusion/all", "--scale=smoke")
+    found = run_binary(workspace, "--study=transfusion/all", "--scale=smoke")
     assert found.returncode == 0, found.stderr[-3000:]
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
 def test_a_user_s_own_card_takes_the_place_of_the_paper_s_data(workspace, everything):
     """A task of two classes has no referable grade: said, not faked."""
-    found = run(
+    found = run_binary(
         workspace,
         *("--study=transfusion/table4", "--scale=smoke", "--dataset=chest_kermany"),
         *("--source=sample", "--steps=2"),
@@ -126,7 +106,7 @@ def test_a_user_s_own_card_takes_the_place_of_the_paper_s_data(workspace, everyt
     ],
 )
 def test_what_does_not_fit_is_one_clear_error(tmp_path, arguments, message):
-    found = run(tmp_path, *arguments)
+    found = run_binary(tmp_path, *arguments)
     assert found.returncode == 2
     assert message in found.stderr
     assert "Traceback" not in found.stderr
