@@ -28,6 +28,12 @@ def define_run_flags() -> None:
     flags.DEFINE_integer(
         "image_size", None, "Height and width of the model's input; else the card's."
     )
+    flags.DEFINE_string(
+        "input_scaling",
+        None,
+        "dataset_mean_std: less the mean of the run's training images, over their "
+        "standard deviation; else as the model's pretrained weights expect.",
+    )
     flags.DEFINE_integer("batch_size", None, "Examples a step over all devices.")
     flags.DEFINE_integer("steps", None, "Optimizer steps.")
     flags.DEFINE_integer("eval_every", None, "Steps between evaluations.")
@@ -159,10 +165,10 @@ _FROM_CARD = (
     *("optimizer", "learning_rate", "schedule", "batch_size", "steps", "eval_every"),
 )
 _FROM_FLAGS = (
-    *("source", "donor", "donor_steps", "image_size", "early_stopping", "dropout"),
-    *("early_stopping_metric", "weight_decay", "gradient_clipping", "warmup_steps"),
-    *("plateau_patience", "minimum_learning_rate", "head_steps", "head_learning_rate"),
-    *("fold", "folds", "fold_protocol"),
+    *("source", "donor", "donor_steps", "image_size", "input_scaling", "dropout"),
+    *("early_stopping", "early_stopping_metric", "weight_decay", "gradient_clipping"),
+    *("warmup_steps", "plateau_patience", "minimum_learning_rate"),
+    *("head_steps", "head_learning_rate", "fold", "folds", "fold_protocol"),
     *("batch_norm_momentum", "freeze", "mixed_precision", "xla"),
 )
 

@@ -240,9 +240,9 @@ def paper(protocol: str = "paper") -> Scale:
       protocol: `paper`; or `published_code`, with what the authors' code does and the
         paper does not say: Adam with an l2 penalty of 1e-5 for all models, gradients
         clipped at a norm of 1, a plateau after 3 validations and no least rate, a
-        fifth of the images turned grey, embeddings left pretrained under stats
-        transfer. The statistics of each data set, which it normalises images with, are
-        left out: models here scale their own input, as their donors expect it.
+        fifth of the images turned grey, images normalised by the mean and deviation of
+        each data set's own pixels, embeddings left pretrained under stats transfer. Its
+        random crops of 0.8 to 1.2 times the size are left out: they resample.
     """
     from transfusion_tf.training import RunConfig
 
@@ -262,6 +262,7 @@ def paper(protocol: str = "paper") -> Scale:
         gradient_clipping=1.0 if code else None,
         head="softmax",
         augmentation=_augmentation(grayscale=0.2 if code else 0.0),
+        input_scaling="dataset_mean_std" if code else None,
     )
     return Scale(
         name="published_code" if code else "paper",

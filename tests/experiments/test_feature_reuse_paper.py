@@ -180,6 +180,7 @@ def test_the_published_code_adds_what_the_paper_does_not_say():
         assert run.augmentation["grayscale"] == 0.2
         assert run.minimum_learning_rate == 0
         assert run.plateau_patience == 3
+        assert run.input_scaling == "dataset_mean_std"
         if "mean_var" in run.initialization:
             assert run.initialization.endswith("[strict_reference]")
 

@@ -81,3 +81,28 @@ def test_the_models_name_can_carry_the_scaling():
     model = build("cbr_tiny[input_scaling=caffe]", (64, 64, 3), 2)
 
     assert input_scaling_of(model) == "caffe"
+
+
+STATISTICS = {"mean": [0.4, 0.3, 0.2], "std": [0.1, 0.2, 0.3]}
+
+
+def test_a_data_sets_statistics_scale_channel_by_channel():
+    model = build("cbr_tiny", (75, 75, 3), 1, pixel_statistics=STATISTICS)
+
+    expected = (IMAGES / 255 - STATISTICS["mean"]) / STATISTICS["std"]
+    assert input_scaling_of(model) == "dataset_mean_std"
+    np.testing.assert_allclose(scaled_inside(model, IMAGES), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("statistics", "options", "message"),
+    [
+        ({"mean": [0.4, 0.3, 0.2]}, {}, "mean and std, three numbers each"),
+        (STATISTICS | {"std": [0.1, 0.2]}, {}, "three numbers each"),
+        (STATISTICS | {"std": [0.1, 0, 0.3]}, {}, "above 0"),
+        (STATISTICS, {"input_scaling": "caffe"}, "one way: by pixel_statistics, or as"),
+    ],
+)
+def test_statistics_that_can_not_be_are_an_error(statistics, options, message):
+    with pytest.raises(ValueError, match=message):
+        build("cbr_tiny", (64, 64, 3), 1, pixel_statistics=statistics, **options)

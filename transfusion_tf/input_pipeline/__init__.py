@@ -2,5 +2,6 @@
 
 from transfusion_tf.input_pipeline.augmentation import Augmenter
 from transfusion_tf.input_pipeline.pipeline import eval_batches, train_batches
+from transfusion_tf.input_pipeline.pixel_statistics import pixel_statistics
 
-__all__ = ["Augmenter", "eval_batches", "train_batches"]
+__all__ = ["Augmenter", "eval_batches", "pixel_statistics", "train_batches"]

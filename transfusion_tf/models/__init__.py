@@ -21,8 +21,10 @@ from transfusion_tf.models.deit import DEIT_ARCHITECTURES, DeiTArchitecture
 from transfusion_tf.models.freezing import body_frozen, freeze_through
 from transfusion_tf.models.heads import logits_model
 from transfusion_tf.models.input_scaling import (
+    DATASET_MEAN_STD,
     INPUT_SCALINGS,
     InputScaling,
+    input_scaling_description,
     input_scaling_of,
 )
 from transfusion_tf.models.names import ModelSpec, model_names, parse_model_name
@@ -45,6 +47,7 @@ from transfusion_tf.models.transformer_layers import (
 
 __all__ = [
     "CBR_ARCHITECTURES",
+    "DATASET_MEAN_STD",
     "DEIT_ARCHITECTURES",
     "INPUT_SCALINGS",
     "SWIN_ARCHITECTURES",
@@ -66,6 +69,7 @@ __all__ = [
     "fold_seed",
     "freeze_through",
     "head_layers",
+    "input_scaling_description",
     "input_scaling_of",
     "layer_tensors",
     "logits_model",

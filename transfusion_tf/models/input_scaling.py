@@ -6,11 +6,15 @@ The scaling's name is part of a layer's name (`input_scaling_caffe`), and so it
 survives saving, loading and cloning.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
 
 from transfusion_tf.errors import UserError
+
+# By the statistics of the images that a run is trained on, not by constants.
+DATASET_MEAN_STD = "dataset_mean_std"
 
 _LAYER_PREFIX = "input_scaling_"
 
@@ -83,29 +87,60 @@ def check_input_scaling(name: str) -> None:
         )
 
 
-def scale_images(images: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Adds the scaling `name` to a functional graph.
+def input_scaling_description(name: str) -> str:
+    """The range and channel order that come out of a scaling of this name."""
+    if name == DATASET_MEAN_STD:
+        return (
+            "RGB, 0 to 1, less the mean of the run's training images, over their "
+            "standard deviation"
+        )
+    check_input_scaling(name)
+    return INPUT_SCALINGS[name].description
+
+
+def dataset_scaling(statistics: Mapping[str, Sequence[float]]) -> InputScaling:
+    """The scaling `dataset_mean_std`: less a data set's mean, over its deviation.
+
+    Args:
+        statistics: `mean` and `std` of the pixels of each channel, RGB in [0, 1].
+
+    Raises:
+        UserError: If they are not three numbers each, or a deviation is not above 0.
+    """
+    mean, std = statistics.get("mean", ()), statistics.get("std", ())
+    if set(statistics) != {"mean", "std"} or not len(mean) == len(std) == 3:
+        raise UserError(
+            "pixel_statistics should have mean and std, three numbers each, got "
+            f"{dict(statistics)}"
+        )
+    if not min(std) > 0:
+        raise UserError(f"pixel_statistics: each std should be above 0, got {std}")
+    return InputScaling(
+        DATASET_MEAN_STD,
+        input_scaling_description(DATASET_MEAN_STD),
+        scale=tuple(1 / (255 * channel) for channel in std),
+        offset=tuple(-m / s for m, s in zip(mean, std, strict=True)),
+    )
+
+
+def scale_images(images: keras.KerasTensor, scaling: InputScaling) -> keras.KerasTensor:
+    """Adds a scaling to a functional graph.
 
     Args:
         images: `[batch, height, width, 3]` float32, RGB in [0, 255].
-        name: A key of `INPUT_SCALINGS`.
+        scaling: What to do to them.
 
     Returns:
         The scaled images, float32 whatever the mixed precision policy: bfloat16
         has too few digits for pixel values.
-
-    Raises:
-        UserError: If the scaling is unknown.
     """
-    check_input_scaling(name)
-    scaling = INPUT_SCALINGS[name]
     if scaling.reverse_channels:
         images = keras.ops.flip(images, axis=-1)
     return keras.layers.Rescaling(
         scale=_plain(scaling.scale),
         offset=_plain(scaling.offset),
         dtype="float32",
-        name=_LAYER_PREFIX + name,
+        name=_LAYER_PREFIX + scaling.name,
     )(images)
 
 

@@ -1,5 +1,7 @@
 """Models by name: `build("resnet50[slim_after=block2,width=0.5]", ...)`."""
 
+from collections.abc import Mapping, Sequence
+
 import keras
 
 from transfusion_tf.errors import UserError, one_of
@@ -7,7 +9,13 @@ from transfusion_tf.models.architectures import ARCHITECTURES, check_image_size
 from transfusion_tf.models.backbones import stable_layer_names
 from transfusion_tf.models.batch_norm import set_batch_norm_momentum
 from transfusion_tf.models.heads import HEADS, add_head
-from transfusion_tf.models.input_scaling import scale_images
+from transfusion_tf.models.input_scaling import (
+    INPUT_SCALINGS,
+    InputScaling,
+    check_input_scaling,
+    dataset_scaling,
+    scale_images,
+)
 from transfusion_tf.models.names import parse_model_name
 from transfusion_tf.models.random_weights import fold_seed, randomize
 from transfusion_tf.models.slimming import slim
@@ -21,6 +29,7 @@ def build(
     dropout: float = 0.0,
     seed: int | None = None,
     input_scaling: str | None = None,
+    pixel_statistics: Mapping[str, Sequence[float]] | None = None,
     batch_norm_momentum: float | None = None,
     head: str = "sigmoid",
 ) -> keras.Model:
@@ -47,6 +56,8 @@ def build(
             None draws others each time.
         input_scaling: A key of `INPUT_SCALINGS` that replaces the architecture's
             own, and the name's; for donors that were trained on other pixels.
+        pixel_statistics: Scales the input by these instead, see `dataset_scaling`:
+            `mean` and `std` of each channel, RGB in [0, 1].
         batch_norm_momentum: Replaces the architecture's own in every batch norm
             (CBR 0.9, `keras.applications` 0.99); lower it for short runs.
         head: `sigmoid`, each class on its own, or `softmax` over exclusive classes.
@@ -62,7 +73,8 @@ def build(
         raise one_of("head", head, HEADS)
 
     image = keras.Input(tuple(input_shape), dtype="float32", name="image")
-    scaling = input_scaling or spec.input_scaling or architecture.input_scaling
+    asked = input_scaling or spec.input_scaling
+    scaling = _scaling(asked, architecture.input_scaling, pixel_statistics)
     given = {"blocks": spec.blocks, "seed": seed}
     features = architecture.features(
         scale_images(image, scaling), **{key: given[key] for key in architecture.takes}
@@ -78,6 +90,20 @@ def build(
     if seed is not None:
         randomize(model, seed)
     return model
+
+
+def _scaling(
+    asked: str | None, own: str, statistics: Mapping[str, Sequence[float]] | None
+) -> InputScaling:
+    if statistics is None:
+        name = asked or own
+        check_input_scaling(name)
+        return INPUT_SCALINGS[name]
+    if asked is not None:
+        raise UserError(
+            f"a model scales its input in one way: by pixel_statistics, or as {asked}"
+        )
+    return dataset_scaling(statistics)
 
 
 def _with_stable_names(model: keras.Model) -> keras.Model:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from transfusion_tf.models import INPUT_SCALINGS, parse_model_name
-from transfusion_tf.models.architectures import ARCHITECTURES
+from transfusion_tf.models import input_scaling_description
 from transfusion_tf.report.records import Run, StudyRecord
 from transfusion_tf.representations.run_starts import donor_name
+from transfusion_tf.training.resolve import input_scaling_of_run
 
 # JPEG gives a grey image back with channels that differ by a step or two.
 _GRAY_TOLERANCE = 4
@@ -39,25 +39,20 @@ def donor_facts(record: StudyRecord, run: Run) -> DonorFacts | None:
     name = donor_name(run.config)
     if name is None:
         return None
-    scaling = input_scaling(run)
+    scaling = input_scaling_of_run(run.config)
     for donor in record.donors:
         if Path(str(run.config.donor)).name == donor.run_id:
             title = donor.dataset.get("title") or name
             return DonorFacts(name, title, scaling, is_gray(donor))
     for card in record.donor_cards:
-        if (card["weights"], card["input_scaling"]) == (run.config.donor, scaling):
+        fits = run.config.input_scaling or scaling == card["input_scaling"]
+        if card["weights"] == run.config.donor and fits:
             return DonorFacts(
                 *(card["name"], card["title"], scaling),
                 gray=card["color"] == "gray",
                 note=card["note"],
             )
     return DonorFacts(name, name, scaling, False if name == "imagenet" else None)
-
-
-def input_scaling(run: Run) -> str:
-    """The pixels that a run's model gives its weights."""
-    spec = parse_model_name(run.config.model)
-    return spec.input_scaling or ARCHITECTURES[spec.architecture].input_scaling
 
 
 def is_gray(run: Run) -> bool | None:
@@ -91,7 +86,7 @@ def donor_notes(record: StudyRecord) -> list[str]:
             found.setdefault(facts, {}).setdefault(run.dataset["name"], run)
     sentences = []
     for facts, targets in found.items():
-        how = INPUT_SCALINGS[facts.input_scaling].description
+        how = input_scaling_description(facts.input_scaling)
         named = facts.name
         if facts.title != facts.name:
             named += f" ({facts.title})"

@@ -40,7 +40,8 @@ _ORDER = ("random", "gabor", "mean_var", "sampled", "shuffled", "transfer:", "tr
 
 # Fields that are the grid's own axes, or follow from what the others name.
 _NOT_SETTINGS = {"model", "initialization", "train_examples", "seed", "data"} | {
-    *("donor", "donor_steps", "donor_weights", "freeze", "metric", "dataset", "fold")
+    *("donor", "donor_steps", "donor_weights", "freeze", "metric", "dataset", "fold"),
+    "pixel_statistics",
 }
 
 

@@ -58,6 +58,7 @@ def load_run_model(run: str | Path, weights: str = "best") -> keras.Model:
         config.model,
         (size, size, 3),
         len(directory.dataset()["classes"]),
+        pixel_statistics=config.pixel_statistics,
         head=config.head or "sigmoid",
     )
     check_weight_file(directory.intact(path))

@@ -35,7 +35,8 @@ def with_donor_card(config: RunConfig) -> RunConfig:
 
     The model scales its input as the donor's weights expect, which its name then says:
     `resnet50[input_scaling=caffe_over_255]`. So does the model from random weights that
-    a donor stands beside: the two differ in their weights alone.
+    a donor stands beside: the two differ in their weights alone. Where the run asks for
+    a scaling of its own, `input_scaling`, that stands.
 
     Raises:
       UserError: the card, or its file, is not as it should be; a model whose name asks
@@ -51,9 +52,11 @@ def with_donor_card(config: RunConfig) -> RunConfig:
             f"donor {card.name} was trained on {card.input_scaling!r} ({card.path}): "
             "leave input_scaling out, or write a donor card that says otherwise"
         )
-    own = ARCHITECTURES[spec.architecture].input_scaling
-    scaling = None if card.input_scaling == own else card.input_scaling
-    model = str(dataclasses.replace(spec, input_scaling=scaling))
+    if config.input_scaling is None:
+        own = ARCHITECTURES[spec.architecture].input_scaling
+        scaling = None if card.input_scaling == own else card.input_scaling
+        spec = dataclasses.replace(spec, input_scaling=scaling)
+    model = str(spec)
     if parse_spec(config.initialization).scheme == "random":
         return config.replace(model=model, donor=None)
     return config.replace(model=model, donor=str(card.weights()))
@@ -77,9 +80,9 @@ def pretraining_run(config: RunConfig) -> RunConfig:
     """The run that pretrains the donor which `config` names.
 
     From random weights of a seed of its own, one a data set, with the donor card's
-    image size, batch and steps (or `donor_steps`, with two evaluations); architecture
-    and batch norm momentum are the recipient's, not slimmed. So the donor is the same
-    for every run of a study that can share it.
+    image size, batch and steps (or `donor_steps`, with two evaluations); architecture,
+    scaling of the input and batch norm momentum are the recipient's, not slimmed. So
+    the donor is the same for every run of a study that can share it.
     """
     assert config.donor is not None
     card = load_card(config.donor)
@@ -90,6 +93,7 @@ def pretraining_run(config: RunConfig) -> RunConfig:
     return RunConfig(
         dataset=config.donor,
         model=architecture,
+        input_scaling=config.input_scaling,
         image_size=step * -(-max(card.image_size, needs.min_size) // step),
         seed=_donor_seed(card.name),
         batch_size=training.batch_size,

@@ -9,6 +9,7 @@ from typing import Any
 from transfusion_tf.datasets.splits import PROTOCOLS
 from transfusion_tf.errors import UserError, one_of
 
+INPUT_SCALINGS = ("dataset_mean_std",)
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "imagenet", "plateau")
 
@@ -21,7 +22,7 @@ _LOCATIONS = ("dataset", "source", "donor", "donor_steps")
 _LATER = (
     *("weight_decay", "warmup_steps", "plateau_patience", "minimum_learning_rate"),
     *("gradient_clipping", "early_stopping_metric", "head_steps", "head_learning_rate"),
-    *("fold", "folds", "fold_protocol"),
+    *("fold", "folds", "fold_protocol", "input_scaling", "pixel_statistics"),
 )
 _LATER_AUGMENTATION = {"random_crop": 1.0, "grayscale": 0.0}
 
@@ -43,6 +44,10 @@ class RunConfig:
         directory, or a dataset card's name (a donor pretrained on it).
       donor_steps: how long a donor is pretrained that a card's name stands for; None
         is as long as that card says.
+      input_scaling: what the model does to its pixels: None is what its name says, or
+        its pretrained weights expect; `dataset_mean_std` takes the mean of the run's
+        training images off them and divides by their standard deviation, channel by
+        channel, as the feature-reuse paper's code does.
       freeze: the last stage that keeps its initial weights, or None.
       image_size: height and width of the model's input, in pixels.
       train_examples: how many training examples, nested by seed-free rank; None
@@ -94,6 +99,8 @@ class RunConfig:
       mixed_precision: compute in float16 on GPUs, bfloat16 elsewhere.
       xla: compile the training step with XLA.
       data: fingerprint of the prepared data; filled in by `resolve`.
+      pixel_statistics: `mean` and `std` of `dataset_mean_std`, RGB in [0, 1]; filled in
+        by `resolve`.
       donor_weights: content hash of the donor's weights or its run id; filled in
         by `resolve`.
     """
@@ -104,6 +111,7 @@ class RunConfig:
     initialization: str = "random"
     donor: str | None = None
     donor_steps: int | None = None
+    input_scaling: str | None = None
     freeze: str | None = None
     image_size: int | None = None
     train_examples: int | None = None
@@ -134,6 +142,7 @@ class RunConfig:
     mixed_precision: bool = False
     xla: bool = False
     data: str | None = None
+    pixel_statistics: Mapping[str, list[float]] | None = None
     donor_weights: str | None = None
 
     def __post_init__(self) -> None:
@@ -155,6 +164,8 @@ class RunConfig:
         ):
             if getattr(self, name) not in valid:
                 raise one_of(f"--{name}", getattr(self, name), valid)
+        if self.input_scaling not in (None, *INPUT_SCALINGS):
+            raise one_of("--input_scaling", self.input_scaling, INPUT_SCALINGS)
         self._check("dropout", 0 <= self.dropout < 1, "must be in [0, 1)")
         self._check(
             "head_steps",

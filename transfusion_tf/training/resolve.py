@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from transfusion_tf.datasets import (
@@ -15,7 +15,8 @@ from transfusion_tf.datasets import (
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import METRICS
 from transfusion_tf.initialization import is_preset, parse_spec, preset_fingerprint
-from transfusion_tf.models import parse_model_name
+from transfusion_tf.input_pipeline import pixel_statistics
+from transfusion_tf.models import DATASET_MEAN_STD, parse_model_name
 from transfusion_tf.models.registry import ARCHITECTURES
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.run_directory import RunDirectory
@@ -71,8 +72,14 @@ def resolve(
         prepared = prepare(card, data_root, progress=progress)
     prepared = in_fold_of(config, prepared)
     prepared.examples("train", config.train_examples)  # Raises where there are fewer.
+    model = parse_model_name(config.model)
+    if config.input_scaling and model.input_scaling:
+        raise UserError(
+            f"--input_scaling={config.input_scaling}, but model {config.model} scales "
+            f"its input as {model.input_scaling}: choose one"
+        )
     resolved = config.replace(
-        model=str(parse_model_name(config.model)),
+        model=str(model),
         initialization=str(spec),
         image_size=card.image_size,
         metric=metric,
@@ -82,8 +89,17 @@ def resolve(
         donor=config.donor if donor_weights else None,
         donor_weights=donor_weights,
         data=prepared.fingerprint,
+        pixel_statistics=_pixel_statistics(config, prepared),
     )
     return resolved, prepared
+
+
+def _pixel_statistics(
+    config: RunConfig, prepared: PreparedDataset
+) -> Mapping[str, list[float]] | None:
+    if config.input_scaling != DATASET_MEAN_STD:
+        return None
+    return config.pixel_statistics or pixel_statistics(prepared, config.train_examples)
 
 
 def _check_metric(metric: str, card: DatasetCard, valid: Collection[str]) -> None:
@@ -175,5 +191,13 @@ def donor_input_scaling(donor: str) -> str | None:
     path = Path(donor)
     if not path.is_dir() or is_preset(path):
         return None
-    spec = parse_model_name(RunDirectory(path).config().model)
-    return spec.input_scaling or ARCHITECTURES[spec.architecture].input_scaling
+    return input_scaling_of_run(RunDirectory(path).config())
+
+
+def input_scaling_of_run(config: RunConfig) -> str:
+    """The pixels that a run's model gives its weights, a key of `INPUT_SCALINGS` or
+    `dataset_mean_std`.
+    """
+    spec = parse_model_name(config.model)
+    own = ARCHITECTURES[spec.architecture].input_scaling
+    return config.input_scaling or spec.input_scaling or own

@@ -178,6 +178,7 @@ def _build(
         len(prepared.card.labels.classes),
         dropout=config.dropout,
         seed=config.seed,
+        pixel_statistics=config.pixel_statistics,
         batch_norm_momentum=config.batch_norm_momentum,
         head=config.head or "sigmoid",
     )

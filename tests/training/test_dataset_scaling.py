@@ -1,0 +1,56 @@
+"""Runs whose images are normalised by the statistics of their own training images."""
+
+import keras
+import numpy as np
+import pytest
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.input_pipeline import pixel_statistics
+from transfusion_tf.models import input_scaling_of
+from transfusion_tf.representations.run_models import load_run_model
+from transfusion_tf.training import RunConfig, resolve, train
+from transfusion_tf.training.resolve import donor_input_scaling
+
+IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def scaled(config):
+    return config.replace(input_scaling="dataset_mean_std", train_examples=8)
+
+
+def test_resolving_fills_in_the_statistics_of_the_training_images(
+    scaled, options, prepared
+):
+    resolved, _ = resolve(scaled, options.data_root, progress=False)
+    assert resolved.pixel_statistics == pixel_statistics(prepared, 8)
+    assert RunConfig.from_dict(resolved.to_dict()).run_id == resolved.run_id
+
+
+def test_other_runs_have_no_statistics_and_keep_their_ids(config, options):
+    resolved, _ = resolve(config, options.data_root, progress=False)
+    assert resolved.pixel_statistics is None
+    assert not {"input_scaling", "pixel_statistics"} & set(resolved._content())
+
+
+@pytest.mark.slow
+def test_a_run_scales_so_wherever_its_weights_are_loaded(scaled, options, tmp_path):
+    run = train(scaled, tmp_path / "run", options).directory
+    statistics = run.config().pixel_statistics
+    expected = (IMAGES / 255 - statistics["mean"]) / statistics["std"]
+    for model in (keras.models.load_model(run.final_model), load_run_model(run.path)):
+        assert input_scaling_of(model) == "dataset_mean_std"
+        layer = model.get_layer("input_scaling_dataset_mean_std")
+        np.testing.assert_allclose(layer(IMAGES), expected, atol=1e-5)
+    assert donor_input_scaling(str(run.path)) == "dataset_mean_std"
+
+
+def test_a_model_that_scales_otherwise_is_an_error(scaled, options):
+    config = scaled.replace(model="cbr_tiny[input_scaling=caffe]")
+    with pytest.raises(UserError, match="scales its input as caffe: choose one"):
+        resolve(config, options.data_root, progress=False)
+
+
+def test_an_unknown_scaling_lists_the_valid_one(config):
+    with pytest.raises(UserError, match="valid: dataset_mean_std"):
+        config.replace(input_scaling="imagenet")
