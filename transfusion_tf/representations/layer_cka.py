@@ -5,29 +5,6 @@ whole activations, [images, features], before and after training, and between ru
 unbiased HSIC of each mini-batch is averaged over batches before the ratio is taken
 (Nguyen, Raghu, Kornblith, ICLR 2021, section 3). The paper's published code averages
 the ratios of the batches instead, which shifts the result with the batch size.
-
-To see what it costs beside the forward passes alone, on 2 000 random images:
-
-    import time
-    import keras, numpy as np, tensorflow as tf
-    from transfusion_tf.models import build
-    from transfusion_tf.representations import LayerSettings, layer_cka
-
-    model = build("resnet50", (224, 224, 3), 5, seed=0)
-    images = np.random.default_rng(0).integers(0, 256, (2000, 224, 224, 3), np.uint8)
-    forward = tf.function(lambda batch: model(batch, training=False))
-    settings = LayerSettings(progress=False)
-
-    def passes():
-        for start in range(0, len(images), settings.batch_size):
-            batch = images[start : start + settings.batch_size]
-            forward(tf.constant(batch, tf.float32))
-
-    layer_cka({"model": model}, images[:32], settings)  # traced, not timed
-    for run in (passes, lambda: layer_cka({"model": model}, images, settings)) * 3:
-        start = time.perf_counter()
-        run()
-        print(time.perf_counter() - start)
 """
 
 import os
@@ -43,11 +20,12 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.representations.blas_threads import one_blas_thread
+from transfusion_tf.representations.grams import gram_matrix
 from transfusion_tf.representations.outputs import named_outputs
 from transfusion_tf.representations.pairwise_cka import (
     MIN_POINTS,
     PairwiseCKA,
-    gram_matrix,
     pairwise_hsic,
 )
 from transfusion_tf.representations.parts import KINDS, model_parts
@@ -236,12 +214,13 @@ class _GramReader:
 
     def grams(self, batch: tf.Tensor) -> tf.Tensor:
         """[layers, n, n] float64 of images [n, height, width, 3] float32."""
-        return self._read(batch)
+        with one_blas_thread():
+            return self._read(batch)
 
     def _forward(self, batch: tf.Tensor) -> tf.Tensor:
         activations = self._outputs(batch, training=False)
         chosen = [select_tokens(layer, self._tokens) for layer in activations]
-        return tf.stack([gram_matrix(layer, exact=False) for layer in chosen])
+        return tf.stack([gram_matrix(layer) for layer in chosen])
 
 
 class _CKAOfGrams(PairwiseCKA):

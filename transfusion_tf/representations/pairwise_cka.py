@@ -11,15 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.representations.moments import resolution
-from transfusion_tf.representations.products import chunk_rows
-from transfusion_tf.representations.whitening import ROUNDINGS, warn_constant
+from transfusion_tf.representations.blas_threads import one_blas_thread
+from transfusion_tf.representations.grams import gram_matrix
+from transfusion_tf.representations.whitening import warn_constant
 
 # The unbiased HSIC divides by n - 3.
 MIN_POINTS = 4
-_SHORT = (tf.float32, tf.bfloat16, tf.float16)
-# Features whose products are summed in float32.
-_RUN = 4096
 
 
 class PairwiseCKA:
@@ -27,7 +24,7 @@ class PairwiseCKA:
 
     Each layer's Gram matrix is computed once a batch; U-centred and laid out as
     rows, one matrix product gives the HSIC of all pairs. Memory is the layers times
-    batch² float64 numbers and about 50 MB, whatever the width of the layers.
+    batch² float64 numbers and a few MB, whatever the width of the layers.
 
     The estimate does not depend on how points are cut into batches, except for
     noise. Unequal batches are weighted by their number of points.
@@ -80,7 +77,8 @@ class PairwiseCKA:
             )
         grams = []
         for name, layer in zip(self.names, activations, strict=True):
-            gram = gram_matrix(layer)
+            with one_blas_thread():
+                gram = gram_matrix(layer)
             if not np.isfinite(float(tf.linalg.trace(gram))):
                 raise UserError(
                     f"{name} holds NaN or infinity in batch {self._batches}"
@@ -121,65 +119,6 @@ class PairwiseCKA:
             warn_constant(", ".join(dead), self._points)
         norms = np.sqrt(np.where(varies, own, np.inf))
         return self._hsic / np.outer(norms, norms)
-
-
-def gram_matrix(activations, *, exact: bool = True) -> tf.Tensor:
-    """Inner products of all pairs of points about the batch mean, [n, n] float64.
-
-    Activations, [n, ...], are taken a slice of features at a time, so that a layer of
-    any width needs bounded memory.
-
-    Args:
-        activations: Array or tensor.
-        exact: Whether all is float64. Else products of float32 activations are summed
-            over runs of 4096 features in float32, and the runs in float64: over
-            ResNet50's layers, CKA differs by 2e-7 at most, in two thirds of the time.
-            Where means are large beside the spread, that is not done.
-    """
-    points = int(activations.shape[0])
-    flat = tf.reshape(tf.convert_to_tensor(activations), [points, -1])
-    if exact or flat.dtype not in _SHORT:
-        gram, of_means = _gram(flat, tf.float64)
-    else:
-        gram, of_means = _gram(flat, tf.float32)
-        spread = tf.linalg.trace(gram)
-        fine = (points * of_means < 100 * spread) & (spread > 1e-20) & (spread < 1e30)
-        gram, of_means = tf.cond(
-            fine, lambda: (gram, of_means), lambda: _gram(flat, tf.float64)
-        )
-    # A constant layer leaves only rounding, and rounding would correlate.
-    spread = tf.linalg.trace(gram)
-    noise = (ROUNDINGS * resolution(flat)) ** 2 * (spread + points * of_means)
-    return tf.where(spread <= noise, tf.zeros_like(gram), gram)
-
-
-def _gram(flat: tf.Tensor, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
-    """The Gram matrix, and the sum of squared means; products in this type."""
-    points, width = int(flat.shape[0]), chunk_rows(int(flat.shape[0]))
-    gram = tf.zeros([points, points], tf.float64)
-    of_means = tf.zeros([], tf.float64)
-    for start in range(0, flat.shape[1], width):
-        features = tf.cast(flat[:, start : start + width], dtype)
-        means = tf.reduce_mean(features, axis=0)
-        gram += _products(features - means)
-        of_means += tf.reduce_sum(tf.cast(means, tf.float64) ** 2)
-    return gram, of_means
-
-
-def _products(features: tf.Tensor) -> tf.Tensor:
-    """`features @ features.T`, [n, n] float64; sums in float32 are short."""
-    runs = 0
-    if features.dtype == tf.float32:
-        runs = features.shape[1] // _RUN
-    in_runs, rest = features[:, : runs * _RUN], features[:, runs * _RUN :]
-    rest = tf.cast(rest, tf.float64)
-    products = tf.matmul(rest, rest, transpose_b=True)
-    if runs:
-        in_runs = tf.reshape(in_runs, [features.shape[0], runs, _RUN])
-        in_runs = tf.transpose(in_runs, [1, 0, 2])
-        sums = tf.matmul(in_runs, in_runs, transpose_b=True)
-        products += tf.reduce_sum(tf.cast(sums, tf.float64), axis=0)
-    return products
 
 
 def pairwise_hsic(grams: tf.Tensor) -> tf.Tensor:
