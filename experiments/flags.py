@@ -71,7 +71,9 @@ def define_run_flags() -> None:
         "Evaluations without a better validation value that make a plateau.",
     )
     flags.DEFINE_float(
-        "minimum_learning_rate", 1e-6, "Below which --schedule=plateau ends a run."
+        "minimum_learning_rate",
+        1e-6,
+        "Least rate of --schedule=plateau; the first plateau with it ends a run.",
     )
     flags.DEFINE_integer(
         "head_steps",

@@ -58,7 +58,8 @@ def table1(scale: Scale) -> Chapter:
         "donor's weights (mean_var) and from the weights themselves (transfer).",
         view="starts",
         runs=_main(scale),
-        published=published.table1(),
+        published=published.table1(scale.statistics()),
+        notes=_notes(scale),
     )
 
 
@@ -86,6 +87,7 @@ def figure1(scale: Scale) -> Chapter:
             "source": scale.source,
         },
         published=published.figure1(),
+        notes=_notes(scale),
     )
 
 
@@ -186,11 +188,11 @@ def figure6(scale: Scale) -> Chapter:
     return _chapter(
         "figure6",
         "Are reused features low-level or high-level?",
-        "Test metric of a vote of the nearest training images (cosine similarity) in "
-        "each stage's features.",
+        "Test metric of a vote of the nearest training images (cosine similarity) by "
+        "their features at each depth.",
         view="knn_by_depth",
         runs=_sweeps(scale),
-        options={"k": scale.neighbours},
+        options={"kind": scale.kind, "k": scale.neighbours, **scale.vote},
     )
 
 
@@ -328,6 +330,16 @@ def own_data_notes(card: DatasetCard) -> tuple[str, ...]:
 def _main(scale: Scale) -> Runs:
     """Table 1's runs."""
     return scale.runs(tuple(scale.tasks), scale.models, scale.starts())
+
+
+def _notes(scale: Scale) -> tuple[str, ...]:
+    """Where the paper's values are of other data than ours."""
+    if "cbis_ddsm" not in {run.dataset for run in scale.tasks.values()}:
+        return ()
+    return (
+        "CBIS-DDSM: the paper's values are of 10 239 images, normal ones among them; "
+        "ours of 3 103 whole mammograms, benign or malignant. They do not compare.",
+    )
 
 
 def _sweeps(scale: Scale) -> Runs:

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import h5py
@@ -22,7 +23,7 @@ from transfusion_tf.models.architectures import ARCHITECTURES
 pytestmark = pytest.mark.filterwarnings("ignore:Layer 'attn'.*mask:UserWarning")
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
-MORE = {"deit_mini": {}, "swin_mini": {"window_size": 4}, "resnet18": {}}
+MORE = {"deit_mini": {}, "deit_ti": {}, "swin_mini": {"window_size": 4}, "resnet18": {}}
 
 
 def save_preset(name, folder, size=64, **changes):
@@ -246,10 +247,16 @@ def test_without_a_network_the_error_says_what_to_put_where(tmp_path, monkeypatc
     for donor in ("imagenet", name):
         with pytest.raises(
             DonorUnavailableError,
-            match=rf"cannot download .* {name} .*put config\.json and "
-            rf"model\.weights\.h5 of .*/{name}/1 into a folder and give --donor",
-        ):
+            match=rf"cannot download .* {name}\. .*put config\.json and "
+            rf"model\.weights\.h5 of .*/{name}/1 into {tmp_path}/.*/{name}/1, where "
+            "it is found .* as imagenet, or into any folder for --donor",
+        ) as raised:
             load_donor(donor, model)
+
+    # Put there, it is found.
+    (folder,) = re.findall(r"into (\S+), where", str(raised.value))
+    save_preset("deit_ti", folder, size=224)
+    assert load_donor("imagenet", model).name == "imagenet"
 
 
 def test_an_architecture_without_a_published_preset_says_which_have_one():

@@ -45,6 +45,7 @@ def test_a_spec_is_read_into_its_parts():
         scheme="transfer", through="block2", above="mean_var", batch_norm="transfer"
     )
     assert parse_spec("mean_var[strict_reference]").strict_reference
+    assert parse_spec("mean_var[strict_reference=True]").strict_reference
 
 
 def test_only_random_and_gabor_need_no_donor():

@@ -9,6 +9,7 @@ import tensorflow as tf
 from transfusion_tf.datasets import Augmentation
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import Augmenter
+from transfusion_tf.input_pipeline.augmentation import color_draws
 
 IMAGES = np.random.default_rng(0).integers(40, 200, (4, 16, 16, 3)).astype(np.uint8)
 SEEDS = np.arange(8).reshape(4, 2)
@@ -17,6 +18,8 @@ HSV = dataclasses.replace(YIQ, color_space="hsv")
 
 
 def augment(augmentation, colors, images=IMAGES, seeds=SEEDS):
+    """With one change for all images: hue, contrast and what follows in a draw."""
+    colors = [*colors, *(0, 1, 0, 1, 1)[len(colors) :]]
     colors = np.tile(np.float32(colors), (len(images), 1))
     augmenter = Augmenter(augmentation)
     return augmenter(
@@ -65,12 +68,61 @@ def test_without_colour_the_luma_is_left_in_all_channels():
 
 
 def test_only_the_images_that_were_drawn_lose_their_colour():
-    colors = np.float32([[0, 1, 0], [0, 1, 1], [0, 1, 0], [0, 1, 0]])
+    colors = np.tile(np.float32([0, 1, 0, 1, 1]), (4, 1))
+    colors[1, 2] = 1
     result = Augmenter(Augmentation(grayscale=0.2))(
         tf.constant(IMAGES), tf.constant(colors), tf.constant(SEEDS)
     )
     kept = [np.array_equal(*pair) for pair in zip(result, IMAGES, strict=True)]
     assert kept == [True, False, True, True]
+
+
+@pytest.mark.parametrize("augmentation", [YIQ, HSV], ids=["yiq", "hsv"])
+def test_brightness_multiplies_every_channel(augmentation):
+    augmentation = dataclasses.replace(augmentation, brightness=0.2)
+    result = augment(augmentation, [0.0, 1.0, 0.0, 1.2])
+    np.testing.assert_allclose(result, np.float32(IMAGES) * 1.2, atol=0.05)
+
+
+def test_saturation_moves_every_channel_away_from_the_luma():
+    augmentation = dataclasses.replace(YIQ, saturation=0.2)
+    result = augment(augmentation, [0.0, 1.0, 0.0, 1.0, 0.9])
+    luma = (IMAGES @ np.float32([0.299, 0.587, 0.114]))[..., None]
+    np.testing.assert_allclose(result, luma + 0.9 * (IMAGES - luma), atol=0.1)
+
+
+def test_saturation_in_hsv_is_that_of_tf_image():
+    augmentation = dataclasses.replace(HSV, saturation=0.2)
+    expected = tf.image.adjust_saturation(IMAGES / np.float32(255), 0.9) * 255
+    result = augment(augmentation, [0.0, 1.0, 0.0, 1.0, 0.9])
+    np.testing.assert_allclose(result, expected, atol=0.05)
+
+
+def draws(augmentation, count=400):
+    seeds = tf.constant(np.arange(2 * count).reshape(count, 2))
+    drawn = tf.map_fn(
+        lambda seed: color_draws(seed, augmentation), seeds, fn_output_signature="float"
+    )
+    return drawn.numpy()
+
+
+def test_colours_are_changed_within_their_ranges_in_a_share_of_the_images():
+    drawn = draws(
+        Augmentation(
+            hue=0.1, contrast=0.2, brightness=0.2, saturation=0.1, color_share=0.25
+        )
+    )
+    same = (drawn == np.float32([0, 1, 0, 1, 1])).all(axis=1)
+    assert 0.7 < same.mean() < 0.8
+    changed = np.abs(drawn[~same] - [0, 1, 0, 1, 1])
+    np.testing.assert_array_less(changed, np.array([0.1, 0.2, 0, 0.2, 0.1]) + 1e-6)
+    assert (changed.max(axis=0)[[0, 1, 3, 4]] > [0.08, 0.16, 0.16, 0.08]).all()
+
+
+def test_more_that_can_change_leaves_hue_and_contrast_their_draws():
+    fewer, more = draws(YIQ), draws(dataclasses.replace(YIQ, brightness=0.2))
+    np.testing.assert_array_equal(fewer[:, :3], more[:, :3])
+    assert (fewer[:, 3:] == 1).all()
 
 
 @pytest.mark.parametrize(

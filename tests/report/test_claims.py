@@ -65,3 +65,15 @@ def test_what_was_not_run_is_not_asked():
     row = judge_claims([claim], evidence=None).iloc[0]
     assert (row["verdict"], row["estimate"]) == ("not asked", None)
     assert row["reason"] == "no run of resnet50 has a result"
+
+
+def test_a_difference_of_runs_that_share_no_seed_is_not_asked():
+    def measure(evidence):
+        return Quantity({0: 0.9}) - Quantity({1: 0.8})
+
+    claim = Claim("Water is wet.", "figure 1", "wetness", "AUC", "above", measure)
+    row = judge_claims([claim], evidence=None).iloc[0]
+    assert (row["verdict"], row["reason"]) == (
+        "not asked",
+        "no seed has all of the runs",
+    )

@@ -66,6 +66,16 @@ def test_a_plateau_divides_the_rate_by_ten_also_in_the_compiled_step():
     np.testing.assert_allclose(moved, [0.01, 0.001, 0.0001], rtol=1e-3)
 
 
+def test_the_rate_never_falls_below_the_least():
+    config = CONFIG.replace(schedule="plateau", learning_rate=3e-4)
+    optimizer = make_optimizer(config, 100)
+    found = []
+    for plateaus in range(5):
+        plateau_schedule(optimizer).set_plateaus(plateaus)
+        found.append(float(optimizer.learning_rate))
+    np.testing.assert_allclose(found, [3e-4, 3e-5, 3e-6, 1e-6, 1e-6], rtol=1e-5)
+
+
 def test_other_schedules_are_told_of_no_plateaus():
     for schedule in ("constant", "imagenet"):
         optimizer = make_optimizer(CONFIG.replace(schedule=schedule), 100)

@@ -54,12 +54,23 @@ def test_every_plateau_counts_anew_and_a_gain_starts_it_again():
     assert after(PLATEAU, [*values, 0.6]).plateaus == 2
 
 
-def test_a_plateau_that_would_go_below_the_smallest_rate_ends_the_run():
+def test_a_plateau_at_the_least_rate_ends_the_run():
     # 1e-4, 1e-5, 1e-6: the third plateau is one too many.
     progress = after(PLATEAU, [0.5] * 20)
     assert progress.plateaus == 3
     assert progress.step == 70
     assert not ends_early(dataclasses.replace(progress, plateaus=2), PLATEAU)
+
+
+def test_rates_that_are_no_power_of_ten_above_the_least_end_with_it_too():
+    # The paper's rate from random weights: 3e-4, 3e-5, 3e-6, 1e-6.
+    progress = after(PLATEAU.replace(learning_rate=3e-4), [0.5] * 20)
+    assert progress.plateaus == 4
+
+
+def test_without_a_least_rate_no_plateau_is_the_last():
+    progress = after(PLATEAU.replace(minimum_learning_rate=0.0), [0.5] * 20)
+    assert progress.step == 200
 
 
 def test_the_warm_up_is_no_plateau():

@@ -80,6 +80,16 @@ class Splits:
     conflict: str = "error"
 
 
+# Of fields of `Augmentation` that a run's config may set without a card.
+_RANGES = (
+    ("random_crop", 1, 2),
+    ("grayscale", 0, 1),
+    ("brightness", 0, 0.99),
+    ("saturation", 0, 0.99),
+    ("color_share", 0, 1),
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
     """What training does to an image after it was read.
@@ -95,6 +105,9 @@ class Augmentation:
       contrast: largest relative change of contrast, in [0, 1).
       grayscale: share of the images that lose their colour, in [0, 1]; what is left
         is their luma, in all three channels.
+      brightness, saturation: largest relative change of theirs, in [0, 1).
+      color_share: share of the images whose hue, contrast, brightness and saturation
+        are changed, in [0, 1].
       color_space: `yiq` (a rotation in YIQ: one affine map an image, fast) or
         `hsv` (tf.image's own hue, the papers' operation to the letter, slow).
       layers: augmentation layers by name, applied to the batch on the device:
@@ -111,9 +124,12 @@ class Augmentation:
     layers: tuple[Mapping[str, Any], ...] = ()
     random_crop: float = 1.0
     grayscale: float = 0.0
+    brightness: float = 0.0
+    saturation: float = 0.0
+    color_share: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, lowest, highest in (("random_crop", 1, 2), ("grayscale", 0, 1)):
+        for name, lowest, highest in _RANGES:
             value = getattr(self, name)
             if not lowest <= value <= highest:
                 raise UserError(

@@ -223,6 +223,9 @@ class CardParser:
                 "layers": "list",
                 "random_crop": "number",
                 "grayscale": "number",
+                "brightness": "number",
+                "saturation": "number",
+                "color_share": "number",
             },
         )
         policy = self._choice(table, "policy", POLICIES, "none", "augmentation.")
@@ -232,6 +235,9 @@ class CardParser:
             ("contrast", 0, 0.99),
             ("random_crop", 1, 2),
             ("grayscale", 0, 1),
+            ("brightness", 0, 0.99),
+            ("saturation", 0, 0.99),
+            ("color_share", 0, 1),
         ):
             if not lower <= table.get(key, lower) <= upper:
                 self._fail(

@@ -15,8 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation.comparison import Difference, estimate_over_seeds
 from transfusion_tf.evaluation.scores import RunScore
+
+
+class NoSeedError(UserError):
+    """No seed has all the runs that a number is made of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +75,10 @@ class Quantity:
         """The mean over seeds, with an interval over seeds and patients.
 
         Raises:
-          ValueError: there is no seed.
+          NoSeedError: there is no seed.
         """
         if not self.values:
-            raise ValueError("no seed has all of the runs")
+            raise NoSeedError("no seed has all of the runs")
         seeds = sorted(self.values)
         replicates = None
         if self.replicates is not None:

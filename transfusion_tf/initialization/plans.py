@@ -32,6 +32,7 @@ from transfusion_tf.initialization.specs import (
     parse_spec,
 )
 from transfusion_tf.models import (
+    DATASET_MEAN_STD,
     NamedTensor,
     fold_seed,
     head_layers,
@@ -59,6 +60,8 @@ def initialize(
     spec: str | InitializationSpec,
     donor: Donor | keras.Model | None = None,
     seed: int = 0,
+    *,
+    strict_reference: bool = False,
 ) -> InitializationReport:
     """Gives every weight of a model its start, as the spec says, in place.
 
@@ -78,6 +81,8 @@ def initialize(
             filters' magnitude from it, or else from the random first convolution.
             A Keras model stands for `donor_from_model` of it.
         seed: Of all draws.
+        strict_reference: The spec's option of this name: statistics leave the
+            embeddings of transformers the donor's, as the feature-reuse paper's code.
 
     Returns:
         What was done to every tensor, in graph order.
@@ -91,6 +96,8 @@ def initialize(
             with all of them.
     """
     parsed = parse_spec(spec) if isinstance(spec, str) else spec
+    if strict_reference:
+        parsed = parsed.strictly()
     if parsed.needs_donor and donor is None:
         raise UserError(
             f"initialization {str(parsed)!r} needs a donor: imagenet, a run, or a "
@@ -171,6 +178,8 @@ def _with_gabor_first(plan: list[PlannedTensor]) -> list[PlannedTensor]:
 
 def _warn_of_other_pixels(model: keras.Model, donor: Donor) -> None:
     scaling = input_scaling_of(model)
+    if scaling == DATASET_MEAN_STD:
+        return  # What the user asked for, whatever the donor.
     if scaling and donor.input_scaling and scaling != donor.input_scaling:
         warnings.warn(
             f"donor {donor.name!r} was trained on input scaled as "

@@ -132,15 +132,22 @@ def _published(hub: HubBackbone) -> Mapping[str, Any]:
 
 def _downloaded(name: str, hub: HubBackbone) -> Path:
     handle = _published(hub)[name]["kaggle_handle"].removeprefix("kaggle://")
-    try:
-        import kagglehub
+    import kagglehub
+    from kagglehub.config import get_cache_folder
 
+    try:
         return Path(kagglehub.model_download(handle))
     except Exception as error:  # whatever the network, or its absence, raises
+        # Where it would have been put; someone may have done so by hand.
+        folder = Path(get_cache_folder()) / "models" / handle
+        if is_preset(folder):
+            return folder
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DonorUnavailableError(
-            f"cannot download the KerasHub preset {name} ({error}). Without a network, "
-            f"put {_CONFIG} and {_WEIGHTS} of https://www.kaggle.com/models/{handle} "
-            "into a folder and give --donor=<that folder>"
+            f"cannot download the KerasHub preset {name}. Without a network, put "
+            f"{_CONFIG} and {_WEIGHTS} of https://www.kaggle.com/models/{handle} into "
+            f"{folder}, where it is found by its name and as imagenet, or into any "
+            f"folder for --donor=<that folder> ({reason[:120]})"
         ) from error
 
 

@@ -18,7 +18,7 @@ biases stay the donor's, where they too should be drawn from their statistics.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transfusion_tf.errors import UserError
 
@@ -60,6 +60,19 @@ class InitializationSpec:
             if scheme in STATISTICS_SCHEMES:
                 return scheme
         return None
+
+    def strictly(self) -> "InitializationSpec":
+        """The same with `strict_reference`.
+
+        Raises:
+            UserError: If no statistics are taken, which the option is about.
+        """
+        if self.statistics_scheme is None:
+            raise UserError(
+                f"{_STRICT} goes with {', '.join(STATISTICS_SCHEMES)}, not with "
+                f"{str(self)!r}"
+            )
+        return replace(self, strict_reference=True)
 
     def __str__(self) -> str:
         text = self.scheme
@@ -132,7 +145,9 @@ def _parse_options(text: str, scheme: str, inner: str | None) -> tuple[str, bool
     found: dict[str, str] = {}
     for option in inner.split(","):
         key, equals, value = (part.strip() for part in option.partition("="))
-        known = value in treatments if key == "bn" else key == _STRICT and not equals
+        # `strict_reference=True` says the same as `strict_reference`.
+        strict = key == _STRICT and (not equals or value == "True")
+        known = value in treatments if key == "bn" else strict
         if not known or key in found:
             raise UserError(
                 f"initialization {text!r}: cannot read [{inner}]; expected [bn=...] "

@@ -20,24 +20,42 @@ _RGB_TO_YIQ = np.array(
 _YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ).astype(np.float32)
 
 
-# Added to an image's seed, so that losing all colour has a draw of its own.
+# Added to an image's seed, so that these have draws of their own.
 _GRAY_STREAM = (2, 0)
+_JITTER_STREAM = (3, 0)
 
 
 def color_draws(seed: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
     """One image's random colour change.
 
     Returns:
-      float32 [3]: hue in turns, contrast factor, and 1 where all colour goes, else 0.
+      float32 [5]: hue in turns, contrast factor, 1 where all colour goes and else 0,
+      brightness factor, saturation factor.
     """
     draws = tf.random.stateless_uniform([2], seed, -1.0, 1.0)
-    hue = augmentation.hue * draws[0]
-    contrast = 1.0 + augmentation.contrast * draws[1]
-    gray = tf.constant(0.0)
+    hue, contrast = augmentation.hue * draws[0], augmentation.contrast * draws[1]
+    gray = brightness = saturation = tf.constant(0.0)
     if augmentation.grayscale:
         draw = tf.random.stateless_uniform([], seed + _GRAY_STREAM)
         gray = tf.cast(draw < augmentation.grayscale, tf.float32)
-    return tf.stack([hue, contrast, gray])
+    if _jitters(augmentation):
+        draws = tf.random.stateless_uniform([3], seed + _JITTER_STREAM, -1.0, 1.0)
+        brightness = augmentation.brightness * draws[0]
+        saturation = augmentation.saturation * draws[1]
+        share = 2 * augmentation.color_share - 1
+        changed = tf.cast(draws[2] < share, tf.float32)
+        hue, contrast = changed * hue, changed * contrast
+        brightness, saturation = changed * brightness, changed * saturation
+    return tf.stack([hue, 1.0 + contrast, gray, 1.0 + brightness, 1.0 + saturation])
+
+
+def _jitters(augmentation: Augmentation) -> bool:
+    """Whether more is drawn than hue and contrast, for every image."""
+    return (
+        augmentation.brightness > 0
+        or augmentation.saturation > 0
+        or augmentation.color_share < 1
+    )
 
 
 class Augmenter:
@@ -61,13 +79,14 @@ class Augmenter:
 
         Args:
           images: uint8 [batch, height, width, 3].
-          colors: float32 [batch, 3] from `color_draws`.
+          colors: float32 [batch, 5] from `color_draws`.
           seeds: int64 [batch, 2], the images' own; the first one also seeds the
             layers, so that they too depend on nothing but seed and step.
         """
-        if self._augmentation.hue or self._augmentation.contrast:
+        policy = self._augmentation
+        if policy.hue or policy.contrast or policy.brightness or policy.saturation:
             if self._augmentation.color_space == "hsv":
-                result = _hsv_colors(images, colors)
+                result = _hsv_colors(images, colors, policy.saturation > 0)
             else:
                 result = _yiq_colors(images, *_affine(colors))
         else:
@@ -78,16 +97,20 @@ class Augmenter:
 
 
 def _affine(colors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Hue rotation matrices [batch, 3, 3] and contrast factors [batch, 1, 1, 1]."""
+    """Matrices [batch, 3, 3] of hue, saturation and brightness, and contrast factors
+    [batch, 1, 1, 1].
+    """
     angle = colors[:, 0] * (2 * math.pi)
     cosine, sine = tf.cos(angle), tf.sin(angle)
     zero, one = tf.zeros_like(angle), tf.ones_like(angle)
+    brightness, saturation = colors[:, 3], colors[:, 4]
+    cosine, sine = saturation * cosine, saturation * sine
     rotation = tf.reshape(
         tf.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], axis=-1),
         [-1, 3, 3],
     )
     hue = tf.constant(_YIQ_TO_RGB) @ rotation @ tf.constant(_RGB_TO_YIQ)
-    return hue, colors[:, 1][:, None, None, None]
+    return brightness[:, None, None] * hue, colors[:, 1][:, None, None, None]
 
 
 @tf.function(jit_compile=True)
@@ -109,12 +132,14 @@ def _yiq_colors(images: tf.Tensor, hue: tf.Tensor, contrast: tf.Tensor) -> tf.Te
     return tf.clip_by_value(x, 0.0, 255.0)
 
 
-def _hsv_colors(images: tf.Tensor, colors: tf.Tensor) -> tf.Tensor:
-    """tf.image's own hue and contrast, the papers' operations to the letter."""
+def _hsv_colors(images: tf.Tensor, colors: tf.Tensor, saturate: bool) -> tf.Tensor:
+    """tf.image's own operations, the papers' to the letter."""
 
     def one(image: tf.Tensor, color: tf.Tensor) -> tf.Tensor:
         image = tf.image.adjust_hue(tf.cast(image, tf.float32) / 255.0, color[0])
-        return tf.image.adjust_contrast(image, color[1])
+        if saturate:
+            image = tf.image.adjust_saturation(image, color[4])
+        return color[3] * tf.image.adjust_contrast(image, color[1])
 
     changed = tf.map_fn(
         lambda pair: one(*pair), (images, colors), fn_output_signature=tf.float32

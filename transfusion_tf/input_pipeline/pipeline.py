@@ -45,7 +45,7 @@ def train_batches(
 
     Returns:
       Dataset of dicts: `image` uint8 [batch, size, size, 3]; `label` float32
-      [batch, classes], NaN where unknown; `color` float32 [batch, 3] and `seed`
+      [batch, classes], NaN where unknown; `color` float32 [batch, 5] and `seed`
       int64 [batch, 2] for `Augmenter`; `index` int64 [batch], the row within the
       split's (sub)set.
     """

@@ -10,6 +10,7 @@ import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.evaluation import Difference, Quantity
+from transfusion_tf.evaluation.quantities import NoSeedError
 from transfusion_tf.report.cases import MARGIN
 from transfusion_tf.report.evidence import Evidence, MissingEvidenceError
 from transfusion_tf.report.records import StudyRecord, read_study
@@ -125,7 +126,7 @@ def _row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
     }
     try:
         found = claim.measure(evidence).interval()
-    except MissingEvidenceError as error:
+    except (MissingEvidenceError, NoSeedError) as error:
         return row | {"verdict": NOT_ASKED, "reason": str(error)}
     verdict, reason = _verdict(found, claim.rule)
     return row | {

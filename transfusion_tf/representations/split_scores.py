@@ -40,8 +40,8 @@ class SplitScorer:
         rows = prepared.examples(split)
         if rows.empty:
             raise UserError(
-                f"data set {prepared.card.name!r} has no {split} examples: take "
-                "validation or test"
+                f"data set {prepared.card.name!r} has no {split} examples: its "
+                "card's [splits] leave none"
             )
         size = prepared.card.image_size
         self._card = prepared.card.labels

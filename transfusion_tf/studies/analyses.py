@@ -16,6 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from transfusion_tf import files
+from transfusion_tf.errors import UserError
 from transfusion_tf.representations import (
     RepresentationWarning,
     Sampling,
@@ -49,8 +50,10 @@ def analyse(
     data_root: str | Path,
     *,
     progress: bool = True,
-) -> dict[str, list[str]]:
+) -> tuple[dict[str, list[str]], list[str]]:
     """Computes the tables that a chapter is drawn from, those that are not there yet.
+
+    What cannot be computed is left out, and tried again the next time.
 
     Args:
       chapter: whose view says which, and whose options how (`points`, `channels`,
@@ -61,32 +64,46 @@ def analyse(
       progress: whether to show a progress bar.
 
     Returns:
-      Name of the analysis -> its tables' paths, relative to `root`.
+      Name of the analysis -> its tables' paths, relative to `root`; and a sentence for
+      each reason why one was left out.
     """
     settings = _settings(chapter.options)
-    waiting: list[tuple[Path, Compute]] = []
-    found: dict[str, list[str]] = {}
-    for name in _ANALYSES.get(chapter.view, ()):
-        found[name] = []
+    found: dict[str, list[str]] = {name: [] for name in _ANALYSES.get(chapter.view, ())}
+    parts: list[tuple[str, Path, Compute]] = []
+    for name in found:
         for part, compute in _parts(name, runs, data_root, settings):
             path = Path("analyses") / f"{name}-{_digest(part, settings)}.csv"
-            found[name].append(str(path))
-            if not (root / path).exists():
-                waiting.append((root / path, compute))
+            parts.append((name, path, compute))
     for name, content, compute in reuse_parts(chapter, runs, data_root):
-        path = Path("analyses") / f"{name}-{_hash(content)}.csv"
-        found.setdefault(name, []).append(str(path))
-        if not (root / path).exists():
-            waiting.append((root / path, compute))
+        parts.append((name, Path("analyses") / f"{name}-{_hash(content)}.csv", compute))
+    waiting = {
+        path: (name, compute)
+        for name, path, compute in parts
+        if not (root / path).exists()
+    }
+    failed: dict[Path, str] = {}
     bar = tqdm(
-        waiting, desc=f"{chapter.name}: comparing", disable=not progress or not waiting
+        waiting.items(),
+        desc=f"{chapter.name}: comparing",
+        disable=not progress or not waiting,
     )
     with bar, warnings.catch_warnings():
         # Every pair of runs has the same few points: said once is enough.
         warnings.simplefilter("once", RepresentationWarning)
-        for path, compute in bar:
-            files.write_text(path, compute().to_csv(index=False))
-    return found
+        for path, (name, compute) in bar:
+            try:
+                table = compute()
+            except UserError as error:
+                failed[path] = f"The comparison {name} was left out: {error}."
+                continue
+            files.write_text(root / path, table.to_csv(index=False))
+    for name, path, _ in parts:
+        if path not in failed:
+            found.setdefault(name, []).append(str(path))
+    reasons = list(dict.fromkeys(failed.values()))
+    for reason in reasons:
+        tqdm.write(f"{chapter.name}: {reason}")
+    return found, reasons
 
 
 def _settings(options: Mapping[str, Any]) -> Settings:

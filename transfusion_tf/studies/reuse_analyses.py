@@ -16,7 +16,12 @@ import pandas as pd
 
 from transfusion_tf.datasets import load_card, prepare
 from transfusion_tf.errors import UserError
-from transfusion_tf.initialization import initialize, load_donor
+from transfusion_tf.initialization import (
+    initialize,
+    is_preset,
+    load_donor,
+    parse_spec,
+)
 from transfusion_tf.models import build
 from transfusion_tf.representations import (
     KNNSettings,
@@ -61,10 +66,10 @@ def reuse_parts(
     Args:
       chapter: whose view says which. Its options say how: `kind` (of the parts of a
         network: `layer`, `unit` or `stage`), `images` (at most, for CKA, attention
-        and the Fréchet distance), `k` (neighbours), `split` (that is evaluated),
-        `features` (the model whose donor's features the Fréchet distance is in),
-        `source` (the card of the source images where the donor is published weights),
-        `analysed` (initializations; all where it is missing).
+        and the Fréchet distance), `k`, `vote` and `temperature` (of neighbours),
+        `split` (that is evaluated), `features` (the model whose donor's features the
+        Fréchet distance is in), `source` (the card of the source images where the donor
+        is published weights), `analysed` (initializations; all where it is missing).
       runs: its finished runs.
       data_root: where prepared data lie.
 
@@ -113,6 +118,9 @@ def _robustness(runs, data_root, options) -> Iterator[Part]:
 
 def _knn(runs, data_root, options) -> Iterator[Part]:
     given = {"kind": options.get("kind", "stage"), "k": options.get("k", 200)}
+    given |= {
+        name: options[name] for name in ("vote", "temperature") if name in options
+    }
     split = options.get("split", "test")
     for run in runs:
         compute = functools.partial(
@@ -137,7 +145,8 @@ def _attention(runs, data_root, options) -> Iterator[Part]:
 def _layer_cka(runs, data_root, options) -> Iterator[Part]:
     given = _layer_options(options)
     for run in runs:
-        if run.config().initialization == "transfer":
+        spec = parse_spec(run.config().initialization)
+        if spec.scheme == "transfer" and spec.through is None:
             compute = functools.partial(_before_and_after, run, data_root, given)
             yield "layer_cka", _content([run], given), compute
 
@@ -149,7 +158,9 @@ def _layer_cka_pairs(runs, data_root, options) -> Iterator[Part]:
     for run in runs:
         config = run.config()
         key = (config.model, config.data, config.train_examples, config.seed)
-        pairs.setdefault(key, {})[config.initialization] = run
+        spec = parse_spec(config.initialization)
+        if spec.through is None:
+            pairs.setdefault(key, {})[spec.scheme] = run
     for found in pairs.values():
         if {"mean_var", "transfer"} <= set(found):
             pair = [found["mean_var"], found["transfer"]]
@@ -200,7 +211,7 @@ def _frechet(runs, data_root, options) -> Iterator[Part]:
     given = {"images": options.get("images", 5000)}
     donors = dict.fromkeys(str(run.config().donor) for run in (of_model or transferred))
     for donor in list(donors)[:1]:
-        if not Path(donor).is_dir() and not _has_source(options.get("source")):
+        if not _is_run(donor) and not _has_source(options.get("source")):
             return
         by_data = {run.dataset()["name"]: run for run in transferred}
         for name, run in sorted(by_data.items()):
@@ -225,7 +236,7 @@ def _distance(
 ) -> pd.DataFrame:
     """From source images that the donor never saw to all that the run might have."""
     most = options.get("images", 5000)
-    if Path(donor).is_dir():
+    if _is_run(donor):
         features = _donor_features(donor)
         source = SplitImages(run_dataset(donor, data_root), "test")
     else:
@@ -240,6 +251,11 @@ def _distance(
     )
     table.insert(0, "dataset", name)
     return table
+
+
+def _is_run(donor: str) -> bool:
+    """Whether a donor is a run here: it says which images it was trained on."""
+    return Path(donor).is_dir() and not is_preset(donor)
 
 
 def _has_source(source: str | None) -> bool:

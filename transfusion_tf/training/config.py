@@ -24,7 +24,10 @@ _LATER = (
     *("gradient_clipping", "early_stopping_metric", "head_steps", "head_learning_rate"),
     *("fold", "folds", "fold_protocol", "input_scaling", "pixel_statistics"),
 )
-_LATER_AUGMENTATION = {"random_crop": 1.0, "grayscale": 0.0}
+_LATER_AUGMENTATION = {
+    **{"random_crop": 1.0, "grayscale": 0.0},
+    **{"brightness": 0.0, "saturation": 0.0, "color_share": 1.0},
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,7 +84,8 @@ class RunConfig:
         line; not for `imagenet`, which has a warm-up of its own.
       plateau_patience: evaluations after the warm-up without a better value of
         `early_stopping_metric` that make a plateau.
-      minimum_learning_rate: a run ends where `plateau` would go below it.
+      minimum_learning_rate: the least rate of `plateau`; a run ends at the first
+        plateau with it, and never where it is 0.
       head_steps: first steps that train the head alone, above frozen weights and
         statistics; then everything that `freeze` leaves is trained, with a fresh
         optimizer and schedule, and evaluations begin to count for early stopping and

@@ -19,7 +19,8 @@ class Measurement:
     Attributes:
       split: its name.
       finite: whether every output is; else there are no metrics and no table.
-      metrics: all that apply, by name, and the mean `loss`.
+      metrics: all that apply, by name, and the mean `loss`; none of a split without
+        examples.
       table: see `transfusion_tf.evaluation.prediction_table`.
     """
 
@@ -54,10 +55,12 @@ def measure(
         return Measurement(split, False, {}, pd.DataFrame())
     probabilities = probabilities_of(logits, steps.head)
     card = prepared.card.labels
-    loss = float(loss_function(steps.head)(labels, logits).numpy().mean())
     metrics = compute_metrics(
         labels, probabilities, card.classes, card.kind, card.referable_from
     )
+    if len(rows):
+        losses = loss_function(steps.head)(labels, logits).numpy()
+        metrics = {"loss": float(losses.mean()), **metrics}
     table = prediction_table(
         list(rows["example_id"]),
         list(rows["patient_id"]),
@@ -66,7 +69,7 @@ def measure(
         probabilities,
         card.classes,
     )
-    return Measurement(split, True, {"loss": loss, **metrics}, table)
+    return Measurement(split, True, metrics, table)
 
 
 def _logits(

@@ -42,18 +42,23 @@ class PlateauSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up from 0, then the base rate, a tenth of it after each plateau.
 
     Feature reuse, section 2: "1,000 warm-up iterations [...] we reduce the learning
-    rate by a factor of 10 when the validation performance saturates". What a plateau
-    is the training loop knows, and says with `set_plateaus`.
+    rate by a factor of 10 when the validation performance saturates, until we reach a
+    final learning rate of 10⁻⁶". What a plateau is the training loop knows, and says
+    with `set_plateaus`.
 
     Args:
       learning_rate: the base rate.
       warmup_steps: the first step with the base rate; 0 for no warm-up.
+      minimum: the least rate after it, at most the base rate.
     """
 
-    def __init__(self, learning_rate: float, warmup_steps: int = 0):
+    def __init__(
+        self, learning_rate: float, warmup_steps: int = 0, minimum: float = 0.0
+    ):
         super().__init__()
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
+        self.minimum = minimum
         # A variable, so that the compiled step sees it change.
         self._scale = keras.Variable(
             1.0, trainable=False, dtype="float32", name="learning_rate_scale"
@@ -61,7 +66,7 @@ class PlateauSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def set_plateaus(self, count: int) -> None:
         """There have been so many plateaus, 0 or more."""
-        self._scale.assign(0.1**count)
+        self._scale.assign(max(0.1**count, self.minimum / self.learning_rate))
 
     def __call__(self, step: Any) -> Any:
         """The rate at an optimizer step, counted from 0."""
@@ -76,6 +81,7 @@ class PlateauSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return {
             "learning_rate": self.learning_rate,
             "warmup_steps": self.warmup_steps,
+            "minimum": self.minimum,
         }
 
 
@@ -86,7 +92,9 @@ def make_optimizer(
     rate: Any = config.learning_rate
     if config.schedule == "imagenet":
         rate = ImageNetSchedule(rate, max(1, train_examples // config.batch_size))
-    elif config.schedule == "plateau" or config.warmup_steps:
+    elif config.schedule == "plateau":
+        rate = PlateauSchedule(rate, config.warmup_steps, config.minimum_learning_rate)
+    elif config.warmup_steps:
         rate = PlateauSchedule(rate, config.warmup_steps)
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=0.9)

@@ -54,10 +54,10 @@ def count_evaluation(
 
 
 def ends_early(progress: Progress, config: RunConfig) -> bool:
-    """Whether early stopping or the last plateau ends the run."""
+    """Whether early stopping, or a plateau at the least rate, ends the run."""
     if 0 < config.early_stopping <= progress.evaluations_without_gain:
         return True
-    rate = config.learning_rate * 0.1**progress.plateaus
-    return config.schedule == "plateau" and rate < config.minimum_learning_rate * (
-        1 - _ROUNDING
-    )
+    if config.schedule != "plateau" or not progress.plateaus:
+        return False
+    before = config.learning_rate * 0.1 ** (progress.plateaus - 1)
+    return before <= config.minimum_learning_rate * (1 + _ROUNDING)
