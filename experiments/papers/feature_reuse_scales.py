@@ -490,7 +490,10 @@ def _augmentation(grayscale: float) -> Mapping[str, Any]:
                 random_crop=256 / 224,
                 flip_horizontal=True,
                 flip_vertical=True,
-                **{"brightness": 0.2, "contrast": 0.2, "saturation": 0.1, "hue": 0.1},
+                brightness=0.2,
+                contrast=0.2,
+                saturation=0.1,
+                hue=0.1,
                 color_share=0.2,
                 grayscale=grayscale,
             )

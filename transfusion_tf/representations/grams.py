@@ -62,7 +62,7 @@ def _host_gram(activations: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):  # Infinity becomes NaN, for all to see.
             centred -= means
         gram += np.matmul(centred, centred.T, out=products)
-        of_means += means @ means
+        of_means += float(means @ means)
     if _is_rounding(np.trace(gram), of_means, points, resolution(activations)):
         return np.zeros_like(gram)
     return gram

@@ -255,7 +255,7 @@ def _distance(
 
 def _is_run(donor: str) -> bool:
     """Whether a donor is a run here: it says which images it was trained on."""
-    return Path(donor).is_dir() and not is_preset(donor)
+    return Path(donor).is_dir() and not is_preset(Path(donor))
 
 
 def _has_source(source: str | None) -> bool:
