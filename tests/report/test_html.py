@@ -208,3 +208,16 @@ def test_filters_of_a_pair_share_a_scale():
     assert dim[0, 0].tolist() == [191] * 3
     assert bright[0, 0].tolist() == [255] * 3
     assert dim[6, 6].tolist() == bright[6, 6].tolist() == [128] * 3
+
+
+def test_the_recipe_names_what_a_run_uses_beyond_the_usual(
+    page, planted_study, plant, tmp_path
+):
+    assert "learning rate 0.001" in page.text
+    assert "gradient clipping" not in page.text
+    study = planted_study(tmp_path)
+    study.add("cbr_tiny", "random", 0, plant(1.0, 90), gradient_clipping=1.0)
+    study.add("cbr_tiny", "random", 1, plant(1.0, 90), warmup_steps=20)
+    text = Page(write_report(study.write(title="A")).read_text()).text
+    assert "gradient clipping 1.0, None" in text
+    assert "warmup steps 0, 20" in text
