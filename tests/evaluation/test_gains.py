@@ -98,6 +98,27 @@ def test_a_run_that_never_got_there_leaves_no_speedup():
     assert np.isnan(convergence_speedup([100, 110], [300, None]).estimate)
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [np.nan, 20],
+        [20, np.inf],
+        pd.Series([None, 20]),
+        pd.Series([None, 20], dtype=object),
+        pd.Series([20, pd.NA], dtype="Int64"),
+        np.array([np.nan, 20]),
+    ],
+)
+def test_a_run_that_never_got_there_may_be_given_as_any_missing_value(steps):
+    assert np.isnan(convergence_speedup(steps, [40, 50]).estimate)
+    assert np.isnan(convergence_speedup([40, 50], steps).estimate)
+
+
+def test_steps_may_be_a_series_or_an_array():
+    found = convergence_speedup(pd.Series([10, 20]), np.array([30, 60]))
+    assert found.estimate == pytest.approx(3.0)
+
+
 def scores(values):
     return pd.DataFrame(
         [

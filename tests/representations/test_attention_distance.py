@@ -72,6 +72,37 @@ def test_a_head_that_looks_at_the_class_token_alone_has_none():
     np.testing.assert_allclose(found.class_token_share, 1)
 
 
+def test_images_without_a_distance_are_left_out_of_a_heads_mean():
+    attention = random_attention(6, 2, 17)
+    # The first head looks at the class token alone in three images, of two batches.
+    attention[[0, 1, 4], 0] = np.eye(17)[0]
+    means = AttentionMeans(["a"], PATCH)
+    for rows in (slice(0, 2), slice(2, 6)):
+        means.update([attention[rows]])
+    table = means.table()
+    each = attended_distance(attention, PATCH)
+    kept = each.distance[[2, 3, 5], 0]
+    assert table["images_without_distance"].tolist() == [3, 0]
+    assert set(table["images"]) == {6}
+    expected = [kept.mean(), each.distance[:, 1].mean()]
+    np.testing.assert_allclose(table["distance"], expected)
+    expected = [kept.std(ddof=1), each.distance[:, 1].std(ddof=1)]
+    np.testing.assert_allclose(table["std"], expected)
+    share = each.class_token_share.mean(axis=0)
+    np.testing.assert_allclose(table["class_token_share"], share)
+
+
+def test_a_head_without_any_distance_has_no_mean():
+    attention = random_attention(3, 2, 17)
+    attention[:, 0] = np.eye(17)[0]
+    means = AttentionMeans(["a"], PATCH)
+    means.update([attention[:1]])
+    means.update([attention[1:]])
+    table = means.table()
+    assert table["distance"].isna().tolist() == [True, False]
+    assert table["std"].isna().tolist() == [True, False]
+
+
 def test_random_attention_agrees_with_plain_loops():
     attention = random_attention(1, 2, 10)
     found = attended_distance(attention.astype(np.float32), PATCH).distance
@@ -109,6 +140,8 @@ def test_batches_and_blocks_are_streamed_into_one_table():
         ((2, 16, 16), {}, r"expected \[batch, heads, tokens, tokens\]"),
         ((2, 3, 16, 17), {}, r"expected \[batch, heads, tokens, tokens\]"),
         ((2, 3, 16, 16), {"grid": (4, 5)}, "4 × 5 patches has more than the 16"),
+        ((2, 3, 16, 16), {"grid": (-2, -2)}, r"1 or more, got \(-2, -2\)"),
+        ((2, 3, 16, 16), {"grid": (2.5, 4)}, r"1 or more, got \(2.5, 4\)"),
         ((2, 3, 12, 12), {}, "12 tokens are no square grid"),
     ],
 )
@@ -120,6 +153,13 @@ def test_shapes_that_do_not_fit_are_named(shape, options, message):
 def test_logits_are_no_attention():
     with pytest.raises(ValueError, match="do not sum to 1"):
         attended_distance(np.zeros((1, 2, 16, 16)), PATCH)
+
+
+def test_negative_weights_are_no_attention():
+    weights = np.eye(16)
+    weights[0, :3] = 0.6, 0.6, -0.2
+    with pytest.raises(ValueError, match="an attention weight is negative"):
+        attended_distance(repeated(weights), PATCH)
 
 
 def test_a_block_too_few_is_an_error():

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from scipy import linalg
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.representations import FeatureMoments, frechet_distance
-from transfusion_tf.representations.frechet_distance import block_rows, pooled
+from transfusion_tf.representations.frechet_distance import (
+    block_rows,
+    fitting_blocks,
+    pooled,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((400, 12)) @ RNG.standard_normal((12, 12)) + 2
@@ -126,13 +131,58 @@ def test_without_blocks_there_is_no_interval():
     assert np.isnan([found.corrected, found.low, found.high]).all()
 
 
+@pytest.mark.parametrize("x", [X[:5], X[:2]])
+def test_a_few_images_have_a_distance(x):
+    found = frechet_distance(x, Y[:7])
+    whole = frechet_distance(x, Y[:7], blocks=0).value
+    assert found.value == pytest.approx(whole, rel=1e-9)
+    assert (found.images_x, found.images_y) == (len(x), 7)
+
+
+def test_one_feature_has_its_closed_form():
+    x, y = X[:, :1], Y[:, :1]
+    expected = (x.mean() - y.mean()) ** 2 + (x.std(ddof=1) - y.std(ddof=1)) ** 2
+    assert frechet_distance(x, y).value == pytest.approx(expected, rel=1e-9)
+
+
+def test_blocks_are_as_many_as_there_are_images_for_unless_asked_for():
+    assert fitting_blocks([(400, None), (300, None)]) == 10
+    assert fitting_blocks([(400, None), (7, None)]) == 3
+    assert fitting_blocks([(400, None), (3, None)]) == 0
+    assert fitting_blocks([(90, np.repeat(np.arange(6), 15)), (300, None)]) == 6
+    by_three = frechet_distance(X, Y[:7], blocks=3)
+    assert frechet_distance(X, Y[:7]) == by_three
+    assert by_three.low < by_three.corrected < by_three.high
+
+
+def test_images_too_few_for_two_blocks_have_no_interval():
+    found = frechet_distance(X[:3], Y)
+    assert np.isnan([found.corrected, found.low, found.high]).all()
+
+
+@pytest.mark.parametrize("blocks", [0, 10])
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_a_feature_that_is_not_finite_is_named_with_its_set(name, blocks):
+    sides = {"x": X.copy(), "y": Y.copy()}
+    sides[name][200, 4] = np.nan
+    with pytest.raises(UserError, match=f"feature 4 of {name} is NaN or infinite"):
+        frechet_distance(**sides, blocks=blocks)
+
+
 @pytest.mark.parametrize(
     ("x", "options", "message"),
     [
-        (X[:9], {}, "9 images of 9 groups are too few for 10 blocks"),
+        (X[:9], {"blocks": 10}, "9 images are too few for 10 blocks"),
+        (
+            X[:4],
+            {"blocks": 2, "groups_x": [1, 1, 1, 2]},
+            "4 images of .* 2 blocks of 2",
+        ),
+        (X, {"blocks": -1}, "whole number from 0 up, got -1"),
+        (X, {"blocks": 2.5}, "whole number from 0 up, got 2.5"),
+        (X[:1], {}, "needs 2 images a side, got 1"),
         (X[:, :5], {}, "5 features and 12 features"),
-        (X[:, :1], {}, "2 or more features"),
-        (np.where(X > 4, np.nan, X), {"blocks": 0}, "NaN or infinite"),
+        (X[:, 0], {}, r"features of x have shape \(400,\); expected"),
         (X, {"level": 95}, "between 0 and 1, got 95"),
         (X, {"groups_x": [1, 2]}, "2 groups for 400 images"),
     ],

@@ -1,8 +1,10 @@
 """Fréchet distance of images in a network's features."""
 
+import keras
 import numpy as np
 import pytest
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.models import build
 from transfusion_tf.representations import (
     RepresentationWarning,
@@ -48,6 +50,62 @@ def test_images_of_another_size_are_resized_to_the_networks(features):
 def test_fewer_images_than_features_are_warned_about(features):
     with pytest.warns(RepresentationWarning, match="20 images for 32 features"):
         image_distance(features, SOURCE[:20], TARGET, blocks=0, progress=False)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::transfusion_tf.representations.RepresentationWarning"
+)
+def test_few_images_have_a_distance_and_as_many_blocks_as_they_allow(features):
+    found = image_distance(features, SOURCE[:5], TARGET[:7], progress=False)
+    assert found["value"].item() > 0
+    assert found["blocks"].item() == 2
+    found = image_distance(features, SOURCE[:2], TARGET[:7], progress=False)
+    assert found["value"].item() > 0
+    assert found["blocks"].item() == 0
+    assert found[["corrected", "low", "high"]].isna().all(axis=None)
+
+
+def test_blocks_that_were_asked_for_and_cannot_be_are_an_error(features):
+    with pytest.raises(UserError, match="5 images are too few for 10 blocks"):
+        image_distance(features, SOURCE[:5], TARGET, blocks=10, progress=False)
+
+
+def sides(first, second, side):
+    return (first, second) if side == "source" else (second, first)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_feature_that_is_not_finite_is_named_with_its_images(side):
+    inputs = keras.Input((64, 64, 3))
+    means = keras.layers.GlobalAveragePooling2D()(inputs)
+    dense = keras.layers.Dense(3)
+    model = keras.Model(inputs, dense(means))
+    # Infinite for bright images.
+    dense.kernel.assign([[1, 1e36, 1]] * 3)
+    source, target = sides(SOURCE, TARGET, side)
+    with pytest.raises(UserError, match=f"feature 1 of {side} is NaN or infinite"):
+        image_distance(model, source, target, progress=False)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_an_image_that_is_not_finite_is_named(features, side):
+    broken = SOURCE.astype(np.float32)
+    broken[37, 5, 5, 0] = np.nan
+    source, target = sides(broken, TARGET, side)
+    with pytest.raises(UserError, match=f"image 37 of {side} holds NaN"):
+        image_distance(features, source, target, progress=False)
+
+
+@pytest.mark.slow
+def test_a_deits_spatial_tokens_are_averaged_at_any_size_of_its_images():
+    pytest.importorskip("keras_hub")
+    model = build("deit_mini", (64, 96, 3), 5, seed=0)
+    block = pooled_stage(model, "block1")
+    images = RNG.integers(0, 256, (70, 64, 96, 3), np.uint8)
+    found = image_distance(block, images, images[:66], blocks=0, progress=False)
+    tokens = np.asarray(block(np.float32(images)))[:, 2:].mean(axis=1)
+    expected = frechet_distance(tokens, tokens[:66], blocks=0)
+    assert found["value"].item() == pytest.approx(expected.value, rel=1e-3)
 
 
 @pytest.mark.slow

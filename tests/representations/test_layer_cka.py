@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from transfusion_tf.models import build
+from transfusion_tf.models import build, stages
 from transfusion_tf.representations import (
     LayerSettings,
     layer_cka,
@@ -125,6 +125,34 @@ def test_tokens_are_the_class_token_the_spatial_ones_or_both(tokens, kept):
     assert as_matrix(found, "model", "model").iloc[0, 1] == pytest.approx(
         expected, abs=1e-6
     )
+
+
+def test_of_images_that_are_no_square_the_model_says_which_tokens_are_spatial():
+    pytest.importorskip("keras_hub")
+    model, images = (
+        build("deit_mini", (64, 128, 3), 2, seed=0),
+        IMAGES.repeat(2, axis=2),
+    )
+    names = ("block1", "block2")
+    settings = LayerSettings(names=names, tokens="spatial", progress=False)
+    found = layer_cka({"model": model}, images, settings)
+    chosen = [
+        activations(model, stage.output, images)
+        # A class token, a distillation token, and 8 × 16 patches.
+        .reshape(len(images), 2 + 8 * 16, -1)[:, 2:]
+        .reshape(len(images), -1)
+        for stage in stages(model)
+        if stage.name in names
+    ]
+    expected = plain_cka(*chosen, drawn_batches(settings, len(images)))
+    assert as_matrix(found, "model", "model").iloc[0, 1] == pytest.approx(
+        expected, abs=1e-6
+    )
+
+
+def test_a_single_layer_is_compared_with_itself(models):
+    settings = LayerSettings(names=("conv2",), progress=False)
+    assert layer_cka(models, IMAGES, settings)["cka"].iloc[0] == pytest.approx(1)
 
 
 def test_a_layer_without_class_token_is_named():

@@ -33,6 +33,22 @@ def test_every_head_of_every_block_has_its_distance_in_pixels(deit):
 
 
 @pytest.mark.slow
+def test_images_need_not_be_square():
+    model = build("deit_mini", (64, 96, 3), 5, seed=0)
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), np.uint8)
+    table = model_attention(model, images, progress=False)
+    everywhere = np.full((1, 1, 98, 98), 1 / 98)
+    expected = attended_distance(everywhere, 8, grid=(8, 12)).distance.item()
+    np.testing.assert_allclose(table["distance"], expected, rtol=0.1)
+
+
+@pytest.mark.parametrize("options", [{"most_images": 0}, {"batch_size": 0}])
+def test_no_images_are_no_attention(options):
+    with pytest.raises(ValueError, match="must be 1 or more"):
+        model_attention(None, IMAGES, **options)
+
+
+@pytest.mark.slow
 def test_a_deits_units_are_the_halves_of_its_blocks(deit):
     halves = [f"block{n}_{half}" for n in range(1, 7) for half in ("attention", "mlp")]
     units = model_parts(deit, "unit")

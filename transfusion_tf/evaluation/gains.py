@@ -7,7 +7,7 @@ taken over runs first and then divided, as the paper does; the intervals are Fie
 (1954), for ratios of means of independent normal samples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -81,8 +81,8 @@ def feature_reuse_share(
 
 
 def convergence_speedup(
-    steps: Sequence[float | None],
-    baseline_steps: Sequence[float | None],
+    steps: Iterable[float | None],
+    baseline_steps: Iterable[float | None],
     level: float = 0.95,
 ) -> Interval:
     """How many times sooner runs reach a threshold than the baseline's.
@@ -91,7 +91,8 @@ def convergence_speedup(
     threshold for all (see `threshold_between` and `steps_to_threshold`).
 
     Args:
-      steps: to the threshold, one a run; None where a run never reached it.
+      steps: to the threshold, one a run; None, NaN or infinite where a run never
+        reached it.
       baseline_steps: the same of the baseline's runs.
       level: intended coverage.
 
@@ -100,13 +101,10 @@ def convergence_speedup(
       over those that did would favour a start that often fails. A run that was there
       before its first step counts 0 steps; if all were, the ratio is NaN.
     """
-    if None in steps or None in baseline_steps:
+    ours, theirs = _steps(steps), _steps(baseline_steps)
+    if not np.isfinite([*ours, *theirs]).all():
         return Interval(np.nan, np.nan, np.nan, level)
-    return ratio_of_means(
-        np.array(baseline_steps, dtype=np.float64),
-        np.array(steps, dtype=np.float64),
-        level,
-    )
+    return ratio_of_means(theirs, ours, level)
 
 
 def transfer_gains(scores: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
@@ -136,14 +134,17 @@ def transfer_gains(scores: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     rows = []
     for (dataset, model), part in scores.groupby(["dataset", "model"], sort=False):
         values = {
-            name: own["value"].to_numpy(np.float64)
+            str(name): own["value"].to_numpy(np.float64)
             for name, own in part.groupby("initialization", sort=False)
         }
+        # `mean_var[strict_reference]` is statistics too, where there is no `mean_var`.
+        baselines = {_without_options(name): own for name, own in values.items()}
+        baselines |= values
         for name, own in values.items():
             for quantity, baseline, gain in _QUANTITIES:
-                if baseline == name or baseline not in values:
+                if baseline == _without_options(name) or baseline not in baselines:
                     continue
-                found = gain(own, values[baseline], level)
+                found = gain(own, baselines[baseline], level)
                 rows.append(
                     {
                         "dataset": dataset,
@@ -155,7 +156,7 @@ def transfer_gains(scores: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
                         "high": found.high,
                         "level": level,
                         "runs": _defined(own).size,
-                        "baseline_runs": _defined(values[baseline]).size,
+                        "baseline_runs": _defined(baselines[baseline]).size,
                     }
                 )
     return pd.DataFrame(rows, columns=_GAIN_COLUMNS)
@@ -195,6 +196,15 @@ _QUANTITIES = (
     ("statistics_gain", STATISTICS, ratio_of_means),
     ("feature_reuse_share", STATISTICS, feature_reuse_share),
 )
+
+
+def _without_options(initialization: str) -> str:
+    return initialization.partition("[")[0]
+
+
+def _steps(given: Iterable[float | None]) -> np.ndarray:
+    """Float64; NaN for whatever stands for no number, such as None or pandas' NA."""
+    return np.array([np.nan if pd.isna(each) else each for each in given], np.float64)
 
 
 def _defined(values: npt.ArrayLike) -> np.ndarray:

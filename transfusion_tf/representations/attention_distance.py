@@ -15,6 +15,7 @@ distances of heads that look at the class token: `renormalize=False`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,8 @@ def attended_distance(
         renormalize: Whether a row's weights on the grid are made to sum to 1.
 
     Raises:
-        UserError: If the shape does not fit, or rows do not sum to 1.
+        UserError: If the shape does not fit, a weight is negative, or rows do not sum
+            to 1.
     """
     attention = tf.cast(tf.convert_to_tensor(attention), tf.float64)
     shape = tuple(attention.shape)
@@ -76,6 +78,11 @@ def attended_distance(
         )
     rows, columns, before = _layout(shape[2], grid)
     sums = tf.reduce_sum(attention, axis=3)
+    if bool(tf.reduce_any(attention < 0)):
+        raise UserError(
+            "an attention weight is negative: give them after the softmax, each from 0 "
+            "to 1"
+        )
     if not bool(tf.reduce_all(tf.abs(sums - 1) <= _ROW_SUM_TOLERANCE)):
         raise UserError(
             "attention weights of a query do not sum to 1: give them after the "
@@ -106,7 +113,8 @@ def patch_distances(rows: int, columns: int) -> np.ndarray:
 class AttentionMeans:
     """Mean attended distance of every head of every block, streamed over images.
 
-    Memory: three numbers a head.
+    An image in which a head looks at class tokens alone has no distance there, and is
+    left out of that head's mean. Memory: five numbers a head.
 
     Example:
         >>> means = AttentionMeans(["block1", "block2"], patch_size=16)
@@ -170,8 +178,10 @@ class AttentionMeans:
 
         Returns:
             One row a head: `block`, `position` (of the block, from 0), `head` (from
-            0), `distance` (mean over images, pixels), `std` (between images, divided
-            by images - 1; missing for one), `class_token_share` (in [0, 1]), `images`.
+            0), `distance` (mean over images that have one, pixels; missing for none),
+            `std` (between them, divided by their number less 1; missing for one),
+            `class_token_share` (mean over all images, in [0, 1]), `images` (all),
+            `images_without_distance`.
 
         Raises:
             UserError: If no batch was added.
@@ -193,6 +203,7 @@ class AttentionMeans:
                         "std": spread[head],
                         "class_token_share": share[head],
                         "images": sums.images,
+                        "images_without_distance": sums.images - sums.counts[head],
                     }
                 )
         return pd.DataFrame(rows)
@@ -200,29 +211,40 @@ class AttentionMeans:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Sums over images, each [heads]; squares about the mean."""
+    """Sums over images, each [heads]; squares about the mean.
+
+    `counts` images have a distance; `distance` and `squares` are theirs.
+    """
 
     images: int
+    counts: np.ndarray
     distance: np.ndarray
     squares: np.ndarray
     share: np.ndarray
 
     @staticmethod
     def of(found: AttendedDistance) -> "_Sums":
-        about = found.distance - found.distance.mean(axis=0)
+        known = ~np.isnan(found.distance)
+        counts = known.sum(axis=0)
+        distance = np.where(known, found.distance, 0).sum(axis=0)
+        about = np.where(known, found.distance - _mean(distance, counts), 0)
         return _Sums(
             len(found.distance),
-            found.distance.sum(axis=0),
+            counts,
+            distance,
             (about**2).sum(axis=0),
             found.class_token_share.sum(axis=0),
         )
 
     def __add__(self, other: "_Sums") -> "_Sums":
-        images = self.images + other.images
-        apart = self.distance / self.images - other.distance / other.images
-        between = apart**2 * self.images * other.images / images
+        counts = self.counts + other.counts
+        apart = _mean(self.distance, self.counts) - _mean(other.distance, other.counts)
+        between = _mean(apart**2 * self.counts * other.counts, counts)
+        # Where one side has no distances, nothing lies between the two.
+        between = np.where((self.counts > 0) & (other.counts > 0), between, 0)
         return _Sums(
-            images,
+            self.images + other.images,
+            counts,
             self.distance + other.distance,
             self.squares + other.squares + between,
             self.share + other.share,
@@ -230,10 +252,16 @@ class _Sums:
 
     def summary(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean distance, its standard deviation between images, mean share."""
-        spread = np.full(len(self.squares), np.nan)
-        if self.images > 1:
-            spread = np.sqrt(self.squares / (self.images - 1))
-        return self.distance / self.images, spread, self.share / self.images
+        return (
+            _mean(self.distance, self.counts),
+            np.sqrt(_mean(self.squares, self.counts - 1)),
+            self.share / self.images,
+        )
+
+
+def _mean(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """NaN where nothing was counted."""
+    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
 
 
 def _layout(tokens: int, grid: tuple[int, int] | None) -> tuple[int, int, int]:
@@ -242,6 +270,10 @@ def _layout(tokens: int, grid: tuple[int, int] | None) -> tuple[int, int, int]:
         before = class_token_count(tokens)
         side = round((tokens - before) ** 0.5)
         return side, side, before
+    if len(grid) != 2 or not all(isinstance(n, Integral) and n > 0 for n in grid):
+        raise UserError(
+            f"the grid should be rows and columns of patches, 1 or more, got {grid}"
+        )
     rows, columns = grid
     before = tokens - rows * columns
     if before < 0:

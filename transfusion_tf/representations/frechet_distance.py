@@ -12,6 +12,7 @@ that term as the extrapolation of Chong and Forsyth (CVPR 2020) does, and an int
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from scipy import stats
@@ -19,6 +20,11 @@ from scipy import stats
 from transfusion_tf.errors import UserError
 from transfusion_tf.representations.decompositions import eigh, singular_values
 from transfusion_tf.representations.moments import Moments
+
+# Where nobody says how many.
+_BLOCKS = 10
+# A covariance needs two.
+_BLOCK_IMAGES = 2
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,11 @@ class FrechetDistance:
     Attributes:
         value: The plain distance of the two samples, 0 or more; biased up.
         corrected: The same without the bias that falls with the number of images; an
-            estimate of the distance of the populations that may fall below 0. Missing
+            estimate of the distance of the populations that may fall below 0. NaN
             without blocks. With fewer images than features some bias is left.
-        standard_error: Of `corrected`, by the jackknife over blocks.
+        standard_error: Of `corrected`, by the jackknife over blocks; NaN without them.
         low: Lower end of the interval around `corrected` (Student, blocks - 1 degrees).
-        high: Upper end.
+        high: Upper end. Both are NaN without blocks.
         level: Intended coverage of the interval.
         images_x: Images on one side.
         images_y: Images on the other.
@@ -69,25 +75,24 @@ class FeatureMoments:
     """Mean and covariance of features, streamed in float64.
 
     Memory: features² float64 numbers, and about 100 MB.
+
+    Args:
+        name: Whose features they are, for error messages.
     """
 
-    def __init__(self):
+    def __init__(self, name: str = "the images"):
+        self._name = name
         self._moments = Moments()
 
     def update(self, features) -> None:
-        """Adds [images, features], array or tensor, of 2 features or more.
+        """Adds [images, features], array or tensor.
 
         Raises:
             UserError: If the shape does not fit, or a feature is NaN or infinite.
         """
-        if len(features.shape) != 2 or features.shape[1] < 2:
-            raise UserError(
-                f"features have shape {tuple(features.shape)}; expected [images, 2 or "
-                "more features]"
-            )
-        # Joint moments of both halves are the moments of the whole.
-        half = int(features.shape[1]) // 2
-        self._moments.update(features[:, :half], features[:, half:])
+        _check_features(features, self._name)
+        # Moments are of two sets: the first is what is wanted here.
+        self._moments.update(features, features[:, :1])
 
     def gaussian(self) -> Gaussian:
         """What has been seen so far.
@@ -95,19 +100,15 @@ class FeatureMoments:
         Raises:
             UserError: If that is fewer than two images.
         """
-        c = self._moments.covariances()
-        return Gaussian(
-            c.count,
-            np.concatenate([c.mean_x, c.mean_y]),
-            np.block([[c.xx, c.xy], [c.xy.T, c.yy]]),
-        )
+        found = self._moments.covariances()
+        return Gaussian(found.count, found.mean_x, found.xx)
 
 
 def frechet_distance(
     x,
     y,
     *,
-    blocks: int = 10,
+    blocks: int | None = None,
     groups_x: Sequence | None = None,
     groups_y: Sequence | None = None,
     level: float = 0.95,
@@ -116,9 +117,10 @@ def frechet_distance(
     """Fréchet distance of two sets of features.
 
     Args:
-        x: [images_x, features], array or tensor.
+        x: [images_x, features], array or tensor; 2 images or more.
         y: [images_y, features]; other images.
         blocks: Into how many blocks each side is cut for the jackknife; 0 for none.
+            None takes 10, or as many as there are images for, see `fitting_blocks`.
             Each costs a decomposition a side (seconds for 2048 features).
         groups_x: What the images belong to, such as their patients: images of one
             stay in one block. None takes each image for itself.
@@ -128,13 +130,19 @@ def frechet_distance(
 
     Raises:
         UserError: If shapes do not fit, there are too few images or groups for the
-            blocks, or a feature is NaN or infinite.
+            blocks asked for, or a feature is NaN or infinite; the message names the
+            set, and counts features from 0.
     """
+    given = [("x", np.asarray(x), groups_x), ("y", np.asarray(y), groups_y)]
+    for name, features, _ in given:
+        _check_features(features, name)
+    if blocks is None:
+        counts = [(len(features), groups) for _, features, groups in given]
+        blocks = fitting_blocks(counts, seed)
     sides = []
-    for features, groups in ((x, groups_x), (y, groups_y)):
+    for name, features, groups in given:
         parts = block_rows(len(features), blocks, groups, seed)
-        features = np.asarray(features)
-        moments = [FeatureMoments() for _ in parts]
+        moments = [FeatureMoments(name) for _ in parts]
         for part, rows in zip(moments, parts, strict=True):
             part.update(features[rows])
         sides.append([part.gaussian() for part in moments])
@@ -213,21 +221,67 @@ def block_rows(
         A block's rows, ascending; the blocks hold equally many groups, or one more.
 
     Raises:
-        UserError: If a block would hold fewer than 2 images, or the groups are not
-            as many as the images.
+        UserError: If a block would hold fewer than 2 images, the groups are not as
+            many as the images, or the number of blocks is none.
     """
+    if not isinstance(blocks, Integral) or blocks < 0:
+        raise UserError(f"blocks must be a whole number from 0 up, got {blocks!r}")
+    if images < _BLOCK_IMAGES:
+        raise UserError(f"a Fréchet distance needs 2 images a side, got {images}")
+    parts = _cut(images, max(blocks, 1), groups, seed)
+    if min(map(len, parts)) < _BLOCK_IMAGES:
+        of_groups = "" if groups is None else f" of {len(np.unique(groups))} groups"
+        raise UserError(
+            f"{images} images{of_groups} are too few for {blocks} blocks of "
+            f"{_BLOCK_IMAGES} images or more: take fewer blocks, or 0 for no interval"
+        )
+    return parts
+
+
+def fitting_blocks(
+    sides: Sequence[tuple[int, Sequence | None]], seed: int = 0, most: int = _BLOCKS
+) -> int:
+    """The most blocks that every side's images can be cut into by `block_rows`.
+
+    Args:
+        sides: Images of each side, and what they belong to.
+        seed: Of the cut.
+        most: No more than so many.
+
+    Returns:
+        2 to `most`, or 0 where a side has too few images or groups for 2 blocks.
+
+    Raises:
+        UserError: If the groups are not as many as the images.
+    """
+    for blocks in range(most, 1, -1):
+        cuts = [_cut(images, blocks, groups, seed) for images, groups in sides]
+        if min(len(part) for parts in cuts for part in parts) >= _BLOCK_IMAGES:
+            return blocks
+    return 0
+
+
+def _cut(
+    images: int, blocks: int, groups: Sequence | None, seed: int
+) -> list[np.ndarray]:
     own = np.arange(images) if groups is None else np.asarray(groups)
     if len(own) != images:
         raise UserError(f"{len(own)} groups for {images} images")
     names, member = np.unique(own, return_inverse=True)
-    number = np.random.default_rng(seed).permutation(len(names)) % max(blocks, 1)
-    parts = [np.flatnonzero(number[member] == block) for block in range(max(blocks, 1))]
-    if min(len(part) for part in parts) < 2:
+    number = np.random.default_rng(seed).permutation(len(names)) % blocks
+    return [np.flatnonzero(number[member] == block) for block in range(blocks)]
+
+
+def _check_features(features, name: str) -> None:
+    """Raises UserError unless these are [images, features] of finite numbers."""
+    if len(features.shape) != 2 or not features.shape[1]:
         raise UserError(
-            f"{images} images of {len(names)} groups are too few for {blocks} blocks "
-            "of 2 images or more: take fewer blocks, or 0 for no interval"
+            f"features of {name} have shape {tuple(features.shape)}; expected [images, "
+            "features]"
         )
-    return parts
+    bad = np.flatnonzero(~np.isfinite(np.asarray(features)).all(axis=0))
+    if len(bad):
+        raise UserError(f"feature {bad[0]} of {name} is NaN or infinite")
 
 
 @dataclass(frozen=True)

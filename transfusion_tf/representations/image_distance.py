@@ -24,11 +24,16 @@ from transfusion_tf.representations.frechet_distance import (
     FeatureMoments,
     Gaussian,
     block_rows,
+    fitting_blocks,
     frechet_from_blocks,
 )
 from transfusion_tf.representations.moments import RepresentationWarning
 from transfusion_tf.representations.outputs import named_outputs
-from transfusion_tf.representations.tokens import pooled_tokens
+from transfusion_tf.representations.tokens import (
+    class_tokens_of,
+    pooled_tokens,
+    token_kinds,
+)
 
 _INCEPTION_SIZE = 299
 
@@ -80,7 +85,7 @@ def image_distance(
     source: Any,
     target: Any,
     *,
-    blocks: int = 10,
+    blocks: int | None = None,
     source_groups: Sequence | None = None,
     target_groups: Sequence | None = None,
     level: float = 0.95,
@@ -102,7 +107,8 @@ def image_distance(
             `SplitImages`.
         target: The same of the other data set; of any size.
         blocks: Blocks of images a side for the interval and the correction; 0 for
-            neither. See `frechet_distance`.
+            neither. None takes 10, or as many as there are images for. See
+            `frechet_distance`.
         source_groups: [images], such as patients, who stay in one block.
         target_groups: The same for the target.
         level: Of the interval.
@@ -116,13 +122,16 @@ def image_distance(
         `high`, `level`, `images_source`, `images_target`, `blocks`.
 
     Raises:
-        UserError: If images are too few for the blocks, or a feature is NaN or
-            infinite.
+        UserError: If images are too few for the blocks asked for, or a pixel or feature
+            is NaN or infinite; the message names the images, and counts from 0.
 
     Warns:
         RepresentationWarning: If a side has no more images than there are features.
     """
     read = _feature_function(features)
+    if blocks is None:
+        counts = [(len(source), source_groups), (len(target), target_groups)]
+        blocks = fitting_blocks(counts, seed)
     sides = []
     for name, images, groups in (
         ("source", source, source_groups),
@@ -158,13 +167,17 @@ def image_distance(
 
 def _feature_function(features: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     height, width = features.input_shape[1:3]
+    class_tokens = class_tokens_of(features)
+    # An error in the graph below would be TensorFlow's.
+    token_kinds(features.output_shape, class_tokens)
 
     @tf.function(reduce_retracing=True)
     def read(images: tf.Tensor) -> tf.Tensor:
         images = tf.cast(images, tf.float32)
         if height is not None and tuple(images.shape[1:3]) != (height, width):
             images = tf.image.resize(images, (height, width), antialias=True)
-        return pooled_tokens(features(images, training=False))
+        found = features(images, training=False)
+        return pooled_tokens(found, class_tokens=class_tokens)
 
     return read
 
@@ -190,13 +203,23 @@ def _block_moments(
         disable=not progress,
     ) as bar:
         for rows in parts:
-            moments = FeatureMoments()
+            moments = FeatureMoments(described)
             for start in range(0, len(rows), batch_size):
                 chosen = rows[start : start + batch_size]
-                moments.update(read(tf.constant(np.asarray(images[chosen]))))
+                pixels = np.asarray(images[chosen])
+                _check_pixels(pixels, chosen, described)
+                moments.update(read(tf.constant(pixels)))
                 bar.update(len(chosen))
             found.append(moments.gaussian())
     return found
+
+
+def _check_pixels(pixels: np.ndarray, rows: np.ndarray, described: str) -> None:
+    # Not every feature shows it: a pool may take the largest of what is a number.
+    finite = np.isfinite(pixels).all(axis=(1, 2, 3))
+    if not finite.all():
+        row = rows[np.argmin(finite)]
+        raise UserError(f"image {row} of {described} holds NaN or infinity")
 
 
 def _warn_if_few(described: str, images: int, features: int) -> None:

@@ -7,6 +7,8 @@ temperature), with a temperature of 0.1 where DINO has 0.07.
 """
 
 import warnings
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,10 +20,17 @@ VOTES = ("majority", "softmax")
 TEMPERATURE = 0.07
 
 # Training features are compared so many at a time, with so many queries at a time:
-# 16 MB of similarities, and 50 MB of features where they have 2048 channels.
+# 16 MB of similarities, and 50 MB of float64 features where they have 2048 channels.
 _CHUNK = 1024
 _QUERIES = 2048
 _VOTES_AT_ONCE = 2**21
+# Of these float32 holds every number.
+_FLOAT32 = (tf.float32, tf.float16, tf.bfloat16)
+_LABELS = (
+    "give classes, whole numbers from 0 up, [n], or a column a class of 0, 1 and NaN, "
+    "[n, classes]"
+)
+_NONE = "there are no training images to find neighbours among"
 
 
 def knn_predict(
@@ -39,11 +48,12 @@ def knn_predict(
     about 100 MB.
 
     Args:
-        train_features: [training images, channels], array or tensor.
-        train_labels: Classes, int [training images]; or float [training images,
-            classes] in {0, 1}, NaN where unknown.
+        train_features: [training images, channels], array-like or tensor of real
+            numbers.
+        train_labels: Classes, whole numbers from 0 up, [training images]; or [training
+            images, classes] in {0, 1}, NaN where unknown.
         features: The queries, [images, channels].
-        k: Neighbours.
+        k: Neighbours, 1 or more.
         vote: `majority`: each neighbour has one vote; `softmax`: exp(cosine
             similarity / temperature) votes.
         temperature: Of the softmax vote, above 0.
@@ -53,20 +63,21 @@ def knn_predict(
         neighbours whose label is known for it; 0.5 where none is.
 
     Raises:
-        UserError: If shapes do not fit, a feature is NaN or infinite, there is no such
-            vote, or k or the temperature is out of range.
+        UserError: If shapes do not fit, a label is none of these, a feature is NaN or
+            infinite (rows are counted from 0), there is no such vote, or k or the
+            temperature is out of range.
 
     Warns:
         RepresentationWarning: If there are fewer than k training images; then all of
             them are neighbours.
     """
+    check_vote(vote, temperature)
     labels = one_hot(train_labels)
-    if len(labels) != train_features.shape[0]:
-        raise UserError(
-            f"{len(labels)} training labels for {train_features.shape[0]} training "
-            "features"
-        )
-    neighbours = Neighbours(features, at_most(k, len(labels)))
+    train_features = _checked(train_features, "the training features")
+    count = int(train_features.shape[0])
+    if len(labels) != count:
+        raise UserError(f"{len(labels)} training labels for {count} training features")
+    neighbours = Neighbours(features, at_most(k, count))
     neighbours.update(train_features)
     return neighbours.vote(labels, vote, temperature)
 
@@ -75,9 +86,11 @@ class Neighbours:
     """The k nearest of all training features seen so far, for each query.
 
     Training features are never kept: only each query's k highest similarities and
-    whose they are. Equally near features count in the order in which they came.
-    Memory: the queries in float32, 12 k bytes a query, and about 100 MB. Similarities
-    are float64: graphics cards multiply float32 with three digits.
+    whose they are. Equally near features count in the order in which they came, but for
+    rounding.
+    Memory: the queries, 12 k bytes a query, and about 100 MB. Features of any dtype are
+    scaled and compared in float64: in float32, those that lie far from 0 and close
+    together would all be alike, and graphics cards multiply with three digits.
 
     Example:
         >>> neighbours = Neighbours(test_features, k=200)
@@ -87,13 +100,12 @@ class Neighbours:
     """
 
     def __init__(self, queries, k: int):
-        if k < 1:
-            raise UserError(f"k must be 1 or more, got {k}")
-        self.k = k
-        self._queries = _unit_length(queries, "the queries")
-        count = int(self._queries.shape[0])
-        self._similarities = tf.fill([count, k], tf.constant(-np.inf, tf.float64))
-        self._rows = tf.fill([count, k], tf.constant(-1, tf.int32))
+        check_k(k)
+        self.k = int(k)
+        self._queries = _checked(queries, "the queries")
+        shape = [int(self._queries.shape[0]), self.k]
+        self._similarities = tf.fill(shape, tf.constant(-np.inf, tf.float64))
+        self._rows = tf.fill(shape, tf.constant(-1, tf.int32))
         self._waiting: list[tf.Tensor] = []
         self._seen = 0
 
@@ -102,9 +114,12 @@ class Neighbours:
 
         Raises:
             UserError: If the channels differ from the queries', or a feature is NaN
-                or infinite.
+                or infinite (rows are counted from 0 over all that were added).
         """
-        features = _unit_length(features, "the training features")
+        waiting = sum(int(part.shape[0]) for part in self._waiting)
+        features = _checked(
+            features, "the training features", first=self._seen + waiting
+        )
         if features.shape[1] != self._queries.shape[1]:
             raise UserError(
                 f"training features have {features.shape[1]} channels, the queries "
@@ -112,7 +127,7 @@ class Neighbours:
             )
         # Small batches are gathered: ranking costs the same for one as for a thousand.
         self._waiting.append(features)
-        if sum(int(part.shape[0]) for part in self._waiting) >= _CHUNK:
+        if waiting + int(features.shape[0]) >= _CHUNK:
             self._rank()
 
     @property
@@ -142,7 +157,11 @@ class Neighbours:
             train_labels: Of all features seen, in the order they came.
             vote: One of `VOTES`.
             temperature: Of the softmax vote.
+
+        Raises:
+            UserError: As `knn_predict`.
         """
+        check_vote(vote, temperature)
         labels = one_hot(train_labels)
         rows, similarities = self.rows, self.similarities
         if len(labels) != self._seen:
@@ -162,7 +181,9 @@ class Neighbours:
     def _rank(self) -> None:
         if not self._waiting:
             return
-        features = tf.concat(self._waiting, axis=0)
+        double = any(part.dtype == tf.float64 for part in self._waiting)
+        dtype = tf.float64 if double else tf.float32
+        features = tf.concat([tf.cast(part, dtype) for part in self._waiting], axis=0)
         self._waiting = []
         for start in range(0, int(features.shape[0]), _CHUNK):
             chunk = features[start : start + _CHUNK]
@@ -185,15 +206,14 @@ def at_most(k: int, training_images: int) -> int:
     """k, or all training images where there are fewer.
 
     Raises:
-        UserError: If k or the number of training images is below 1.
+        UserError: If k is no whole number from 1 up, or there are no training images.
 
     Warns:
         RepresentationWarning: If there are fewer than k.
     """
-    if k < 1:
-        raise UserError(f"k must be 1 or more, got {k}")
+    check_k(k)
     if training_images < 1:
-        raise UserError("there are no training images to find neighbours among")
+        raise UserError(_NONE)
     if k > training_images:
         warnings.warn(
             f"k = {k} neighbours are asked for and there are {training_images} "
@@ -204,30 +224,75 @@ def at_most(k: int, training_images: int) -> int:
     return min(k, training_images)
 
 
-def one_hot(labels) -> np.ndarray:
-    """float32 [n, classes] from classes [n], or such rows as they are."""
-    labels = np.asarray(labels)
-    if labels.ndim == 2:
-        return labels.astype(np.float32)
-    if labels.ndim != 1 or not labels.size or labels.min() < 0:
-        raise UserError(
-            f"labels of shape {labels.shape} should be classes from 0 up, [n], or one "
-            "column a class, [n, classes]"
-        )
-    return np.eye(int(labels.max()) + 1, dtype=np.float32)[labels.astype(np.int64)]
+def check_k(k: int) -> None:
+    """Raises UserError unless k is a whole number from 1 up."""
+    if not isinstance(k, Integral) or k < 1:
+        raise UserError(f"k must be a whole number, 1 or more, got {k!r}")
 
 
-def _unit_length(features, what: str) -> tf.Tensor:
-    """float32 rows of length 1; a row of zeros stays, as like to all as to none."""
-    features = tf.cast(tf.convert_to_tensor(features), tf.float32)
-    if len(features.shape) != 2:
+def check_vote(vote: str, temperature: float) -> None:
+    """Raises UserError unless there is such a vote, with this temperature."""
+    if vote not in VOTES:
+        raise one_of("vote", vote, VOTES)
+    if vote == "softmax" and not temperature > 0:
+        raise UserError(f"the temperature must be above 0, got {temperature}")
+
+
+def one_hot(labels: Any) -> np.ndarray:
+    """float32 [n, classes] in {0, 1, NaN} from classes [n], or such rows as they are.
+
+    Raises:
+        UserError: If they are neither.
+    """
+    try:
+        given = np.asarray(labels)
+        values = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise UserError(f"labels are no numbers: {_LABELS}") from None
+    if not len(np.atleast_1d(values)):
+        raise UserError(_NONE)
+    if given.dtype.kind in "USc" or values.ndim not in (1, 2) or not values.size:
+        raise UserError(f"labels are {given.dtype} of shape {given.shape}: {_LABELS}")
+    if values.ndim == 2:
+        good = np.isin(values, (0, 1)) | np.isnan(values)
+    else:
+        good = (values >= 0) & (values == np.floor(values)) & np.isfinite(values)
+    if not good.all():
+        place = tuple(map(int, np.argwhere(~good)[0]))
+        where = f"row {place[0]}" + (f", column {place[1]}" if place[1:] else "")
+        raise UserError(f"label {values[place]:g} in {where}: {_LABELS}")
+    if values.ndim == 2:
+        return values.astype(np.float32)
+    classes = values.astype(np.int64)
+    rows = np.zeros((len(classes), classes.max() + 1), np.float32)
+    rows[np.arange(len(classes)), classes] = 1
+    return rows
+
+
+def _checked(features: Any, what: str, first: int = 0) -> tf.Tensor:
+    """Float32 or float64 [n, channels], without loss; rows count from `first`."""
+    if not tf.is_tensor(features):
+        features = np.asarray(features)
+    dtype = tf.as_dtype(features.dtype)
+    if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+        raise UserError(f"{what} are {features.dtype}; expected real numbers")
+    features = tf.cast(features, tf.float32 if dtype in _FLOAT32 else tf.float64)
+    if len(features.shape) != 2 or not features.shape[1]:
         raise UserError(
             f"{what} have shape {tuple(features.shape)}; expected [images, channels]"
         )
+    finite = tf.reduce_all(tf.math.is_finite(features), axis=1).numpy()
+    if not finite.all():
+        row = first + int(np.argmin(finite))
+        raise UserError(f"{what} hold NaN or infinity in row {row}")
+    return features
+
+
+def _unit_length(features: tf.Tensor) -> tf.Tensor:
+    """float64 rows of length 1; a row of zeros stays, as like to all as to none."""
+    features = tf.cast(features, tf.float64)
     # A division by the largest first, or squares overflow.
     largest = tf.reduce_max(tf.abs(features), axis=1, keepdims=True)
-    if not bool(tf.reduce_all(tf.math.is_finite(largest))):
-        raise UserError(f"{what} hold NaN or infinity")
     features = tf.math.divide_no_nan(features, largest)
     return tf.math.divide_no_nan(features, tf.norm(features, axis=1, keepdims=True))
 
@@ -236,9 +301,7 @@ def _unit_length(features, what: str) -> tf.Tensor:
 def _nearest(queries, chunk, similarities, rows, first):
     """The best of those found before and of a chunk that begins with row `first`."""
     k = tf.shape(similarities)[1]
-    fresh = tf.matmul(
-        tf.cast(queries, tf.float64), tf.cast(chunk, tf.float64), transpose_b=True
-    )
+    fresh = tf.matmul(_unit_length(queries), _unit_length(chunk), transpose_b=True)
     found = tf.concat([similarities, fresh], axis=1)
     numbers = first + tf.range(tf.shape(chunk)[0])
     numbers = tf.broadcast_to(numbers, [tf.shape(rows)[0], tf.shape(chunk)[0]])
@@ -249,12 +312,8 @@ def _nearest(queries, chunk, similarities, rows, first):
 
 def _weights(similarities: np.ndarray, vote: str, temperature: float) -> np.ndarray:
     """Votes of each neighbour, float64 [images, k]."""
-    if vote not in VOTES:
-        raise one_of("vote", vote, VOTES)
     if vote == "majority":
         return np.ones(similarities.shape)
-    if not temperature > 0:
-        raise UserError(f"the temperature must be above 0, got {temperature}")
     # Shares do not change when all weights are divided by the largest.
     return np.exp((similarities - similarities[:, :1]) / temperature)
 

@@ -21,9 +21,10 @@ from transfusion_tf.evaluation import compute_metrics
 from transfusion_tf.input_pipeline import eval_batches
 from transfusion_tf.representations.knn import (
     TEMPERATURE,
-    VOTES,
     Neighbours,
     at_most,
+    check_k,
+    check_vote,
 )
 from transfusion_tf.representations.parts import KINDS, Part, model_parts
 from transfusion_tf.representations.run_data import (
@@ -32,7 +33,12 @@ from transfusion_tf.representations.run_data import (
     run_labels,
 )
 from transfusion_tf.representations.run_models import load_run_model
-from transfusion_tf.representations.tokens import TOKENS, pooled_tokens, token_kinds
+from transfusion_tf.representations.tokens import (
+    TOKENS,
+    class_tokens_of,
+    pooled_tokens,
+    token_kinds,
+)
 from transfusion_tf.training import RunDirectory
 
 # A part, and which of its tokens.
@@ -66,8 +72,8 @@ class KNNSettings:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise one_of("kind of part", self.kind, KINDS)
-        if self.vote not in VOTES:
-            raise one_of("vote", self.vote, VOTES)
+        check_k(self.k)
+        check_vote(self.vote, self.temperature)
         for tokens in self.tokens:
             if tokens not in TOKENS:
                 raise one_of("kind of tokens", tokens, TOKENS)
@@ -197,9 +203,10 @@ class _FeatureReader:
     def __init__(self, model: keras.Model, settings: KNNSettings):
         parts = [p for p in model_parts(model, settings.kind) if p.output is not None]
         outputs: list[Any] = [part.output for part in parts]
+        self._class_tokens = class_tokens_of(model)
         self.keys: list[tuple[_Key, Part, int]] = []
         for position, (part, output) in enumerate(zip(parts, outputs, strict=True)):
-            kinds = token_kinds(output.shape)
+            kinds = token_kinds(output.shape, self._class_tokens)
             # What has no class token stands beside every kind of tokens.
             wanted = settings.tokens if len(kinds) > 1 else kinds
             self.keys += [((part.name, kind), part, position) for kind in wanted]
@@ -211,7 +218,10 @@ class _FeatureReader:
         """Images [n, height, width, 3] to [n, channels], one a key."""
         outputs = self._outputs(tf.cast(images, tf.float32), training=False)
         found = dict(zip(self._parts, outputs, strict=True))
-        return [pooled_tokens(found[name], tokens) for (name, tokens), *_ in self.keys]
+        return [
+            pooled_tokens(found[name], tokens, self._class_tokens)
+            for (name, tokens), *_ in self.keys
+        ]
 
 
 def _batches(
@@ -248,8 +258,8 @@ def _all_features(
     """Features of the whole split, [images, channels] each, and the images' rows."""
     if prepared.examples(split).empty:
         raise UserError(
-            f"data set {prepared.card.name!r} has no {split} examples: take "
-            "validation or test"
+            f"data set {prepared.card.name!r} has no {split} examples: its "
+            "card's [splits] leave none"
         )
     rows: list[np.ndarray] = []
     parts: dict[_Key, list[tf.Tensor]] = {key: [] for key, *_ in reader.keys}

@@ -38,7 +38,12 @@ from transfusion_tf.representations.run_models import (
     load_run_model,
     run_images,
 )
-from transfusion_tf.representations.tokens import TOKENS, select_tokens, token_kinds
+from transfusion_tf.representations.tokens import (
+    TOKENS,
+    class_tokens_of,
+    select_tokens,
+    token_kinds,
+)
 
 
 @dataclass(frozen=True)
@@ -208,6 +213,7 @@ class _GramReader:
         found = _outputs(model, settings)
         self.layers = [(name, stage) for name, stage, _ in found]
         self._tokens = settings.tokens
+        self._class_tokens = class_tokens_of(model)
         self._outputs = keras.Model(model.inputs, [output for *_, output in found])
         # The graph knows the batch's size; batches have two sizes at most.
         self._read = tf.function(self._forward)
@@ -218,8 +224,12 @@ class _GramReader:
             return self._read(batch)
 
     def _forward(self, batch: tf.Tensor) -> tf.Tensor:
-        activations = self._outputs(batch, training=False)
-        chosen = [select_tokens(layer, self._tokens) for layer in activations]
+        # Of a single layer Keras gives the tensor, not a list.
+        activations = keras.tree.flatten(self._outputs(batch, training=False))
+        chosen = [
+            select_tokens(layer, self._tokens, self._class_tokens)
+            for layer in activations
+        ]
         return tf.stack([gram_matrix(layer) for layer in chosen])
 
 
@@ -255,9 +265,14 @@ def _outputs(
             (name, stage_of.get(name, ""), output)
             for name, output in named_outputs(model, settings.names).items()
         ]
-    if settings.tokens != "class":
+    if settings.tokens == "both":
         return found
-    without = [name for name, _, out in found if token_kinds(out.shape) != TOKENS]
+    # Tokens that nobody can tell apart are an error here, not in the graph.
+    count = class_tokens_of(model)
+    kinds = {name: token_kinds(out.shape, count) for name, _, out in found}
+    if settings.tokens == "spatial":
+        return found
+    without = [name for name, own in kinds.items() if own != TOKENS]
     if (settings.names is not None and without) or len(without) == len(found):
         raise UserError(
             f"model {model.name!r} has no class token at {', '.join(without[:8])}: "

@@ -47,10 +47,16 @@ def model_attention(
         The columns of `AttentionMeans.table`.
 
     Raises:
-        UserError: If the model is no DeiT from `build`, or there are no images.
+        UserError: If the model is no DeiT from `build`, there are no images, or none
+            are asked for.
     """
     if not len(images):
         raise UserError("attention needs at least one image")
+    if most_images < 1 or batch_size < 1:
+        raise UserError(
+            "most_images and batch_size must be 1 or more, got "
+            f"{most_images} and {batch_size}"
+        )
     order = np.random.default_rng(seed).permutation(len(images))[:most_images]
     means = None
     for start in tqdm(
