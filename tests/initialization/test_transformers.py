@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -190,17 +192,17 @@ POSITIONS = "tokens/position_embedding"
 
 
 def test_bias_tables_are_resized_where_the_window_differs():
-    saved = drawn_model("swin_mini")
+    donor = donor_from_model(drawn_model("swin_mini"), "donor")
     table = "block2_attention_windows/relative_position_bias_table"
-    biases = saved.get_layer("block2_attention_windows").relative_position_bias_table
-    biases.assign(smooth(7, 2))
-    model = build("swin_mini", (80, 80, 3), 5)  # windows of 5 tokens in place of 4
+    # As of a preset with windows of 3 tokens in place of 4.
+    tensors = {**donor.tensors, table: smooth(5, 2).astype("float32")}
+    model = build("swin_mini", (64, 64, 3), 5)
 
-    values = initialized(model, "transfer", donor_from_model(saved, "donor"))
+    values = initialized(model, "transfer", dataclasses.replace(donor, tensors=tensors))
 
-    assert values[table].shape == (81, 2)
-    expected = resized_by_skimage(smooth(7, 2), (9, 9))
-    np.testing.assert_allclose(values[table], expected, atol=0.02)
+    assert values[table].shape == (49, 2)
+    expected = resized_by_skimage(smooth(5, 2), (7, 7))
+    np.testing.assert_allclose(values[table], expected, atol=0.03)
 
 
 @pytest.mark.parametrize("size", [48, 96])

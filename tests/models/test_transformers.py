@@ -18,7 +18,7 @@ from transfusion_tf.models import (
 )
 from transfusion_tf.models.architectures import ARCHITECTURES
 from transfusion_tf.models.random_weights import randomize
-from transfusion_tf.models.swin import fitting_window, swin_features
+from transfusion_tf.models.swin import swin_features
 
 # KerasHub's own, of its own Swin.
 pytestmark = pytest.mark.filterwarnings("ignore:Layer 'attn'.*mask:UserWarning")
@@ -162,17 +162,67 @@ def test_images_need_not_be_square():
         assert np.isfinite(model(images)).all()
 
 
-@pytest.mark.parametrize(
-    ("size", "window"), [(224, 7), (448, 7), (256, 8), (384, 6), (512, 8), (64, 2)]
-)
-def test_swins_window_is_the_published_one_or_the_nearest_that_fits(size, window):
-    architecture = SWIN_ARCHITECTURES["swin_t"]
-
-    assert fitting_window(architecture, size, size) == window
+# Maps of 8 x 10 and 4 x 5 tokens, in windows of 4.
+OBLONG = np.random.default_rng(1).uniform(0, 255, (2, 64, 80, 3)).astype("float32")
 
 
-def test_one_window_for_both_sides_of_an_image():
-    assert fitting_window(SWIN_ARCHITECTURES["swin_t"], 256, 384) == 4
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(224, 224), (224, 256), (544, 544), (64, 64)])
+def test_swins_window_is_the_published_one_at_every_size(size):
+    image = keras.Input((*size, 3))
+    model = keras.Model(image, swin_features(image, SWIN_ARCHITECTURES["swin_t"]))
+
+    tables = [
+        weight.shape
+        for weight in model.weights
+        if weight.name == "relative_position_bias_table"
+    ]
+    heads = [3] * 2 + [6] * 2 + [12] * 6 + [24] * 2
+    assert tables == [(13 * 13, number) for number in heads]
+
+
+@pytest.mark.parametrize("size", [(64, 80), (80, 80), (32, 48)])
+def test_a_swins_weights_fit_it_at_another_size(smallest_model, size):
+    donor = smallest_model("swin_mini")
+    model = build("swin_mini", (*size, 3), 5)
+
+    assert [(tensor.path, tensor.shape) for tensor in named_tensors(model)] == [
+        (tensor.path, tensor.shape) for tensor in named_tensors(donor)
+    ]
+    model.set_weights(donor.get_weights())
+    assert np.isfinite(model(np.resize(IMAGES, (1, *size, 3)))).all()
+
+
+def test_shifted_windows_hand_on_what_one_window_has_seen():
+    model = build("swin_mini", OBLONG.shape[1:], 2, seed=0)
+    drawn(model.weights)
+    blocks = keras.Model(model.input, [stage.output for stage in stages(model)[1:3]])
+    changed = OBLONG.copy()
+    changed[:, :32, :32] = 255 - changed[:, :32, :32]  # the first window's pixels
+
+    regular, shifted = (
+        np.any(np.not_equal(before, after), axis=(0, 3))
+        for before, after in zip(blocks(OBLONG), blocks(changed), strict=True)
+    )
+
+    expected = np.zeros((8, 10), bool)
+    expected[:4, :4] = True
+    np.testing.assert_array_equal(regular, expected)
+    expected[:6, :6] = True  # windows that start at 2 end before 6
+    np.testing.assert_array_equal(shifted, expected)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_filled_up_swin_answers_in_mixed_precision(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = build("swin_mini", OBLONG.shape[1:], 3, seed=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+    expected = build("swin_mini", OBLONG.shape[1:], 3, seed=0)(OBLONG)
+
+    np.testing.assert_allclose(model(OBLONG), expected, atol=0.02)
 
 
 @pytest.mark.parametrize("name", MINIS)

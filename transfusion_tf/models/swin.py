@@ -10,7 +10,6 @@ that grows evenly from 0 at the first block to 0.2 at the last.
 """
 
 import functools
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ class SwinArchitecture:
         depths: Blocks at each resolution, the finest first; each halves the one before.
         heads: Attention heads of their blocks.
         width: Channels at the finest resolution, doubled at each coarser one.
-        window: Tokens on a window's side, where the image's size allows it.
+        window: Tokens on a window's side, at every size of image.
         drop_path: Probability with which the last block's branches are left out.
     """
 
@@ -76,22 +75,6 @@ SWIN_ARCHITECTURES: dict[str, SwinArchitecture] = {
 }
 
 
-def fitting_window(architecture: SwinArchitecture, height: int, width: int) -> int:
-    """The window nearest to the published one that tiles every map of the network.
-
-    7 for Swin-T at 224 and 448 pixels, 8 at 256, 6 at 384. Windows that do not fit
-    would have to be filled up, and KerasHub's, filled up and shifted, go astray.
-
-    Args:
-        architecture: Its sizes.
-        height: Of the image, in pixels, a multiple of `architecture.step`.
-        width: Likewise.
-    """
-    coarsest = math.gcd(height // architecture.step, width // architecture.step)
-    fitting = [side for side in range(1, coarsest + 1) if coarsest % side == 0]
-    return min(fitting, key=lambda side: (abs(side - architecture.window), -side))
-
-
 def swin_features(
     images: keras.KerasTensor,
     architecture: SwinArchitecture,
@@ -113,8 +96,7 @@ def swin_features(
         block1_mlp_norm, block1_mlp_dense, block1_mlp_output, block1_mlp_add, ...,
         block3_merge_norm, block3_merge, ..., norm`.
     """
-    height, width, _ = images.shape[1:]
-    window = fitting_window(architecture, height, width)
+    window = architecture.window
     blocks = _Blocks(architecture, seed)
     x = blocks.layer("patch_embed")(images)
     x = blocks.layer("patch_embed_norm")(x)
@@ -124,7 +106,7 @@ def swin_features(
             x = blocks.merge(x, number + 1)
         for index in range(depth):
             number += 1
-            # Where one window covers the map, a shift would do nothing.
+            # As the authors: none on a map of which one side fits into a window.
             shifted = index % 2 and min(x.shape[1:3]) > window
             shift = window // 2 if shifted else 0
             windows = WindowedAttention(

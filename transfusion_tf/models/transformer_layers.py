@@ -23,6 +23,9 @@ EMBEDDINGS = (
 EXTRA_TOKENS = 2
 # What a token loses in score towards one that is beside it by the shift alone.
 _MASKED = -100.0
+# And towards one that only fills up a window: less than any score of a real one, yet
+# within float16, which ends at 65 504.
+_PADDING = -3e4
 
 
 @keras.saving.register_keras_serializable(package="transfusion_tf")
@@ -90,10 +93,15 @@ class WindowedAttention(keras.layers.Layer):
     window is added to the scores of each head. With a shift, the windows lie that much
     further down and right, wrap around the map, and do not attend across its edges.
 
+    The last windows are filled up below and on the right where the map ends before
+    they do. No token attends to what fills them up (it does in KerasHub's, where the
+    biases of keys and values stand there). A side of the map that is shorter than the
+    window is the window's side. The table of biases is the same for maps of every size.
+
     Args:
         num_heads: Heads; they share the channels evenly.
-        window: Tokens on a window's side; rows and columns are multiples of it.
-        shift: In tokens, less than `window`; 0 for none.
+        window: Tokens on a window's side.
+        shift: In tokens, less than `window`; 0 for none, as for maps no larger than it.
     """
 
     def __init__(self, num_heads: int, window: int, shift: int = 0, **kwargs: Any):
@@ -102,7 +110,6 @@ class WindowedAttention(keras.layers.Layer):
         self.window = window
         self.shift = shift
         self.relative_position_bias_table_initializer = small_normal()
-        self._positions = _relative_positions(window)
 
     def build(self, input_shape: tuple[int | None, int, int, int]) -> None:
         """Makes the table of biases."""
@@ -117,16 +124,20 @@ class WindowedAttention(keras.layers.Layer):
         """What each token gathers from its window."""
         _, rows, columns, channels = keras.ops.shape(inputs)
         channels //= 3
-        depth, tokens = channels // self.num_heads, self.window**2
-        across, down = columns // self.window, rows // self.window
+        depth = channels // self.num_heads
+        height, width = min(self.window, rows), min(self.window, columns)
+        down, across = -(-rows // height), -(-columns // width)
+        below, beside = down * height - rows, across * width - columns
         x = inputs
+        if below or beside:
+            x = keras.ops.pad(x, ((0, 0), (0, below), (0, beside), (0, 0)))
         if self.shift:
             x = keras.ops.roll(x, (-self.shift, -self.shift), axis=(1, 2))
-        x = keras.ops.reshape(
-            x, (-1, down, self.window, across, self.window, 3 * channels)
-        )
+        x = keras.ops.reshape(x, (-1, down, height, across, width, 3 * channels))
         x = keras.ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        x = keras.ops.reshape(x, (-1, down * across, tokens, 3, self.num_heads, depth))
+        x = keras.ops.reshape(
+            x, (-1, down * across, height * width, 3, self.num_heads, depth)
+        )
         # Each [batch, windows, heads, tokens, depth].
         queries, keys, values = keras.ops.unstack(
             keras.ops.transpose(x, (3, 0, 1, 4, 2, 5)), 3, axis=0
@@ -135,18 +146,18 @@ class WindowedAttention(keras.layers.Layer):
             queries * keras.ops.cast(depth**-0.5, queries.dtype),
             keras.ops.swapaxes(keys, -1, -2),
         )
-        scores = scores + self._bias()
-        if self.shift:
-            mask = _shift_mask(rows, columns, self.window, self.shift)
+        scores = scores + self._bias(height, width)
+        if self.shift or below or beside:
+            mask = _mask(rows, columns, height, width, self.shift)
             scores = scores + keras.ops.cast(mask[:, None], scores.dtype)
         x = keras.ops.matmul(keras.ops.softmax(scores, axis=-1), values)
         x = keras.ops.transpose(x, (0, 1, 3, 2, 4))
-        x = keras.ops.reshape(x, (-1, down, across, self.window, self.window, channels))
+        x = keras.ops.reshape(x, (-1, down, across, height, width, channels))
         x = keras.ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        x = keras.ops.reshape(x, (-1, rows, columns, channels))
+        x = keras.ops.reshape(x, (-1, down * height, across * width, channels))
         if self.shift:
             x = keras.ops.roll(x, (self.shift, self.shift), axis=(1, 2))
-        return x
+        return x[:, :rows, :columns] if below or beside else x
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, int, int, int]
@@ -163,30 +174,43 @@ class WindowedAttention(keras.layers.Layer):
             "shift": self.shift,
         }
 
-    def _bias(self) -> Any:
+    def _bias(self, height: int, width: int) -> Any:
         """[heads, tokens, tokens]."""
         # Along the second axis: the gradient of the first one's would be sparse, and
-        # every row has one.
+        # nearly every row has one.
         table = keras.ops.transpose(self.relative_position_bias_table)
-        return keras.ops.take(table, self._positions, axis=1)
+        positions = _relative_positions(height, width, self.window)
+        return keras.ops.take(table, positions, axis=1)
 
 
-def _relative_positions(window: int) -> NDArray[np.int32]:
-    """Row of the table of biases for each pair of a window's tokens."""
-    places = np.indices((window, window)).reshape(2, -1)
+def _relative_positions(height: int, width: int, window: int) -> NDArray[np.int32]:
+    """Row of the window's table of biases for each pair of height * width tokens."""
+    places = np.indices((height, width)).reshape(2, -1)
     down, across = places[:, :, None] - places[:, None, :] + window - 1
     return (down * (2 * window - 1) + across).astype(np.int32)
 
 
-def _shift_mask(
-    rows: int, columns: int, window: int, shift: int
+def _mask(
+    rows: int, columns: int, height: int, width: int, shift: int
 ) -> NDArray[np.float32]:
-    """[windows, tokens, tokens]: 0 within a region of the map, else `_MASKED`."""
-    edges = (slice(0, -window), slice(-window, -shift), slice(-shift, None))
-    regions = np.zeros((rows, columns))
-    for number, (down, across) in enumerate((d, a) for d in edges for a in edges):
-        regions[down, across] = number
-    tiles = regions.reshape(rows // window, window, columns // window, window)
-    windows = tiles.transpose(0, 2, 1, 3).reshape(-1, window**2)
-    apart = windows[:, :, None] != windows[:, None, :]
-    return np.where(apart, _MASKED, 0.0).astype(np.float32)
+    """[windows, tokens, tokens]: what each token's score towards each other loses."""
+    padding = np.pad(
+        np.zeros((rows, columns), bool),
+        ((0, -rows % height), (0, -columns % width)),
+        constant_values=True,
+    )
+    padding = np.roll(padding, (-shift, -shift), axis=(0, 1))
+    # What the shift has brought from the map's other edge.
+    down, across = (np.arange(side) >= side - shift for side in padding.shape)
+    regions = 2 * down[:, None] + across
+    padding, regions = (_tiles(each, height, width) for each in (padding, regions))
+    apart = regions[:, :, None] != regions[:, None, :]
+    lost = np.where(padding[:, None, :], _PADDING, np.where(apart, _MASKED, 0.0))
+    return lost.astype(np.float32)
+
+
+def _tiles(grid: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """[rows, columns] to [windows, height * width]."""
+    rows, columns = grid.shape
+    tiles = grid.reshape(rows // height, height, columns // width, width)
+    return tiles.transpose(0, 2, 1, 3).reshape(-1, height * width)
