@@ -8,7 +8,6 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import pixel_statistics
 from transfusion_tf.models import input_scaling_of
 from transfusion_tf.representations.run_models import load_run_model
-from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.training import RunConfig, resolve, train
 from transfusion_tf.training.resolve import donor_input_scaling
 
@@ -32,16 +31,6 @@ def test_other_runs_have_no_statistics_and_keep_their_ids(config, options):
     resolved, _ = resolve(config, options.data_root, progress=False)
     assert resolved.pixel_statistics is None
     assert not {"input_scaling", "pixel_statistics"} & set(resolved._content())
-
-
-def test_the_runs_of_a_study_share_a_pass_over_their_images(scaled, options):
-    data_sets = DataSets(options)
-    first, other, fewer = (
-        data_sets.resolve(scaled.replace(**changes)).pixel_statistics
-        for changes in ({}, {"seed": 1}, {"train_examples": 4})
-    )
-    assert other is first
-    assert fewer != first
 
 
 @pytest.mark.slow
