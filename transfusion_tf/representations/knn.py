@@ -13,11 +13,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.errors import UserError
 from transfusion_tf.representations.moments import RepresentationWarning
-
-VOTES = ("majority", "softmax")
-TEMPERATURE = 0.07
+from transfusion_tf.representations.votes import (
+    NO_NEIGHBOURS,
+    TEMPERATURE,
+    check_vote,
+    one_hot,
+    vote_shares,
+    vote_weights,
+)
 
 # Training features are compared so many at a time, with so many queries at a time:
 # 16 MB of similarities, and 50 MB of float64 features where they have 2048 channels.
@@ -26,11 +31,6 @@ _QUERIES = 2048
 _VOTES_AT_ONCE = 2**21
 # Of these float32 holds every number.
 _FLOAT32 = (tf.float32, tf.float16, tf.bfloat16)
-_LABELS = (
-    "give classes, whole numbers from 0 up, [n], or a column a class of 0, 1 and NaN, "
-    "[n, classes]"
-)
-_NONE = "there are no training images to find neighbours among"
 
 
 def knn_predict(
@@ -170,12 +170,12 @@ class Neighbours:
             )
         if self._seen < self.k:
             rows, similarities = rows[:, : self._seen], similarities[:, : self._seen]
-        weights = _weights(similarities, vote, temperature)
+        weights = vote_weights(similarities, vote, temperature)
         at_once = max(1, _VOTES_AT_ONCE // (rows.shape[1] * labels.shape[1]))
         parts = [
             slice(start, start + at_once) for start in range(0, len(rows), at_once)
         ]
-        shares = [_shares(weights[part], labels[rows[part]]) for part in parts]
+        shares = [vote_shares(weights[part], labels[rows[part]]) for part in parts]
         return np.concatenate(shares) if shares else np.zeros((0, labels.shape[1]))
 
     def _rank(self) -> None:
@@ -213,7 +213,7 @@ def at_most(k: int, training_images: int) -> int:
     """
     check_k(k)
     if training_images < 1:
-        raise UserError(_NONE)
+        raise UserError(NO_NEIGHBOURS)
     if k > training_images:
         warnings.warn(
             f"k = {k} neighbours are asked for and there are {training_images} "
@@ -228,45 +228,6 @@ def check_k(k: int) -> None:
     """Raises UserError unless k is a whole number from 1 up."""
     if not isinstance(k, Integral) or k < 1:
         raise UserError(f"k must be a whole number, 1 or more, got {k!r}")
-
-
-def check_vote(vote: str, temperature: float) -> None:
-    """Raises UserError unless there is such a vote, with this temperature."""
-    if vote not in VOTES:
-        raise one_of("vote", vote, VOTES)
-    if vote == "softmax" and not temperature > 0:
-        raise UserError(f"the temperature must be above 0, got {temperature}")
-
-
-def one_hot(labels: Any) -> np.ndarray:
-    """float32 [n, classes] in {0, 1, NaN} from classes [n], or such rows as they are.
-
-    Raises:
-        UserError: If they are neither.
-    """
-    try:
-        given = np.asarray(labels)
-        values = np.asarray(given, np.float64)
-    except (TypeError, ValueError):
-        raise UserError(f"labels are no numbers: {_LABELS}") from None
-    if not len(np.atleast_1d(values)):
-        raise UserError(_NONE)
-    if given.dtype.kind in "USc" or values.ndim not in (1, 2) or not values.size:
-        raise UserError(f"labels are {given.dtype} of shape {given.shape}: {_LABELS}")
-    if values.ndim == 2:
-        good = np.isin(values, (0, 1)) | np.isnan(values)
-    else:
-        good = (values >= 0) & (values == np.floor(values)) & np.isfinite(values)
-    if not good.all():
-        place = tuple(map(int, np.argwhere(~good)[0]))
-        where = f"row {place[0]}" + (f", column {place[1]}" if place[1:] else "")
-        raise UserError(f"label {values[place]:g} in {where}: {_LABELS}")
-    if values.ndim == 2:
-        return values.astype(np.float32)
-    classes = values.astype(np.int64)
-    rows = np.zeros((len(classes), classes.max() + 1), np.float32)
-    rows[np.arange(len(classes)), classes] = 1
-    return rows
 
 
 def _checked(features: Any, what: str, first: int = 0) -> tf.Tensor:
@@ -308,19 +269,3 @@ def _nearest(queries, chunk, similarities, rows, first):
     # Of equal ones, the first in the row wins: those found before.
     best, places = tf.math.top_k(found, k)
     return best, tf.gather(tf.concat([rows, numbers], axis=1), places, batch_dims=1)
-
-
-def _weights(similarities: np.ndarray, vote: str, temperature: float) -> np.ndarray:
-    """Votes of each neighbour, float64 [images, k]."""
-    if vote == "majority":
-        return np.ones(similarities.shape)
-    # Shares do not change when all weights are divided by the largest.
-    return np.exp((similarities - similarities[:, :1]) / temperature)
-
-
-def _shares(weights: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """[n, k] votes and [n, k, classes] labels to float64 [n, classes]."""
-    known = ~np.isnan(labels)
-    votes = np.einsum("nk,nkc->nc", weights, np.where(known, labels, 0.0))
-    total = np.einsum("nk,nkc->nc", weights, known.astype(np.float64))
-    return np.divide(votes, total, out=np.full(votes.shape, 0.5), where=total > 0)

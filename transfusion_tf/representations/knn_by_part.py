@@ -19,13 +19,7 @@ from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.evaluation import compute_metrics
 from transfusion_tf.input_pipeline import eval_batches
-from transfusion_tf.representations.knn import (
-    TEMPERATURE,
-    Neighbours,
-    at_most,
-    check_k,
-    check_vote,
-)
+from transfusion_tf.representations.knn import Neighbours, at_most, check_k
 from transfusion_tf.representations.parts import KINDS, Part, model_parts
 from transfusion_tf.representations.run_data import (
     labelled,
@@ -39,6 +33,7 @@ from transfusion_tf.representations.tokens import (
     pooled_tokens,
     token_kinds,
 )
+from transfusion_tf.representations.votes import TEMPERATURE, check_vote
 from transfusion_tf.training import RunDirectory
 
 # A part, and which of its tokens.
