@@ -122,6 +122,12 @@ def test_the_gain_that_goes_with_keeping_is_a_slope_with_its_sign_turned(
     assert found.values == pytest.approx(expected)
 
 
+def test_too_few_points_have_no_slope(evidence, cell):
+    pair = cell("retina", NATURAL)[:2], cell("retina", None)
+    with pytest.raises(MissingEvidenceError, match="no slope"):
+        donors.falling_slope(evidence, [pair], 0.1)
+
+
 def test_a_study_without_the_comparison_says_so(record, cell):
     ids = {run.config: run.run_id for run in record.runs}
     bare = Evidence(record, ids, [])

@@ -105,6 +105,10 @@ def falling_slope(
       evidence: of the study.
       cells: runs from a donor and from random weights, on each target.
       step: of CCA.
+
+    Raises:
+      MissingEvidenceError: there are too few points, or similarity does not vary over
+        them, as where the best weights are the first of every run.
     """
     table = evidence.table("before_after")
     points = pd.concat(
@@ -121,7 +125,12 @@ def falling_slope(
             return float("nan")
         return -step * float(np.mean([line.slope for line in found if line]))
 
-    return jackknife(sorted(points["fold"].unique()), statistic)
+    keys = sorted(points["fold"].unique())
+    if np.isnan(statistic(keys)):
+        raise MissingEvidenceError(
+            "models are too few, or all as similar to their start: no slope over that"
+        )
+    return jackknife(keys, statistic)
 
 
 def _gains(
