@@ -276,6 +276,7 @@ def test_stages_are_those_of_the_models():
         assert tuple(stage.name for stage in stages(built)) == names, model
 
 
+@pytest.mark.slow
 def test_every_initialization_fits_its_model():
     from transfusion_tf.initialization import parse_spec, plan_tensors
     from transfusion_tf.models import build, freeze_through

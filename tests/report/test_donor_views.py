@@ -27,6 +27,9 @@ from transfusion_tf.report.chapters import read_material
 from transfusion_tf.report.donors import donor_facts, donor_notes
 from transfusion_tf.report.views import VIEWS
 
+# All pictures of a planted study are drawn first.
+pytestmark = pytest.mark.slow
+
 # 120 test images and 1 200 training images a fold, as planted.
 RATIO = 0.1
 

@@ -12,6 +12,9 @@ from transfusion_tf.report.chapters import read_material
 from transfusion_tf.report.records import ChapterRecord
 from transfusion_tf.report.views import VIEWS, reuse_cells
 
+# All pictures of a planted study are drawn first.
+pytestmark = pytest.mark.slow
+
 SKIN, RETINA = "phantom_skin_64", "phantom_retina_64"
 
 

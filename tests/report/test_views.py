@@ -14,6 +14,9 @@ from transfusion_tf.report.chapters import read_material
 from transfusion_tf.report.records import ChapterRecord
 from transfusion_tf.report.views import VIEWS, pairs, paper_values
 
+# All pictures of a planted study are drawn first.
+pytestmark = pytest.mark.slow
+
 COLUMNS = {
     *("dataset", "model", "initialization", "train_examples", "quantity", "value"),
     *("std", "low", "high", "seeds", "paper", "paper_spread"),

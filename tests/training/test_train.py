@@ -74,6 +74,7 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(
     assert_same_run(train(config, tmp_path / "again", options), finished)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_run(config, options, finished, tmp_path):
     other = train(config.replace(seed=1), tmp_path / "other", options)
     assert other.run_id != finished.run_id
@@ -122,6 +123,7 @@ def test_a_folder_that_holds_another_run_is_refused(config, options, finished):
         train(config.replace(seed=9), finished.directory.path, options)
 
 
+@pytest.mark.slow
 def test_frozen_stages_keep_weights_and_statistics(config, options, tmp_path):
     result = train(config.replace(freeze="pool2"), tmp_path / "frozen", options)
     final = keras.saving.load_model(result.directory.final_model, compile=False)
