@@ -80,8 +80,10 @@ class Splits:
     conflict: str = "error"
 
 
-# Of fields of `Augmentation` that a run's config may set without a card.
-_RANGES = (
+# Least and largest values of fields of `Augmentation`.
+AUGMENTATION_RANGES = (
+    ("hue", 0, 0.5),
+    ("contrast", 0, 0.99),
     ("random_crop", 1, 2),
     ("grayscale", 0, 1),
     ("brightness", 0, 0.99),
@@ -129,7 +131,7 @@ class Augmentation:
     color_share: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, lowest, highest in _RANGES:
+        for name, lowest, highest in AUGMENTATION_RANGES:
             value = getattr(self, name)
             if not lowest <= value <= highest:
                 raise UserError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from transfusion_tf.datasets.card_fields import (
     ASPECTS,
+    AUGMENTATION_RANGES,
     AUGMENTATIONS,
     BLANKS,
     COLOR_SPACES,
@@ -230,15 +231,7 @@ class CardParser:
         )
         policy = self._choice(table, "policy", POLICIES, "none", "augmentation.")
         self._choice(table, "color_space", COLOR_SPACES, "yiq", "augmentation.")
-        for key, lower, upper in (
-            ("hue", 0, 0.5),
-            ("contrast", 0, 0.99),
-            ("random_crop", 1, 2),
-            ("grayscale", 0, 1),
-            ("brightness", 0, 0.99),
-            ("saturation", 0, 0.99),
-            ("color_share", 0, 1),
-        ):
+        for key, lower, upper in AUGMENTATION_RANGES:
             if not lower <= table.get(key, lower) <= upper:
                 self._fail(
                     f"augmentation.{key}", f"{lower} to {upper}, got {table[key]}"
