@@ -8,8 +8,8 @@ from typing import Any
 
 from transfusion_tf.datasets.splits import PROTOCOLS
 from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.models import DATASET_MEAN_STD
 
-INPUT_SCALINGS = ("dataset_mean_std",)
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "imagenet", "plateau")
 
@@ -168,8 +168,8 @@ class RunConfig:
         ):
             if getattr(self, name) not in valid:
                 raise one_of(f"--{name}", getattr(self, name), valid)
-        if self.input_scaling not in (None, *INPUT_SCALINGS):
-            raise one_of("--input_scaling", self.input_scaling, INPUT_SCALINGS)
+        if self.input_scaling not in (None, DATASET_MEAN_STD):
+            raise one_of("--input_scaling", self.input_scaling, (DATASET_MEAN_STD,))
         self._check("dropout", 0 <= self.dropout < 1, "must be in [0, 1)")
         self._check(
             "head_steps",
