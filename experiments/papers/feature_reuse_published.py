@@ -17,9 +17,9 @@ _DATA = {
     "PatchCamelyon": ("patch_camelyon", "AUC", 327_680, 202),
 }
 
-# Model, start: value and ± of each data set, in that order.
 _STATISTICS = "mean_var"
 
+# Model, start: value and ± of each data set, in that order.
 _TABLE1 = {
     ("deit_s", "random"): (
         *((0.684, 0.017), (0.907, 0.005), (0.576, 0.013)),

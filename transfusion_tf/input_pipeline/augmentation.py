@@ -85,13 +85,13 @@ class Augmenter:
         """
         policy = self._augmentation
         if policy.hue or policy.contrast or policy.brightness or policy.saturation:
-            if self._augmentation.color_space == "hsv":
+            if policy.color_space == "hsv":
                 result = _hsv_colors(images, colors, policy.saturation > 0)
             else:
                 result = _yiq_colors(images, *_affine(colors))
         else:
             result = tf.cast(images, tf.float32)
-        if self._augmentation.grayscale:
+        if policy.grayscale:
             result = _without_color(result, colors[:, 2])
         return self._layers(result, seeds[0])
 
