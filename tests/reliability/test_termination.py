@@ -11,25 +11,33 @@ import pytest
 from transfusion_tf.studies import Study, run_study
 from transfusion_tf.training import RunDirectory, Terminated, loop, train
 from transfusion_tf.training.state import read_state
-from transfusion_tf.training.termination import holding_back_sigterm
+from transfusion_tf.training.termination import holding_back_signals
 
 
-def ask_to_end():
-    os.kill(os.getpid(), signal.SIGTERM)
+def ask_to_end(number=signal.SIGTERM):
+    os.kill(os.getpid(), number)
+
+
+@pytest.fixture(autouse=True)
+def heeded_ctrl_c():
+    """Ctrl-C as in a terminal: shells make what they start with `&` ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
 def asked_after(options):
-    """Options under which SIGTERM comes after so many steps."""
+    """Options under which a signal comes after so many steps."""
 
-    def make(step):
+    def make(step, number=signal.SIGTERM):
         seen = 0
 
         def count(steps):
             nonlocal seen
             seen += steps
             if seen == step:
-                ask_to_end()
+                ask_to_end(number)
 
         return dataclasses.replace(options, on_step=count)
 
@@ -55,6 +63,19 @@ def test_the_step_that_runs_is_the_last_one_and_is_saved(
         status = RunDirectory(folder).status()
         assert (status["state"], status["step"]) == ("stopped", step)
         assert "SIGTERM" in status["message"]
+    assert_equals_undisturbed(train(config, folder, options))
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_the_state_too(
+    config, options, asked_after, assert_equals_undisturbed, tmp_path
+):
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(config, folder, asked_after(6, signal.SIGINT))
+    assert saved_step(folder) == 6
+    status = RunDirectory(folder).status()
+    assert (status["state"], status["step"]) == ("stopped", 6)
     assert_equals_undisturbed(train(config, folder, options))
 
 
@@ -106,7 +127,7 @@ def test_a_study_stops_at_once_and_records_no_failure(config, options, tmp_path)
 def test_a_signal_that_comes_too_late_ends_the_process_with_the_block():
     before = signal.getsignal(signal.SIGTERM)
     reached = []
-    with pytest.raises(Terminated), holding_back_sigterm():  # noqa: PT012
+    with pytest.raises(Terminated), holding_back_signals():  # noqa: PT012
         ask_to_end()
         reached.append("the end of the block")
     assert reached
@@ -114,9 +135,29 @@ def test_a_signal_that_comes_too_late_ends_the_process_with_the_block():
 
 
 def test_a_run_that_fails_when_it_is_asked_to_end_does_not_hide_that_it_was():
-    with pytest.raises(Terminated), holding_back_sigterm():  # noqa: PT012
+    with pytest.raises(Terminated), holding_back_signals():  # noqa: PT012
         ask_to_end()
         raise RuntimeError
+
+
+def test_a_second_ctrl_c_ends_the_block_where_it_is():
+    reached = []
+    with pytest.raises(KeyboardInterrupt), holding_back_signals():  # noqa: PT012
+        ask_to_end(signal.SIGINT)
+        reached.append("after the first")
+        ask_to_end(signal.SIGINT)
+        reached.append("after the second")
+    assert reached == ["after the first"]
+
+
+def test_a_process_that_ignores_ctrl_c_goes_on_ignoring_it():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with holding_back_signals() as termination:
+            ask_to_end(signal.SIGINT)
+        assert not termination.requested
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_outside_the_main_thread_the_signal_is_left_to_others():
@@ -124,7 +165,7 @@ def test_outside_the_main_thread_the_signal_is_left_to_others():
     seen = []
 
     def hold():
-        with holding_back_sigterm():
+        with holding_back_signals():
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=hold)

@@ -21,7 +21,7 @@ from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.run_lock import LOCK_FILE, run_lock
 from transfusion_tf.training.startup import start_up
 from transfusion_tf.training.state import StateFiles
-from transfusion_tf.training.termination import Termination, holding_back_sigterm
+from transfusion_tf.training.termination import Termination, holding_back_signals
 from transfusion_tf.training.workers import LostWorkerError, Workers, join
 
 # What a worker needs of the chief's files to go on with a run.
@@ -94,7 +94,7 @@ def train(
         with contextlib.ExitStack() as stack:
             if workers.on_chief(lambda: _begin(directory, config, stack)):
                 _wait_until(directory.path.exists, directory)
-                termination = stack.enter_context(holding_back_sigterm())
+                termination = stack.enter_context(holding_back_signals())
                 own = stack.enter_context(_own_directory(directory, workers))
                 _train(config, prepared, own, options, termination, workers)
             else:

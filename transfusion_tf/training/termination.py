@@ -1,12 +1,13 @@
-"""SIGTERM during training: what SLURM, Kubernetes and spot machines send before a kill.
+"""SIGTERM, as SLURM, Kubernetes and spot machines send before a kill, and Ctrl-C.
 
-The step that runs is finished and the state saved; then `Terminated` is raised.
+The step that runs is finished and the state saved; then the process ends.
 """
 
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 
@@ -21,19 +22,24 @@ class Terminated(SystemExit):
         super().__init__(128 + signal.SIGTERM)
 
     def __str__(self) -> str:
-        return "the process was asked to end (SIGTERM)"
+        return "the process was asked to end (SIGTERM or Ctrl-C)"
 
 
 class Termination:
     """Whether the process was asked to end, and when it may.
 
     Attributes:
-      requested: whether SIGTERM has come.
+      signal: the first that asked for it; None before.
     """
 
     def __init__(self) -> None:
-        self.requested = False
+        self.signal: int | None = None
         self._at_once = False
+
+    @property
+    def requested(self) -> bool:
+        """Whether SIGTERM or Ctrl-C has come."""
+        return self.signal is not None
 
     def check(self) -> None:
         """Ends the training here if it was asked for. Raises Terminated."""
@@ -50,33 +56,56 @@ class Termination:
         finally:
             self._at_once = False
 
-    def _on_signal(self, *_: Any) -> None:
-        self.requested = True
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        again = self.requested and number == signal.SIGINT
+        if not self.requested:
+            self.signal = number
+        if again:
+            # Whoever presses Ctrl-C twice does not want to wait for the state.
+            raise KeyboardInterrupt
         if self._at_once:
             raise Terminated
 
 
 @contextlib.contextmanager
-def holding_back_sigterm() -> Iterator[Termination]:
-    """For the time of the block, SIGTERM is noted and no more.
+def holding_back_signals() -> Iterator[Termination]:
+    """For the time of the block, SIGTERM and Ctrl-C are noted and no more.
 
-    The training asks for it where it can be ended. A signal that came too late for
-    that ends the process with the block. Python handles signals in its main thread:
-    a training in another one is not told of any.
+    The training asks for them where it can be ended. A signal that came too late for
+    that ends the process with the block. A second Ctrl-C ends it at once. Python
+    handles signals in its main thread: a training in another one is not told of any.
+    A process that ignores Ctrl-C, as the workers of a study do, goes on ignoring it.
+
+    Raises:
+      Terminated: SIGTERM has come.
+      KeyboardInterrupt: Ctrl-C has; as after SIGTERM, the state is saved.
     """
     termination = Termination()
     if threading.current_thread() is not threading.main_thread():
         yield termination
         return
-    before = signal.signal(signal.SIGTERM, termination._on_signal)
+    before = _replace_handlers(termination._on_signal)
     try:
         yield termination
-    except Exception as error:
-        if termination.requested:
+        termination.check()
+    except (Exception, Terminated) as error:
+        if termination.signal == signal.SIGINT:
+            raise KeyboardInterrupt from error
+        if termination.requested and not isinstance(error, Terminated):
             # Or a study would go on with its next run.
             raise Terminated from error
         raise
     finally:
-        # None is a handler that Python did not set, and cannot set again.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
-    termination.check()
+        for number, handler in before.items():
+            # None is a handler that Python did not set, and cannot set again.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _replace_handlers(
+    handler: Callable[[int, FrameType | None], None],
+) -> dict[int, Any]:
+    """Sets the handler for both signals; returns those that stood before."""
+    before: dict[int, Any] = {signal.SIGTERM: signal.signal(signal.SIGTERM, handler)}
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, handler)
+    return before
