@@ -1,5 +1,9 @@
 """Two pipelines: training repeats for ever, evaluation counts each example once."""
 
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -9,9 +13,18 @@ from transfusion_tf.datasets.splits import stable_hash
 from transfusion_tf.input_pipeline.augmentation import color_draws
 from transfusion_tf.input_pipeline.decoding import decode_center, decode_random
 from transfusion_tf.input_pipeline.records import record_reader
+from transfusion_tf.recent import Recent
 
 # Added to an image's seed, so that crop and colour do not share their draws.
 _COLOR_STREAM = (1, 0)
+
+_FEW_FILES = 32
+_MOST_KEPT_BYTES = 1 << 28
+_recent: Recent["_Traced"] = Recent(8)
+_kept: Recent[list[dict[str, tf.Tensor]]] = Recent(
+    _MOST_KEPT_BYTES,
+    lambda batches: sum(batch["image"].shape.num_elements() for batch in batches),
+)
 
 
 def train_batches(
@@ -49,48 +62,99 @@ def train_batches(
       int64 [batch, 2] for `Augmenter`; `index` int64 [batch], the row within the
       split's (sub)set.
     """
-    card = prepared.card
-    augmentation = augmentation or card.augmentation
+    augmentation = augmentation or prepared.card.augmentation
     rows = prepared.examples(split, train_examples)
+    number, parts = part
+    size = batch_size // parts
+    key = (*_content(prepared, rows), batch_size, size, repr(augmentation))
+
+    def trace() -> _Traced:
+        return _Traced(
+            _training_pipeline(prepared, rows, batch_size, size, augmentation)
+        )
+
+    # A reader holds the files open that it reads.
+    few = rows["file"].nunique() <= _FEW_FILES
+    traced = _recent.get(key, trace) if few else trace()
+    return traced(tf.constant(seed), start_step * batch_size + number * size)
+
+
+def _training_pipeline(
+    prepared: PreparedDataset,
+    rows: pd.DataFrame,
+    batch_size: int,
+    size: int,
+    augmentation: Augmentation,
+) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
+    """From a run's seed and its first position in the data to its batches of `size`.
+
+    Batches start `batch_size` positions apart: other workers read what is between.
+    """
+    card = prepared.card
     count = len(rows)
     read = record_reader(prepared, rows)
     labels = tf.constant(prepared.labels(rows))
     keys = tf.constant(_keys(rows))
 
-    def locate(positions: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        epochs = positions // count
-        run_seed = tf.fill(tf.shape(epochs), tf.cast(seed, tf.int64))
-        # tf.random.experimental.index_shuffle pads a matrix of seeds wrongly.
-        indices = tf.raw_ops.RandomIndexShuffle(
-            index=positions % count,
-            seed=tf.stack([run_seed, epochs, tf.zeros_like(epochs)], axis=1),
-            max_index=tf.constant(count - 1, tf.int64),
+    def pipeline(seed: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
+        def locate(start: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            positions = start + tf.range(size, dtype=tf.int64)
+            epochs = positions // count
+            run_seed = tf.fill(tf.shape(epochs), tf.cast(seed, tf.int64))
+            # tf.random.experimental.index_shuffle pads a matrix of seeds wrongly.
+            indices = tf.raw_ops.RandomIndexShuffle(
+                index=positions % count,
+                seed=tf.stack([run_seed, epochs, tf.zeros_like(epochs)], axis=1),
+                max_index=tf.constant(count - 1, tf.int64),
+            )
+            return read(indices), indices, epochs
+
+        def load(jpeg: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor) -> dict:
+            own_seed = _fold(seed, epoch, keys[index])
+            return {
+                "image": decode_random(
+                    jpeg, own_seed, card.stored_size, card.image_size, augmentation
+                ),
+                "label": labels[index],
+                "color": color_draws(own_seed + _COLOR_STREAM, augmentation),
+                "seed": own_seed,
+                "index": index,
+            }
+
+        # Where the batches begin; then all positions of each.
+        last = np.iinfo(np.int64).max - size
+        dataset = tf.data.Dataset.range(first, last, batch_size)
+        dataset = dataset.map(locate, num_parallel_calls=2, deterministic=True)
+        dataset = dataset.unbatch()
+        dataset = dataset.map(
+            load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
-        return read(indices), indices, epochs
+        return _untuned(dataset.batch(size, drop_remainder=True).prefetch(2))
 
-    def load(jpeg: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor) -> dict:
-        own_seed = _fold(seed, epoch, keys[index])
-        return {
-            "image": decode_random(
-                jpeg, own_seed, card.stored_size, card.image_size, augmentation
-            ),
-            "label": labels[index],
-            "color": color_draws(own_seed + _COLOR_STREAM, augmentation),
-            "seed": own_seed,
-            "index": index,
-        }
+    return pipeline
 
-    number, parts = part
-    size = batch_size // parts
-    first = start_step * batch_size + number * size
-    # Where the parts begin; then all positions of each.
-    dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max - size, batch_size)
-    dataset = dataset.map(lambda start: start + tf.range(size, dtype=tf.int64))
-    dataset = dataset.map(locate, num_parallel_calls=2, deterministic=True)
-    dataset = dataset.unbatch()
-    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.batch(size, drop_remainder=True)
-    return dataset.prefetch(2)
+
+class _Traced:
+    """A pipeline that is traced once; each call makes a dataset in milliseconds.
+
+    Tracing takes 0.2 s, as long as a step or two.
+    """
+
+    def __init__(self, pipeline: Callable[..., tf.data.Dataset]):
+        self._element_spec: Any = None
+
+        @tf.function
+        def make(seed: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+            dataset = pipeline(seed, first)
+            self._element_spec = dataset.element_spec
+            return tf.data.experimental.to_variant(dataset)
+
+        self._make = make
+
+    def __call__(self, seed: tf.Tensor, first: int) -> tf.data.Dataset:
+        """The dataset of a seed, from a position in the data on."""
+        variant = self._make(seed, tf.constant(first, tf.int64))
+        return tf.data.experimental.from_variant(variant, self._element_spec)
 
 
 def eval_batches(
@@ -126,12 +190,44 @@ def eval_batches(
     dataset = dataset.map(locate, num_parallel_calls=2, deterministic=True)
     dataset = dataset.unbatch()
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(2)
-    # One call a core. An iterator at its end waits for the thread that tunes, which
-    # sleeps: 0.3 s after an evaluation of 1 s, 1.2 s after one of 1.5 s.
+    return _untuned(dataset.batch(batch_size, drop_remainder=True).prefetch(2))
+
+
+def kept_eval_batches(
+    prepared: PreparedDataset, split: str, batch_size: int
+) -> Iterable[dict[str, tf.Tensor]]:
+    """As `eval_batches`, decoded once in a process where they are few enough to keep.
+
+    Short runs evaluate the same images again and again.
+    """
+    rows = prepared.examples(split)
+    image_bytes = 3 * prepared.card.image_size**2
+    if len(rows) * image_bytes > _MOST_KEPT_BYTES // 2:
+        return eval_batches(prepared, split, batch_size)
+    key = (*_content(prepared, rows), batch_size)
+    return _kept.get(key, lambda: list(eval_batches(prepared, split, batch_size)))
+
+
+def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The dataset with one call a core, and no thread that looks for a better number.
+
+    An iterator at its end waits for that thread, which sleeps: 0.3 s after a second,
+    1.2 s after 1.5, 4 s after 10.
+    """
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
+
+
+def _content(prepared: PreparedDataset, rows: pd.DataFrame) -> tuple:
+    """What tells these rows of prepared data from any others."""
+    digest = hashlib.sha256()
+    for column in ("split", "file", "offset", "example_id"):
+        digest.update("\n".join(map(str, rows[column])).encode())
+    digest.update(prepared.labels(rows).tobytes())
+    card = prepared.card
+    sizes = (card.stored_size, card.image_size)
+    return str(prepared.path), prepared.fingerprint, digest.hexdigest(), *sizes
 
 
 def _keys(rows: pd.DataFrame) -> np.ndarray:

@@ -28,7 +28,11 @@ from transfusion_tf.models.input_scaling import (
     input_scaling_of,
 )
 from transfusion_tf.models.names import ModelSpec, model_names, parse_model_name
-from transfusion_tf.models.random_weights import fold_seed, randomize
+from transfusion_tf.models.random_weights import (
+    fold_seed,
+    randomize,
+    seed_random_layers,
+)
 from transfusion_tf.models.registry import build
 from transfusion_tf.models.slimming import slim
 from transfusion_tf.models.stages import (
@@ -77,6 +81,7 @@ __all__ = [
     "named_tensors",
     "parse_model_name",
     "randomize",
+    "seed_random_layers",
     "set_batch_norm_momentum",
     "set_synchronized_batch_norm",
     "slim",

@@ -26,8 +26,7 @@ class Architecture:
         min_size: Least height and width of an image, in pixels.
         multiple_of: What height and width must be a multiple of, in pixels.
         blocks: Of a transformer; None for a convolutional network.
-        takes: Which of `blocks` (the first so many) and `seed` (of random layers)
-            `features` takes.
+        takes_blocks: Whether it can be cut to its first `blocks`.
         hub: The KerasHub backbone that it is built on, if it is.
     """
 
@@ -36,7 +35,7 @@ class Architecture:
     min_size: int = 64
     multiple_of: int = 1
     blocks: int | None = None
-    takes: tuple[str, ...] = ()
+    takes_blocks: bool = False
     hub: HubBackbone | None = None
 
 
@@ -72,7 +71,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             min_size=2 * deit.patch,
             multiple_of=deit.patch,
             blocks=deit.blocks,
-            takes=("blocks",),
+            takes_blocks=True,
             hub=deit.hub(),
         )
         for name, deit in DEIT_ARCHITECTURES.items()
@@ -84,7 +83,6 @@ ARCHITECTURES: dict[str, Architecture] = {
             min_size=2 * swin.step,
             multiple_of=swin.step,
             blocks=swin.blocks,
-            takes=("seed",),
             hub=swin.hub(),
         )
         for name, swin in SWIN_ARCHITECTURES.items()

@@ -17,7 +17,6 @@ def add_head(
     features: keras.KerasTensor,
     num_classes: int,
     dropout: float,
-    seed: int | None,
     activation: str = "sigmoid",
 ) -> keras.KerasTensor:
     """Adds the head to a functional graph.
@@ -27,7 +26,6 @@ def add_head(
         num_classes: Width of the head, at least 1.
         dropout: Share of the features dropped in training, in [0, 1); no layer
             is added for 0.
-        seed: Of the dropout; None for another one each time.
         activation: `sigmoid`, each class on its own, or `softmax`.
 
     Returns:
@@ -37,7 +35,7 @@ def add_head(
     if len(x.shape) == 4:
         x = keras.layers.GlobalAveragePooling2D(name="global_pool")(x)
     if dropout:
-        x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
     x = keras.layers.Dense(num_classes, dtype="float32", name=LOGITS)(x)
     return keras.layers.Activation(activation, dtype="float32", name=PROBABILITIES)(x)
 

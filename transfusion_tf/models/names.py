@@ -119,7 +119,7 @@ def _parse_blocks(text: str, name: str, value: str | None) -> int | None:
     if value is None:
         return None
     architecture = ARCHITECTURES[name]
-    if architecture.blocks is None or "blocks" not in architecture.takes:
+    if architecture.blocks is None or not architecture.takes_blocks:
         raise UserError(f"model {text!r}: only a DeiT can be cut to its first blocks")
     if not value.isdecimal() or not 1 <= int(value) <= architecture.blocks:
         raise UserError(

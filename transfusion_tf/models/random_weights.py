@@ -48,3 +48,17 @@ def randomize(model: keras.Model, seed: int) -> None:
     """Gives every weight of a model the architecture's own random initialization."""
     for tensor in named_tensors(model):
         tensor.variable.assign(random_values(tensor, seed))
+
+
+def seed_random_layers(model: keras.Model, seed: int) -> None:
+    """Makes what dropout and its like draw a pure function of `seed`, from the start.
+
+    Call before the model is traced or long after: the seeds are in variables.
+    """
+    for layer in model.layers:
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            own = fold_seed(seed, layer.name)
+            fresh = keras.random.SeedGenerator(own)
+            layer.seed = own  # What a saved model says of itself.
+            generator.state.assign(fresh.state)

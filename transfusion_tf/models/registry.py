@@ -17,7 +17,7 @@ from transfusion_tf.models.input_scaling import (
     scale_images,
 )
 from transfusion_tf.models.names import parse_model_name
-from transfusion_tf.models.random_weights import fold_seed, randomize
+from transfusion_tf.models.random_weights import randomize, seed_random_layers
 from transfusion_tf.models.slimming import slim
 
 
@@ -75,12 +75,9 @@ def build(
     image = keras.Input(tuple(input_shape), dtype="float32", name="image")
     asked = input_scaling or spec.input_scaling
     scaling = _scaling(asked, architecture.input_scaling, pixel_statistics)
-    given = {"blocks": spec.blocks, "seed": seed}
-    features = architecture.features(
-        scale_images(image, scaling), **{key: given[key] for key in architecture.takes}
-    )
-    dropout_seed = None if seed is None else fold_seed(seed, "dropout")
-    outputs = add_head(features, num_classes, dropout, dropout_seed, head)
+    cut = {"blocks": spec.blocks} if architecture.takes_blocks else {}
+    features = architecture.features(scale_images(image, scaling), **cut)
+    outputs = add_head(features, num_classes, dropout, head)
     model = _with_stable_names(keras.Model(image, outputs, name=spec.architecture))
 
     if spec.slim_after is not None:
@@ -89,6 +86,7 @@ def build(
         set_batch_norm_momentum(model, batch_norm_momentum)
     if seed is not None:
         randomize(model, seed)
+        seed_random_layers(model, seed)
     return model
 
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from transfusion_tf.models.end_points import EndPoint
 from transfusion_tf.models.hub import HubBackbone, own_layer
-from transfusion_tf.models.random_weights import fold_seed
 from transfusion_tf.models.transformer_layers import WindowedAttention
 
 
@@ -78,8 +77,6 @@ SWIN_ARCHITECTURES: dict[str, SwinArchitecture] = {
 def swin_features(
     images: keras.KerasTensor,
     architecture: SwinArchitecture,
-    *,
-    seed: int | None = None,
 ) -> keras.KerasTensor:
     """The network below the head.
 
@@ -87,7 +84,6 @@ def swin_features(
         images: `[batch, height, width, 3]`, scaled; sides are multiples of
             `architecture.step`.
         architecture: Its sizes.
-        seed: Of the stochastic depth; None for another one each time.
 
     Returns:
         `[batch, height / step, width / step, channels]`. Layers are named
@@ -97,7 +93,7 @@ def swin_features(
         block3_merge_norm, block3_merge, ..., norm`.
     """
     window = architecture.window
-    blocks = _Blocks(architecture, seed)
+    blocks = _Blocks(architecture)
     x = blocks.layer("patch_embed")(images)
     x = blocks.layer("patch_embed_norm")(x)
     number = 0
@@ -137,10 +133,9 @@ def swin_end_points(layer_names: Sequence[str]) -> tuple[EndPoint, ...] | None:
 class _Blocks:
     """Adds KerasHub's layers to a graph, block by block."""
 
-    def __init__(self, architecture: SwinArchitecture, seed: int | None):
+    def __init__(self, architecture: SwinArchitecture):
         self._layers = _prototypes(architecture)
         self._rates = np.linspace(0, architecture.drop_path, architecture.blocks)
-        self._seed = seed
 
     def layer(self, name: str, **changes: Any) -> keras.layers.Layer:
         """The layer that we call `name`, not built yet."""
@@ -180,10 +175,8 @@ class _Blocks:
     ) -> keras.KerasTensor:
         rate = float(self._rates[number - 1])
         if rate:
-            name = f"{part}_drop_path"
-            seed = None if self._seed is None else fold_seed(self._seed, name)
             y = keras.layers.Dropout(
-                rate, noise_shape=(None, 1, 1, 1), seed=seed, name=name
+                rate, noise_shape=(None, 1, 1, 1), name=f"{part}_drop_path"
             )(y)
         return keras.layers.Add(name=f"{part}_add")([x, y])
 

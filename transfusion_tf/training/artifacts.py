@@ -1,6 +1,7 @@
 """What a run leaves: weights, and what reports and people want to know."""
 
 import datetime
+import functools
 import hashlib
 import os
 import platform
@@ -88,6 +89,7 @@ def versions() -> dict[str, str]:
     }
 
 
+@functools.cache
 def commit() -> str | None:
     """The commit of the source tree, `-dirty` where it was changed; None outside."""
     folder = Path(transfusion_tf.__file__).parent

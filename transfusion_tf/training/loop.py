@@ -24,9 +24,10 @@ from transfusion_tf.training.selection import (
     ends_early,
     selection_metric,
 )
-from transfusion_tf.training.startup import Parts
+from transfusion_tf.training.startup import Start
 from transfusion_tf.training.steps import Batch
 from transfusion_tf.training.termination import Terminated, Termination
+from transfusion_tf.training.trainer import Trainer
 from transfusion_tf.training.workers import Workers
 
 # Adam keeps weights finite at any rate; a cross-entropy this high is no training.
@@ -42,7 +43,8 @@ class Loop:
 
     def __init__(
         self,
-        parts: Parts,
+        trainer: Trainer,
+        start: Start,
         config: RunConfig,
         prepared: PreparedDataset,
         directory: RunDirectory,
@@ -50,15 +52,21 @@ class Loop:
         termination: Termination,
         workers: Workers,
     ):
-        self.parts = parts
-        self.progress = parts.progress
+        self.trainer = trainer
+        self.model = trainer.model
+        self.state = start.state
+        self.progress = start.progress
+        self.batches = start.batches
+        self.epoch_steps = start.epoch_steps
         self.config = config
         self.prepared = prepared
         self.directory = directory
         self.options = options
         self.termination = termination
         self.workers = workers
-        self.clock = performance.Clock(parts.progress)
+        # Of the best weights, where this process has evaluated them.
+        self.best_validation: Measurement | None = None
+        self.clock = performance.Clock(start.progress)
         self.asked_to_end = Poll(workers, lambda: termination.requested)
 
     def train(self) -> None:
@@ -119,7 +127,7 @@ class Loop:
                 clock.cool()
             profile(progress.step)
             with clock.waiting():
-                batch = next(self.parts.batches)
+                batch = next(self.batches)
             pending.append(self._train_step(batch))
             progress.step += 1
             bar.update()
@@ -139,7 +147,7 @@ class Loop:
         clock.stop()
 
     def _train_step(self, batch: Batch) -> tf.Tensor:
-        steps = self.parts.steps
+        steps = self.trainer.steps
         if self.progress.step < self.config.head_steps:
             assert steps.train_head is not None
             return steps.train_head(batch)
@@ -165,16 +173,16 @@ class Loop:
         start = time.perf_counter()
         self._check_weights()
         try:
-            measured = self._measure("validation").metrics
+            measured = self._measure("validation")
         except Terminated:
             # Nothing has changed yet: the run goes on with this evaluation.
             self._save()
             raise
-        self._note(measured)
-        if count_evaluation(progress, self.config, measured):
-            artifacts.save_weights(self.parts.model, directory.best_weights)
-        if self.parts.schedule is not None:
-            self.parts.schedule.set_plateaus(progress.plateaus)
+        self._note(measured.metrics)
+        if count_evaluation(progress, self.config, measured.metrics):
+            self.best_validation = measured
+        if self.trainer.schedule is not None:
+            self.trainer.schedule.set_plateaus(progress.plateaus)
         progress.evaluation_seconds += time.perf_counter() - start
         progress.timing.append(
             {
@@ -184,11 +192,13 @@ class Loop:
             }
         )
         self._save()
+        if progress.best_step == progress.step:
+            self.state.keep_as_best()
         directory.write_lines("metrics.jsonl", progress.metrics)
         directory.write_lines("timing.jsonl", progress.timing)
         directory.update_status(step=progress.step)
         name = selection_metric(self.config)
-        bar.set_postfix({name: f"{measured[name]:.3f}"})
+        bar.set_postfix({name: f"{measured.metrics[name]:.3f}"})
         if self.asked_to_end.now():
             raise Terminated
 
@@ -202,7 +212,7 @@ class Loop:
                     f"{self.prepared.card.name}: it needs examples with and without"
                 )
         values = {f"validation/{name}": value for name, value in measured.items()}
-        epoch = round(progress.step / self.parts.epoch_steps, 4)
+        epoch = round(progress.step / self.epoch_steps, 4)
         line: dict[str, float] = {"step": progress.step, "epoch": epoch}
         if progress.losses:
             line["train/loss"] = float(np.mean(progress.losses))
@@ -215,13 +225,14 @@ class Loop:
 
     def _learning_rate(self) -> float:
         """Of the optimizer that made the last steps."""
-        optimizer = self.parts.optimizer
-        if self.parts.head_optimizer and self.progress.step <= self.config.head_steps:
-            optimizer = self.parts.head_optimizer
+        optimizer = self.trainer.optimizer
+        head_optimizer = self.trainer.head_optimizer
+        if head_optimizer and self.progress.step <= self.config.head_steps:
+            optimizer = head_optimizer
         return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
     def _check_weights(self) -> None:
-        for variable in self.parts.model.weights:
+        for variable in self.model.weights:
             if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
                 raise NonFiniteError(
                     f"weight {variable.path} is not finite after step "
@@ -235,7 +246,7 @@ class Loop:
         single = self.workers.count == 1
         with self.termination.at_once() if single else contextlib.nullcontext():
             result = measure(
-                self.parts.steps,
+                self.trainer.steps,
                 self.prepared,
                 split,
                 4 * self.config.batch_size,
@@ -254,18 +265,23 @@ class Loop:
 
     def _save(self) -> None:
         performance.note_peak_memory(self.progress)
-        self.parts.state.save(self.parts.variables, self.progress)
+        self.state.save(self.trainer.variables, self.progress)
 
     def _finish(self) -> None:
         """Last weights, then predictions and metrics of the best ones."""
-        progress, directory, model = self.progress, self.directory, self.parts.model
+        progress, directory, model = self.progress, self.directory, self.model
         artifacts.save_model(model, directory.final_model)
-        model.load_weights(directory.initial_weights)
-        initial = artifacts.first_kernel(model)
-        model.load_weights(directory.best_weights)
+        if progress.best_step != progress.step:
+            self.state.load_best(self.trainer.variables)
+            artifacts.save_weights(model, directory.best_weights)
+        initial = directory.first_layer()[0]
         best = artifacts.first_kernel(model)
         directory.write_arrays("first_layer", initial=initial, best=best)
-        results = [self._measure(split) for split in ("validation", "test")]
+        # What a run that was stopped in between knew of its best weights is gone.
+        results = [
+            self.best_validation or self._measure("validation"),
+            self._measure("test"),
+        ]
         metrics = {result.split: result.metrics for result in results}
         directory.write_table(
             "predictions.parquet", pd.concat([result.table for result in results])
@@ -284,7 +300,7 @@ class Loop:
             **progress.peak_memory,
             ended=artifacts.now(),
         )
-        self.parts.state.remove()
+        self.state.remove()
 
     def _best_line(self) -> dict[str, float]:
         """The metrics of the evaluation that had the best weights."""

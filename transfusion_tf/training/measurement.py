@@ -8,7 +8,7 @@ import pandas as pd
 
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.evaluation import compute_metrics, prediction_table
-from transfusion_tf.input_pipeline import eval_batches
+from transfusion_tf.input_pipeline import eval_batches, kept_eval_batches
 from transfusion_tf.training.steps import Steps, loss_function, probabilities_of
 
 
@@ -89,7 +89,8 @@ def _logits(
     batches = 0
     if len(ours):
         part = dataclasses.replace(prepared, index=rows.iloc[ours])
-        for index, values in steps.predict_all(eval_batches(part, split, own_batch)):
+        read = kept_eval_batches if steps.on_one_device else eval_batches
+        for index, values in steps.predict_all(read(part, split, own_batch)):
             logits[ours[index]] = values
             np.add.at(seen, ours[index], 1)
             batches += 1

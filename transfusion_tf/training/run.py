@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import keras
-
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
 from transfusion_tf.training import artifacts, performance
@@ -22,14 +20,15 @@ from transfusion_tf.training.run_lock import LOCK_FILE, run_lock
 from transfusion_tf.training.startup import start_up
 from transfusion_tf.training.state import StateFiles
 from transfusion_tf.training.termination import Termination, holding_back_signals
+from transfusion_tf.training.trainer import trainer_for
 from transfusion_tf.training.workers import LostWorkerError, Workers, join
 
 # What a worker needs of the chief's files to go on with a run.
 _RESUMED = (
     "state/latest.npz",
     "state/previous.npz",
-    "initial.weights.h5",
-    "best.weights.h5",
+    "state/best.npz",
+    "first_layer.npz",
 )
 # NFS may hide another machine's new files so long.
 _VISIBLE_SECONDS = 75.0
@@ -178,12 +177,24 @@ def _train(
             workers.together(lambda: _goes_on_from(directory)),
         ):
             performance.reset_peak_memory()
-            with termination.at_once():
-                parts = start_up(config, prepared, directory, workers)
-            loop = Loop(
-                *(parts, config, prepared, directory, options, termination, workers)
-            )
-            loop.train()
+            with contextlib.ExitStack() as in_use:
+                with termination.at_once():
+                    trainer = in_use.enter_context(
+                        trainer_for(config, prepared, workers)
+                    )
+                    start = start_up(
+                        trainer, config, prepared, directory, options, workers
+                    )
+                Loop(
+                    trainer,
+                    start,
+                    config,
+                    prepared,
+                    directory,
+                    options,
+                    termination,
+                    workers,
+                ).train()
     except BaseException as error:
         # What was wrong from the start leaves nothing behind.
         if directory.exists() and not directory.finished():
@@ -196,8 +207,6 @@ def _train(
                     state=state, message=reason, ended=artifacts.now()
                 )
         raise
-    finally:
-        keras.backend.clear_session()
 
 
 def _tidy(directory: RunDirectory) -> None:

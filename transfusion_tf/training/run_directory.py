@@ -30,7 +30,9 @@ class RunDirectory:
     | `timing.jsonl` | seconds spent by then; apart, so that metrics repeat exactly |
     | `predictions.parquet` | of the best weights, on validation and test |
     | `first_layer.npz` | kernels of the first convolution, `initial` and `best` |
-    | `*.weights.h5`, `final.keras` | initial, best and last weights |
+    | `final.keras` | the last weights, in the whole model |
+    | `best.weights.h5` | the best weights, where they are not the last |
+    | `initial.weights.h5` | the first ones, where the run was asked to keep them |
     | `state/` | what resuming needs; removed when the run is finished |
     | `events/` | TensorBoard |
     """
@@ -42,13 +44,24 @@ class RunDirectory:
 
     @property
     def initial_weights(self) -> Path:
-        """Weights before the first step."""
+        """Weights before the first step, where they are kept.
+
+        `transfusion_tf.training.weights.load_run_weights` makes them again elsewhere.
+        """
         return self.path / "initial.weights.h5"
 
     @property
     def best_weights(self) -> Path:
-        """Weights at the best evaluation on the validation split."""
-        return self.path / "best.weights.h5"
+        """Weights at the best evaluation on the validation split.
+
+        Where that was the last evaluation, they are in the final model alone.
+        """
+        own = self.path / "best.weights.h5"
+        if not own.exists() and self.finished():
+            status = self.status()
+            if status["best_step"] == status["step"]:
+                return self.final_model
+        return own
 
     @property
     def final_model(self) -> Path:
@@ -123,10 +136,22 @@ class RunDirectory:
         table = pd.read_parquet(self.path / "predictions.parquet")
         return table[table["split"] == split].reset_index(drop=True)
 
+    def weights_file(self, weights: str) -> Path:
+        """The file of the `initial`, `best` or `final` weights, which may not exist."""
+        files_of = {
+            "initial": self.initial_weights,
+            "best": self.best_weights,
+            "final": self.final_model,
+        }
+        return files_of[weights]
+
     def first_layer(self) -> tuple[np.ndarray, np.ndarray]:
-        """First convolution's kernel [h, w, in, out] at the start and at the best."""
+        """First convolution's kernel [h, w, in, out] at the start and at the best.
+
+        While the run goes on, the start stands for both.
+        """
         arrays = files.read_arrays(self.path / "first_layer.npz")
-        return arrays["initial"], arrays["best"]
+        return arrays["initial"], arrays.get("best", arrays["initial"])
 
     def intact(self, file: Path) -> Path:
         """`file`, one of the run's own, if it is what the finished run left.
@@ -153,7 +178,8 @@ class RunDirectory:
     def update_status(self, **values: Any) -> None:
         """Changes some values of the status, keeps the rest."""
         if values.get("state") == "finished":
-            weights = (self.initial_weights, self.best_weights, self.final_model)
+            names = ("initial.weights.h5", "best.weights.h5", "final.keras")
+            weights = [self.path / name for name in names]
             values["sha256"] = {f.name: _sha256(f) for f in weights if f.exists()}
         files.write_json(self.path / "status.json", {**self.status(), **values})
 

@@ -51,11 +51,12 @@ class Progress:
 
 
 class StateFiles:
-    """`latest.npz` and `previous.npz` in a run's `state/` folder."""
+    """`latest.npz`, `previous.npz` and `best.npz` in a run's `state/` folder."""
 
     def __init__(self, folder: Path):
         self._latest = folder / "latest.npz"
         self._previous = folder / "previous.npz"
+        self._best = folder / "best.npz"
 
     def save(self, variables: list[keras.Variable], progress: Progress) -> None:
         """Writes the state; the one before becomes `previous.npz`.
@@ -82,6 +83,33 @@ class StateFiles:
             # There are file systems without hard links. For a moment there is only
             # previous.npz, which is as whole.
             self._latest.replace(self._previous)
+
+    def keep_as_best(self) -> None:
+        """Marks the state that was saved, or loaded, last as that of the best weights.
+
+        Nothing is written but a name, where the file system has hard links.
+        """
+        source = self._latest if self._latest.exists() else self._previous
+        with files.replacing(self._best) as temporary:
+            try:
+                temporary.hardlink_to(source)
+            except OSError:
+                shutil.copyfile(source, temporary)
+
+    def load_best(self, variables: list[keras.Variable]) -> None:
+        """Restores the variables as they were at the best evaluation.
+
+        Raises:
+          UserError: the file is gone or damaged.
+        """
+        try:
+            _, values = read_state(self._best)
+        except _DAMAGE as error:
+            raise UserError(
+                f"{self._best} can't be used ({error}); remove the run's folder and "
+                "train it again"
+            ) from error
+        _assign(variables, values, self._best)
 
     def load(self, variables: list[keras.Variable]) -> tuple[Progress | None, str]:
         """Restores the newest state that is whole.

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -67,10 +67,15 @@ class Steps:
     head: str = "sigmoid"
     train_head: Callable[[Batch], tf.Tensor] | None = None
 
+    @property
+    def on_one_device(self) -> bool:
+        """Whether batches need not be laid onto anything."""
+        return self.workers.strategy.num_replicas_in_sync == 1
+
     def distribute(self, dataset: tf.data.Dataset) -> Iterator[Batch]:
         """An iterator of this worker's batches, laid onto its replicas."""
         strategy = self.workers.strategy
-        if strategy.num_replicas_in_sync == 1:
+        if self.on_one_device:
             return iter(dataset)
         if self.workers.count == 1:
             return iter(strategy.experimental_distribute_dataset(dataset))
@@ -80,15 +85,18 @@ class Steps:
         return iter(strategy.distribute_datasets_from_function(lambda context: parts))
 
     def predict_all(
-        self, dataset: tf.data.Dataset
+        self, batches: Iterable[Batch]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Runs the model over this worker's `eval_batches`.
+
+        Args:
+          batches: a dataset; on one device anything that gives batches.
 
         Yields:
           Of each batch, the `index` of its examples, int64 [examples], without those
           that only fill it up; and their logits, float32 [examples, classes].
         """
-        for batch in self._finite(dataset):
+        for batch in self._finite(batches):
             parts = [
                 [value.numpy() for value in self._local(values)]
                 for values in self.predict(batch)
@@ -99,8 +107,11 @@ class Steps:
     def _local(self, values: Any) -> tuple[tf.Tensor, ...]:
         return self.workers.strategy.experimental_local_results(values)
 
-    def _finite(self, dataset: tf.data.Dataset) -> Iterator[Batch]:
+    def _finite(self, dataset: Any) -> Iterator[Batch]:
         """As `distribute`, but workers may have different numbers of batches."""
+        if self.on_one_device:
+            yield from dataset
+            return
         if self.workers.count == 1:
             yield from self.distribute(dataset)
             return
