@@ -1,23 +1,14 @@
 """What the smoke tests of all papers share: the binary, and what a chapter must be."""
 
-import subprocess
-import sys
-
+import binaries
 import numpy as np
 import pandas as pd
 from matplotlib import image
 
-COMMAND = "import sys; from transfusion_tf_experiments.study import main; main()"
-
 
 def run_binary(root, *arguments):
     """`transfusion-study` in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", COMMAND, f"--root={root}", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return binaries.run("study", f"--root={root}", *arguments)
 
 
 def assert_is_drawn(folder, name, column="value"):

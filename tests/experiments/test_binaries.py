@@ -1,26 +1,18 @@
 """The binaries as a user meets them: help, mistakes, exit codes, own data."""
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from binaries import run
 
 from transfusion_tf.datasets import load_card
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "--dataset=own_data_example"
 BINARIES = ("prepare_data", "train", "study", "report")
-
-
-def run(binary, *arguments, cwd=None):
-    command = [sys.executable, "-m", f"transfusion_tf_experiments.{binary}", *arguments]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env=environment, check=False
-    )
 
 
 @pytest.mark.parametrize("binary", BINARIES)

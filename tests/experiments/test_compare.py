@@ -1,10 +1,10 @@
 """`transfusion-compare` as a user meets it."""
 
 import dataclasses
-import os
 import subprocess
 import sys
 
+import binaries
 import keras
 import numpy as np
 import pandas as pd
@@ -31,14 +31,6 @@ REQUEST = comparing.Request(
 
 def request(**changes):
     return dataclasses.replace(REQUEST, **changes)
-
-
-def run_binary(*arguments, cwd=None):
-    command = [sys.executable, "-m", "transfusion_tf_experiments.compare", *arguments]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env=environment, check=False
-    )
 
 
 @pytest.fixture
@@ -101,10 +93,10 @@ def test_help_is_printed_without_importing_tensorflow():
 
 @pytest.mark.slow
 def test_two_runs_are_compared_with_one_command(trained_root, run_ids, tmp_path):
-    done = run_binary(
-        *run_ids[:2], f"--root={trained_root}", f"--out={tmp_path}", "--points=300",
-        "--channels=8", "--repeats=2",
-    )  # fmt: skip
+    done = binaries.run(
+        *("compare", *run_ids[:2], f"--root={trained_root}", f"--out={tmp_path}"),
+        *("--points=300", "--channels=8", "--repeats=2"),
+    )
     assert done.returncode == 0, done.stderr
     table, page = done.stdout.strip().splitlines()[0], done.stdout.split()[-1]
     assert table.split()[:4] == ["stage", "points", "CCA", "SVCCA"]
@@ -232,7 +224,7 @@ def test_an_unknown_run_lists_those_there_are(tmp_path):
 
 @pytest.mark.slow
 def test_a_mistake_is_one_message_and_an_exit_code(tmp_path):
-    done = run_binary("nothing", cwd=tmp_path)
+    done = binaries.run("compare", "nothing", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: 'nothing' is no run directory")
     assert "Traceback" not in done.stderr

@@ -1,20 +1,15 @@
 """transfusion-data from the command line, on a messy folder."""
 
-import subprocess
-import sys
+import functools
 
+import binaries
 import pytest
 from support import read_rows, write_rows
 
 pytestmark = pytest.mark.slow
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "transfusion_tf_experiments.prepare_data", *arguments],
-        capture_output=True,
-        text=True,
-    )
+run = functools.partial(binaries.run, "prepare_data")
 
 
 @pytest.fixture

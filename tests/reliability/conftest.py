@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import binaries
 import keras
 import numpy as np
 import pytest
@@ -30,8 +31,8 @@ def options(prepared, data_root):
 def start():
     """Starts the binary on a run."""
 
-    def start(config, data_root, root, **changes):
-        """`transfusion-train` of the run, quietly."""
+    def start(config, data_root, root, *, anew=False, **changes):
+        """`transfusion-train` of the run; `anew` imports TensorFlow in it, too."""
         values = {
             "dataset": config.dataset,
             "model": config.model,
@@ -43,9 +44,11 @@ def start():
             "root": root,
             **changes,
         }
+        flags = [f"--{name}={value}" for name, value in values.items()]
+        if not anew:
+            return binaries.start("train", *flags)
         return subprocess.Popen(
-            [sys.executable, "-m", "transfusion_tf_experiments.train"]
-            + [f"--{name}={value}" for name, value in values.items()],
+            [sys.executable, "-m", "transfusion_tf_experiments.train", *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

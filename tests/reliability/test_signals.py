@@ -84,7 +84,9 @@ def test_before_training_it_ends_at_once_and_leaves_nothing(
     config, start, tmp_path, moment
 ):
     card = write_clinic(tmp_path / "clinic", patients=60)
-    process = start(config, tmp_path / "data", tmp_path / "root", dataset=card)
+    process = start(
+        config, tmp_path / "data", tmp_path / "root", anew=True, dataset=card
+    )
     wait_for(lambda: heeds_sigterm(process), process)
     if moment == "preparation":
         folder = tmp_path / "data" / "clinic"

@@ -10,10 +10,9 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 
+import binaries
 import keras
 import numpy as np
 import pytest
@@ -31,19 +30,14 @@ PATIENCE = 900
 
 def start(dataset, data_root, root, *flags, **environment):
     """`transfusion-train` of the run."""
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "transfusion_tf_experiments.train"),
-            *(f"--dataset={dataset}", f"--data_root={data_root}", f"--root={root}"),
-            *("--model=cbr_tiny", "--batch_size=8", f"--steps={STEPS}"),
-            *("--eval_every=1", "--optimizer=sgd", "--learning_rate=1e-4"),
-            f"--start_timeout={PATIENCE}",
-            *flags,
-        ],
+    return binaries.start(
+        "train",
+        *(f"--dataset={dataset}", f"--data_root={data_root}", f"--root={root}"),
+        *("--model=cbr_tiny", "--batch_size=8", f"--steps={STEPS}"),
+        *("--eval_every=1", "--optimizer=sgd", "--learning_rate=1e-4"),
+        f"--start_timeout={PATIENCE}",
+        *flags,
         env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
     )
 
 
