@@ -8,7 +8,7 @@ import pytest
 from transfusion_tf.errors import UserError
 from transfusion_tf.report import write_report
 from transfusion_tf.studies import Study, grid, run_study
-from transfusion_tf.training import Options, RunConfig
+from transfusion_tf.training import Options, RunConfig, RunDirectory
 
 pytestmark = pytest.mark.slow
 
@@ -71,8 +71,7 @@ def test_every_run_is_finished_and_the_donor_is_a_run_like_any_other(result):
     assert all(run.finished() for run in result.runs)
     record = json.loads((result.path / "study.json").read_text())
     assert len(record["donor_runs"]) == 1
-    donor = result.runs[0].path.parent / record["donor_runs"][0]
-    assert (donor / "best.weights.h5").exists()
+    assert RunDirectory(result.runs[0].path.parent / record["donor_runs"][0]).finished()
 
 
 def test_transfer_starts_from_the_pretrained_run(result):

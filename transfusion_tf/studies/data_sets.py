@@ -1,8 +1,9 @@
 """The data sets of a study, each opened once: opening reads all of its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from transfusion_tf.datasets import PreparedDataset
+from transfusion_tf.errors import UserError
 from transfusion_tf.training import Options, RunConfig, resolve
 from transfusion_tf.training.resolve import in_fold_of
 
@@ -15,7 +16,7 @@ class DataSets:
         self._open: dict[tuple, PreparedDataset] = {}
         self._pixels: dict[tuple, Mapping[str, list[float]] | None] = {}
 
-    def resolve(self, config: RunConfig) -> RunConfig:
+    def resolve(self, config: RunConfig, planned: Collection[str] = ()) -> RunConfig:
         """As `transfusion_tf.training.resolve`, without opening anything twice."""
         key, images = self._key(config), self._images(config)
         resolved, self._open[key] = resolve(
@@ -24,6 +25,7 @@ class DataSets:
             self._options.data_root,
             progress=self._options.progress,
             prepared=self._open.get(key),
+            planned=planned,
         )
         # The resolved config says the size that the card left open.
         self._open[self._key(resolved)] = self._open[key]
@@ -32,7 +34,20 @@ class DataSets:
         return resolved
 
     def of(self, config: RunConfig) -> PreparedDataset:
-        """The data set of a config that was resolved here, in the config's fold."""
+        """The data set of a resolved config, in the config's fold.
+
+        Raises:
+          UserError: it is not what it was when the config was resolved.
+        """
+        if self._key(config) not in self._open:
+            self._pixels[self._images(config)] = config.pixel_statistics
+            found = self.resolve(config)
+            if found.run_id != config.run_id:
+                raise UserError(
+                    f"{config.run_id} was planned for other data of {config.dataset} "
+                    f"than those in {self._options.data_root}: they were changed, or "
+                    "every machine prepares its own and should share --data_root"
+                )
         return in_fold_of(config, self._open[self._key(config)])
 
     def _images(self, config: RunConfig) -> tuple:

@@ -1,150 +1,206 @@
-"""Trains many runs one after the other, beside other processes that do the same."""
+"""Trains what a plan lists, through an engine, beside others that do the same."""
 
 import contextlib
-import dataclasses
 import time
-import traceback
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
-from transfusion_tf.datasets import PreparedDataset
-from transfusion_tf.errors import UserError
-from transfusion_tf.studies.data_sets import DataSets
-from transfusion_tf.training import (
-    Options,
-    RunConfig,
-    RunDirectory,
-    RunHeldError,
-    RunResult,
-    train,
-)
+from transfusion_tf.studies.engines.jobs import Engine, Outcome
+from transfusion_tf.studies.progress import StudyProgress
+from transfusion_tf.studies.schedule import PlannedRun, schedule
+from transfusion_tf.training import RunConfig, RunDirectory
+from transfusion_tf.training.termination import Termination, holding_back_signals
 
 # Between two looks at a run that another process trains.
 _POLL_SECONDS = 3.0
+_TICK_SECONDS = 0.5
 
 
 def train_all(
-    configs: Iterable[RunConfig],
-    data_sets: DataSets,
+    plan: Sequence[PlannedRun],
+    configs: Mapping[str, RunConfig],
     runs: Path,
-    options: Options,
-    label: str,
+    engine: Engine,
+    progress: StudyProgress,
     *,
     wait: bool,
-) -> dict[str, str]:
-    """Trains all that is not finished; one that fails does not stop the others.
+) -> dict[str, Outcome]:
+    """Trains all that is not finished; a failure stops only what stands on it.
 
-    A run that another process trains is passed over. In the end it is waited for,
-    or left to that process.
+    A run that another process trains is passed over. In the end it is waited for, if
+    it is a donor that another run of the plan stands on; else as `wait` says.
 
     Args:
-      configs: resolved, in the order in which they are run.
-      data_sets: where they were resolved.
+      plan: what stands on what, in the order in which runs are to be trained.
+      configs: resolved, by run id.
       runs: the folder of the runs' folders.
-      options: how runs are carried out.
-      label: what the progress bar says.
-      wait: whether to wait for runs that others hold.
+      engine: trains them.
+      progress: shows how far they are.
+      wait: whether to wait for other runs that others hold.
 
     Returns:
-      Run id -> message of what failed.
+      Run id -> outcome of those that failed.
+
+    Raises:
+      Terminated, KeyboardInterrupt: asked to end; all runs' states are saved.
     """
-    configs = list({config.run_id: config for config in configs}.values())
-    todo = [config for config in configs if not _directory(runs, config).finished()]
-    if not todo:
-        return {}
-    bar = tqdm(
-        total=sum(config.steps for config in todo),
-        desc=f"{label}: run 1/{len(todo)}",
-        unit="step",
-        disable=not options.progress,
-        dynamic_ncols=True,
+    queue = _Queue(plan, configs, runs, engine, progress, wait=wait)
+    # Else the training in this process holds them back, for as long as it needs.
+    held_back: contextlib.AbstractContextManager[Termination] = (
+        contextlib.nullcontext(Termination())
+        if engine.in_this_process
+        else holding_back_signals()
     )
-    with bar:
-        queue = _Queue(data_sets, runs, options, bar)
-        held = []
-        for number, config in enumerate(todo, start=1):
-            bar.set_description(f"{label}: run {number}/{len(todo)}")
-            try:
-                queue.train(config, wait=False)
-            except RunHeldError as error:
-                who = error.holder or "another process"
-                tqdm.write(f"{config.run_id} is held by {who}; going on with others")
-                held.append(config)
-        for config in held if wait else []:
-            queue.train(config, wait=True)
+    with held_back as termination:
+        while queue.start():
+            for outcome in queue.outcomes():
+                queue.note(outcome)
+            progress.tick()
+            if termination.requested:
+                queue.stop()
+                termination.check()
     return queue.failed
 
 
-def train_when_free(
-    config: RunConfig,
-    directory: RunDirectory,
-    options: Options,
-    prepared: PreparedDataset | None = None,
-) -> RunResult:
-    """Trains a run, or waits for the process that does.
-
-    When that process dies or stops, this one takes over.
-
-    Raises:
-      UserError: as `transfusion_tf.training.train`; or the other process's, where
-        the run failed there.
-    """
-    said = False
-    while True:
-        ended = directory.status().get("ended")
-        try:
-            return train(config, directory.path, options, prepared=prepared)
-        except RunHeldError as error:
-            if not said:
-                tqdm.write(f"waiting: {error}")
-                said = True
-        time.sleep(_POLL_SECONDS)
-        status = directory.status()
-        if status["state"] == "failed" and status.get("ended") != ended:
-            raise UserError(f"{config.run_id} failed elsewhere: {status['message']}")
-
-
 class _Queue:
-    """Runs of one bar; keeps what failed."""
+    """What is known of the plan's runs.
 
-    def __init__(self, data_sets: DataSets, runs: Path, options: Options, bar: tqdm):
-        self.failed: dict[str, str] = {}
-        self._data_sets = data_sets
+    Attributes:
+      failed: run id -> what became of it.
+    """
+
+    def __init__(
+        self,
+        plan: Sequence[PlannedRun],
+        configs: Mapping[str, RunConfig],
+        runs: Path,
+        engine: Engine,
+        progress: StudyProgress,
+        *,
+        wait: bool,
+    ):
+        self.failed: dict[str, Outcome] = {}
+        self._plan = plan
+        self._configs = configs
         self._runs = runs
-        self._bar = bar
+        self._engine = engine
+        self._progress = progress
+        self._wait = wait
+        self._done = {run.run_id for run in plan if self._directory(run).finished()}
+        self._running: set[str] = set()
+        self._held: dict[str, Outcome] = {}
+        self._next_look: dict[str, float] = {}
+        # When each is said to have ended before it was tried here.
+        self._ended: dict[str, object] = {}
+        # Those whose process was killed once. A second chance, not a third: memory
+        # may be what it was killed for.
+        self._lost: set[str] = set()
+        self._said: set[str] = set()
 
-        def on_step(count: int) -> None:
-            bar.update(count)
-            options.on_step(count)
+    def start(self) -> bool:
+        """Hands runs to the engine that may start; whether to wait for anything."""
+        self._look_at_held()
+        now = schedule(
+            self._plan,
+            done=self._done,
+            failed=self.failed,
+            busy={*self._running, *self._held},
+        )
+        for run_id, culprit in now.blocked.items():
+            message = f"its donor {culprit} failed: {self.failed[culprit].message}"
+            self.note(Outcome(run_id, "failed", message))
+        ready = now.ready or tuple(self._due())
+        for run_id in ready[: self._engine.slots - len(self._running)]:
+            self._held.pop(run_id, None)
+            self._ended[run_id] = self._status(run_id).get("ended")
+            self._running.add(run_id)
+            self._engine.submit(self._configs[run_id])
+        awaited = tuple(self._awaited())
+        for run_id in () if self._running else awaited:
+            who = self._held[run_id].message
+            self._say_once(f"waiting: run {run_id} is being trained by {who}")
+        return bool(self._running or awaited)
 
-        self._options = dataclasses.replace(options, on_step=on_step)
+    def outcomes(self) -> list[Outcome]:
+        """What became of runs in the next moment."""
+        if self._running:
+            return self._engine.wait(_TICK_SECONDS)
+        time.sleep(_TICK_SECONDS)
+        return []
 
-    def train(self, config: RunConfig, *, wait: bool) -> None:
-        """Trains the run or records its failure. Raises RunHeldError."""
-        directory = _directory(self._runs, config)
-        prepared = self._data_sets.of(config)
-        before = self._bar.n
-        try:
-            if wait:
-                train_when_free(config, directory, self._options, prepared)
+    def note(self, outcome: Outcome) -> None:
+        """Takes down what became of a run."""
+        run_id = outcome.run_id
+        self._running.discard(run_id)
+        if outcome.state == "finished":
+            self._done.add(run_id)
+        elif outcome.state == "held":
+            self._hold(outcome)
+        elif outcome.state != "failed" and run_id not in self._lost:
+            self._lost.add(run_id)
+            self._progress.write(
+                f"{run_id}: {outcome.message}; it goes on from its saved state"
+            )
+        else:
+            self.failed[run_id] = outcome
+            self._progress.write(f"{run_id} failed: {outcome.message}")
+            if outcome.traceback:
+                self._progress.write(outcome.traceback)
+        failed = run_id in self.failed
+        self._progress.end(run_id, "failed" if failed else outcome.state)
+
+    def stop(self) -> None:
+        """Ends what is under way."""
+        if self._running:
+            self._progress.write("stopping: the runs under way save their state")
+        for outcome in self._engine.stop():
+            self._progress.end(outcome.run_id, outcome.state)
+
+    def _hold(self, outcome: Outcome) -> None:
+        run_id = outcome.run_id
+        self._held[run_id] = outcome
+        self._next_look[run_id] = time.monotonic() + _POLL_SECONDS
+        self._say_once(f"{run_id} is held by {outcome.message}; going on with others")
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._progress.write(text)
+
+    def _look_at_held(self) -> None:
+        """Others may have brought to an end what they held."""
+        for run_id in list(self._held):
+            if time.monotonic() < self._next_look[run_id]:
+                continue
+            status = self._status(run_id)
+            failed = status["state"] == "failed"
+            if status["state"] == "finished":
+                outcome = Outcome(run_id, "finished")
+            elif failed and status.get("ended") != self._ended[run_id]:
+                outcome = Outcome(
+                    run_id, "failed", f"it failed elsewhere: {status['message']}"
+                )
             else:
-                train(config, directory.path, self._options, prepared=prepared)
-        except RunHeldError:
-            raise
-        except Exception as error:
-            message = str(error) or type(error).__name__
-            self.failed[config.run_id] = message
-            self._bar.write(f"{config.run_id} failed: {message}")
-            if not isinstance(error, UserError):
-                self._bar.write(traceback.format_exc())
-            self._bar.update(config.steps - (self._bar.n - before))
-            if not directory.exists():
-                # Training left nothing; shards know of each other by the folders.
-                with contextlib.suppress(OSError, UserError):
-                    directory.update_status(state="failed", message=message)
+                continue
+            del self._held[run_id]
+            self.note(outcome)
 
+    def _awaited(self) -> Iterator[str]:
+        """Held runs without which this process cannot end."""
+        needed = {
+            run.donor
+            for run in self._plan
+            if run.run_id not in self._done and run.run_id not in self.failed
+        }
+        return (run_id for run_id in self._held if self._wait or run_id in needed)
 
-def _directory(runs: Path, config: RunConfig) -> RunDirectory:
-    return RunDirectory(runs / config.run_id)
+    def _due(self) -> Iterator[str]:
+        """Held runs to be tried again, as the process that held them may be gone."""
+        now = time.monotonic()
+        return (run_id for run_id in self._awaited() if self._next_look[run_id] <= now)
+
+    def _status(self, run_id: str) -> dict:
+        return RunDirectory(self._runs / run_id).status()
+
+    def _directory(self, run: PlannedRun) -> RunDirectory:
+        return RunDirectory(self._runs / run.run_id)

@@ -6,13 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from transfusion_tf import files
 from transfusion_tf.errors import UserError
-from transfusion_tf.initialization import parse_spec, plan_tensors
-from transfusion_tf.models import build, freeze_through
-from transfusion_tf.studies.chapters import chapter_records, fit_to_data
+from transfusion_tf.studies.chapters import chapter_records
 from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.studies.donors import (
     donor_card_records,
@@ -20,7 +16,12 @@ from transfusion_tf.studies.donors import (
     pretraining_run,
     with_donor_card,
 )
-from transfusion_tf.studies.queue import train_all, train_when_free
+from transfusion_tf.studies.engines.calling_process import CallingProcess
+from transfusion_tf.studies.engines.execution import Execution, make_engine
+from transfusion_tf.studies.plan import Plan, plan_study, wants_pretraining
+from transfusion_tf.studies.progress import StudyProgress
+from transfusion_tf.studies.queue import train_all
+from transfusion_tf.studies.schedule import PlannedRun
 from transfusion_tf.studies.shard import Shard
 from transfusion_tf.studies.study import Study
 from transfusion_tf.training import (
@@ -61,145 +62,183 @@ def run_study(
     options: Options | None = None,
     command: str = "",
     shard: Shard | None = None,
+    execution: Execution | None = None,
 ) -> StudyResult:
     """Carries out all runs of a study that are not finished yet, or a shard of them.
 
     What would fail every run is found before the first one starts: bad data, an
-    unknown model, scheme or stage. Then donors are pretrained, then the runs
-    follow. A run that fails is recorded, and the others go on.
+    unknown model, scheme or stage. A donor is pretrained before what stands on it. A
+    run that fails is recorded, and the others go on.
 
     Any number of processes may do this at once on one root, with shards or without:
-    none trains a run that another one is training. Donors are waited for, as all
-    runs' names hang on them. Runs that others train are waited for in the end, by a
-    whole study only.
+    none trains a run that another one is training. Donors are waited for. Other runs
+    that others train are waited for in the end, by a whole study only.
 
     Args:
       study: what to run.
       root: runs go to `<root>/runs/`, the study's record to `<root>/studies/`.
-      options: how runs are carried out.
+      options: how each run is carried out.
       command: what the report says to type to get the same.
       shard: which part of the runs; None is all of them.
+      execution: where runs are trained, and how many at once; None is one after the
+        other, in this process.
 
     Raises:
-      UserError: what would make every run fail, or a donor that failed.
+      UserError: what would make every run fail, a donor that failed among them; what
+        was asked for to train on is not there.
+      Terminated, KeyboardInterrupt: asked to end; the states of runs are saved.
     """
     options = options or Options()
     root = Path(root).absolute()
-    runs = root / "runs"
     data_sets = DataSets(options)
-    study = _fitted(study, data_sets)
-    _check(study.runs, data_sets)
-
-    donors = _resolve_donors(study.runs, data_sets)
-    failed = train_all(
-        donors.values(), data_sets, runs, options, "Pretraining", wait=True
-    )
-    if failed:
-        raise UserError(
-            "the donor could not be pretrained: " + "; ".join(failed.values())
-        )
-    targets = _on_donors(study.runs, donors, runs, data_sets)
-    distinct = {config.run_id: config for config in targets}
-    run_ids = {
-        asked: config.run_id for asked, config in zip(study.runs, targets, strict=True)
-    }
-    ours = shard.of(list(distinct)) if shard else list(distinct)
-    theirs = [run for run in distinct if run not in ours]
-    record: dict[str, Any] = {
-        "name": study.name,
-        "title": study.title,
-        "command": command,
-        "commit": commit(),
-        "versions": versions(),
-        "runs": list(distinct),
-        "donor_runs": list(dict.fromkeys(config.run_id for config in donors.values())),
-        "donor_cards": donor_card_records(study.runs),
-    }
-
-    def chapters(waiting: Collection[str]) -> dict[str, Any]:
-        found = chapter_records(
-            *(study.chapters, run_ids, waiting, root, options.data_root),
-            progress=options.progress,
-        )
-        return {"chapters": found} if found else {}
-
-    path = root / "studies" / study.name
-    # Ours are about to be tried again.
-    before = record | chapters(waiting=distinct)
-    _write_record(path, before, _failures(theirs, runs))
-    failed = train_all(
-        [distinct[run] for run in ours],
+    plan = plan_study(study, root / "runs", data_sets)
+    record = _Record(plan, root, command, options)
+    run_ids = list(plan.configs)
+    ours = shard.of(run_ids) if shard else run_ids
+    failed = _train(
+        plan,
+        ours,
+        record,
         data_sets,
-        runs,
-        options,
-        f"{study.name} {shard}" if shard else study.name,
+        execution or Execution(),
+        label=f"{study.name} {shard}" if shard else study.name,
         wait=shard is None,
     )
-    failed = {**_failures(distinct, runs), **failed}
-    others = [RunDirectory(runs / run) for run in distinct if run not in failed]
+    all_failed = _failures(plan, run_ids, record.runs)
+    all_failed |= {run: text for run, text in failed.items() if run in plan.configs}
+    others = [
+        RunDirectory(record.runs / run) for run in run_ids if run not in all_failed
+    ]
     waiting = tuple(run.path.name for run in others if not run.finished())
-    _write_record(path, record | chapters(waiting), failed)
+    record.write(waiting, all_failed)
+    if ours and all(plan.stands_on.get(run) in failed for run in ours):
+        why = [text for run, text in failed.items() if run in plan.donors]
+        raise UserError("the donor could not be pretrained: " + "; ".join(why))
     return StudyResult(
-        path,
+        record.path,
         runs=tuple(run for run in others if run.path.name not in waiting),
-        failed=failed,
+        failed=all_failed,
         waiting=waiting,
-        run_ids=run_ids,
+        run_ids=plan.run_ids,
     )
 
 
-def _on_donors(
-    configs: Iterable[RunConfig],
-    donors: Mapping[RunConfig, RunConfig],
-    runs: Path,
+def _train(
+    plan: Plan,
+    ours: Collection[str],
+    record: "_Record",
     data_sets: DataSets,
-) -> list[RunConfig]:
-    """The configs resolved, each on the weights of its pretrained donor."""
-    targets = []
-    for config in configs:
-        if _wants_pretraining(config):
-            donor_run = runs / donors[pretraining_run(config)].run_id
-            config = config.replace(donor=str(donor_run))
-        elif is_dataset(config.donor):
-            config = config.replace(donor=None)
-        targets.append(data_sets.resolve(with_donor_card(config)))
-    return targets
+    execution: Execution,
+    *,
+    label: str,
+    wait: bool,
+) -> dict[str, str]:
+    """Trains what is not finished of our runs; run id -> message of what failed.
+
+    The record is written as soon as it is sure that training can begin.
+    """
+    options = record.options
+    planned = plan.of(ours)
+    every = {**plan.donors, **plan.configs}
+    configs = {
+        run.run_id: every[run.run_id]
+        for run in planned
+        if not RunDirectory(record.runs / run.run_id).finished()
+    }
+    # Ours are about to be tried again.
+    theirs = [run for run in plan.configs if run not in ours]
+    failed_before = _failures(plan, theirs, record.runs)
+    if not configs:
+        record.write(plan.configs, failed_before)
+        return {}
+    progress = StudyProgress(
+        label, configs, shown=options.progress, on_step=options.on_step
+    )
+    with make_engine(
+        execution,
+        list(configs.values()),
+        options,
+        record.root,
+        record.path / "logs",
+        data_sets,
+        progress.listen,
+    ) as engine:
+        record.write(plan.configs, failed_before)
+        with progress:
+            failed = train_all(
+                planned, configs, record.runs, engine, progress, wait=wait
+            )
+    return {run: outcome.message for run, outcome in failed.items()}
 
 
-def _fitted(study: Study, data_sets: DataSets) -> Study:
-    """A paper's study without what its data sets are too small for."""
-    if not study.chapters:
-        return study
-    available = {}
-    for config in study.runs:
-        bare = config.replace(donor=None, initialization="random", train_examples=None)
-        data_sets.resolve(bare)
-        available[config] = len(data_sets.of(bare).examples("train", None))
-    return fit_to_data(study, available)
-
-
-def _failures(run_ids: Iterable[str], runs: Path) -> dict[str, str]:
+def _failures(plan: Plan, run_ids: Iterable[str], runs: Path) -> dict[str, str]:
     """Run id -> message of those that failed here or in another process."""
-    statuses = {run: RunDirectory(runs / run).status() for run in run_ids}
-    return {
-        run: status.get("message") or "it failed"
-        for run, status in statuses.items()
-        if status["state"] == "failed"
-    }
+    failed = {}
+    for run in run_ids:
+        message = _failure(run, runs)
+        donor = plan.stands_on.get(run)
+        if message is None and donor and not RunDirectory(runs / run).finished():
+            why = _failure(donor, runs)
+            message = why and f"its donor {donor} failed: {why}"
+        if message:
+            failed[run] = message
+    return failed
 
 
-def _write_record(path: Path, record: dict[str, Any], failed: dict[str, str]) -> None:
-    """Writes `study.json`; every shard writes the same one."""
-    file = path / "study.json"
-    before = files.read_json(file) if file.exists() else {}
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    same = before.get("runs") == record["runs"]
-    content = {
-        **record,
-        "created": before.get("created", now) if same else now,
-        "failed": [{"run": run, "message": text} for run, text in failed.items()],
-    }
-    files.write_json(file, content)
+def _failure(run: str, runs: Path) -> str | None:
+    status = RunDirectory(runs / run).status()
+    if status["state"] != "failed":
+        return None
+    return status.get("message") or "it failed"
+
+
+class _Record:
+    """The study's folder and its `study.json`; every shard writes the same one."""
+
+    def __init__(self, plan: Plan, root: Path, command: str, options: Options):
+        self.root = root
+        self.runs = root / "runs"
+        self.path = root / "studies" / plan.study.name
+        self.options = options
+        self._plan = plan
+        self._content: dict[str, Any] = {
+            "name": plan.study.name,
+            "title": plan.study.title,
+            "command": command,
+            "commit": commit(),
+            "versions": versions(),
+            "runs": list(plan.configs),
+            "donor_runs": list(plan.donors),
+            "donor_cards": donor_card_records(plan.study.runs),
+        }
+
+    def write(self, waiting: Collection[str], failed: Mapping[str, str]) -> None:
+        """Writes it as things stand.
+
+        Args:
+          waiting: ids of the runs that are not finished.
+          failed: run id -> message of those that failed.
+        """
+        plan = self._plan
+        chapters = chapter_records(
+            plan.study.chapters,
+            plan.run_ids,
+            waiting,
+            self.root,
+            self.options.data_root,
+            progress=self.options.progress,
+        )
+        file = self.path / "study.json"
+        before = files.read_json(file) if file.exists() else {}
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        same = before.get("runs") == self._content["runs"]
+        content = {
+            **self._content,
+            **({"chapters": chapters} if chapters else {}),
+            "created": before.get("created", now) if same else now,
+            "failed": [{"run": run, "message": text} for run, text in failed.items()],
+        }
+        files.write_json(file, content)
 
 
 def train_with_donor(
@@ -214,49 +253,31 @@ def train_with_donor(
     """
     options = options or Options()
     runs = Path(root).absolute() / "runs"
-    if _wants_pretraining(config):
-        donor, _ = resolve(pretraining_run(config), options.data_root)
-        train_when_free(donor, RunDirectory(runs / donor.run_id), options)
-        config = config.replace(donor=str(runs / donor.run_id))
+    if wants_pretraining(config):
+        donor = _pretrain(pretraining_run(config), runs, options)
+        config = config.replace(donor=str(donor))
     elif is_dataset(config.donor):
         config = config.replace(donor=None)
     resolved, _ = resolve(with_donor_card(config), options.data_root)
     return train(resolved, runs / resolved.run_id, options)
 
 
-def _wants_pretraining(config: RunConfig) -> bool:
-    return is_dataset(config.donor) and parse_spec(config.initialization).scheme != (
-        "random"
-    )
-
-
-def _check(configs: Iterable[RunConfig], data_sets: DataSets) -> None:
-    """Raises for what would fail later, without waiting for donors."""
-    seen = set()
-    for config in map(with_donor_card, configs):
-        if is_dataset(config.donor):
-            config = config.replace(donor=None)
-            data_sets.resolve(config.replace(initialization="random"))
-        else:
-            data_sets.resolve(config)
-        key = (config.model, config.initialization, config.freeze)
-        if key in seen:
-            continue
-        seen.add(key)
-        spec = parse_spec(config.initialization)
-        if spec.through or config.freeze or "[" in config.model:
-            model = build(config.model, (128, 128, 3), 1)
-            plan_tensors(model, spec)
-            if config.freeze:
-                freeze_through(model, config.freeze)
-            keras.backend.clear_session()
-
-
-def _resolve_donors(
-    configs: Iterable[RunConfig], data_sets: DataSets
-) -> dict[RunConfig, RunConfig]:
-    """Pretraining runs that the configs stand on, as asked for -> resolved."""
-    asked = [
-        pretraining_run(config) for config in configs if _wants_pretraining(config)
-    ]
-    return {config: data_sets.resolve(config) for config in dict.fromkeys(asked)}
+def _pretrain(config: RunConfig, runs: Path, options: Options) -> Path:
+    """Trains a donor, or waits for the process that does; returns its folder."""
+    data_sets = DataSets(options)
+    donor = data_sets.resolve(config)
+    folder = runs / donor.run_id
+    if options.cluster is not None or options.strategy == "multi_worker":
+        # All workers do the same, whatever each of them sees of the folder.
+        train(donor, folder, options)
+        return folder
+    configs = {donor.run_id: donor}
+    with StudyProgress(
+        "Pretraining", configs, shown=options.progress, on_step=options.on_step
+    ) as progress:
+        engine = CallingProcess(options, runs, data_sets, progress.listen)
+        plan = [PlannedRun(donor.run_id)]
+        failed = train_all(plan, configs, runs, engine, progress, wait=True)
+    for outcome in failed.values():
+        raise outcome.error or UserError(outcome.message)
+    return folder

@@ -37,11 +37,20 @@ def resolve(
     *,
     progress: bool = True,
     prepared: PreparedDataset | None = None,
+    planned: Collection[str] = (),
 ) -> tuple[RunConfig, PreparedDataset]:
     """Fills in what the card decides and fingerprints data and donor.
 
     Prepares the data if need be, unless the caller has them open already: opening
     reads every row of the data set's tables. The resolved config has a `run_id`.
+
+    Args:
+      config: open fields take the card's values.
+      data_root: where prepared data lies.
+      progress: whether to show progress bars.
+      prepared: the config's data set, where the caller has it open.
+      planned: run directories that need not be there yet: the caller sees to it that
+        they are finished when this run starts.
 
     Returns:
       The resolved config, and its data set with the splits of its fold, if it has one.
@@ -67,7 +76,7 @@ def resolve(
         augmentation = dataclasses.asdict(card.augmentation)
     donor_weights = None
     if config.donor is not None and spec.scheme != "random":
-        donor_weights = donor_fingerprint(config.donor)
+        donor_weights = donor_fingerprint(config.donor, planned)
     if prepared is None:
         prepared = prepare(card, data_root, progress=progress)
     prepared = in_fold_of(config, prepared)
@@ -149,8 +158,11 @@ def augmentation_of(config: RunConfig) -> Augmentation:
         raise UserError(f"the run's augmentation is not valid: {error}") from None
 
 
-def donor_fingerprint(donor: str) -> str:
+def donor_fingerprint(donor: str, planned: Collection[str] = ()) -> str:
     """What tells one donor's weights from another's.
+
+    A run's is its id, which stands before it is trained; `planned` names the run
+    directories of which this is enough.
 
     Raises:
       UserError: neither `imagenet`, nor a weight file, a KerasHub preset's folder or
@@ -159,6 +171,8 @@ def donor_fingerprint(donor: str) -> str:
     if donor == "imagenet":
         return "imagenet"
     path = Path(donor)
+    if donor in planned:
+        return path.name
     if is_preset(path):
         return preset_fingerprint(path)
     if path.is_dir():

@@ -62,3 +62,27 @@ def split_cpu(count: int) -> None:
             f"--logical_devices={count} comes too late: TensorFlow has started in this "
             "process with other devices; set it before anything is computed"
         ) from None
+
+
+def use_threads(count: int | None) -> None:
+    """Makes one operation use so many threads of the CPU; None changes nothing.
+
+    Raises:
+      UserError: TensorFlow has started already, with another number.
+    """
+    threading = tf.config.threading
+    if count is None or threading.get_intra_op_parallelism_threads() == count:
+        return
+    try:
+        threading.set_intra_op_parallelism_threads(count)
+    except RuntimeError:
+        raise UserError(
+            f"--threads={count} comes too late: TensorFlow has started in this process "
+            f"with {threads_in_use() or 'a number of its own'}; set it before anything "
+            "is computed"
+        ) from None
+
+
+def threads_in_use() -> int | None:
+    """What `use_threads` has set in this process; None where TensorFlow decides."""
+    return tf.config.threading.get_intra_op_parallelism_threads() or None

@@ -21,7 +21,7 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.training import artifacts
 from transfusion_tf.training.cluster import Cluster
 from transfusion_tf.training.options import Options
-from transfusion_tf.training.strategy import make_strategy, split_cpu
+from transfusion_tf.training.strategy import make_strategy, split_cpu, use_threads
 
 # A worker that was there a moment ago is waited for so long by TensorFlow's start.
 _CONNECT_SECONDS = 300.0
@@ -244,6 +244,7 @@ def join(options: Options) -> Workers:
     Raises:
       UserError: devices or workers that cannot be used; a worker that does not come.
     """
+    use_threads(options.threads)
     cluster = options.cluster
     if options.strategy == "multi_worker" and cluster is None:
         cluster = Cluster.from_environment()

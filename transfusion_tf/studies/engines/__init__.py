@@ -1,0 +1,1 @@
+"""Where the runs of a study are trained; what may run when is decided elsewhere."""
