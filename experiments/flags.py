@@ -117,6 +117,12 @@ def define_run_flags() -> None:
         "Splits the CPU into so many devices, to try mirrored without GPUs.",
     )
     flags.DEFINE_integer(
+        "threads",
+        None,
+        "CPU threads of one operation; the last digits of results hang on them. 1 in "
+        "a study on a CPU, whatever --jobs says; else TensorFlow's own number.",
+    )
+    flags.DEFINE_integer(
         "save_every_steps", 0, "Save the state between evaluations too; 0 does not."
     )
     flags.DEFINE_list(
@@ -201,9 +207,18 @@ def changed_run_values() -> dict:
 
 def run_options(progress: bool = True):
     """How runs are carried out, from the flags; readies the devices for them."""
+    from transfusion_tf.training.workers import join
+
+    options = plain_options(progress)
+    # Before TensorFlow computes anything, or devices are fixed.
+    join(options)
+    return options
+
+
+def plain_options(progress: bool = True):
+    """How runs are carried out, from the flags."""
     from transfusion_tf.errors import UserError
     from transfusion_tf.training import Options
-    from transfusion_tf.training.workers import join
 
     span = None
     if FLAGS.profile_steps:
@@ -216,18 +231,16 @@ def run_options(progress: bool = True):
             ) from None
         span = (first, last)
     cluster = _cluster()
-    options = Options(
+    return Options(
         data_root=data_root(),
         strategy=FLAGS.strategy,
         cluster=cluster,
         logical_devices=FLAGS.logical_devices,
+        threads=FLAGS.threads,
         save_every_steps=FLAGS.save_every_steps,
         profile_steps=span,
         progress=progress and not (cluster and cluster.worker),
     )
-    # Before TensorFlow computes anything, or devices are fixed.
-    join(options)
-    return options
 
 
 def _cluster():
@@ -267,16 +280,6 @@ def positive_numbers(flag: str, texts: Sequence[str]) -> list[int]:
         if not text.isdecimal() or int(text) < 1:
             raise UserError(f"--{flag} should be whole numbers above 0, got {text!r}")
     return [int(text) for text in texts]
-
-
-def define_shard_flag() -> None:
-    """The flag of what several machines may share."""
-    flags.DEFINE_string(
-        "shard",
-        None,
-        "Part of the runs that this process trains, such as 1/4: a cluster's job array "
-        "runs 1/4 to 4/4 at once on one --root. The report shows what is finished.",
-    )
 
 
 def command_line() -> str:

@@ -35,7 +35,12 @@ def import_tensorflow() -> None:
 
 def _flags_help(module: str) -> str:
     """The binary's own flags and the shared ones, without absl's."""
-    parts = [flags.FLAGS.module_help(name) for name in (flags.__name__, module)]
+    shared = [
+        name
+        for name in flags.FLAGS.flags_by_module_dict()
+        if name.startswith(f"{__package__}.") and name != module
+    ]
+    parts = [flags.FLAGS.module_help(name) for name in (*shared, module)]
     lines = "\n".join(parts).splitlines()
     return "\n".join(line for line in lines if line.startswith(" "))
 

@@ -17,16 +17,18 @@ from pathlib import Path
 
 from absl import flags
 
+from transfusion_tf_experiments.execution_flags import (
+    define_execution_flags,
+    study_options,
+)
 from transfusion_tf_experiments.flags import (
     FLAGS,
     changed_run_values,
     command_line,
     define_location_flags,
     define_run_flags,
-    define_shard_flag,
     define_source_flag,
     positive_numbers,
-    run_options,
     run_values,
 )
 from transfusion_tf_experiments.process import import_tensorflow, start
@@ -34,7 +36,7 @@ from transfusion_tf_experiments.process import import_tensorflow, start
 define_location_flags()
 define_run_flags()
 define_source_flag()
-define_shard_flag()
+define_execution_flags()
 flags.DEFINE_string("study", None, "A study by name; --list_studies lists them.")
 flags.DEFINE_bool("list_studies", False, "Lists the studies and ends.")
 flags.DEFINE_string(
@@ -89,12 +91,14 @@ def _main(arguments: Sequence[str]) -> None:
 
     shard = None if FLAGS.shard is None else Shard.parse(FLAGS.shard)
     named = _named_study() if FLAGS.study else NamedStudy(_own_study())
+    options, execution = study_options()
     result = run_study(
         named.study,
         FLAGS.root,
-        options=run_options(),
+        options=options,
         command=command_line(),
         shard=shard,
+        execution=execution,
     )
     if result.waiting:
         print(

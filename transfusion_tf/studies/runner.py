@@ -33,6 +33,7 @@ from transfusion_tf.training import (
     train,
 )
 from transfusion_tf.training.artifacts import commit, versions
+from transfusion_tf.training.strategy import use_threads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +90,8 @@ def run_study(
       Terminated, KeyboardInterrupt: asked to end; the states of runs are saved.
     """
     options = options or Options()
+    # Before data are prepared, which starts TensorFlow.
+    use_threads(options.threads)
     root = Path(root).absolute()
     data_sets = DataSets(options)
     plan = plan_study(study, root / "runs", data_sets)

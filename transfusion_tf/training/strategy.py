@@ -1,5 +1,7 @@
 """Which devices a run uses."""
 
+import contextlib
+
 import tensorflow as tf
 
 from transfusion_tf.errors import UserError, one_of
@@ -86,3 +88,18 @@ def use_threads(count: int | None) -> None:
 def threads_in_use() -> int | None:
     """What `use_threads` has set in this process; None where TensorFlow decides."""
     return tf.config.threading.get_intra_op_parallelism_threads() or None
+
+
+def has_gpus() -> bool:
+    """Whether this machine has GPUs that the process may use."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def share_gpus() -> None:
+    """Makes this process take of the GPUs' memory what it needs, not all there is.
+
+    Without effect where TensorFlow has started already.
+    """
+    for gpu in tf.config.list_physical_devices("GPU"):
+        with contextlib.suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)

@@ -87,7 +87,7 @@ def make_engine(
     if execution.engine == "ray":
         return RayCluster(
             execution.ray_address,
-            execution.jobs,
+            min(execution.jobs or len(configs), len(configs)),
             execution.gpus,
             elsewhere,
             root,

@@ -158,11 +158,12 @@ class _Slot:
     def outcome(self, future: Future) -> Outcome:
         """What became of the run; the slot is free again."""
         assert self.run_id is not None
-        run_id, self.run_id = self.run_id, None
         error = future.exception()
+        if error is not None:
+            self.close()
+        run_id, self.run_id = self.run_id, None
         if error is None:
             return future.result()
-        self.close()
         if not isinstance(error, BrokenProcessPool):
             raise error
         found = re.search(r"SIG[A-Z]+", str(error))
@@ -172,7 +173,7 @@ class _Slot:
     def close(self) -> None:
         """Ends the process, whatever it does."""
         if self._executor is not None:
-            self._executor.shutdown(wait=True, kill_workers=True)
+            self._executor.shutdown(wait=True, kill_workers=self.run_id is not None)
             self._executor = None
         if self._sending is not None:
             # What reads at the other end sees that nobody writes any more.

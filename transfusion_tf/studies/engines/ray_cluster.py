@@ -50,7 +50,7 @@ class RayCluster:
     def __init__(
         self,
         address: str | None,
-        jobs: int | None,
+        jobs: int,
         gpus: int | None,
         options: Options,
         root: Path,
@@ -60,7 +60,7 @@ class RayCluster:
 
         Args:
           address: see `Execution`; a connection that there is already stands.
-          jobs: how many tasks at once at most; None is what the cluster has room for.
+          jobs: how many tasks at once at most; what the cluster has no room for waits.
           gpus: of each task; None is one where any node has one.
           options: how runs are carried out, with absolute paths.
           root: runs go to `<root>/runs/`, which all nodes must see.
@@ -76,8 +76,7 @@ class RayCluster:
         try:
             cpus = options.threads or 1
             gpus = _check_resources(ray, cpus, gpus)
-            # Ray itself has no room for more than the cluster has.
-            self.slots = jobs or 1_000_000
+            self.slots = jobs
             self._listener = listener
             self._messages = _start_messages(ray)
             self._how = (root, options, self._messages, os.getcwd())
