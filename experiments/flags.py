@@ -125,6 +125,11 @@ def define_run_flags() -> None:
     flags.DEFINE_integer(
         "save_every_steps", 0, "Save the state between evaluations too; 0 does not."
     )
+    flags.DEFINE_bool(
+        "keep_initial_weights",
+        False,
+        "Store a run's first weights; else seed and donor give them again when asked.",
+    )
     flags.DEFINE_list(
         "profile_steps", None, "First and last step of a TensorBoard profile: 10,20."
     )
@@ -238,6 +243,7 @@ def plain_options(progress: bool = True):
         logical_devices=FLAGS.logical_devices,
         threads=FLAGS.threads,
         save_every_steps=FLAGS.save_every_steps,
+        keep_initial_weights=FLAGS.keep_initial_weights,
         profile_steps=span,
         progress=progress and not (cluster and cluster.worker),
     )

@@ -10,6 +10,7 @@ from transfusion_tf import files
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies.chapters import chapter_records
 from transfusion_tf.studies.data_sets import DataSets
+from transfusion_tf.studies.disk import check_disk_space
 from transfusion_tf.studies.donors import (
     donor_card_records,
     is_dataset,
@@ -166,8 +167,11 @@ def _train(
         data_sets,
         progress.listen,
     ) as engine:
+        room = check_disk_space(configs.values(), record.root, engine.slots)
         record.write(plan.configs, failed_before)
         with progress:
+            if options.progress:
+                progress.write(f"{label}: {room}")
             failed = train_all(
                 planned, configs, record.runs, engine, progress, wait=wait
             )

@@ -57,6 +57,8 @@ class StateFiles:
         self._latest = folder / "latest.npz"
         self._previous = folder / "previous.npz"
         self._best = folder / "best.npz"
+        # What was saved or loaded last.
+        self._present = self._latest
 
     def save(self, variables: list[keras.Variable], progress: Progress) -> None:
         """Writes the state; the one before becomes `previous.npz`.
@@ -73,6 +75,7 @@ class StateFiles:
             np.savez(temporary, progress=_packed(progress, len(arrays)), **arrays)
             if self._latest.exists():
                 self._keep_latest()
+        self._present = self._latest
 
     def _keep_latest(self) -> None:
         self._previous.unlink(missing_ok=True)
@@ -89,12 +92,11 @@ class StateFiles:
 
         Nothing is written but a name, where the file system has hard links.
         """
-        source = self._latest if self._latest.exists() else self._previous
         with files.replacing(self._best) as temporary:
             try:
-                temporary.hardlink_to(source)
+                temporary.hardlink_to(self._present)
             except OSError:
-                shutil.copyfile(source, temporary)
+                shutil.copyfile(self._present, temporary)
 
     def load_best(self, variables: list[keras.Variable]) -> None:
         """Restores the variables as they were at the best evaluation.
@@ -131,6 +133,7 @@ class StateFiles:
                 message += f"{file.name} can't be used ({error}); "
                 continue
             _assign(variables, values, file)
+            self._present = file
             return progress, message and message + f"went back to {file.name}"
         return None, message and message + "started again from step 0"
 

@@ -15,7 +15,10 @@ from transfusion_tf.initialization import (
     initialize,
     load_donor,
 )
-from transfusion_tf.initialization.weight_files import check_weight_file
+from transfusion_tf.initialization.weight_files import (
+    check_archive,
+    check_weight_file,
+)
 from transfusion_tf.models import named_tensors
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.resolve import donor_file, donor_input_scaling
@@ -85,7 +88,8 @@ def load_run_weights(model: keras.Model, run: RunDirectory, weights: str) -> Non
 
 
 def _load(model: keras.Model, run: RunDirectory, file: Path) -> None:
-    check_weight_file(run.intact(file))
+    check = check_archive if file.suffix == ".keras" else check_weight_file
+    check(run.intact(file))
     try:
         model.load_weights(file)
     except (OSError, ValueError, KeyError) as error:
