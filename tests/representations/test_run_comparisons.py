@@ -229,18 +229,19 @@ def activations_of(model, name, images):
 # Mistakes.
 
 
-@pytest.mark.parametrize("name", ["initial.weights.h5", "best.weights.h5"])
-def test_a_run_without_weights_is_named(broken, data_root, name):
-    (broken / name).unlink()
-    with pytest.raises(ValueError, match=f"has no {name} .*train it to its end"):
+def test_a_run_without_weights_is_named(broken, data_root):
+    file = RunDirectory(broken).best_weights
+    file.unlink()
+    with pytest.raises(ValueError, match=f"has no {file.name} .*train it to its end"):
         compare_before_and_after(broken, data_root)
 
 
 def test_weights_that_are_not_those_that_the_run_left_are_named(broken):
-    content = bytearray((broken / "best.weights.h5").read_bytes())
+    file = RunDirectory(broken).best_weights
+    content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
-    (broken / "best.weights.h5").write_bytes(content)
-    with pytest.raises(ValueError, match=r"best\.weights\.h5 is not the file .*SHA"):
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{file.name} is not the file .*SHA"):
         load_run_model(broken)
 
 
@@ -262,7 +263,8 @@ def test_weights_that_are_not_numbers_are_named(broken):
 
 
 def test_an_unfinished_run_is_warned_about(broken):
-    RunDirectory(broken).update_status(state="stopped", step=1)
+    load_run_model(broken).save_weights(broken / "best.weights.h5")
+    RunDirectory(broken).update_status(state="stopped", step=1, sha256={})
     with pytest.warns(UserWarning, match="not finished .*step 1 of 2"):
         load_run_model(broken)
 

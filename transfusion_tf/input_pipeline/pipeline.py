@@ -194,18 +194,20 @@ def eval_batches(
 
 
 def kept_eval_batches(
-    prepared: PreparedDataset, split: str, batch_size: int
+    prepared: PreparedDataset, split: str, batch_size: int, *, limit: int | None = None
 ) -> Iterable[dict[str, tf.Tensor]]:
     """As `eval_batches`, decoded once in a process where they are few enough to keep.
 
     Short runs evaluate the same images again and again.
     """
-    rows = prepared.examples(split)
+    rows = prepared.examples(split, limit)
     image_bytes = 3 * prepared.card.image_size**2
     if len(rows) * image_bytes > _MOST_KEPT_BYTES // 2:
-        return eval_batches(prepared, split, batch_size)
+        return eval_batches(prepared, split, batch_size, limit=limit)
     key = (*_content(prepared, rows), batch_size)
-    return _kept.get(key, lambda: list(eval_batches(prepared, split, batch_size)))
+    return _kept.get(
+        key, lambda: list(eval_batches(prepared, split, batch_size, limit=limit))
+    )
 
 
 def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:

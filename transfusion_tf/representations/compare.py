@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -19,6 +18,7 @@ from transfusion_tf.representations.noise_floor import noise_floor, score
 from transfusion_tf.representations.outputs import named_outputs
 from transfusion_tf.representations.procrustes import procrustes
 from transfusion_tf.representations.pwcca import pwcca
+from transfusion_tf.representations.snapshots import Model, architecture
 from transfusion_tf.representations.svcca import svcca
 
 MEASURES: dict[str, Callable[[Any, Any], Any]] = {
@@ -31,8 +31,8 @@ MEASURES: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def compare_models(
-    model_a: keras.Model,
-    model_b: keras.Model,
+    model_a: Model,
+    model_b: Model,
     images: np.ndarray | Iterable,
     *,
     stages: Sequence[str] | None = None,
@@ -53,7 +53,8 @@ def compare_models(
     stated in `sample_activations`.
 
     Args:
-        model_a: A model with known stages; PWCCA's weights come from it.
+        model_a: A model with known stages, or a snapshot of one; PWCCA's weights come
+            from it.
         model_b: Another, or the same before or after training.
         images: RGB in [0, 255]: one array [images, height, width, 3], or an iterable
             of such batches that holds enough for all repeats.
@@ -125,13 +126,14 @@ def score_pair(measure: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> dict
     }
 
 
-def common_stages(models: Sequence[keras.Model]) -> tuple[str, ...]:
+def common_stages(models: Sequence[Model]) -> tuple[str, ...]:
     """Names of the stages that all models have, from the input up.
 
     Raises:
         UserError: If there is none, or a model's stages are not known.
     """
-    names = [tuple(named_outputs(model)) for model in models]
+    plain = [architecture(model) for model in models]
+    names = [tuple(named_outputs(model)) for model in plain]
     common = tuple(
         name for name in names[0] if all(name in others for others in names[1:])
     )
@@ -139,7 +141,7 @@ def common_stages(models: Sequence[keras.Model]) -> tuple[str, ...]:
         listed = "; ".join(
             dict.fromkeys(
                 f"{model.name!r} has {', '.join(own)}"
-                for model, own in zip(models, names, strict=True)
+                for model, own in zip(plain, names, strict=True)
             )
         )
         raise UserError(f"the models have no stage in common: {listed}")

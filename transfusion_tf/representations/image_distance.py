@@ -6,6 +6,7 @@ with one another; published ones come from other weights of Inception-v3, and ha
 values.
 """
 
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -29,6 +30,7 @@ from transfusion_tf.representations.frechet_distance import (
 )
 from transfusion_tf.representations.moments import RepresentationWarning
 from transfusion_tf.representations.outputs import named_outputs
+from transfusion_tf.representations.snapshots import Model, Snapshot
 from transfusion_tf.representations.tokens import (
     class_tokens_of,
     pooled_tokens,
@@ -81,7 +83,7 @@ def pooled_stage(model: keras.Model, stage: str | None = None) -> keras.Model:
 
 
 def image_distance(
-    features: keras.Model,
+    features: Model,
     source: Any,
     target: Any,
     *,
@@ -102,7 +104,7 @@ def image_distance(
     Args:
         features: From images to [images, features] or [images, tokens, channels] (whose
             spatial tokens are averaged), such as `inception_features` or
-            `pooled_stage`.
+            `pooled_stage`; a snapshot of such a model is traced once.
         source: Array-like [images, height, width, 3], RGB in [0, 255], such as
             `SplitImages`.
         target: The same of the other data set; of any size.
@@ -128,7 +130,8 @@ def image_distance(
     Warns:
         RepresentationWarning: If a side has no more images than there are features.
     """
-    read = _feature_function(features)
+    snapshot = Snapshot.of(features)
+    read = _feature_function(snapshot)
     if blocks is None:
         counts = [(len(source), source_groups), (len(target), target_groups)]
         blocks = fitting_blocks(counts, seed)
@@ -149,7 +152,7 @@ def image_distance(
             {
                 "source": getattr(source, "description", "source"),
                 "target": getattr(target, "description", "target"),
-                "network": features.name,
+                "network": snapshot.model.name,
                 "features": found.features,
                 "value": found.value,
                 "corrected": found.corrected,
@@ -165,13 +168,13 @@ def image_distance(
     )
 
 
-def _feature_function(features: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+def _feature_function(snapshot: Snapshot) -> Callable[[tf.Tensor], tf.Tensor]:
+    features = snapshot.model
     height, width = features.input_shape[1:3]
     class_tokens = class_tokens_of(features)
     # An error in the graph below would be TensorFlow's.
     token_kinds(features.output_shape, class_tokens)
 
-    @tf.function(reduce_retracing=True)
     def read(images: tf.Tensor) -> tf.Tensor:
         images = tf.cast(images, tf.float32)
         if height is not None and tuple(images.shape[1:3]) != (height, width):
@@ -179,7 +182,9 @@ def _feature_function(features: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]
         found = features(images, training=False)
         return pooled_tokens(found, class_tokens=class_tokens)
 
-    return read
+    graph = snapshot.graph
+    compiled = graph.once("pooled features", lambda: graph.function(read))
+    return functools.partial(compiled, snapshot.weights)
 
 
 def _block_moments(

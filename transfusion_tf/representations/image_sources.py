@@ -1,9 +1,9 @@
 """Images for comparisons, decoded when they are asked for.
 
-Array-likes, uint8 [images, height, width, 3] RGB: `images[[3, 1, 4]]` decodes three,
-and only those are in memory.
+Array-likes, uint8 [images, height, width, 3] RGB: `images[[3, 1, 4]]` decodes three.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,11 +17,16 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline.decoding import decode_center
 from transfusion_tf.input_pipeline.records import record_reader
 
+_MOST_KEPT_BYTES = 1 << 27
+
 Index = Sequence[int] | np.ndarray | slice
 
 
 class SplitImages:
     """The images of a split of prepared data, as evaluation sees them.
+
+    Those of a small split (128 MB decoded) are kept once they are decoded, of a larger
+    one only those that were asked for last are in memory.
 
     Attributes:
         shape: Of all images together.
@@ -37,17 +42,29 @@ class SplitImages:
         self._read = record_reader(prepared, rows)
         self.shape = (len(rows), card.image_size, card.image_size, 3)
         self.description = f"{split} split of {card.title or card.name}"
+        self._keeps = math.prod(self.shape) <= _MOST_KEPT_BYTES
+        self._decoded: dict[int, np.ndarray] = {}
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the decoded images may come to that are kept."""
+        return math.prod(self.shape) if self._keeps else 0
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index: Index) -> np.ndarray:
-        rows = np.arange(len(self))[index].reshape(-1)
-        images = [
-            decode_center(jpeg, *self._sizes).numpy()
-            for jpeg in self._read(tf.constant(rows, tf.int64))
-        ]
-        return np.stack(images) if images else np.zeros((0, *self.shape[1:]), np.uint8)
+        rows = np.arange(len(self))[index].reshape(-1).tolist()
+        images = {row: self._decoded[row] for row in rows if row in self._decoded}
+        missing = [row for row in rows if row not in images]
+        if missing:
+            jpegs = self._read(tf.constant(missing, tf.int64))
+            for row, jpeg in zip(missing, jpegs, strict=True):
+                images[row] = decode_center(jpeg, *self._sizes).numpy()
+        if self._keeps:
+            self._decoded |= images
+        found = [images[row] for row in rows]
+        return np.stack(found) if found else np.zeros((0, *self.shape[1:]), np.uint8)
 
 
 class FolderImages:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.evaluation import compute_metrics
-from transfusion_tf.input_pipeline import eval_batches
+from transfusion_tf.input_pipeline import kept_eval_batches
 from transfusion_tf.representations.knn import Neighbours, at_most, check_k
 from transfusion_tf.representations.parts import KINDS, Part, model_parts
 from transfusion_tf.representations.run_data import (
@@ -26,7 +26,8 @@ from transfusion_tf.representations.run_data import (
     run_dataset,
     run_labels,
 )
-from transfusion_tf.representations.run_models import load_run_model
+from transfusion_tf.representations.run_models import run_snapshot
+from transfusion_tf.representations.snapshots import Graph, Model, Snapshot
 from transfusion_tf.representations.tokens import (
     TOKENS,
     class_tokens_of,
@@ -75,7 +76,7 @@ class KNNSettings:
 
 
 def knn_by_part(
-    model: keras.Model,
+    model: Model,
     prepared: PreparedDataset,
     metric: str,
     *,
@@ -178,7 +179,7 @@ def run_knn(
     """
     config = RunDirectory(run).config()
     table = knn_by_part(
-        load_run_model(run, weights),
+        run_snapshot(run, weights),
         run_dataset(run, data_root),
         str(config.metric),
         split=split,
@@ -195,7 +196,25 @@ class _FeatureReader:
         keys: Each with its part and the part's position.
     """
 
-    def __init__(self, model: keras.Model, settings: KNNSettings):
+    def __init__(self, model: Model, settings: KNNSettings):
+        snapshot = Snapshot.of(model)
+        self._graph = snapshot.graph.once(
+            ("features", settings.kind, settings.tokens),
+            lambda: _FeatureGraph(snapshot.graph, settings),
+        )
+        self._weights = snapshot.weights
+        self.keys = self._graph.keys
+
+    def read(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """Images [n, height, width, 3] to [n, channels], one a key."""
+        return self._graph.read(self._weights, images)
+
+
+class _FeatureGraph:
+    """A function from weights and images to the features of all parts."""
+
+    def __init__(self, graph: Graph, settings: KNNSettings):
+        model = graph.model
         parts = [p for p in model_parts(model, settings.kind) if p.output is not None]
         outputs: list[Any] = [part.output for part in parts]
         self._class_tokens = class_tokens_of(model)
@@ -207,10 +226,9 @@ class _FeatureReader:
             self.keys += [((part.name, kind), part, position) for kind in wanted]
         self._outputs = keras.Model(model.inputs, outputs)
         self._parts = [part.name for part in parts]
-        self.read = tf.function(self._forward, reduce_retracing=True)
+        self.read = graph.function(self._forward)
 
     def _forward(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """Images [n, height, width, 3] to [n, channels], one a key."""
         outputs = self._outputs(tf.cast(images, tf.float32), training=False)
         found = dict(zip(self._parts, outputs, strict=True))
         return [
@@ -227,7 +245,7 @@ def _batches(
     limit: int | None = None,
 ) -> Iterator[tuple[np.ndarray, dict[_Key, tf.Tensor]]]:
     """Rows of the split and their features, batch by batch."""
-    batches = eval_batches(prepared, split, settings.batch_size, limit=limit)
+    batches = kept_eval_batches(prepared, split, settings.batch_size, limit=limit)
     for batch in tqdm(
         batches,
         desc=f"reading {split} features",

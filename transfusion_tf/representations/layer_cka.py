@@ -35,9 +35,10 @@ from transfusion_tf.representations.run_comparisons import (
 )
 from transfusion_tf.representations.run_models import (
     check_same_data,
-    load_run_model,
     run_images,
+    run_snapshot,
 )
+from transfusion_tf.representations.snapshots import Graph, Model, Snapshot
 from transfusion_tf.representations.tokens import (
     TOKENS,
     class_tokens_of,
@@ -84,7 +85,7 @@ class LayerSettings:
 
 
 def layer_cka(
-    models: Mapping[str, keras.Model],
+    models: Mapping[str, Model],
     images: Any,
     settings: LayerSettings = LayerSettings(),
 ) -> pd.DataFrame:
@@ -160,7 +161,7 @@ def layer_cka_before_and_after(
     Raises:
         UserError: As `layer_cka` and `load_run_model`.
     """
-    models = {weights: load_run_model(run, weights) for weights in ("initial", "best")}
+    models = {weights: run_snapshot(run, weights) for weights in ("initial", "best")}
     if images is None:
         images = run_images(run, data_root)
     table = layer_cka(models, images, settings)
@@ -197,8 +198,7 @@ def layer_cka_of_runs(
     """
     names = run_names(list(runs))
     models = {
-        name: load_run_model(run, weights)
-        for name, run in zip(names, runs, strict=True)
+        name: run_snapshot(run, weights) for name, run in zip(names, runs, strict=True)
     }
     if images is None:
         check_same_data(runs)
@@ -209,19 +209,33 @@ def layer_cka_of_runs(
 class _GramReader:
     """Reads a batch's Gram matrices of all layers in one forward pass."""
 
-    def __init__(self, model: keras.Model, settings: LayerSettings):
+    def __init__(self, model: Model, settings: LayerSettings):
+        snapshot = Snapshot.of(model)
+        key = ("grams", settings.kind, settings.names, settings.tokens)
+        self._graph = snapshot.graph.once(
+            key, lambda: _GramGraph(snapshot.graph, settings)
+        )
+        self._weights = snapshot.weights
+        self.layers = self._graph.layers
+
+    def grams(self, batch: tf.Tensor) -> tf.Tensor:
+        """[layers, n, n] float64 of images [n, height, width, 3] float32."""
+        with one_blas_thread():
+            return self._graph.read(self._weights, batch)
+
+
+class _GramGraph:
+    """A function from weights and a batch to all layers' Gram matrices."""
+
+    def __init__(self, graph: Graph, settings: LayerSettings):
+        model = graph.model
         found = _outputs(model, settings)
         self.layers = [(name, stage) for name, stage, _ in found]
         self._tokens = settings.tokens
         self._class_tokens = class_tokens_of(model)
         self._outputs = keras.Model(model.inputs, [output for *_, output in found])
         # The graph knows the batch's size; batches have two sizes at most.
-        self._read = tf.function(self._forward)
-
-    def grams(self, batch: tf.Tensor) -> tf.Tensor:
-        """[layers, n, n] float64 of images [n, height, width, 3] float32."""
-        with one_blas_thread():
-            return self._read(batch)
+        self.read = graph.function(self._forward, reduce_retracing=False)
 
     def _forward(self, batch: tf.Tensor) -> tf.Tensor:
         # Of a single layer Keras gives the tensor, not a list.

@@ -28,8 +28,8 @@ from transfusion_tf.representations.run_comparisons import (
 )
 from transfusion_tf.representations.run_models import (
     check_same_data,
-    load_run_model,
     run_images,
+    run_snapshot,
 )
 from transfusion_tf.representations.run_starts import start_names
 from transfusion_tf.training import RunConfig, RunDirectory
@@ -49,7 +49,7 @@ def compare_population(
 ) -> pd.DataFrame:
     """All pairs of runs, a stage at a time.
 
-    One forward pass a run and repeat serves all pairs. Memory: all models, and the
+    One forward pass a run and repeat serves all pairs. Memory: all weights, and the
     sampled activations of one repeat, 4 bytes times runs × stages × points ×
     channels (256 MB for twenty runs of five stages at the default sampling).
 
@@ -79,7 +79,7 @@ def compare_population(
     if len(runs) < 2:
         raise UserError(f"a population needs 2 runs or more, got {len(runs)}")
     names = run_names(list(runs))
-    models = [load_run_model(run, weights) for run in runs]
+    models = [run_snapshot(run, weights) for run in runs]
     check_image_sizes(dict(zip(names, models, strict=True)))
     if images is None:
         check_same_data(runs)

@@ -7,7 +7,7 @@ reused what it was given; a critical one has not.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,15 @@ from transfusion_tf.representations.run_data import (
     run_dataset,
     run_labels,
 )
-from transfusion_tf.representations.run_models import load_run_model
-from transfusion_tf.representations.split_scores import SplitScorer
+from transfusion_tf.representations.run_models import run_snapshot
+from transfusion_tf.representations.snapshots import Model, Snapshot
+from transfusion_tf.representations.split_scores import SplitScorer, logits_function
 from transfusion_tf.training import RunDirectory
 
 
 def reinitialize_parts(
     model: keras.Model,
-    initial: keras.Model,
+    initial: Model,
     evaluate: Callable[[], float],
     *,
     kind: str = "unit",
@@ -61,14 +62,15 @@ def reinitialize_parts(
         UserError: If the architectures differ, there is no such kind of part, or the
             stages are not known.
     """
-    pairs = [pair for pair in paired_parts(model, initial, kind) if pair[0].weights]
+    start = Snapshot.of(initial)
+    pairs = [pair for pair in paired_parts(model, start.model, kind) if pair[0].weights]
     if unchanged is None:
         unchanged = evaluate()
     rows: list[dict[str, Any]] = []
     for part, before in tqdm(
         pairs, desc="setting back", unit=kind, disable=not progress
     ):
-        with set_back(part, before):
+        with set_back(part, [start.value(v) for v in before.weights]):
             value = evaluate()
         rows.append(
             {
@@ -116,9 +118,11 @@ def reinitialization_robustness(
     directory = RunDirectory(run)
     config = directory.config()
     metric = str(config.metric)
-    model = load_run_model(run)
+    initial, trained = (run_snapshot(run, weights) for weights in ("initial", "best"))
+    # Both may be of one graph, whose model is what is evaluated.
+    model = trained.restore()
     scorer = SplitScorer(
-        model,
+        trained.graph.once("logits", lambda: logits_function(model)),
         run_dataset(run, data_root),
         split,
         head=config.head or "sigmoid",
@@ -126,7 +130,7 @@ def reinitialization_robustness(
     )
     table = reinitialize_parts(
         model,
-        load_run_model(run, "initial"),
+        initial,
         lambda: scorer().get(metric, np.nan),
         kind=kind,
         unchanged=_recorded(directory, split, metric),
@@ -137,17 +141,17 @@ def reinitialization_robustness(
 
 
 @contextlib.contextmanager
-def set_back(part: Part, initial: Part) -> Iterator[None]:
+def set_back(part: Part, initial: Sequence[np.ndarray]) -> Iterator[None]:
     """Gives a part its initial weights for as long as the context lasts.
 
     Args:
         part: Of the trained model.
-        initial: The same part of a model with the initial weights.
+        initial: A value for each of its weights.
     """
     trained = [_copy(variable) for variable in part.weights]
     try:
-        for variable, source in zip(part.weights, initial.weights, strict=True):
-            variable.assign(_copy(source))
+        for variable, value in zip(part.weights, initial, strict=True):
+            variable.assign(value)
         yield
     finally:
         for variable, value in zip(part.weights, trained, strict=True):

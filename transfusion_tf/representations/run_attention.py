@@ -17,7 +17,7 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.models import attention_maps
 from transfusion_tf.representations.attention_distance import AttentionMeans
 from transfusion_tf.representations.run_data import labelled, run_labels
-from transfusion_tf.representations.run_models import load_run_model, run_images
+from transfusion_tf.representations.run_models import run_images, run_snapshot
 
 
 def model_attention(
@@ -113,7 +113,7 @@ def run_attention(
         UserError: As `model_attention` and `load_run_model`.
     """
     table = model_attention(
-        load_run_model(run, weights),
+        run_snapshot(run, weights).restore(),
         run_images(run, data_root) if images is None else images,
         most_images=most_images,
         seed=seed,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import pandas as pd
 
 from transfusion_tf.errors import UserError
@@ -17,9 +16,10 @@ from transfusion_tf.representations.activations import Sampling
 from transfusion_tf.representations.compare import MEASURES, compare_models
 from transfusion_tf.representations.run_models import (
     check_same_data,
-    load_run_model,
     run_images,
+    run_snapshot,
 )
+from transfusion_tf.representations.snapshots import Model, architecture
 
 _PER_REPEAT = ("repeat", "value", "noise_floor", "rank_x", "rank_y", "points")
 
@@ -75,7 +75,7 @@ def compare_before_and_after(
         UserError: If there is no run, weights are missing, damaged or NaN, a stage
             is unknown, or the data are not the run's.
     """
-    models = [load_run_model(run, weights) for weights in ("initial", "best")]
+    models = [run_snapshot(run, weights) for weights in ("initial", "best")]
     if images is None:
         images = run_images(run, data_root)
     table = compare_pair(models[0], models[1], images, settings)
@@ -115,7 +115,7 @@ def compare_runs(
         RepresentationWarning: If the runs saw different versions of a data set.
     """
     names = run_names([run_a, run_b])
-    models = [load_run_model(run, weights) for run in (run_a, run_b)]
+    models = [run_snapshot(run, weights) for run in (run_a, run_b)]
     check_image_sizes(dict(zip(names, models, strict=True)))
     if images is None:
         check_same_data([run_a, run_b])
@@ -127,7 +127,7 @@ def compare_runs(
 
 
 def compare_pair(
-    model_a: keras.Model, model_b: keras.Model, images: Any, settings: Settings
+    model_a: Model, model_b: Model, images: Any, settings: Settings
 ) -> pd.DataFrame:
     """`compare_models` with its arguments in one `Settings`."""
     sampling = settings.sampling
@@ -190,12 +190,14 @@ def run_names(runs: list[str | Path]) -> list[str]:
     return names if len(set(names)) == len(names) else paths
 
 
-def check_image_sizes(models: Mapping[str, keras.Model]) -> None:
+def check_image_sizes(models: Mapping[str, Model]) -> None:
     """Raises UserError unless all models take images of the same size."""
     first, *others = models.items()
     for name, model in others:
         sizes = [
-            " × ".join(str(side or "any") for side in each.input_shape[1:3])
+            " × ".join(
+                str(side or "any") for side in architecture(each).input_shape[1:3]
+            )
             for each in (first[1], model)
         ]
         if sizes[0] != sizes[1]:

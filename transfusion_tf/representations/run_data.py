@@ -1,5 +1,6 @@
 """The data set that a run was trained on, and what its tables call the run."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -7,8 +8,17 @@ import pandas as pd
 
 from transfusion_tf.datasets import PreparedDataset, prepare
 from transfusion_tf.errors import UserError
+from transfusion_tf.recent import Recent
+from transfusion_tf.representations.image_sources import SplitImages
 from transfusion_tf.training import RunDirectory
 from transfusion_tf.training.resolve import card_of, in_fold_of
+
+# A cache of this process: tables of prepared data, and decoded images, by the file
+# that they come from.
+_indexes: Recent[pd.DataFrame] = Recent(8)
+_splits: Recent[SplitImages] = Recent(
+    1 << 28, lambda images: max(images.kept_bytes, 1 << 24)
+)
 
 
 def run_dataset(run: str | Path, data_root: str | Path) -> PreparedDataset:
@@ -27,22 +37,50 @@ def run_dataset(run: str | Path, data_root: str | Path) -> PreparedDataset:
     """
     directory = RunDirectory(run)
     config = directory.config()
+    if config.image_size is None:
+        config = config.replace(image_size=int(directory.dataset()["image_size"]))
     card = card_of(config)
     stored = Path(data_root) / card.name / f"{card.stored_size}px-{config.data}"
-    for index in sorted(stored.glob("*/index.parquet")):
-        prepared = PreparedDataset(
-            card, index.parent, str(config.data), pd.read_parquet(index)
-        )
+    for path in sorted(stored.glob("*/index.parquet")):
+        index = _indexes.get(_state(path), functools.partial(pd.read_parquet, path))
+        prepared = PreparedDataset(card, path.parent, str(config.data), index)
         return in_fold_of(config, prepared)
     prepared = prepare(card, data_root)
     if prepared.fingerprint != config.data:
         raise UserError(
             f"data set {card.name!r} is no longer what run {directory.path.name} was "
             f"trained on (fingerprint {prepared.fingerprint}, then {config.data}): "
-            "its test images may have been training images. Give the run's own data, "
-            f"{stored}, by --data_root"
+            "images that it is evaluated or compared on may have been training images. "
+            f"Give the run's own data, {stored}, by --data_root, or, to "
+            "transfusion-compare, other images by --images"
         )
     return in_fold_of(config, prepared)
+
+
+def run_split(run: str | Path, data_root: str | Path, split: str) -> SplitImages:
+    """The images of a split of `run_dataset`; those of one split are decoded once.
+
+    Args:
+        run: A run directory.
+        data_root: Where prepared data lie.
+        split: `train`, `validation` or `test`.
+
+    Raises:
+        UserError: As `run_dataset`.
+    """
+    prepared = run_dataset(run, data_root)
+    config = RunDirectory(run).config()
+    key = (
+        *_state(prepared.path / "index.parquet"),
+        *(config.fold, config.folds, config.fold_protocol),
+        *(split, prepared.card.stored_size, prepared.card.image_size),
+    )
+    return _splits.get(key, lambda: SplitImages(prepared, split))
+
+
+def _state(path: Path) -> tuple:
+    status = path.stat()
+    return os.path.abspath(path), status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def run_labels(run: str | Path) -> dict[str, str]:

@@ -1,23 +1,33 @@
 """A run's models and images: what comparisons over run directories read."""
 
+import json
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
-import pandas as pd
+import tensorflow as tf
 
-from transfusion_tf.datasets import PreparedDataset, prepare
-from transfusion_tf.errors import UserError, one_of
-from transfusion_tf.initialization.weight_files import check_weight_file
+from transfusion_tf.errors import one_of
 from transfusion_tf.models import build
+from transfusion_tf.recent import Recent
 from transfusion_tf.representations.image_sources import SplitImages
 from transfusion_tf.representations.moments import RepresentationWarning
+from transfusion_tf.representations.run_data import run_split
+from transfusion_tf.representations.snapshots import Graph, Snapshot, check_finite
 from transfusion_tf.training import RunConfig, RunDirectory
-from transfusion_tf.training.resolve import card_of, in_fold_of
+from transfusion_tf.training.weights import load_run_weights
 
 WEIGHTS = ("initial", "best")
+
+# Caches of this process, by what they are made of; what was asked for first goes.
+_MOST_BYTES = 1 << 29
+_graphs: Recent[Graph] = Recent(_MOST_BYTES, lambda graph: graph.size)
+_weights: Recent[tuple[tf.Tensor, ...]] = Recent(
+    _MOST_BYTES,
+    lambda weights: sum(4 * tensor.shape.num_elements() for tensor in weights),
+)
 
 
 def load_run_model(run: str | Path, weights: str = "best") -> keras.Model:
@@ -34,43 +44,41 @@ def load_run_model(run: str | Path, weights: str = "best") -> keras.Model:
     Warns:
         RepresentationWarning: If the run is not finished.
     """
-    if weights not in WEIGHTS:
-        raise one_of("weights", weights, WEIGHTS)
-    directory = RunDirectory(run)
-    config = directory.config()
-    path = getattr(directory, f"{weights}_weights")
-    status = directory.status()
-    reached = f"state {status.get('state')!r}, step {status.get('step', 0)}"
-    if not path.is_file():
-        raise UserError(
-            f"run {directory.path} has no {path.name} ({reached} of {config.steps}): "
-            "train it to its end, or restore the file"
-        )
-    if not directory.finished():
-        warnings.warn(
-            f"run {directory.path.name} is not finished ({reached} of "
-            f"{config.steps}): its best weights may change",
-            RepresentationWarning,
-            stacklevel=2,
-        )
-    size = _image_size(directory, config)
-    model = build(
-        config.model,
-        (size, size, 3),
-        len(directory.dataset()["classes"]),
-        pixel_statistics=config.pixel_statistics,
-        head=config.head or "sigmoid",
-    )
-    check_weight_file(directory.intact(path))
-    try:
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path} does not hold the weights of {config.model} at {size} × {size} "
-            f"pixels: {str(error).splitlines()[0]}"
-        ) from error
-    _check_finite(model, path)
+    directory = _checked(run, weights)
+    model = _build(directory)
+    load_run_weights(model, directory, weights)
+    check_finite(Snapshot.of(model), str(directory.weights_file(weights)))
     return model
+
+
+def run_snapshot(run: str | Path, weights: str = "best") -> Snapshot:
+    """As `load_run_model`, on the graph that this process keeps for the run's shape.
+
+    Weights that were read lately are not read, nor checked, again unless a file of
+    the run has changed.
+
+    Args:
+        run: A run directory.
+        weights: `initial` or `best`.
+
+    Raises:
+        UserError: As `load_run_model`.
+
+    Warns:
+        RepresentationWarning: If the run is not finished.
+    """
+    directory = _checked(run, weights)
+    graph = _graphs.get(_shape(directory), lambda: Graph(_build(directory)))
+
+    def load() -> tuple[tf.Tensor, ...]:
+        load_run_weights(graph.model, directory, weights)
+        snapshot = Snapshot.of(graph.model, graph)
+        check_finite(snapshot, str(directory.weights_file(weights)))
+        return snapshot.weights
+
+    if not directory.finished():
+        return Snapshot(graph, load())
+    return Snapshot(graph, _weights.get(_state(directory, weights), load))
 
 
 def run_images(run: str | Path, data_root: str | Path) -> SplitImages:
@@ -88,25 +96,7 @@ def run_images(run: str | Path, data_root: str | Path) -> SplitImages:
         UserError: If the card or the data are gone, or are no longer those the run
             was trained on.
     """
-    directory = RunDirectory(run)
-    config = directory.config()
-    config = config.replace(image_size=_image_size(directory, config))
-    card = card_of(config)
-    stored = Path(data_root) / card.name / f"{card.stored_size}px-{config.data}"
-    for index in sorted(stored.glob("*/index.parquet")):
-        prepared = PreparedDataset(
-            card, index.parent, str(config.data), pd.read_parquet(index)
-        )
-        return SplitImages(in_fold_of(config, prepared), "validation")
-    prepared = prepare(card, data_root)
-    if prepared.fingerprint != config.data:
-        raise UserError(
-            f"data set {card.name!r} is no longer what run {directory.path.name} was "
-            f"trained on (fingerprint {prepared.fingerprint}, then {config.data}): "
-            "its validation images may have been training images. Give the run's "
-            f"own data, {stored}, by --data_root, or other images by --images"
-        )
-    return SplitImages(in_fold_of(config, prepared), "validation")
+    return run_split(run, data_root, "validation")
 
 
 def check_same_data(runs: Sequence[str | Path]) -> None:
@@ -138,11 +128,50 @@ def _data_and_fold(config: RunConfig) -> str:
     return f"{config.data}, fold {config.fold} of {config.folds}"
 
 
-def _image_size(directory: RunDirectory, config: RunConfig) -> int:
-    return int(config.image_size or directory.dataset()["image_size"])
+def _checked(run: str | Path, weights: str) -> RunDirectory:
+    if weights not in WEIGHTS:
+        raise one_of("weights", weights, WEIGHTS)
+    directory = RunDirectory(run)
+    config = directory.config()
+    if not directory.finished():
+        status = directory.status()
+        warnings.warn(
+            f"run {directory.path.name} is not finished (state "
+            f"{status.get('state')!r}, step {status.get('step', 0)} of "
+            f"{config.steps}): its best weights may change",
+            RepresentationWarning,
+            stacklevel=3,
+        )
+    return directory
 
 
-def _check_finite(model: keras.Model, path: Path) -> None:
-    for variable in model.variables:
-        if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
-            raise UserError(f"{path} is broken: {variable.path} holds NaN or infinity")
+def _build(directory: RunDirectory) -> keras.Model:
+    config = directory.config()
+    size = int(config.image_size or directory.dataset()["image_size"])
+    return build(
+        config.model,
+        (size, size, 3),
+        len(directory.dataset()["classes"]),
+        pixel_statistics=config.pixel_statistics,
+        head=config.head or "sigmoid",
+    )
+
+
+def _shape(directory: RunDirectory) -> tuple:
+    """All that `_build` depends on."""
+    config, dataset = directory.config(), directory.dataset()
+    statistics = config.pixel_statistics
+    return (
+        *(config.model, config.image_size or dataset["image_size"]),
+        *(len(dataset["classes"]), config.head or "sigmoid"),
+        json.dumps(dict(statistics) if statistics else None, sort_keys=True),
+    )
+
+
+def _state(directory: RunDirectory, weights: str) -> tuple:
+    """What tells these weights from those that the folder may hold another time."""
+    found = []
+    for path in (directory.path / "status.json", directory.weights_file(weights)):
+        status = path.stat() if path.exists() else None
+        found.append(status and (status.st_ino, status.st_size, status.st_mtime_ns))
+    return (os.path.abspath(directory.path), weights, *found)

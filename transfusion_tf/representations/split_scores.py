@@ -1,5 +1,7 @@
 """A split's metrics of a model in memory, as often as its weights change."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,19 +9,23 @@ import tensorflow as tf
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import compute_metrics
-from transfusion_tf.input_pipeline import eval_batches
+from transfusion_tf.input_pipeline import kept_eval_batches
 from transfusion_tf.models import logits_model
 from transfusion_tf.training.steps import probabilities_of
 
-# Decoded images up to so many bytes are kept between evaluations.
-_CACHE_BYTES = 2**30
+
+def logits_function(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Logits of images, whatever the model's weights are by then; traced once."""
+    with_logits = logits_model(model)
+    return tf.function(
+        lambda images: with_logits(tf.cast(images, tf.float32), training=False)
+    )
 
 
 class SplitScorer:
     """Evaluates one model on one split, whatever its weights are by then.
 
-    The graph is traced once and the images are decoded once, where they fit into 1 GiB
-    of memory; else at each evaluation.
+    The graph is traced once, and the images are decoded as `kept_eval_batches` says.
 
     Attributes:
         images: How many images the split has.
@@ -30,7 +36,7 @@ class SplitScorer:
 
     def __init__(
         self,
-        model: keras.Model,
+        logits: Callable[[tf.Tensor], tf.Tensor],
         prepared: PreparedDataset,
         split: str,
         *,
@@ -43,18 +49,12 @@ class SplitScorer:
                 f"data set {prepared.card.name!r} has no {split} examples: its "
                 "card's [splits] leave none"
             )
-        size = prepared.card.image_size
         self._card = prepared.card.labels
         self._labels = prepared.labels(rows)
         self._head = head
         self.images = len(rows)
-        self._batches = eval_batches(prepared, split, batch_size)
-        if len(rows) * size * size * 3 <= _CACHE_BYTES:
-            self._batches = self._batches.cache()
-        with_logits = logits_model(model)
-        self._logits = tf.function(
-            lambda images: with_logits(tf.cast(images, tf.float32), training=False)
-        )
+        self._batches = kept_eval_batches(prepared, split, batch_size)
+        self._logits = logits
 
     def __call__(self) -> dict[str, float]:
         """All metrics that apply, by name; see `compute_metrics`."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -12,11 +11,12 @@ from tqdm import tqdm
 from transfusion_tf.errors import UserError
 from transfusion_tf.representations.activations import StageReader
 from transfusion_tf.representations.pairwise_cka import MIN_POINTS, PairwiseCKA
+from transfusion_tf.representations.snapshots import Model
 
 
 def compare_stage_pairs(
-    model_a: keras.Model,
-    model_b: keras.Model,
+    model_a: Model,
+    model_b: Model,
     images: Any,
     *,
     stages: Sequence[str] | None = None,

@@ -10,13 +10,19 @@ import tensorflow as tf
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.representations.outputs import named_outputs
+from transfusion_tf.representations.snapshots import (
+    Graph,
+    Model,
+    Snapshot,
+    check_finite,
+)
 
 
 class StageReader:
     """Reads all stages of a model in one forward pass, in inference mode.
 
     Memory: one batch's activations of the stages, beside what the model's own
-    forward pass needs; and a copy of the model on each device but the first.
+    forward pass needs; and the model's weights on each device.
 
     Attributes:
         names: The stages.
@@ -27,14 +33,15 @@ class StageReader:
 
     def __init__(
         self,
-        model: keras.Model,
+        model: Model,
         stage_names: Sequence[str] | None = None,
         strategy: tf.distribute.Strategy | None = None,
     ):
         """Builds the graph that ends in every stage.
 
         Args:
-            model: A model with known stages, or any whose layers are named.
+            model: A model with known stages, or any whose layers are named; it is read
+                as it is now. Snapshots of one graph share what is traced.
             stage_names: Stages to read, in any order, or layers; None reads all
                 stages. See `named_outputs`.
             strategy: Whose devices of this host share the work; None takes all GPUs.
@@ -43,14 +50,16 @@ class StageReader:
             UserError: If the model has neither a stage nor a layer of a name; the
                 message lists those it has. If a weight is NaN or infinite.
         """
-        found = named_outputs(model, stage_names)
+        snapshot = Snapshot.of(model)
+        found = named_outputs(snapshot.model, stage_names)
         self.names = tuple(found)
-        _check_weights(model)
-        self.model_name = model.name
+        if snapshot is not model:
+            check_finite(snapshot, f"model {snapshot.model.name!r}")
+        self.model_name = snapshot.model.name
         self.shapes = {name: tuple(found[name].shape[1:]) for name in self.names}
         self._replicas = [
-            _Replica(_copy(model, device) if number else model, self.names, device)
-            for number, device in enumerate(_local_devices(strategy))
+            _Replica(snapshot, self.names, device)
+            for device in _local_devices(strategy)
         ]
         self.devices = len(self._replicas)
 
@@ -106,33 +115,44 @@ class StageReader:
 class _Replica:
     """A model that ends in every stage, on one device; None is where it is."""
 
-    def __init__(self, model: keras.Model, names: Sequence[str], device: str | None):
-        found = named_outputs(model, names)
+    def __init__(self, snapshot: Snapshot, names: Sequence[str], device: str | None):
         self._names = tuple(names)
         self._device = device
-        self._outputs = keras.Model(model.inputs, found)
-        self._read = tf.function(self._forward, reduce_retracing=True)
-        index = dict.fromkeys(names, tf.TensorSpec([None], tf.int32))
-        images = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-        signature = [images, index, index]
-        self._sample = tf.function(self._forward_sampled, input_signature=signature)
-        self._pooled = tf.function(self._forward_pooled, input_signature=signature)
+        with self.on_device():
+            self._weights = [tf.identity(value) for value in snapshot.weights]
+        self._graph = snapshot.graph.once(
+            ("stages", self._names), lambda: _StageGraph(snapshot.graph, self._names)
+        )
 
     def on_device(self) -> contextlib.AbstractContextManager:
         return tf.device(self._device) if self._device else contextlib.nullcontext()
 
     def read(self, images) -> dict[str, tf.Tensor]:
         with self.on_device():
-            return self._read(tf.cast(images, tf.float32))
+            return self._graph.read(self._weights, tf.cast(images, tf.float32))
 
     def sample(self, images, rows, channels, pooled: bool) -> dict[str, tf.Tensor]:
-        read = self._pooled if pooled else self._sample
+        read = self._graph.pooled if pooled else self._graph.sample
         with self.on_device():
             index = [
                 {name: tf.constant(part[name], tf.int32) for name in self._names}
                 for part in (rows, channels)
             ]
-            return read(tf.cast(images, tf.float32), *index)
+            return read(self._weights, tf.cast(images, tf.float32), *index)
+
+
+class _StageGraph:
+    """Functions from weights and images to all stages, whole or sampled."""
+
+    def __init__(self, graph: Graph, names: Sequence[str]):
+        model = graph.model
+        self._outputs = keras.Model(model.inputs, named_outputs(model, names))
+        self.read = graph.function(self._forward)
+        index = dict.fromkeys(names, tf.TensorSpec([None], tf.int32))
+        images = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
+        signature = [images, index, index]
+        self.sample = graph.function(self._forward_sampled, signature)
+        self.pooled = graph.function(self._forward_pooled, signature)
 
     def _forward(self, images):
         return self._outputs(images, training=False)
@@ -155,16 +175,6 @@ class _Replica:
         return sampled
 
 
-def _check_weights(model: keras.Model) -> None:
-    # Fused ReLUs turn NaN into 0 on some devices: a broken model would look dead.
-    for variable in model.variables:
-        values = keras.ops.convert_to_numpy(variable)
-        if not np.isfinite(values).all():
-            raise UserError(
-                f"model {model.name!r} is broken: {variable.path} holds NaN or infinity"
-            )
-
-
 def _local_devices(strategy: tf.distribute.Strategy | None) -> Sequence[str | None]:
     """Devices of this host that share the work; None alone is where a model is."""
     if strategy is not None:
@@ -172,10 +182,3 @@ def _local_devices(strategy: tf.distribute.Strategy | None) -> Sequence[str | No
     else:
         devices = [device.name for device in tf.config.list_logical_devices("GPU")]
     return devices if len(devices) > 1 else (None,)
-
-
-def _copy(model: keras.Model, device: str | None) -> keras.Model:
-    with tf.device(device):
-        copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy

@@ -10,15 +10,14 @@ have δ / √n. The root mean square change, δ, stands beside it.
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
 from transfusion_tf.errors import UserError, one_of
-from transfusion_tf.models import NamedTensor
 from transfusion_tf.representations.parts import KINDS, paired_parts, part_tensors
 from transfusion_tf.representations.run_data import labelled, run_labels
-from transfusion_tf.representations.run_models import load_run_model
+from transfusion_tf.representations.run_models import run_snapshot
+from transfusion_tf.representations.snapshots import Model, Snapshot
 
 _RUN_COLUMNS = ("run", "model", "initialization")
 _MEASURES = ("distance", "rms", "relative")
@@ -43,7 +42,7 @@ def weight_distance(initial, trained) -> float:
     return float(np.linalg.norm(trained - initial)) / initial.size
 
 
-def model_travel(initial: keras.Model, trained: keras.Model) -> pd.DataFrame:
+def model_travel(initial: Model, trained: Model) -> pd.DataFrame:
     """Distance travelled by each tensor between two states of one architecture.
 
     Args:
@@ -60,8 +59,9 @@ def model_travel(initial: keras.Model, trained: keras.Model) -> pd.DataFrame:
     Raises:
         UserError: If the architectures differ, or the stages are not known.
     """
+    start, end = Snapshot.of(initial), Snapshot.of(trained)
     rows = []
-    for before, after in paired_parts(initial, trained, "unit"):
+    for before, after in paired_parts(start.model, end.model, "unit"):
         tensors = zip(part_tensors(before), part_tensors(after), strict=True)
         for first, second in tensors:
             rows.append(
@@ -70,7 +70,11 @@ def model_travel(initial: keras.Model, trained: keras.Model) -> pd.DataFrame:
                     "unit": before.name,
                     "stage": before.stage,
                     "tensor": first.path,
-                    **_distances(first, second),
+                    "size": int(np.prod(first.shape)),
+                    "normalization": first.is_normalization,
+                    **_distances(
+                        start.value(first.variable), end.value(second.variable)
+                    ),
                 }
             )
     return pd.DataFrame(rows)
@@ -91,7 +95,7 @@ def run_travel(run: str | Path) -> pd.DataFrame:
     Warns:
         RepresentationWarning: If the run is not finished.
     """
-    initial, best = (load_run_model(run, weights) for weights in ("initial", "best"))
+    initial, best = (run_snapshot(run, weights) for weights in ("initial", "best"))
     return labelled(model_travel(initial, best), run_labels(run))
 
 
@@ -133,12 +137,10 @@ def average_travel(
     return means
 
 
-def _distances(first: NamedTensor, second: NamedTensor) -> dict[str, float | bool]:
-    initial, trained = np.float64(first.value()), np.float64(second.value())
+def _distances(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
+    initial, trained = np.float64(first), np.float64(second)
     change, length = np.linalg.norm(trained - initial), np.linalg.norm(initial)
     return {
-        "size": initial.size,
-        "normalization": first.is_normalization,
         "l2": float(change),
         "distance": weight_distance(initial, trained),
         "rms": float(change) / np.sqrt(initial.size),

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -23,6 +22,7 @@ from transfusion_tf.initialization import (
     parse_spec,
 )
 from transfusion_tf.models import build
+from transfusion_tf.recent import Recent
 from transfusion_tf.representations import (
     KNNSettings,
     LayerSettings,
@@ -35,10 +35,11 @@ from transfusion_tf.representations import (
     pooled_stage,
     reinitialization_robustness,
     run_attention,
-    run_dataset,
     run_knn,
     run_travel,
 )
+from transfusion_tf.representations.run_data import run_split
+from transfusion_tf.representations.snapshots import Snapshot
 from transfusion_tf.studies.study import Chapter
 from transfusion_tf.training import RunDirectory
 
@@ -53,6 +54,8 @@ _ANALYSES = {
 }
 # Of Inception-v3, whose features the published Fréchet distances are in.
 _INCEPTION_SIZE = 299
+# A cache of this process: a network serves the distances of all data sets.
+_features: Recent[Snapshot] = Recent(1)
 
 Compute = Callable[[], pd.DataFrame]
 Part = tuple[str, Mapping[str, Any], Compute]
@@ -237,16 +240,16 @@ def _distance(
     """From source images that the donor never saw to all that the run might have."""
     most = options.get("images", 5000)
     if _is_run(donor):
-        features = _donor_features(donor)
-        source = SplitImages(run_dataset(donor, data_root), "test")
+        features = _features.get(donor, lambda: _donor_features(donor))
+        source = run_split(donor, data_root, "test")
     else:
-        features = _inception()
+        features = _features.get(donor, _inception)
         prepared = prepare(load_card(options["source"]), data_root, progress=False)
         source = SplitImages(prepared, "test")
     table = image_distance(
         features,
         _Drawn(source, most),
-        _Drawn(SplitImages(run_dataset(run.path, data_root), "train"), most),
+        _Drawn(run_split(run.path, data_root, "train"), most),
         progress=False,
     )
     table.insert(0, "dataset", name)
@@ -291,14 +294,14 @@ class _Drawn:
         return self._images[self._rows[index]]
 
 
-def _donor_features(donor: str) -> keras.Model:
-    return pooled_stage(load_run_model(donor))
+def _donor_features(donor: str) -> Snapshot:
+    return Snapshot.of(pooled_stage(load_run_model(donor)))
 
 
-def _inception() -> keras.Model:
+def _inception() -> Snapshot:
     model = build("inception_v3", (_INCEPTION_SIZE, _INCEPTION_SIZE, 3), 1, seed=0)
     initialize(model, "transfer", load_donor("imagenet", model))
-    return pooled_stage(model)
+    return Snapshot.of(pooled_stage(model))
 
 
 def _content(
