@@ -13,6 +13,7 @@ ORDER = (
     "errors",
     "files",
     "locks",
+    "recent",
     "datasets",
     "input_pipeline",
     "models",
