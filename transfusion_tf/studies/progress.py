@@ -57,6 +57,7 @@ class StudyProgress:
         # Of each run under way; None until it says where it goes on from.
         self._steps: dict[str, int | None] = {}
         self._lines: dict[str, tqdm] = {}
+        self._seen: set[str] = set()
         self._bar: tqdm | None = None
 
     def listen(self, event: Event) -> None:
@@ -153,6 +154,9 @@ class StudyProgress:
             return  # Told late by a process whose run has ended.
         before = self._steps[run_id]
         self._steps[run_id] = step
+        if before is None and run_id in self._seen:
+            self.write(f"{run_id} goes on from step {step} in another process")
+        self._seen.add(run_id)
         if before is None:
             self._resumed += step
             if self._bar is not None:

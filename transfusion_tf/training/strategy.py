@@ -1,6 +1,7 @@
 """Which devices a run uses."""
 
 import contextlib
+import os
 
 import tensorflow as tf
 
@@ -72,11 +73,10 @@ def use_threads(count: int | None) -> None:
     Raises:
       UserError: TensorFlow has started already, with another number.
     """
-    threading = tf.config.threading
-    if count is None or threading.get_intra_op_parallelism_threads() == count:
+    if count is None or count == threads_in_use():
         return
     try:
-        threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_intra_op_parallelism_threads(count)
     except RuntimeError:
         raise UserError(
             f"--threads={count} comes too late: TensorFlow has started in this process "
@@ -86,8 +86,10 @@ def use_threads(count: int | None) -> None:
 
 
 def threads_in_use() -> int | None:
-    """What `use_threads` has set in this process; None where TensorFlow decides."""
-    return tf.config.threading.get_intra_op_parallelism_threads() or None
+    """What this process was told; None where TensorFlow decides."""
+    told = tf.config.threading.get_intra_op_parallelism_threads()
+    # TensorFlow heeds it without saying so.
+    return told or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or None
 
 
 def has_gpus() -> bool:

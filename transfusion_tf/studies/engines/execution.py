@@ -80,9 +80,12 @@ def make_engine(
       UserError: more jobs than memory allows, GPUs that are not there, no cluster at
         the address, or one without what a run needs.
     """
-    absolute = Path(options.data_root).absolute()
     elsewhere = dataclasses.replace(
-        options, data_root=absolute, threads=options.threads or threads_in_use()
+        options,
+        data_root=Path(options.data_root).absolute(),
+        threads=options.threads or threads_in_use(),
+        # The listener counts steps here.
+        on_step=Options().on_step,
     )
     if execution.engine == "ray":
         return RayCluster(
