@@ -30,6 +30,8 @@ BENCHMARKS = (
     "pipeline_memory",
     "training_step",
     "training_loop",
+    "many_runs",
+    "jobs",
     "evaluation",
     "saving",
     "representations",
