@@ -1,8 +1,10 @@
 """Small real data that tests draw, and tables that they may damage."""
 
 import csv
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from transfusion_tf.datasets.phantoms import retina
@@ -47,6 +49,11 @@ def write_clinic(folder: Path, patients: int = 24, size: int = 80) -> Path:
     write_rows(folder / "labels.csv", rows)
     (folder / "dataset.toml").write_text(CARD)
     return folder / "dataset.toml"
+
+
+def assert_same(one, other) -> None:
+    """Two data classes are equal; NaN equals NaN, as `==` has it up to Python 3.12."""
+    np.testing.assert_equal(dataclasses.asdict(one), dataclasses.asdict(other))
 
 
 def write_rows(file: Path, rows: list[dict]) -> None:

@@ -1,6 +1,7 @@
 """Folds are compared over folds, seeds over seeds."""
 
 import pytest
+from support import assert_same
 
 from transfusion_tf.evaluation import cell_interval, fold_difference
 from transfusion_tf.report import collect, read_study, write_report
@@ -54,7 +55,7 @@ def test_several_seeds_of_one_fold_are_compared_over_seeds(study, plant):
     (panel,) = collect(read_study(study.write())).panels
     cell = panel.cells["random"]
     assert not cell.folded
-    assert cell.test == cell_interval(cell.scores)
+    assert_same(cell.test, cell_interval(cell.scores))
 
 
 def test_folds_of_another_protocol_and_plain_runs_are_not_pooled(study, plant):

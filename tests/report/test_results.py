@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from support import assert_same
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import cell_interval, difference
@@ -35,8 +36,8 @@ def test_numbers_are_those_of_the_evaluation(results):
     panel = results.panels[0]
     ours, theirs = panel.cells["transfer"], panel.cells["random"]
     expected = difference(ours.scores, theirs.scores)
-    assert panel.test_difference("transfer", "random") == expected
-    assert ours.test == cell_interval(ours.scores)
+    assert_same(panel.test_difference("transfer", "random"), expected)
+    assert_same(ours.test, cell_interval(ours.scores))
 
 
 def test_the_threshold_comes_from_the_validation_of_random_weights(results):

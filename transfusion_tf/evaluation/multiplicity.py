@@ -38,11 +38,11 @@ def adjusted_p_values(
     adjusted = np.full(values.shape, np.nan)
     if not made.any():
         return adjusted
+    if not ((values[made] >= 0) & (values[made] <= 1)).all():
+        raise ValueError("p values must lie in [0, 1]")
     if correction == "benjamini_hochberg":
         adjusted[made] = stats.false_discovery_control(values[made], method="bh")
         return adjusted
-    if not ((values[made] >= 0) & (values[made] <= 1)).all():
-        raise ValueError("p values must lie in [0, 1]")
     order = np.argsort(values[made], kind="stable")
     left = np.arange(made.sum(), 0, -1)
     stepped = np.maximum.accumulate(left * values[made][order])
