@@ -81,7 +81,7 @@ def _shortest(folder: str, count: int, steps: int) -> list[Result]:
 def _times(
     folder: str, count: int, steps: int, eval_every: int
 ) -> tuple[list[float], list[float]]:
-    """Of each run but the first: seconds since the one before ended, and of its work."""
+    """Of each run but the first: seconds since the one before it, and of its work."""
     runs = tuple(
         RunConfig(
             dataset=_CARD,
