@@ -9,6 +9,7 @@ import pandas as pd
 from transfusion_tf import files
 from transfusion_tf.report import gallery, images, page, style, tables, wording
 from transfusion_tf.report.cases import MARGIN
+from transfusion_tf.report.freshness import is_current, mark_current
 from transfusion_tf.report.paper_page import write_paper_page
 from transfusion_tf.report.records import StudyRecord, read_study
 from transfusion_tf.report.rendering import render
@@ -22,7 +23,8 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
     A study with chapters, after a paper, gets a page of those: see `paper_page`.
     Everything comes from `study.json` and the run directories that it names; runs
     that have no result are named with what stopped them, and the rest is reported.
-    The page needs no network and no script.
+    The page needs no network and no script. Where the report that is there was made
+    of the same, and is whole, nothing is written.
 
     Args:
       study_dir: `<root>/studies/<name>`.
@@ -36,14 +38,17 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
       UserError: there is no study, or the folder cannot be written to.
     """
     folder = Path(study_dir)
+    target = folder / "report.html"
+    if is_current(folder, show_images=show_images):
+        return target
     record = read_study(folder)
     if record.chapters:
-        return write_paper_page(record, folder)
-    results = collect(record)
-    context = _context(record, results, folder, show_images)
-    text = render("report.html", context)
-    target = folder / "report.html"
-    files.write_text(target, text)
+        write_paper_page(record, folder)
+    else:
+        results = collect(record)
+        context = _context(record, results, folder, show_images)
+        files.write_text(target, render("report.html", context))
+    mark_current(folder, show_images=show_images)
     return target
 
 
