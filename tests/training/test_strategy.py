@@ -1,5 +1,6 @@
 """Devices by name, and what cannot be done with them."""
 
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,12 @@ import pytest
 from transfusion_tf.errors import UserError
 from transfusion_tf.training import Options
 from transfusion_tf.training.cluster import Cluster
-from transfusion_tf.training.strategy import make_strategy, split_cpu
+from transfusion_tf.training.strategy import (
+    make_strategy,
+    split_cpu,
+    threads_in_use,
+    use_threads,
+)
 from transfusion_tf.training.workers import join
 
 
@@ -40,6 +46,42 @@ def test_splitting_the_cpu_after_tensorflow_has_started_is_an_error():
 def test_no_devices_are_an_error():
     with pytest.raises(UserError, match="--logical_devices should be at least 1"):
         split_cpu(0)
+
+
+def test_as_many_threads_as_there_are_already_are_fine_and_others_come_too_late():
+    make_strategy("one")
+    before = threads_in_use()
+    use_threads(before)
+    use_threads(None)
+    with pytest.raises(UserError, match=r"--threads=7 comes too late.*has started"):
+        use_threads(7)
+    assert threads_in_use() == before
+
+
+@pytest.mark.slow
+def test_threads_are_what_tensorflow_then_computes_with():
+    script = (
+        "import tensorflow as tf\n"
+        "from transfusion_tf.training.strategy import threads_in_use, use_threads\n"
+        "assert threads_in_use() is None\n"
+        "use_threads(1)\n"
+        "tf.zeros(1)\n"
+        "assert tf.config.threading.get_intra_op_parallelism_threads() == 1\n"
+        "use_threads(1)  # As it is already.\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={k: v for k, v in os.environ.items() if k != "TF_NUM_INTRAOP_THREADS"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_no_threads_are_an_error():
+    with pytest.raises(UserError, match="--threads should be at least 1, got 0"):
+        Options(threads=0)
 
 
 def test_workers_that_join_after_tensorflow_has_started_are_an_error():

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Self
 
 from tqdm import tqdm
@@ -31,6 +32,7 @@ class StudyProgress:
         label: str,
         configs: Mapping[str, RunConfig],
         *,
+        donors: Collection[str] = (),
         shown: bool = True,
         on_step: Callable[[int], None] = lambda count: None,
     ):
@@ -39,6 +41,7 @@ class StudyProgress:
         Args:
           label: what the bar says.
           configs: of all runs that are to be trained, by run id.
+          donors: ids of those among them that others stand on.
           shown: whether anything is shown but messages.
           on_step: called with the number of steps made since the last call.
         """
@@ -47,9 +50,11 @@ class StudyProgress:
         self._on_step = on_step
         self._shown = shown
         self._terminal = shown and sys.stderr.isatty()
-        self._width = max(
-            (len(_name(config)) for config in configs.values()), default=0
-        )
+        self._names = {
+            run_id: _name(config, run_id in donors)
+            for run_id, config in configs.items()
+        }
+        self._width = max(map(len, self._names.values()), default=0)
         self._start = self._written = self._ticked = time.monotonic()
         self._total = sum(config.steps for config in configs.values())
         # Of all runs; `resumed` were made before, and say nothing of the pace.
@@ -140,10 +145,9 @@ class StudyProgress:
         self._move(-(self._steps.get(run_id) or 0), run_id)
         self._steps[run_id] = None
         if self._bar is not None and run_id not in self._lines:
-            config = self._configs[run_id]
             self._lines[run_id] = tqdm(
-                total=config.steps,
-                desc=_name(config).ljust(self._width),
+                total=self._configs[run_id].steps,
+                desc=self._names[run_id].ljust(self._width),
                 bar_format=_RUN_BAR,
                 leave=False,
                 dynamic_ncols=True,
@@ -184,8 +188,12 @@ class StudyProgress:
             self._bar.set_description_str(f"{self._label}: {ended}")
 
 
-def _name(config: RunConfig) -> str:
+def _name(config: RunConfig, donor: bool) -> str:
     """What a run's line says of it."""
+    if donor:
+        source = Path(config.dataset)
+        name = source.parent.name if source.suffix == ".toml" else source.name
+        return f"donor: {config.model} on {name}"
     size = f" {config.train_examples} images" if config.train_examples else ""
     fold = f" fold {config.fold}" if config.fold is not None else ""
     return f"{config.model} {config.initialization}{size}{fold} seed {config.seed}"

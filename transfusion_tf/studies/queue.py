@@ -153,8 +153,7 @@ class _Queue:
         """Ends what is under way."""
         if self._running:
             self._progress.write("stopping: the runs under way save their state")
-        for outcome in self._engine.stop():
-            self._progress.end(outcome.run_id, outcome.state)
+        self._engine.stop()
 
     def _hold(self, outcome: Outcome) -> None:
         run_id = outcome.run_id

@@ -156,7 +156,11 @@ def _train(
         record.write(plan.configs, failed_before)
         return {}
     progress = StudyProgress(
-        label, configs, shown=options.progress, on_step=options.on_step
+        label,
+        configs,
+        donors=plan.donors,
+        shown=options.progress,
+        on_step=options.on_step,
     )
     with make_engine(
         execution,
@@ -280,7 +284,11 @@ def _pretrain(config: RunConfig, runs: Path, options: Options) -> Path:
         return folder
     configs = {donor.run_id: donor}
     with StudyProgress(
-        "Pretraining", configs, shown=options.progress, on_step=options.on_step
+        "Pretraining",
+        configs,
+        donors=configs,
+        shown=options.progress,
+        on_step=options.on_step,
     ) as progress:
         engine = CallingProcess(options, runs, data_sets, progress.listen)
         plan = [PlannedRun(donor.run_id)]
