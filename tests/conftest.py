@@ -10,9 +10,75 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
+from extras import missing_extras, wanted_extra
 from support import write_clinic
 
 from transfusion_tf.datasets import load_card, prepare
+from transfusion_tf.errors import UserError
+
+# What takes longest comes first, so that no process works alone at the end.
+LONG_FILES = (
+    "experiments/test_transfusion_smoke.py",
+    "training/test_multi_worker.py",
+    "experiments/test_feature_reuse_smoke.py",
+    "experiments/test_hidden_representations_smoke.py",
+    "studies/test_engines.py",
+    "report/test_views.py",
+    "training/test_train.py",
+    "reliability/test_kills.py",
+    "report/test_reuse_views.py",
+    "report/test_donor_views.py",
+)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--all-extras",
+        action="store_true",
+        help="Ends with an error where an extra is missing, whose tests would be "
+        "skipped.",
+    )
+
+
+def pytest_configure(config):
+    missing = missing_extras()
+    if missing and config.getoption("--all-extras"):
+        raise pytest.UsageError(f"extras that are missing: {', '.join(missing)}")
+
+
+def pytest_report_header():
+    missing = missing_extras()
+    if missing:
+        return f"tests of missing extras are skipped: {', '.join(missing)}"
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.nodeid.removeprefix("tests/").partition("::")[0]
+        return LONG_FILES.index(name) if name in LONG_FILES else len(LONG_FILES)
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup():
+    return (yield from skip_without_extra())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    return (yield from skip_without_extra())
+
+
+def skip_without_extra():
+    try:
+        return (yield)
+    except UserError as error:
+        extra = wanted_extra(error)
+        if extra:
+            pytest.skip(f"the extra {extra} is not installed")
+        raise
 
 
 @pytest.fixture

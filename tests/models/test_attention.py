@@ -68,8 +68,9 @@ def test_the_model_is_left_as_it_was(deit):
 def test_a_model_without_attention_over_the_whole_image_is_refused(
     smallest_model, name
 ):
+    model = smallest_model(name)
     with pytest.raises(ValueError, match="no DeiT"):
-        attention_maps(smallest_model(name), IMAGES)
+        attention_maps(model, IMAGES)
 
 
 # Rows and columns of a map, and a shift, for windows of 4 tokens a side.

@@ -17,7 +17,7 @@ from transfusion_tf.models import (
     stages,
 )
 from transfusion_tf.models.architectures import ARCHITECTURES
-from transfusion_tf.models.random_weights import randomize
+from transfusion_tf.models.random_weights import randomize, seed_random_layers
 from transfusion_tf.models.swin import swin_features
 
 # KerasHub's own, of its own Swin.
@@ -301,8 +301,9 @@ def test_random_weights_have_the_published_scale(smallest_model, name):
 def stochastic_swin(seed):
     image = keras.Input((32, 32, 3))
     architecture = SwinArchitecture(8, (2, 2), (2, 4), 16, 2, drop_path=0.5)
-    model = keras.Model(image, swin_features(image, architecture, seed=seed))
+    model = keras.Model(image, swin_features(image, architecture))
     randomize(model, 0)
+    seed_random_layers(model, seed)
     drawn(model.trainable_variables)
     return model
 
