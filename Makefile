@@ -5,25 +5,37 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install study test test-fast lint bench clean
+# Whole files go to two processes, the longest first (tests/conftest.py).
+PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
+  --no-loadscope-reorder --durations=10 $(PYTEST_FLAGS)
+EXTRAS := beam,dicom,keras-cv,ray,transformers
+
+.PHONY: help install extras study test test-fast test-all lint bench clean
 
 help:
 	@echo "make study      draw data, pretrain the donor, run the study, print the report's path"
-	@echo "make test       lint, types and every test"
+	@echo "make test       lint, types and the tests; skips those of extras that are missing"
 	@echo "make test-fast  the tests that take seconds"
+	@echo "make test-all   every test, of all extras too: for every night"
 	@echo "make bench      the benchmarks behind the README's table"
 	@echo "make install    only create $(VENV)"
+	@echo "make extras     create it with all extras and what the tests need"
 
 install: $(VENV)/.installed
 
 study: $(VENV)/.installed
 	@$(BIN)/transfusion-study --study=demo
 
+extras: $(VENV)/.installed-extras
+
 test: lint
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	@$(PYTEST) -m "not exhaustive"
 
 test-fast: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not slow"
+	@$(PYTEST) -m "not slow and not exhaustive"
+
+test-all: $(VENV)/.installed-extras lint
+	@$(PYTEST) --all-extras
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
@@ -34,7 +46,7 @@ bench: $(VENV)/.installed
 	@$(BIN)/python -m transfusion_tf_experiments.benchmarks
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	@echo "Installing into $(VENV) (about 3 GB, a few minutes the first time) ..."
@@ -46,5 +58,9 @@ $(VENV)/.installed: setup.cfg constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@$(PIP) --editable '.[dev,keras-cv,dicom,beam,transformers]'
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-extras: $(VENV)/.installed-dev
+	@$(PIP) --editable '.[dev,$(EXTRAS)]'
 	@touch $@
