@@ -67,7 +67,7 @@ flags.DEFINE_bool("show_images", True, "Whether the report shows sample images."
 
 def _main(arguments: Sequence[str]) -> None:
     from transfusion_tf.errors import UserError
-    from transfusion_tf_experiments import named_studies
+    from transfusion_tf_experiments import named_studies, repeats
     from transfusion_tf_experiments.named_studies import NamedStudy
 
     if arguments:
@@ -84,6 +84,11 @@ def _main(arguments: Sequence[str]) -> None:
         raise UserError(f"--seeds should be at least 1, got {FLAGS.seeds}")
     if FLAGS.study:
         named_studies.check(FLAGS.study)
+    asked = repeats.asked_for()
+    report = repeats.earlier_report(asked)
+    if report is not None:
+        print(report)
+        return
     import_tensorflow()
     from transfusion_tf.report import write_report
     from transfusion_tf.report.claims import write_claims
@@ -108,6 +113,8 @@ def _main(arguments: Sequence[str]) -> None:
     elif named.claims:
         write_claims(result.path, named.claims, result.run_ids)
     print(write_report(result.path, show_images=FLAGS.show_images))
+    if not (result.failed or result.waiting):
+        repeats.remember(asked, result.path)
     if result.failed:
         raise UserError(
             f"{len(result.failed)} runs failed; the report covers the others:\n"

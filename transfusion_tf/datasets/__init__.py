@@ -1,6 +1,6 @@
 """What a data set is: cards, readers, splits, the TFDS builder, phantoms."""
 
-from transfusion_tf.datasets.builder import prepare
+from transfusion_tf.datasets.builder import data_fingerprint, prepare
 from transfusion_tf.datasets.card import (
     AUGMENTATIONS,
     Augmentation,
@@ -32,6 +32,7 @@ __all__ = [
     "Problem",
     "Splits",
     "card_names",
+    "data_fingerprint",
     "fold_examples",
     "load_card",
     "patient_folds",

@@ -105,6 +105,12 @@ def prepare(
     return build.open()
 
 
+def data_fingerprint(card: DatasetCard) -> str:
+    """The fingerprint that `prepare` gives this data set; builds and opens nothing."""
+    reading = read_card(card)
+    return _fingerprint(card, reading.examples, reading.problems)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Build:
     """One call of `prepare`: what it was asked for, and where its result belongs."""
