@@ -101,8 +101,9 @@ def _flag_values() -> dict[str, str]:
     for name in ("root", "study"):
         for flag in modules[str(FLAGS.find_module_defining_flag(name))]:
             value = flag.value
-            several = isinstance(value, list)
-            values[flag.name] = ",".join(value) if several else str(value)
+            values[flag.name] = (
+                ",".join(value) if isinstance(value, list) else str(value)
+            )
     return values
 
 
