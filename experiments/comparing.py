@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from transfusion_tf.errors import UserError
 from transfusion_tf.report import (
     Comparison,
@@ -25,7 +23,6 @@ from transfusion_tf.representations import (
     Sampling,
     Settings,
     compare_stage_pairs,
-    load_run_model,
     over_repeats,
     run_images,
 )
@@ -35,6 +32,7 @@ from transfusion_tf.representations.run_comparisons import (
     run_names,
 )
 from transfusion_tf.representations.run_models import check_same_data
+from transfusion_tf.representations.snapshots import Snapshot
 from transfusion_tf.training import RunDirectory
 from transfusion_tf.training.artifacts import commit, versions
 from transfusion_tf_experiments.model_sources import Source, find, labels
@@ -124,7 +122,7 @@ def compare(names: Sequence[str], request: Request) -> tuple[Path, str, list[str
 
 def _models(
     sources: Sequence[Source],
-) -> tuple[list[keras.Model], tuple[Side, Side]]:
+) -> tuple[list[Snapshot], tuple[Side, Side]]:
     if len(sources) == 1:
         run = sources[0].run
         assert run is not None
@@ -137,7 +135,7 @@ def _models(
             Side("before training", f"{name}/{run.initial_weights.name}", before),
             Side("after training", f"{name}/{run.best_weights.name}", after),
         )
-        return [load_run_model(run.path, w) for w in ("initial", "best")], sides
+        return [sources[0].model(w) for w in ("initial", "best")], sides
     run_names([source.path for source in sources])  # Raises where both are one.
     models = [source.model() for source in sources]
     first, second = sources
@@ -150,10 +148,10 @@ def _models(
 
 
 def _images(
-    sources: Sequence[Source], models: Sequence[keras.Model], request: Request
+    sources: Sequence[Source], models: Sequence[Snapshot], request: Request
 ) -> Any:
     if request.images:
-        height, width = models[0].input_shape[1:3]
+        height, width = models[0].model.input_shape[1:3]
         if None in (height, width):
             raise UserError(
                 f"the input size of {sources[0].path} is open: save it with a fixed "
@@ -166,7 +164,7 @@ def _images(
     check_same_data(runs)
     data_root = request.data_root or str(Path(request.root) / "data")
     images = run_images(runs[0], data_root)
-    shape = models[0].input_shape[1:3]
+    shape = models[0].model.input_shape[1:3]
     if shape != images.shape[1:3]:
         raise UserError(
             f"{sources[0].path} takes images of {shape}, the run's are "

@@ -7,9 +7,10 @@ from pathlib import Path
 import keras
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.representations import load_run_model
 from transfusion_tf.representations.model_files import load_model_file
 from transfusion_tf.representations.run_comparisons import run_names
+from transfusion_tf.representations.run_models import run_snapshot
+from transfusion_tf.representations.snapshots import Snapshot
 from transfusion_tf.training import RunDirectory
 
 
@@ -25,11 +26,11 @@ class Source:
     path: Path
     run: RunDirectory | None
 
-    def model(self, weights: str = "best") -> keras.Model:
+    def model(self, weights: str = "best") -> Snapshot:
         """The model, with `initial` or `best` weights where it is a run's."""
         if self.run is not None:
-            return load_run_model(self.run.path, weights)
-        return _load_model(self.path)
+            return run_snapshot(self.run.path, weights)
+        return Snapshot.of(_load_model(self.path))
 
     @property
     def place(self) -> str:
