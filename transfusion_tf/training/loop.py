@@ -278,10 +278,12 @@ class Loop:
         best = artifacts.first_kernel(model)
         directory.write_arrays("first_layer", initial=initial, best=best)
         # What a run that was stopped in between knew of its best weights is gone.
+        start = time.perf_counter()
         results = [
             self.best_validation or self._measure("validation"),
             self._measure("test"),
         ]
+        progress.evaluation_seconds += time.perf_counter() - start
         metrics = {result.split: result.metrics for result in results}
         directory.write_table(
             "predictions.parquet", pd.concat([result.table for result in results])
