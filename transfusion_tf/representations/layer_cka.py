@@ -9,26 +9,21 @@ the ratios of the batches instead, which shifts the result with the batch size.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from transfusion_tf.errors import UserError, one_of
-from transfusion_tf.representations.blas_threads import one_blas_thread
-from transfusion_tf.representations.grams import gram_matrix
-from transfusion_tf.representations.outputs import named_outputs
+from transfusion_tf.errors import UserError
+from transfusion_tf.representations.layer_grams import GramReader, LayerSettings
 from transfusion_tf.representations.pairwise_cka import (
     MIN_POINTS,
     PairwiseCKA,
     pairwise_hsic,
 )
-from transfusion_tf.representations.parts import KINDS, model_parts
 from transfusion_tf.representations.run_comparisons import (
     check_image_sizes,
     run_names,
@@ -38,56 +33,15 @@ from transfusion_tf.representations.run_models import (
     run_images,
     run_snapshot,
 )
-from transfusion_tf.representations.snapshots import Graph, Model, Snapshot
-from transfusion_tf.representations.tokens import (
-    TOKENS,
-    class_tokens_of,
-    select_tokens,
-    token_kinds,
-)
+from transfusion_tf.representations.snapshots import Model
 
-
-@dataclass(frozen=True)
-class LayerSettings:
-    """What is compared, and on how many images.
-
-    Attributes:
-        kind: `layer`, each where its normalization and activation are done; `unit`,
-            what the paper's axes show; or `stage`. See `model_parts`.
-        names: Stages or layers by name instead; None takes all of `kind`.
-        tokens: Which tokens of transformers: `class`, `spatial` or `both`. `class`
-            takes only layers that have a class token.
-        most_images: Images at most, drawn at random.
-        seed: Seed of the draw.
-        batch_size: Images a forward pass, 8 or more.
-        progress: Whether to show a progress bar.
-    """
-
-    kind: str = "layer"
-    names: tuple[str, ...] | None = None
-    tokens: str = "both"
-    most_images: int = 2000
-    seed: int = 0
-    batch_size: int = 16
-    progress: bool = True
-
-    def __post_init__(self):
-        if self.kind not in KINDS:
-            raise one_of("kind of part", self.kind, KINDS)
-        if self.tokens not in TOKENS:
-            raise one_of("kind of tokens", self.tokens, TOKENS)
-        # Batches are evened out, and a batch of 7 might become one of 4 and one of 3.
-        if self.batch_size < 2 * MIN_POINTS:
-            raise UserError(
-                f"CKA needs a batch size of {2 * MIN_POINTS} or more, got "
-                f"{self.batch_size}"
-            )
+_DEFAULT = LayerSettings()
 
 
 def layer_cka(
     models: Mapping[str, Model],
     images: Any,
-    settings: LayerSettings = LayerSettings(),
+    settings: LayerSettings = _DEFAULT,
 ) -> pd.DataFrame:
     """Linear CKA of every layer of every model with every layer of every model.
 
@@ -119,7 +73,7 @@ def layer_cka(
     if len(images) < MIN_POINTS:
         raise UserError(f"CKA needs {MIN_POINTS} images or more, got {len(images)}")
     check_image_sizes(models)
-    readers = {name: _GramReader(model, settings) for name, model in models.items()}
+    readers = {name: GramReader(model, settings) for name, model in models.items()}
     rows = [
         {"model": name, "layer": layer, "stage": stage, "position": position}
         for name, reader in readers.items()
@@ -144,7 +98,7 @@ def layer_cka_before_and_after(
     data_root: str | Path,
     *,
     images: Any = None,
-    settings: LayerSettings = LayerSettings(),
+    settings: LayerSettings = _DEFAULT,
 ) -> pd.DataFrame:
     """A run's layers before training and after, all with all: figure 3, top.
 
@@ -175,7 +129,7 @@ def layer_cka_of_runs(
     *,
     weights: str = "best",
     images: Any = None,
-    settings: LayerSettings = LayerSettings(),
+    settings: LayerSettings = _DEFAULT,
 ) -> pd.DataFrame:
     """Layers of several runs, all with all: figure 3, bottom, for two runs WT and ST.
 
@@ -206,47 +160,6 @@ def layer_cka_of_runs(
     return layer_cka(models, images, settings)
 
 
-class _GramReader:
-    """Reads a batch's Gram matrices of all layers in one forward pass."""
-
-    def __init__(self, model: Model, settings: LayerSettings):
-        snapshot = Snapshot.of(model)
-        key = ("grams", settings.kind, settings.names, settings.tokens)
-        self._graph = snapshot.graph.once(
-            key, lambda: _GramGraph(snapshot.graph, settings)
-        )
-        self._weights = snapshot.weights
-        self.layers = self._graph.layers
-
-    def grams(self, batch: tf.Tensor) -> tf.Tensor:
-        """[layers, n, n] float64 of images [n, height, width, 3] float32."""
-        with one_blas_thread():
-            return self._graph.read(self._weights, batch)
-
-
-class _GramGraph:
-    """A function from weights and a batch to all layers' Gram matrices."""
-
-    def __init__(self, graph: Graph, settings: LayerSettings):
-        model = graph.model
-        found = _outputs(model, settings)
-        self.layers = [(name, stage) for name, stage, _ in found]
-        self._tokens = settings.tokens
-        self._class_tokens = class_tokens_of(model)
-        self._outputs = keras.Model(model.inputs, [output for *_, output in found])
-        # The graph knows the batch's size; batches have two sizes at most.
-        self.read = graph.function(self._forward, reduce_retracing=False)
-
-    def _forward(self, batch: tf.Tensor) -> tf.Tensor:
-        # Of a single layer Keras gives the tensor, not a list.
-        activations = keras.tree.flatten(self._outputs(batch, training=False))
-        chosen = [
-            select_tokens(layer, self._tokens, self._class_tokens)
-            for layer in activations
-        ]
-        return tf.stack([gram_matrix(layer) for layer in chosen])
-
-
 class _CKAOfGrams(PairwiseCKA):
     """`PairwiseCKA` for Gram matrices that were computed elsewhere."""
 
@@ -261,47 +174,6 @@ class _CKAOfGrams(PairwiseCKA):
         self._hsic += points * pairwise_hsic(grams).numpy()
         self._points += points
         self._batches += 1
-
-
-def _outputs(
-    model: keras.Model, settings: LayerSettings
-) -> list[tuple[str, str, keras.KerasTensor]]:
-    """Name, stage and tensor of what is compared."""
-    if settings.names is None:
-        found = [
-            (part.name, part.stage, part.output)
-            for part in model_parts(model, settings.kind)
-            if part.output is not None
-        ]
-    else:
-        stage_of = _stages_by_name(model)
-        found = [
-            (name, stage_of.get(name, ""), output)
-            for name, output in named_outputs(model, settings.names).items()
-        ]
-    if settings.tokens == "both":
-        return found
-    # Tokens that nobody can tell apart are an error here, not in the graph.
-    count = class_tokens_of(model)
-    kinds = {name: token_kinds(out.shape, count) for name, _, out in found}
-    if settings.tokens == "spatial":
-        return found
-    without = [name for name, own in kinds.items() if own != TOKENS]
-    if (settings.names is not None and without) or len(without) == len(found):
-        raise UserError(
-            f"model {model.name!r} has no class token at {', '.join(without[:8])}: "
-            "compare spatial tokens, or both"
-        )
-    return [row for row in found if row[0] not in without]
-
-
-def _stages_by_name(model: keras.Model) -> dict[str, str]:
-    """Layer or stage -> its stage; nothing where the model's stages are not known."""
-    try:
-        parts = [*model_parts(model, "layer"), *model_parts(model, "stage")]
-    except UserError:
-        return {}
-    return {part.name: part.stage for part in parts}
 
 
 def _pair_table(
