@@ -131,8 +131,11 @@ def _models(
         step = count(run.status().get("best_step"))
         before = (("step", "0"), *facts[:3])
         after = (("step", f"{step} of {count(run.config().steps)}"), *facts[4:])
+        kept = run.initial_weights
+        made = "from its seed and donor"
+        initial = f"{name}/{kept.name}" if kept.exists() else f"{name}, {made}"
         sides = (
-            Side("before training", f"{name}/{run.initial_weights.name}", before),
+            Side("before training", initial, before),
             Side("after training", f"{name}/{run.best_weights.name}", after),
         )
         return [sources[0].model(w) for w in ("initial", "best")], sides

@@ -153,7 +153,7 @@ def test_one_run_is_compared_before_and_after_training_below_the_root(
     assert page == trained_root / "comparisons" / run_ids[0] / "comparison.html"
     html = page.read_text()
     assert "before training" in html
-    assert "initial.weights.h5" in html
+    assert f"{run_ids[0]}, from its seed and donor" in html
     scores = pd.read_csv(page.parent / "tables" / "scores.csv")
     stages = scores["stage"].drop_duplicates().tolist()
     assert stages == ["pool1", "pool2", "pool3", "pool4"]

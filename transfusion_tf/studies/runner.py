@@ -2,9 +2,12 @@
 
 import dataclasses
 import datetime
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from transfusion_tf import files
 from transfusion_tf.errors import UserError
@@ -175,7 +178,8 @@ def _train(
         record.write(plan.configs, failed_before)
         with progress:
             if options.progress:
-                progress.write(f"{label}: {room}")
+                # The report's path alone goes to standard output.
+                tqdm.write(f"{label}: {room}", file=sys.stderr)
             failed = train_all(
                 planned, configs, record.runs, engine, progress, wait=wait
             )
