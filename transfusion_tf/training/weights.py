@@ -11,6 +11,7 @@ import keras
 
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.initialization import (
+    Donor,
     InitializationReport,
     initialize,
     load_donor,
@@ -20,11 +21,18 @@ from transfusion_tf.initialization.weight_files import (
     check_weight_file,
 )
 from transfusion_tf.models import named_tensors
+from transfusion_tf.recent import Recent
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.resolve import donor_file, donor_input_scaling
 from transfusion_tf.training.run_directory import RunDirectory
 
 WEIGHTS = ("initial", "best", "final")
+
+_MOST_DONOR_BYTES = 1 << 29
+_donors: Recent[Donor] = Recent(
+    _MOST_DONOR_BYTES,
+    lambda donor: sum(tensor.nbytes for tensor in donor.tensors.values()),
+)
 
 
 def initialize_run(model: keras.Model, config: RunConfig) -> InitializationReport:
@@ -37,14 +45,27 @@ def initialize_run(model: keras.Model, config: RunConfig) -> InitializationRepor
     Raises:
       UserError: the donor is gone, or does not fit.
     """
-    donor = None
-    if config.donor is not None:
-        donor = load_donor(
-            donor_file(config.donor),
-            model,
-            input_scaling=donor_input_scaling(config.donor),
-        )
+    donor = None if config.donor is None else _donor(model, config)
     return initialize(model, config.initialization, donor, config.seed)
+
+
+def _donor(model: keras.Model, config: RunConfig) -> Donor:
+    """The config's donor; runs that follow each other read it once."""
+    assert config.donor is not None
+    spec = donor_file(config.donor)
+    scaling = donor_input_scaling(config.donor)
+    file = Path(spec).expanduser()
+    state = file.stat() if file.is_file() else None
+    # What the donor itself is, and what of the model decides which tensors it gives.
+    key = (
+        spec,
+        state and (state.st_size, state.st_mtime_ns),
+        config.donor_weights,
+        scaling,
+        config.model,
+        config.image_size,
+    )
+    return _donors.get(key, lambda: load_donor(spec, model, input_scaling=scaling))
 
 
 def weights_sha256(model: keras.Model) -> str:
