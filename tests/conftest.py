@@ -1,4 +1,5 @@
 import os
+import shutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -13,6 +14,7 @@ import pytest
 from extras import missing_extras, wanted_extra
 from support import write_clinic
 
+from transfusion_tf import locks
 from transfusion_tf.datasets import load_card, prepare
 from transfusion_tf.errors import UserError
 
@@ -88,17 +90,44 @@ def clinic(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def clinic_root(tmp_path_factory):
-    """A CSV data set that many tests read; its folder."""
-    folder = tmp_path_factory.mktemp("session") / "clinic"
-    write_clinic(folder, patients=40)
-    return folder
+def shared(tmp_path_factory):
+    """The folder of all test processes of the session."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
-def data_root(tmp_path_factory):
+def build_once(shared):
+    """Has the first process that asks build what all read; returns its folder."""
+
+    def build(name, make):
+        folder, lock = shared / name, shared / f"{name}.lock"
+        held = locks.take(lock, wait=True)
+        try:
+            if not folder.exists():
+                unfinished = shared / f"{name}.unfinished"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                make(unfinished)
+                unfinished.rename(folder)
+        finally:
+            locks.give_back(held, lock)
+        return folder
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def clinic_root(build_once):
+    """A CSV data set that many tests read; its folder."""
+    return build_once("clinic", lambda folder: write_clinic(folder, patients=40))
+
+
+@pytest.fixture(scope="session")
+def data_root(shared):
     """Where prepared data of the session lie."""
-    return tmp_path_factory.mktemp("data")
+    folder = shared / "data"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -108,12 +137,31 @@ def prepared(clinic_root, data_root):
 
 
 @pytest.fixture(scope="session")
-def trained_root(clinic_root, prepared, data_root, tmp_path_factory):
-    """A root with three finished runs of two steps: two random, one from Gabors."""
-    from transfusion_tf.training import Options, RunConfig, resolve, train
+def train_once(shared):
+    """Trains a run that all test processes read; the others find it finished."""
+    from transfusion_tf.training import train
 
-    root = tmp_path_factory.mktemp("trained")
-    (root / "data").symlink_to(data_root)
+    def once(config, folder, options):
+        lock = shared / f"{folder.name}.lock"
+        held = locks.take(lock, wait=True)
+        try:
+            return train(config, folder, options)
+        finally:
+            locks.give_back(held, lock)
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def trained_root(clinic_root, prepared, data_root, build_once, train_once):
+    """A root with three finished runs of two steps: two random, one from Gabors."""
+    from transfusion_tf.training import Options, RunConfig, resolve
+
+    def link_data(folder):
+        folder.mkdir()
+        (folder / "data").symlink_to(data_root)
+
+    root = build_once("trained", link_data)
     for initialization, seed in (("random", 0), ("random", 1), ("gabor", 0)):
         config = RunConfig(
             dataset=str(clinic_root),
@@ -125,7 +173,7 @@ def trained_root(clinic_root, prepared, data_root, tmp_path_factory):
             eval_every=2,
         )
         config, _ = resolve(config, data_root, progress=False)
-        train(
+        train_once(
             config,
             root / "runs" / config.run_id,
             Options(data_root=data_root, progress=False),

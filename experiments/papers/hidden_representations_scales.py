@@ -219,20 +219,20 @@ def smoke() -> Scale:
         metric="prior_weighted_auc",
         head="softmax",
         batch_size=4,
-        steps=4,
+        steps=2,
         eval_every=2,
         donor_steps=None,
     )
     return Scale(
         name="smoke",
-        targets=(dataclasses.replace(target, head_steps=2),),
+        targets=(dataclasses.replace(target, head_steps=1),),
         donors=("photographs_few", "phantom_chest_donor_few"),
         folds=2,
         repeats=1,
         points=200,
         channels=16,
         samples=2,
-        notes=("CBR-Tiny, for four steps, stands in for ResNet50.",),
+        notes=("CBR-Tiny, for two steps, stands in for ResNet50.",),
         cost="less than a minute",
     )
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from transfusion_tf_experiments.papers import transfusion_published as published
-from transfusion_tf_experiments.papers.transfusion_scales import STAGES, through_stages
+from transfusion_tf_experiments.papers.transfusion_scales import STAGES
 from transfusion_tf_experiments.papers.transfusion_scales import (
     make_scale as make_scale,
 )
@@ -556,7 +556,7 @@ def _transfusion(scale: Scale, models: Sequence[str]) -> Runs:
         run
         for model in models
         for run in scale.runs(
-            scale.retina, (model,), ("random", *through_stages(model), "transfer")
+            scale.retina, (model,), ("random", *scale.through_stages(model), "transfer")
         )
     )
 
@@ -572,11 +572,12 @@ def _frozen(name: str, scale: Scale, task: str, where: str) -> Chapter:
     recipe: Recipe = getattr(scale, task)
     runs: list[RunConfig] = []
     for model in scale.fixed_models[task]:
-        for stage in STAGES[model][:-1]:
+        *lower, last = scale.stages(model)
+        for stage in lower:
             starts = ("transfer", f"transfer:{stage}", "random")
             runs += scale.runs(recipe, (model,), starts, freeze=stage)
         # Above the last stage is the head alone: all of the donor below is all of it.
-        runs += scale.runs(recipe, (model,), STARTS, freeze=STAGES[model][-1])
+        runs += scale.runs(recipe, (model,), STARTS, freeze=last)
     return _chapter(
         name,
         f"Fixed features on {where}",

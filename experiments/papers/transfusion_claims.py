@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from transfusion_tf.evaluation import Quantity, mean_quantity
 from transfusion_tf_experiments.papers.transfusion import ALL_MODELS
-from transfusion_tf_experiments.papers.transfusion_scales import STAGES
 
 if TYPE_CHECKING:
     from transfusion_tf.report.claims import Claim
@@ -29,7 +28,8 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
     large, second, scarce = scale.large, scale.second, scale.scarce_models[-1]
     (resnet,) = scale.models(("resnet50",))
     fewest = min(scale.sizes.values())
-    lowest, lower = STAGES[large][:2]
+    lowest, *others = scale.stages(large)[:-1]
+    lower = (others or [lowest])[0]
     slim, kept = scale.slim()
     return (
         Claim(
@@ -359,7 +359,7 @@ class _Questions:
             [
                 measured(model, stage, left) - measured(model, stage, right)
                 for model in self._scale.fixed_models[task]
-                for stage in STAGES[model][:-1]
+                for stage in self._scale.stages(model)[:-1]
             ]
         )
 

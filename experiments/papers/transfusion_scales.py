@@ -57,6 +57,8 @@ class Scale:
       more_seeds: repetitions of figure 17, whose lines are means of five.
       population: runs of each start in what compares representations.
       sizes: the paper's numbers of training images -> those used here.
+      ends_only: whether what goes through a network's stages takes the first and the
+        last alone.
       stand_ins: the paper's architecture -> what is trained in its place; None
         leaves it out.
       large: what the studies of convergence train where the paper has ResNet50 alone.
@@ -79,6 +81,7 @@ class Scale:
     more_seeds: int
     population: int
     sizes: Mapping[int, int]
+    ends_only: bool
     stand_ins: Mapping[str, str | None]
     large: str
     second: str
@@ -95,6 +98,15 @@ class Scale:
         """What is trained where the paper trains these, each once."""
         found = (self.stand_ins.get(name, name) for name in names)
         return tuple(dict.fromkeys(name for name in found if name is not None))
+
+    def stages(self, model: str) -> tuple[str, ...]:
+        """Those that figures 7, 8, 12, 13 and 19 go through, from the input up."""
+        stages = STAGES[model]
+        return (stages[0], stages[-1]) if self.ends_only else stages
+
+    def through_stages(self, model: str) -> tuple[str, ...]:
+        """`transfer:STAGE` for every one but the last, which would be `transfer`."""
+        return tuple(f"transfer:{stage}" for stage in self.stages(model)[:-1])
 
     def slim(self) -> tuple[str, str]:
         """The large model with half of its channels above its third stage.
@@ -208,6 +220,7 @@ def paper() -> Scale:
         more_seeds=5,
         population=5,
         sizes={size: size for size in (5_000, 10_000, 50_000, 100_000)},
+        ends_only=False,
         stand_ins={},
         large="resnet50",
         second="cbr_large_w",
@@ -283,6 +296,7 @@ def small() -> Scale:
         population=3,
         # The paper's shares of all training images: 2 and 20 %.
         sizes={5_000: 21, 50_000: 214},
+        ends_only=False,
         stand_ins={"inception_v3": None, "cbr_large_w": None},
         large="cbr_large_t",
         second="cbr_small",
@@ -308,7 +322,7 @@ def smoke() -> Scale:
         image_size=64,
         learning_rate=0.001,
         batch_size=4,
-        steps=4,
+        steps=2,
         eval_every=2,
     )
     return Scale(
@@ -322,7 +336,8 @@ def smoke() -> Scale:
         seeds=1,
         more_seeds=1,
         population=2,
-        sizes={5_000: 16, 50_000: 24},
+        sizes={5_000: 16},
+        ends_only=True,
         stand_ins={
             "resnet50": "cbr_small",
             "inception_v3": None,
@@ -340,11 +355,6 @@ def smoke() -> Scale:
         repeats=2,
         cost="a few minutes",
     )
-
-
-def through_stages(model: str) -> tuple[str, ...]:
-    """`transfer:STAGE` for every stage but the last, which would be `transfer`."""
-    return tuple(f"transfer:{stage}" for stage in STAGES[model][:-1])
 
 
 def make_scale(name: str) -> Scale:

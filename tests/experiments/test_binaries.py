@@ -99,6 +99,7 @@ def test_a_study_of_ones_own_data_as_the_readme_shows_it(tmp_path):
         "--eval_every=1",
         "--batch_size=4",
         "--root=workspace",
+        "--jobs=1",
     ]
     done = run("study", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -3,7 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from smoke_studies import assert_is_drawn
+from smoke_studies import (
+    assert_is_drawn,
+    modification_times,
+    run_and_report,
+    run_study,
+)
 
 from transfusion_tf_experiments.papers import feature_reuse
 
@@ -13,26 +18,9 @@ SCALE = feature_reuse.make_scale("smoke")
 
 
 @pytest.fixture(scope="module")
-def everything(tmp_path_factory):
+def everything(workspace):
     """The folder of a study of all chapters, with its claims and its report."""
-    from transfusion_tf.report import write_report
-    from transfusion_tf.report.claims import write_claims
-
-    result = run(tmp_path_factory.mktemp("workspace"))
-    assert not result.failed
-    write_claims(result.path, feature_reuse.claims(SCALE), result.run_ids)
-    write_report(result.path)
-    return result.path
-
-
-def run(workspace):
-    from transfusion_tf.studies import Study, run_study
-    from transfusion_tf.training import Options
-
-    chapters = [make(SCALE) for make in feature_reuse.CHAPTERS.values()]
-    study = Study.of_chapters("feature-reuse-all-smoke", feature_reuse.TITLE, chapters)
-    options = Options(data_root=workspace / "data", progress=False)
-    return run_study(study, workspace, options=options)
+    return run_and_report(workspace, "feature_reuse/all")
 
 
 def test_the_report_has_a_chapter_for_each_and_a_front_page(everything):
@@ -61,9 +49,7 @@ def test_every_claim_is_judged(everything):
     assert len(reasons) <= 3
 
 
-def test_a_second_time_repeats_nothing(everything):
-    workspace = everything.parents[1]
-    files = [*workspace.glob("runs/*/*"), *workspace.glob("analyses/*")]
-    before = {path: path.stat().st_mtime_ns for path in files}
-    assert not run(workspace).failed
-    assert before == {path: path.stat().st_mtime_ns for path in before}
+def test_a_second_time_repeats_nothing(everything, workspace):
+    before = modification_times(workspace)
+    run_study(workspace, "feature_reuse/all")
+    assert modification_times(workspace) == before

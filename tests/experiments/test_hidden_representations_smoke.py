@@ -8,17 +8,12 @@ import pytest
 from smoke_studies import assert_is_drawn, run_binary
 
 from transfusion_tf import files
+from transfusion_tf.training import RunDirectory
 from transfusion_tf_experiments.papers import hidden_representations as paper
 
 pytestmark = pytest.mark.slow
 
 NATURAL, MEDICAL = paper.make_scale("smoke").donors
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    """A folder in which all studies were run."""
-    return tmp_path_factory.mktemp("workspace")
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +67,16 @@ def test_no_patient_is_trained_and_tested_on(everything, workspace):
 def test_donors_stand_side_by_side_in_a_study_of_one_s_own(workspace, everything):
     """One of them from a card, on pixels that are not the architecture's own."""
     record = files.read_json(everything / "study.json")
-    weights = workspace / "runs" / record["donor_runs"][0] / "best.weights.h5"
-    shutil.copy(weights, workspace / "clinic.weights.h5")
+    donor = RunDirectory(workspace / "runs" / record["donor_runs"][0])
+    name = "clinic" + "".join(donor.best_weights.suffixes)
+    shutil.copy(donor.best_weights, workspace / name)
     (workspace / "clinic.toml").write_text(
-        'title = "Our clinic"\nfile = "clinic.weights.h5"\n'
+        f'title = "Our clinic"\nfile = "{name}"\n'
         'input_scaling = "zero_to_one"\ncolor = "gray"\n'
     )
     found = run_binary(
         workspace,
-        *("--dataset=phantom_retina_few", "--seeds=1", "--steps=4", "--batch_size=4"),
+        *("--dataset=phantom_retina_few", "--seeds=1", "--steps=2", "--batch_size=4"),
         *("--eval_every=2", "--initializations=random,transfer"),
         f"--donors={NATURAL},{MEDICAL},{workspace / 'clinic.toml'}",
     )

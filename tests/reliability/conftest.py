@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from transfusion_tf.training import Options, RunConfig, train
+from transfusion_tf.training import Options, RunConfig
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +58,9 @@ def start():
 
 
 @pytest.fixture(scope="session")
-def undisturbed(config, options, tmp_path_factory):
+def undisturbed(config, options, shared, train_once):
     """The run that all the disturbed ones must equal."""
-    return train(config, tmp_path_factory.mktemp("runs") / "undisturbed", options)
+    return train_once(config, shared / "undisturbed", options)
 
 
 @pytest.fixture(scope="session")

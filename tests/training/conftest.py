@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from transfusion_tf.training import Options, RunConfig, train
+from transfusion_tf.training import Options, RunConfig
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +25,9 @@ def options(prepared, data_root):
 
 
 @pytest.fixture(scope="session")
-def finished(config, options, tmp_path_factory):
+def finished(config, options, shared, train_once):
     """One undisturbed run that many tests read."""
-    return train(config, tmp_path_factory.mktemp("runs") / "undisturbed", options)
+    return train_once(config, shared / "finished", options)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,60 @@
+"""What is to be seen of a view: marks inside the axes, numbers in the sentences."""
+
+import itertools
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+
+# Matplotlib names the groups of an SVG after the artists. Besides these there are
+# images, and bars, which are patches as the background is before them and the four
+# sides are behind the two axes.
+_MARKS = re.compile(
+    r"^(PathCollection|LineCollection|PolyCollection|FillBetweenPolyCollection"
+    r"|QuadMesh|line2d)"
+)
+_IMAGE = "{http://www.w3.org/2000/svg}image"
+
+
+def empty_axes(svg):
+    """Names of the axes of a picture in which nothing is drawn; unseen ones aside."""
+    root = ElementTree.parse(svg).getroot()
+    axes = {
+        group.get("id"): group
+        for group in root.iter()
+        if re.fullmatch(r"axes_\d+", group.get("id") or "")
+    }
+    seen = {name: group for name, group in axes.items() if len(group)}
+    assert seen, svg
+    return [name for name, group in seen.items() if not _has_marks(group)]
+
+
+def quotes_its_table(view):
+    """Whether half of a view's numbers, rounded as they are, stand in its table.
+
+    Others are thresholds, and means over rows. Counts are not looked at: some number
+    of a table is always as small as they are.
+    """
+    sentences = re.sub(r"\[.*?\]", "", " ".join(view.sentences))  # names of models
+    said = re.findall(r"\d+\.\d+|\d+(?= %)", sentences)
+    values = view.table.select_dtypes("number").to_numpy(dtype=float)
+    values = values[np.isfinite(values)]
+    found = [text for text in said if _is_among(text, values)]
+    return bool(said) and 2 * len(found) >= len(said)
+
+
+def _has_marks(group):
+    names = [child.get("id") or "" for child in group]
+    inside = itertools.takewhile(lambda name: not name.startswith("matplotlib"), names)
+    patches = [name for name in inside if name.startswith("patch")]
+    return (
+        len(patches) > 1
+        or any(_MARKS.match(name) for name in names)
+        or group.find(f".//{_IMAGE}") is not None
+    )
+
+
+def _is_among(text, values):
+    half = 0.51 * 10.0 ** -len(text.partition(".")[2])
+    scaled = np.abs(np.concatenate([values, 100 * values]))
+    return bool((np.abs(scaled - float(text)) < half).any())
