@@ -1,19 +1,19 @@
 """What is to be seen of a view: marks inside the axes, numbers in the sentences."""
 
-import itertools
 import re
 from xml.etree import ElementTree
 
 import numpy as np
 
 # Matplotlib names the groups of an SVG after the artists. Besides these there are
-# images, and bars, which are patches as the background is before them and the four
-# sides are behind the two axes.
+# images, and bars: patches, as are the background, which is the first, and the sides,
+# which are straight lines.
 _MARKS = re.compile(
     r"^(PathCollection|LineCollection|PolyCollection|FillBetweenPolyCollection"
     r"|QuadMesh|line2d)"
 )
 _IMAGE = "{http://www.w3.org/2000/svg}image"
+_PATH = "{http://www.w3.org/2000/svg}path"
 
 
 def empty_axes(svg):
@@ -45,10 +45,9 @@ def quotes_its_table(view):
 
 def _has_marks(group):
     names = [child.get("id") or "" for child in group]
-    inside = itertools.takewhile(lambda name: not name.startswith("matplotlib"), names)
-    patches = [name for name in inside if name.startswith("patch")]
+    patches = [child for child in group if child.get("id", "").startswith("patch")]
     return (
-        len(patches) > 1
+        any(_bends(patch.find(_PATH)) for patch in patches[1:])
         or any(_MARKS.match(name) for name in names)
         or group.find(f".//{_IMAGE}") is not None
     )
@@ -58,3 +57,7 @@ def _is_among(text, values):
     half = 0.51 * 10.0 ** -len(text.partition(".")[2])
     scaled = np.abs(np.concatenate([values, 100 * values]))
     return bool((np.abs(scaled - float(text)) < half).any())
+
+
+def _bends(path):
+    return len(re.findall("[LCQ]", path.get("d"))) > 1

@@ -105,13 +105,13 @@ def test_the_verdict_comes_before_everything_else(page):
 def test_reproduction_names_command_versions_seeds_and_place(page):
     for words in (
         "transfusion-study --dataset=",
-        "keras",
+        "python 3.12.1",
+        "tensorflow 2.21.0",
         "0, 1, 2",
         "0123abc",
         "/runs",
     ):
-        assert words in page.text or words == "keras"
-    assert "tensorflow 2.21.0" in page.text
+        assert words in page.text
 
 
 def test_the_donor_is_described(page):
