@@ -53,7 +53,10 @@ def check_disk_space(configs: Collection[RunConfig], root: Path, jobs: int) -> s
 
 @functools.cache
 def _weight_bytes(model: str, image_size: int) -> int:
-    built = build(model, (image_size, image_size, 3), 2)
+    try:
+        built = build(model, (image_size, image_size, 3), 2)
+    except UserError:
+        return 0  # It fails when it is trained, and the others do not.
     return _WEIGHT_BYTES * built.count_params()
 
 

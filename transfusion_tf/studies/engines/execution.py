@@ -19,6 +19,9 @@ from transfusion_tf.training import Options, RunConfig
 from transfusion_tf.training.strategy import threads_in_use
 
 ENGINES = ("local", "ray")
+# A process imports TensorFlow and compiles a model for some 10 s of a core, in which
+# CBR-Tiny makes 100 to 300 steps.
+_STEPS_PER_PROCESS = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +31,9 @@ class Execution:
     Attributes:
       engine: `local`, processes of this machine; `ray`, a Ray cluster.
       jobs: runs at once. 1 with `local` trains in the calling process. None is, with
-        `local`, one a GPU, or one a core (as many as `Options.threads` make one) where
-        there is none, as far as memory goes; with `ray`, what the cluster has room for.
+        `local`, one per GPU, or where there are none, one per core (or per
+        `Options.threads` of them) as far as memory goes and steps are worth a process;
+        with `ray`, what the cluster has room for.
       gpus: GPUs of each run; None is one where there are any.
       ray_address: `auto` for the cluster that this machine is part of, or the
         `host:port` of one; None starts Ray here.
@@ -126,8 +130,7 @@ def number_of_jobs(
     if asked is None:
         if options.strategy == "mirrored" or options.logical_devices > 1:
             return 1
-        cores = joblib.cpu_count() // (options.threads or joblib.cpu_count())
-        asked = places_on_gpus or max(1, cores)
+        asked = places_on_gpus or _worth_it(configs, options)
     jobs = min(asked, len(configs))
     # A GPU has memory of its own, which a run takes whole.
     available = None if places_on_gpus else bytes_available()
@@ -142,6 +145,13 @@ def number_of_jobs(
             f"{fit} fit at once; give --jobs={fit} or a smaller --batch_size"
         )
     return min(jobs, fit)
+
+
+def _worth_it(configs: Sequence[RunConfig], options: Options) -> int:
+    """How many processes of a CPU's cores have more to do than to start."""
+    cores = joblib.cpu_count() // (options.threads or joblib.cpu_count())
+    steps = sum(config.steps for config in configs)
+    return max(1, min(cores, steps // _STEPS_PER_PROCESS))
 
 
 def _shapes(configs: Iterable[RunConfig]) -> Iterable[RunConfig]:
