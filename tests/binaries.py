@@ -1,6 +1,6 @@
 """Our binaries as processes of their own, without the start of TensorFlow in each.
 
-A server imports what all binaries import, once, and forks for each of them: a process
+A server imports what all of them import, once, and forks for each: a process
 with arguments, streams, signals and an exit code as any other, after 0.1 s instead of
 7 s of a core. Nothing of ours has run in it before the binary does.
 """
@@ -22,14 +22,14 @@ SERVER = Path(__file__).with_name("binary_server.py")
 
 
 class Process:
-    """A binary that was started, used as `subprocess.Popen` is."""
+    """A binary or a script that was started, used as `subprocess.Popen` is."""
 
-    def __init__(self, module, arguments, cwd, env):
+    def __init__(self, what, arguments, cwd=None, env=None):
         # They are closed with this object.
         self._streams = [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115
         self._ended, its_end = os.pipe()
         request = {
-            "module": module,
+            **what,
             "arguments": [str(argument) for argument in arguments],
             "cwd": str(cwd or Path.cwd()),
             "env": dict(os.environ if env is None else env),
@@ -80,7 +80,8 @@ class Process:
 
 def start(binary, *arguments, cwd=None, env=None):
     """`python -m transfusion_tf_experiments.<binary> <arguments>`, not waited for."""
-    return Process(f"transfusion_tf_experiments.{binary}", arguments, cwd, env)
+    what = {"module": f"transfusion_tf_experiments.{binary}"}
+    return Process(what, arguments, cwd, env)
 
 
 def run(binary, *arguments, cwd=None, env=None):
@@ -90,6 +91,19 @@ def run(binary, *arguments, cwd=None, env=None):
     return subprocess.CompletedProcess(
         [binary, *arguments], process.returncode, stdout, stderr
     )
+
+
+def start_script(script, *arguments):
+    """`python -c <script> <arguments>`, not waited for."""
+    return Process({"script": script}, arguments)
+
+
+def run_script(script, *arguments):
+    """The same, waited for; an exit code other than 0 fails the test."""
+    process = start_script(script, *arguments)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr[-2000:]
+    return stdout
 
 
 @functools.cache

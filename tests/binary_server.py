@@ -1,7 +1,8 @@
 """Forks a process with everything imported for each request; see `binaries`.
 
-A request is a packet with the module, its arguments, folder and environment as JSON,
-and three file descriptors: of the process's two streams, and where its exit code goes.
+A request is a packet with a module or a script, its arguments, folder and environment
+as JSON, and three file descriptors: of the process's two streams, and where its exit
+code goes.
 """
 
 import atexit
@@ -64,15 +65,18 @@ def report_ended(running):
 
 
 def become(request):
-    """Runs the module as `python -m` does, and ends the process."""
+    """Runs what `python -m` or `python -c` would, and ends the process."""
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
-    sys.argv = [request["module"], *request["arguments"]]
+    sys.argv = [request.get("module", "-c"), *request["arguments"]]
     sys.path[0] = request["cwd"]
     code = 0
     try:
-        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        if "module" in request:
+            runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        else:
+            exec(request["script"], {"__name__": "__main__"})
     except SystemExit as end:
         code = end.code or 0
     except BaseException:

@@ -29,6 +29,19 @@ def test_an_error_of_ours_comes_with_its_traceback():
     assert "Traceback" in done.stderr
 
 
+def test_a_script_has_a_tensorflow_that_has_not_started():
+    script = (
+        "import sys, tensorflow as tf\n"
+        "tf.config.set_logical_device_configuration(\n"
+        "    tf.config.list_physical_devices('CPU')[0],\n"
+        "    [tf.config.LogicalDeviceConfiguration()] * 3)\n"
+        "print(len(tf.config.list_logical_devices('CPU')), *sys.argv[1:])\n"
+    )
+    assert binaries.run_script(script, "and more") == "3 and more\n"
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        binaries.run_script("1 / 0")
+
+
 @pytest.mark.parametrize("flag", ["--help", "--list_studies"])
 def test_what_it_prints_is_read_once_it_has_ended(flag):
     done = binaries.run("study", flag)

@@ -2,11 +2,10 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import binaries
 import pytest
 
 from transfusion_tf.datasets import load_card, prepare
@@ -20,10 +19,7 @@ prepare(load_card(sys.argv[1]), sys.argv[2], workers=1, progress=False)
 
 
 def start(card_path, root):
-    return subprocess.Popen(
-        [sys.executable, "-c", BUILD, str(card_path), str(root)],
-        stderr=subprocess.DEVNULL,
-    )
+    return binaries.start_script(BUILD, card_path, root)
 
 
 def content(path):

@@ -1,6 +1,6 @@
-import subprocess
 import sys
 
+import binaries
 import keras
 import numpy as np
 import pytest
@@ -362,7 +362,7 @@ def test_kerashub_is_not_imported_for_other_models():
         "build('cbr_tiny', (64, 64, 3), 2)\n"
         "assert 'keras_hub' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    binaries.run_script(script)
 
 
 def test_published_sizes_are_those_of_the_deit_paper():

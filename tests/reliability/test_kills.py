@@ -29,6 +29,7 @@ def test_killed_inside_a_save_the_state_is_restored_whole():
     assert "10 of 10 saves restored" in said
 
 
+@pytest.mark.exhaustive  # `test_signals` kills two.
 def test_killed_at_any_moment_a_run_goes_on_exactly(prepared, data_root, tmp_path):
     code, said, errors = kill(
         "--saves=0",

@@ -1,8 +1,7 @@
 import pickle
-import subprocess
-import sys
 from itertools import pairwise
 
+import binaries
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -99,9 +98,7 @@ np.testing.assert_allclose(
     cca_from_moments(replicas[0]).coefficients,
     cca_from_moments(one).coefficients, atol=1e-12)
 """
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    binaries.run_script(script)
 
 
 def test_merging_into_an_empty_accumulator_leaves_the_other_alone():

@@ -1,8 +1,6 @@
 """Moments of streamed activations: those of the sampled ones, on any devices."""
 
-import subprocess
-import sys
-
+import binaries
 import keras
 import numpy as np
 import pytest
@@ -115,6 +113,4 @@ for a, b in zip(ours, theirs, strict=True):
             cca_from_moments(a[name]).coefficients,
             cca_from_moments(b[name]).coefficients, atol=1e-12)
 """
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    binaries.run_script(script)

@@ -1,8 +1,6 @@
 """Clipping and the l2 penalty are those of the whole batch, on all devices together."""
 
-import subprocess
-import sys
-
+import binaries
 import keras
 import numpy as np
 import pytest
@@ -88,6 +86,4 @@ np.testing.assert_allclose(kernel, [[2.0 * (1 - 0.1 * 0.5), 0.0]], rtol=1e-6)
 
 @pytest.mark.slow
 def test_two_replicas_together_are_cut_to_the_limit_penalized_and_decayed_once():
-    command = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    binaries.run_script(SCRIPT)
