@@ -13,6 +13,7 @@ import re
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -60,6 +61,8 @@ class Processes:
           listener: told of events, by the process that waits.
         """
         self.slots = len(environments)
+        # loky says so when it starts a process anew whose memory has grown.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs")
         self._listener = listener
         self._happened: queue.SimpleQueue[Event | _Ended] = queue.SimpleQueue()
         logs.mkdir(parents=True, exist_ok=True)
