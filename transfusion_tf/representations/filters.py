@@ -24,6 +24,8 @@ _MIN_CYCLES = 1.0
 _ORIENTATIONS = np.arange(12) * np.pi / 12
 _FREQUENCIES = (0.08, 0.12, 0.17, 0.22, 0.28, 0.35, 0.42)
 _NYQUIST = 0.5
+# Of a difference that stands for a derivative.
+_STEP = np.finfo(np.float64).eps ** 0.5
 
 
 @dataclass(frozen=True)
@@ -213,16 +215,32 @@ def _fitted(pattern: np.ndarray, height: int, width: int) -> np.ndarray:
     explained = np.sum(np.tensordot(waves, pattern, axes=(1, 0)) ** 2, axis=1)
     start = starts[np.argmax(explained)]
     size = max(height, width)
-    low = [-np.inf, _FREQUENCIES[0] / 2, 0.5, 0.5, -0.5, -0.5]
-    high = [np.inf, _NYQUIST, 2 * size, 2 * size, width - 0.5, height - 0.5]
+    low = np.array([-np.inf, _FREQUENCIES[0] / 2, 0.5, 0.5, -0.5, -0.5])
+    high = np.array([np.inf, _NYQUIST, 2 * size, 2 * size, width - 0.5, height - 0.5])
 
-    def residual(parameters: np.ndarray) -> np.ndarray:
+    def residuals(parameters: np.ndarray) -> np.ndarray:
+        """Of many at once, [n, 6] -> [n, pixels + 1]: a call takes most of the time."""
         waves = _waves(parameters, height, width)
+        shares = np.einsum("npw,p->nw", waves, pattern)
         # Too few cycles to be a Gabor: no further that way.
-        missing = _MIN_CYCLES - 4 * parameters[1] * parameters[2]
-        return np.append(pattern - waves @ (waves.T @ pattern), max(missing, 0.0))
+        missing = _MIN_CYCLES - 4 * parameters[:, 1:2] * parameters[:, 2:3]
+        left = pattern - np.einsum("npw,nw->np", waves, shares)
+        return np.concatenate([left, np.maximum(missing, 0.0)], axis=1)
 
-    return least_squares(residual, start, bounds=(low, high), max_nfev=40).x
+    def derivatives(parameters: np.ndarray) -> np.ndarray:
+        """By forward differences, or backward ones at an upper bound."""
+        steps = _STEP * np.maximum(1.0, np.abs(parameters))
+        steps = np.where(parameters + steps > high, -steps, steps)
+        moved = residuals(np.vstack([parameters, parameters + np.diag(steps)]))
+        return ((moved[1:] - moved[0]) / steps[:, None]).T
+
+    return least_squares(
+        lambda parameters: residuals(parameters[None])[0],
+        start,
+        jac=derivatives,
+        bounds=(low, high),
+        max_nfev=40,
+    ).x
 
 
 @cache
@@ -242,22 +260,26 @@ def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
             if 4 * frequency * sigma >= _MIN_CYCLES
         ]
     )
-    return parameters, np.stack([_waves(row, height, width) for row in parameters])
+    return parameters, _waves(parameters, height, width)
 
 
 def _waves(parameters: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Orthonormal basis of the cosine and sine Gabor, [pixels, 2]: any phase."""
+    """Orthonormal bases of the cosine and sine Gabors, [..., pixels, 2]: any phase."""
     return np.linalg.qr(_cosine_and_sine(parameters, height, width))[0]
 
 
 def _cosine_and_sine(parameters: np.ndarray, height: int, width: int) -> np.ndarray:
-    orientation, frequency, sigma_across, sigma_along, right, down = parameters
-    y, x = np.mgrid[:height, :width].reshape(2, -1) - np.array([[down], [right]])
+    # [6, ..., 1]
+    orientation, frequency, sigma_across, sigma_along, right, down = np.moveaxis(
+        np.asarray(parameters)[..., None], -2, 0
+    )
+    y, x = np.mgrid[:height, :width].reshape(2, -1)
+    x, y = x - right, y - down
     across = x * np.cos(orientation) + y * np.sin(orientation)
     along = y * np.cos(orientation) - x * np.sin(orientation)
     envelope = np.exp(-((across / sigma_across) ** 2 + (along / sigma_along) ** 2) / 2)
     angle = 2 * np.pi * frequency * across
-    return np.stack([envelope * np.cos(angle), envelope * np.sin(angle)], axis=1)
+    return np.stack([envelope * np.cos(angle), envelope * np.sin(angle)], axis=-1)
 
 
 def _described(
