@@ -1,5 +1,6 @@
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -179,3 +180,22 @@ def trained_root(clinic_root, prepared, data_root, build_once, train_once):
             Options(data_root=data_root, progress=False),
         )
     return root
+
+
+@pytest.fixture(scope="session")
+def weightless_model():
+    """Builds a model of which names and shapes can be read, but no value is made."""
+    import keras
+
+    from transfusion_tf.models import build
+
+    def get(name: str, size: int = 224):
+        def make():
+            with keras.StatelessScope(initialize_variables=False):
+                return build(name, (size, size, 3), 5)
+
+        # In a thread of its own, for Keras keeps a thread's list of variables to make.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(make).result()
+
+    return get

@@ -277,9 +277,9 @@ def test_stages_are_those_of_the_models():
 
 
 @pytest.mark.slow
-def test_every_initialization_fits_its_model():
+def test_every_initialization_fits_its_model(weightless_model):
     from transfusion_tf.initialization import parse_spec, plan_tensors
-    from transfusion_tf.models import build, freeze_through
+    from transfusion_tf.models import freeze_through
 
     cells = {
         (run.model, run.initialization, run.freeze)
@@ -287,11 +287,11 @@ def test_every_initialization_fits_its_model():
         for run in chapter.runs
         if "[" in run.model or ":" in run.initialization
     }
-    models = {model: build(model, (64, 64, 3), 1) for model, _, _ in cells}
+    models = {model: weightless_model(model, 64) for model, _, _ in cells}
     for model, initialization, freeze in sorted(cells, key=str):
         plan_tensors(models[model], parse_spec(initialization))
         if freeze:
-            freeze_through(build(model, (64, 64, 3), 1), freeze)
+            freeze_through(weightless_model(model, 64), freeze)
 
 
 @pytest.mark.parametrize("name", transfusion.CHAPTERS)

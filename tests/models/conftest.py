@@ -1,5 +1,3 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import keras
 import pytest
 
@@ -17,21 +15,5 @@ def smallest_model():
             size = max(64, smallest_size(name))
             built[name] = build(name, (size, size, 3), 5, seed=0)
         return built[name]
-
-    return get
-
-
-@pytest.fixture(scope="session")
-def weightless_model():
-    """Builds a model of which names and shapes can be read, but no value is made."""
-
-    def get(name: str, size: int = 224) -> keras.Model:
-        def make() -> keras.Model:
-            with keras.StatelessScope(initialize_variables=False):
-                return build(name, (size, size, 3), 5)
-
-        # In a thread of its own, for Keras keeps a thread's list of variables to make.
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(make).result()
 
     return get
