@@ -21,7 +21,10 @@ def build(card, root, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize(
+    "runner",
+    ["one thread", pytest.param("two processes", marks=pytest.mark.exhaustive)],
+)
 def test_a_phantom_comes_out_the_same_byte_for_byte(tmp_path, runner):
     card = load_card("phantom_retina_64")
     card = card.replace(reader={**card.reader, "patients": 60})
