@@ -17,6 +17,7 @@ def scaled_by(name: str, images: np.ndarray) -> np.ndarray:
     return scaled_inside(model, images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet50", "inception_v3"])
 def test_backbones_scale_as_keras_does_for_their_weights(smallest_model, name):
     application = {

@@ -16,7 +16,11 @@ def convolutions(model) -> dict[str, int]:
 
 @pytest.mark.parametrize(
     ("name", "stage"),
-    [("cbr_large_w", "pool2"), ("resnet50", "block2"), ("inception_v3", "mixed2")],
+    [
+        ("cbr_large_w", "pool2"),
+        pytest.param("resnet50", "block2", marks=pytest.mark.slow),
+        pytest.param("inception_v3", "mixed2", marks=pytest.mark.slow),
+    ],
 )
 def test_channels_halve_above_the_stage_and_stay_below(smallest_model, name, stage):
     full = smallest_model(name)

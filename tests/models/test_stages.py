@@ -68,7 +68,12 @@ def assert_every_weight_has_one_place(model):
 
 
 @pytest.mark.parametrize(
-    "name", ["cbr_large_t", "resnet50", "inception_v3", "deit_mini", "swin_mini"]
+    "name",
+    [
+        *("cbr_large_t", "deit_mini", "swin_mini"),
+        pytest.param("resnet50", marks=pytest.mark.slow),
+        pytest.param("inception_v3", marks=pytest.mark.slow),
+    ],
 )
 def test_a_stages_weights_change_its_own_output_and_the_later_ones_only(
     smallest_model, name
@@ -129,6 +134,7 @@ def test_stages_are_found_in_a_plain_keras_application():
     assert [layer.name for layer in head_layers(model)] == ["avg_pool", "predictions"]
 
 
+@pytest.mark.slow
 def test_inceptions_layer_names_do_not_depend_on_what_was_built_before(smallest_model):
     smallest_model("inception_v3")
 

@@ -8,6 +8,9 @@ from report.planted_chapters import PlantedChapters, chapter
 
 from transfusion_tf.report import read_study, write_report
 
+# All pictures of a planted study are drawn first.
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "img", "br", "line", "circle", "input", "link", "hr"}
 CLAIMS = [
     {
