@@ -23,14 +23,20 @@ from transfusion_tf.errors import UserError
 LONG_FILES = (
     "experiments/test_transfusion_smoke.py",
     "training/test_multi_worker.py",
-    "experiments/test_feature_reuse_smoke.py",
-    "experiments/test_hidden_representations_smoke.py",
     "studies/test_engines.py",
-    "report/test_views.py",
+    "experiments/test_feature_reuse_smoke.py",
+    "initialization/test_presets.py",
+    "experiments/test_hidden_representations_smoke.py",
+    "reliability/test_disks.py",
+    "studies/test_runner.py",
+    "experiments/test_compare.py",
+    "studies/test_shards.py",
     "training/test_train.py",
-    "reliability/test_kills.py",
-    "report/test_reuse_views.py",
+    "report/test_views.py",
+    "training/test_reuse.py",
+    "initialization/test_donors.py",
     "report/test_donor_views.py",
+    "report/test_reuse_views.py",
 )
 
 
