@@ -53,16 +53,24 @@ def _end_on_sigterm() -> threading.Event:
     asked = threading.Event()
 
     def end(*_: object) -> None:
-        asked.set()
-        # A library may swallow the exception, or take long to clean up. What is
-        # written then is as safe as from any kill.
-        watchdog = threading.Timer(_GRACE_SECONDS, os._exit, (TERMINATED,))
-        watchdog.daemon = True
-        watchdog.start()
+        if not asked.is_set():
+            asked.set()
+            # A library may swallow the exception while it is imported: ask again. Or
+            # cleaning up may take long: what is written then is as safe as from any
+            # kill.
+            _later(_GRACE_SECONDS / 2, os.kill, os.getpid(), signal.SIGTERM)
+            _later(_GRACE_SECONDS, os._exit, TERMINATED)
         sys.exit(TERMINATED)
 
     signal.signal(signal.SIGTERM, end)
     return asked
+
+
+def _later(seconds: float, action: Callable[..., object], *arguments: int) -> None:
+    """Does something from another thread, unless the process has ended by then."""
+    timer = threading.Timer(seconds, action, arguments)
+    timer.daemon = True
+    timer.start()
 
 
 def _message(error: Exception) -> str | None:

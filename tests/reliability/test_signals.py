@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from binaries import start_script
 from support import write_clinic
 
 from transfusion_tf.training import RunDirectory, train
@@ -98,3 +99,26 @@ def test_before_training_it_ends_at_once_and_leaves_nothing(
     assert (process.returncode, said.splitlines()[-1]) == STOPPED
     assert not list(tmp_path.glob("data/clinic/*"))
     assert not (tmp_path / "root" / "runs").exists()
+
+
+_SWALLOWS = """
+import time
+from transfusion_tf_experiments import process
+
+def main(arguments):
+    try:
+        time.sleep(60)
+    except SystemExit:  # as an import may
+        time.sleep(60)
+
+process.start(main, "")
+"""
+
+
+def test_what_a_library_swallows_is_asked_for_again():
+    process = start_script(_SWALLOWS)
+    wait_for(lambda: heeds_sigterm(process), process)
+    time.sleep(1)  # until it sleeps
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=50)
+    assert (process.returncode, said.splitlines()[-1]) == STOPPED
