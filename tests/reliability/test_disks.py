@@ -90,7 +90,10 @@ def at_step(options, step, action):
 
 # Nothing fits; less than a state; in an evaluation; the final model does not fit.
 @pytest.mark.slow
-@pytest.mark.parametrize(("step", "left"), [(6, 0), (6, 6), (8, 3), ("all", 3)])
+@pytest.mark.parametrize(
+    ("step", "left"),
+    [(6, 0), pytest.param(6, 6, marks=pytest.mark.exhaustive), (8, 3), ("all", 3)],
+)
 def test_a_disk_that_fills_up_costs_no_more_than_the_time_since_the_last_save(
     config, options, disk, assert_equals_undisturbed, step, left
 ):

@@ -251,8 +251,10 @@ def test_a_gray_donor_on_a_colour_target_is_named(record):
     assert {fact.name for fact in facts} == {NATURAL, MEDICAL}
 
 
-def test_the_report_has_all_chapters_and_says_how_donors_are_fed(planted):
-    page = write_report(planted.write()).read_text()
+def test_the_report_says_how_donors_are_fed(planted):
+    names = ("table1", "table2")
+    chapters = [row for row in planted.chapters() if row["name"] in names]
+    page = write_report(planted.write(chapters)).read_text()
     assert "gets its pixels as" in page
     assert "saw grey images alone" in page
     assert "There is nothing to draw yet" not in page
@@ -270,7 +272,9 @@ def test_without_runs_a_chapter_says_what_is_missing(planted):
 
 def test_a_single_fold_is_drawn_without_an_interval(planted, tmp_path):
     chapters = [
-        {**chapter, "runs": planted.of(fold=0)} for chapter in planted.chapters()
+        {**chapter, "runs": planted.of(fold=0)}
+        for chapter in planted.chapters()
+        if chapter["view"] not in ("targets", "donor_filters")
     ]
     record = read_study(planted.write(chapters))
     for chapter in record.chapters:

@@ -24,13 +24,8 @@ def study(planted_study, plant, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def folder(study):
-    return study.write()
-
-
-@pytest.fixture(scope="module")
-def record(folder):
-    return read_study(folder)
+def record(study):
+    return read_study(study.write())
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +102,11 @@ def test_maps_say_the_mean_over_each_half(study, drawn):
     ) in said
 
 
-def test_the_page_has_a_section_for_each(folder):
-    page = write_report(folder).read_text()
-    for name in ("table1", "figure1", "figure6", "truncated_deit"):
+def test_the_page_has_a_section_for_each(study):
+    names = ("table1", "figure1", "truncated_deit")
+    chapters = [row for row in study.chapters() if row["name"] in names]
+    page = write_report(study.study.write(chapters=chapters)).read_text()
+    for name in names:
         assert f"About {name}" in page
     assert "no view called" not in page
     assert "cannot be read" not in page

@@ -113,7 +113,7 @@ def test_the_best_weights_are_those_of_the_lowest_loss(tuned):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [1, 2, 5])
+@pytest.mark.parametrize("step", [1, pytest.param(2, marks=pytest.mark.exhaustive), 5])
 def test_a_stopped_run_goes_on_with_its_optimizers_and_plateaus(
     config, options, stop_at, tuned, tmp_path, step
 ):

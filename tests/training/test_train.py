@@ -86,7 +86,7 @@ def test_another_seed_gives_another_run(config, options, finished, tmp_path):
     )
 
 
-@pytest.mark.parametrize("step", [1, 4, 5])
+@pytest.mark.parametrize("step", [1, pytest.param(4, marks=pytest.mark.exhaustive), 5])
 @pytest.mark.slow
 def test_a_stopped_run_goes_on_as_if_undisturbed(
     config, options, stop_at, finished, tmp_path, step
