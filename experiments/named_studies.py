@@ -39,7 +39,7 @@ class NamedStudy:
 def demo() -> Study:
     """The main question on drawn fundus photographs; fits a laptop.
 
-    Command: `make study`. Cost: about 10 minutes on 2 CPU cores, 3 GB.
+    Command: `make study`. Cost: about 10 minutes on 2 slow CPU cores, 0.2 GB.
     CBR-Tiny from random and transferred weights, from the statistics of the donor's
     weights alone, and from Gabor filters; CBR-Small, twice as large, from random and
     transferred weights; three seeds each. Donors are pretrained on crops of
