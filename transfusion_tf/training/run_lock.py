@@ -107,9 +107,15 @@ def run_lock(folder: Path) -> Iterator[None]:
 def _enter(path: Path, ours: Holder) -> TextIO | None:
     """As `_take`, in a folder that is made, and that its last holder may remove."""
     for _ in range(100):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             return _take(path, ours)
+        except FileNotFoundError:
+            continue
+        except FileExistsError:
+            # `mkdir` says so, too, of a folder that is removed while it looks.
+            if path.parent.exists() and not path.parent.is_dir():
+                raise
     raise BlockingIOError
 
 
