@@ -22,7 +22,7 @@ class RunDirectory:
     | file | content |
     |---|---|
     | `config.json` | the resolved `RunConfig` |
-    | `status.json` | state, step, best step, speed, versions; SHA-256 of the weights |
+    | `status.json` | state, step, best step, speed, versions; SHA-256 of weights |
     | `dataset.json` | what the card says and the counts by split and class |
     | `samples.npz` | a few training images of each class, as stored |
     | `initialization.csv` | what `initialize` did to every tensor |
@@ -32,7 +32,7 @@ class RunDirectory:
     | `first_layer.npz` | kernels of the first convolution, `initial` and `best` |
     | `final.keras` | the last weights, in the whole model |
     | `best.weights.h5` | the best weights, where they are not the last |
-    | `initial.weights.h5` | the first ones, where the run was asked to keep them |
+    | `initial.weights.h5` | the first ones, where asked for; else their hash is known |
     | `state/` | what resuming needs; removed when the run is finished |
     | `events/` | TensorBoard |
     """
