@@ -1,13 +1,12 @@
 """Runs side by side come to what they come to alone, whatever happens to processes."""
 
+import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 from binaries import start
 
@@ -86,13 +85,12 @@ def both_have_begun(root, steps=STEPS, before=None):
 
 def children_of(process, name=""):
     """Ids of a process's children whose command has the name in it."""
-    found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(process)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return [int(line.split()[0]) for line in found.stdout.splitlines() if name in line]
+    children = []
+    for child in psutil.Process(process).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if name in " ".join(child.cmdline()):
+                children.append(child.pid)
+    return children
 
 
 def workers_of(process):
@@ -120,7 +118,6 @@ def once(condition, action):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="asks ps for children")
 def test_two_jobs_one_of_them_killed_come_to_what_one_job_comes_to(
     study, options, alone, tmp_path, capsys
 ):
@@ -145,7 +142,6 @@ def test_two_jobs_one_of_them_killed_come_to_what_one_job_comes_to(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="asks ps for children")
 def test_a_study_that_is_asked_to_end_saves_all_runs_and_goes_on(
     study, options, tmp_path
 ):
@@ -187,7 +183,7 @@ def end_when_begun(flags, root, steps):
     assert process.returncode == 143, said
     assert said.splitlines()[-1] == "stopped; the same command goes on from here"
     assert len(workers) == 2
-    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert not [worker for worker in workers if psutil.pid_exists(worker)]
     runs = {
         name: run
         for name, run in run_directories(root).items()
