@@ -93,14 +93,14 @@ def run(binary, *arguments, cwd=None, env=None):
     )
 
 
-def start_script(script, *arguments):
+def start_script(script, *arguments, cwd=None, env=None):
     """`python -c <script> <arguments>`, not waited for."""
-    return Process({"script": script}, arguments)
+    return Process({"script": script}, arguments, cwd, env)
 
 
-def run_script(script, *arguments):
+def run_script(script, *arguments, cwd=None, env=None):
     """The same, waited for; an exit code other than 0 fails the test."""
-    process = start_script(script, *arguments)
+    process = start_script(script, *arguments, cwd=cwd, env=env)
     stdout, stderr = process.communicate()
     assert process.returncode == 0, stderr[-2000:]
     return stdout

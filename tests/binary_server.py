@@ -70,7 +70,7 @@ def become(request):
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
     sys.argv = [request.get("module", "-c"), *request["arguments"]]
-    sys.path[0] = request["cwd"]
+    sys.path.insert(0, request["cwd"])
     code = 0
     try:
         if "module" in request:

@@ -41,7 +41,10 @@ def save_preset(name, folder, size=64, **changes):
     return backbone
 
 
-@pytest.fixture(scope="module", params=["deit_mini", "swin_mini"])
+@pytest.fixture(
+    scope="module",
+    params=["deit_mini", pytest.param("swin_mini", marks=pytest.mark.exhaustive)],
+)
 def preset(request, tmp_path_factory):
     """(model name, folder, backbone)."""
     folder = tmp_path_factory.mktemp(request.param) / "preset"
@@ -120,7 +123,10 @@ def test_resnet18_takes_a_preset_too(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "resized"),
-    [("deit_mini", 96, "tokens/position_embedding"), ("swin_mini", 80, "_bias_table")],
+    [
+        ("deit_mini", 96, "tokens/position_embedding"),
+        pytest.param("swin_mini", 80, "_bias_table", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_a_preset_may_be_of_another_image_size(tmp_path, name, size, resized):
     window = {"window_size": 5} if name == "swin_mini" else {}

@@ -1,10 +1,11 @@
 """Several processes carry out one study: each run is trained once, by one of them."""
 
 import json
-import subprocess
-import sys
+import time
+from pathlib import Path
 
 import pytest
+from binaries import start_script
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies import Study, grid, run_study
@@ -32,7 +33,6 @@ BEGIN = """
 import os, pathlib, signal, sys, time
 from transfusion_tf.training.run_lock import run_lock
 with run_lock(pathlib.Path(sys.argv[1])):
-    print("held", flush=True)
     time.sleep(3)
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -127,11 +127,9 @@ def test_what_failed_in_one_shard_stays_failed_in_the_record_of_another(
 
 @pytest.mark.slow
 def test_two_processes_share_a_study_and_its_donor(card, options, tmp_path):
+    here = Path(__file__).parent
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", CARRY_OUT, card, options.data_root, tmp_path, part],
-            cwd=__file__.rpartition("/")[0],
-        )
+        start_script(CARRY_OUT, card, options.data_root, tmp_path, part, cwd=here)
         for part in ("1/2", "2/2")
     ]
     assert [process.wait() for process in processes] == [0, 0]
@@ -163,10 +161,10 @@ def test_a_whole_study_waits_for_a_held_run_and_takes_over_from_the_dead(
 ):
     held, _ = resolve(quick.runs[0], options.data_root, progress=False)
     folder = tmp_path / "runs" / held.run_id
-    process = subprocess.Popen(
-        [sys.executable, "-c", BEGIN, str(folder)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "held\n"
+    process = start_script(BEGIN, folder)
+    while not (folder / LOCK_FILE).exists():
+        assert process.poll() is None
+        time.sleep(0.01)
     study = Study(name="quick", title="One run", runs=quick.runs[:1])
     result = run_study(study, tmp_path, options=options)
     process.wait()

@@ -1,13 +1,12 @@
 """Runs of one shape take turns with one trainer, and none notices the others."""
 
 import json
-import subprocess
-import sys
 import zipfile
 
 import keras
 import numpy as np
 import pytest
+from binaries import run_script
 
 from transfusion_tf.models import build
 from transfusion_tf.training import RunDirectory, train
@@ -115,7 +114,7 @@ def test_a_run_after_others_gives_what_it_gives_in_a_process_of_its_own(
         options.data_root,
         json.dumps(threads_in_use()),
     )
-    subprocess.run([sys.executable, "-c", _ALONE, *map(str, values)], check=True)
+    run_script(_ALONE, *values)
     assert_same(outcome(tmp_path / "second"), outcome(tmp_path / "alone"))
 
 

@@ -1,10 +1,9 @@
 """Devices by name, and what cannot be done with them."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+from binaries import run_script
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.training import Options
@@ -32,9 +31,7 @@ def test_auto_mirrors_where_the_cpu_was_split():
         "assert make_strategy('one').num_replicas_in_sync == 1\n"
         "split_cpu(2)  # As it is already.\n"
     )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_script(script)
 
 
 def test_splitting_the_cpu_after_tensorflow_has_started_is_an_error():
@@ -69,14 +66,9 @@ def test_threads_are_what_tensorflow_then_computes_with():
         "assert tf.config.threading.get_intra_op_parallelism_threads() == 1\n"
         "use_threads(1)  # As it is already.\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={k: v for k, v in os.environ.items() if k != "TF_NUM_INTRAOP_THREADS"},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    environment = dict(os.environ)
+    environment.pop("TF_NUM_INTRAOP_THREADS", None)
+    run_script(script, env=environment)
 
 
 def test_no_threads_are_an_error():
