@@ -4,10 +4,15 @@ As in `flags`, nothing here imports TensorFlow.
 """
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from transfusion_tf_experiments.flags import FLAGS, plain_options
+
+if TYPE_CHECKING:
+    from transfusion_tf.studies import Execution
+    from transfusion_tf.training import Options
 
 
 def define_execution_flags() -> None:
@@ -44,7 +49,7 @@ def define_execution_flags() -> None:
     )
 
 
-def study_options():
+def study_options() -> "tuple[Options, Execution]":
     """How the runs of a study are carried out, and where, from the flags.
 
     Readies the devices of this process, which may share them with others.

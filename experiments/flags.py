@@ -6,8 +6,14 @@ Nothing here imports TensorFlow: `--help` answers at once.
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
+
+if TYPE_CHECKING:
+    from transfusion_tf.datasets import DatasetCard
+    from transfusion_tf.training import Options
+    from transfusion_tf.training.cluster import Cluster
 
 FLAGS = flags.FLAGS
 
@@ -186,7 +192,7 @@ _FROM_FLAGS = (
 )
 
 
-def run_values(card) -> dict:
+def run_values(card: "DatasetCard") -> dict[str, Any]:
     """What the flags, or else the card, say about training, by RunConfig's names.
 
     Raises:
@@ -210,7 +216,7 @@ def changed_run_values() -> dict:
     return {name: getattr(FLAGS, name) for name in names if FLAGS[name].present}
 
 
-def run_options(progress: bool = True):
+def run_options(progress: bool = True) -> "Options":
     """How runs are carried out, from the flags; readies the devices for them."""
     from transfusion_tf.training.workers import join
 
@@ -220,7 +226,7 @@ def run_options(progress: bool = True):
     return options
 
 
-def plain_options(progress: bool = True):
+def plain_options(progress: bool = True) -> "Options":
     """How runs are carried out, from the flags."""
     from transfusion_tf.errors import UserError
     from transfusion_tf.training import Options
@@ -249,7 +255,7 @@ def plain_options(progress: bool = True):
     )
 
 
-def _cluster():
+def _cluster() -> "Cluster | None":
     """The workers of the flags, or of TF_CONFIG; None where there is one process."""
     from transfusion_tf.errors import UserError
     from transfusion_tf.training.cluster import Cluster

@@ -27,13 +27,17 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from transfusion_tf_experiments.flags import FLAGS, data_root, define_location_flags
 from transfusion_tf_experiments.process import import_tensorflow, start
+
+if TYPE_CHECKING:
+    import keras
 
 define_location_flags()
 flags.DEFINE_string("dataset", "phantom_retina_few", "Card name, or path.")
@@ -106,7 +110,7 @@ def kill_runs(training: Callable[[Path], None], root: Path, count: int) -> int:
     return equal
 
 
-def _begin(action: Callable[..., None], *arguments: Any):
+def _begin(action: Callable[..., None], *arguments: Any) -> ForkProcess:
     process = _processes.Process(target=action, args=arguments)
     process.start()
     return process
@@ -212,7 +216,7 @@ def kill_saves(root: Path, count: int) -> int:
     return whole
 
 
-def _variables():
+def _variables() -> "list[keras.Variable]":
     import keras
     import numpy as np
 

@@ -11,6 +11,7 @@ CARD is the name of a card or the path of a dataset.toml.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -21,6 +22,9 @@ from transfusion_tf_experiments.flags import (
     define_source_flag,
 )
 from transfusion_tf_experiments.process import import_tensorflow, start
+
+if TYPE_CHECKING:
+    from transfusion_tf.datasets import DatasetCard, PreparedDataset
 
 define_location_flags()
 define_source_flag()
@@ -110,7 +114,7 @@ def _show(name: str) -> None:
     print(picture)
 
 
-def _card(name: str):
+def _card(name: str) -> "DatasetCard":
     from transfusion_tf.datasets import load_card
 
     card = load_card(name, source=FLAGS.source)
@@ -119,7 +123,7 @@ def _card(name: str):
     return card
 
 
-def _prepared(name: str):
+def _prepared(name: str) -> "PreparedDataset":
     from transfusion_tf.datasets import prepare
 
     import_tensorflow()
@@ -135,7 +139,7 @@ def _prepared(name: str):
     )
 
 
-def _print_counts(prepared) -> None:
+def _print_counts(prepared: "PreparedDataset") -> None:
     for split, counts in prepared.counts().items():
         by_class = ", ".join(f"{k} {v}" for k, v in counts["classes"].items())
         print(

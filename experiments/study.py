@@ -14,6 +14,7 @@ goes on where it was.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -32,6 +33,10 @@ from transfusion_tf_experiments.flags import (
     run_values,
 )
 from transfusion_tf_experiments.process import import_tensorflow, start
+
+if TYPE_CHECKING:
+    from transfusion_tf.studies import Study
+    from transfusion_tf_experiments.named_studies import NamedStudy
 
 define_location_flags()
 define_run_flags()
@@ -122,7 +127,7 @@ def _main(arguments: Sequence[str]) -> None:
         )
 
 
-def _named_study():
+def _named_study() -> "NamedStudy":
     from transfusion_tf.errors import UserError
     from transfusion_tf_experiments import named_studies
 
@@ -161,7 +166,7 @@ def _donors() -> list[str | None]:
     return list(dict.fromkeys(FLAGS.donors))
 
 
-def _own_study():
+def _own_study() -> "Study":
     from transfusion_tf.datasets import load_card
     from transfusion_tf.errors import UserError
     from transfusion_tf.studies import Study, grid, split_names

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
+from transfusion_tf_experiments.benchmarks.results import Result
 from transfusion_tf_experiments.flags import FLAGS
 from transfusion_tf_experiments.process import import_tensorflow, start
 
@@ -84,14 +85,14 @@ def run(names: Sequence[str], folder: Path) -> list[str]:
     return failed
 
 
-def _in_a_process(name: str):
+def _in_a_process(name: str) -> tuple[str, list[Result]]:
     """So that no benchmark finds threads, memory or settings of another."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(_run_one, name).result()
 
 
-def _run_one(name: str):
+def _run_one(name: str) -> tuple[str, list[Result]]:
     import_tensorflow()
     logging.set_verbosity(logging.ERROR)
     # As a terminal is, so that a log file too shows how far it is.

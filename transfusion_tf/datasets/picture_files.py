@@ -7,6 +7,7 @@ missing for whole if the rows happen to suffice.
 
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def _over_black(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.rint(values * (alpha / 65535.0)).astype(np.uint16)
 
 
-def _upright(image: Image.Image):
+def _upright(image: Image.Image) -> Callable[[np.ndarray], np.ndarray]:
     """The function that turns an array as `ImageOps.exif_transpose` turns an image."""
     turns = {
         2: lambda a: a[:, ::-1],
