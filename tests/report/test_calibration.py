@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from transfusion_tf.evaluation import reliability
-from transfusion_tf.report import collect, read_study
+from transfusion_tf.report import collect
 from transfusion_tf.report.calibration import (
     calibration,
     pooled_reliability,
@@ -12,6 +12,7 @@ from transfusion_tf.report.calibration import (
 )
 from transfusion_tf.report.style import marks
 from transfusion_tf.report.tables import class_table
+from transfusion_tf.studies import read_study
 
 
 @pytest.fixture

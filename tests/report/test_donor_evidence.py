@@ -15,9 +15,9 @@ from report.planted_donors import (
 
 from transfusion_tf.evaluation import estimate_over_folds
 from transfusion_tf.report import donor_evidence as donors
-from transfusion_tf.report import read_study
 from transfusion_tf.report.evidence import Evidence, MissingEvidenceError
 from transfusion_tf.report.fold_quantity import FoldQuantity, mean_over_targets
+from transfusion_tf.studies import read_study
 
 # 120 test images and 1 200 training images a fold, as planted.
 RATIO = 0.1

@@ -22,10 +22,11 @@ from transfusion_tf.evaluation import (
     labels_and_probabilities,
     prediction_similarity,
 )
-from transfusion_tf.report import read_study, write_report
+from transfusion_tf.report import write_report
 from transfusion_tf.report.chapters import read_material
 from transfusion_tf.report.donors import donor_facts, donor_notes
 from transfusion_tf.report.views import VIEWS
+from transfusion_tf.studies import read_study
 
 # All pictures of a planted study are drawn first.
 pytestmark = pytest.mark.slow

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from report.planted_chapters import PlantedChapters, chapter
 
-from transfusion_tf.report import read_study, write_report
+from transfusion_tf.report import write_report
+from transfusion_tf.studies import read_study
 
 # All pictures of a planted study are drawn first.
 pytestmark = pytest.mark.slow

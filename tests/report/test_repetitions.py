@@ -4,8 +4,9 @@ import pytest
 from support import assert_same
 
 from transfusion_tf.evaluation import cell_interval, fold_difference
-from transfusion_tf.report import collect, read_study, write_report
+from transfusion_tf.report import collect, write_report
 from transfusion_tf.report.tables import comparison_table, run_table
+from transfusion_tf.studies import read_study
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from support import assert_same
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import cell_interval, difference
-from transfusion_tf.report import collect, read_study
+from transfusion_tf.report import collect
 from transfusion_tf.report.page import accuracy_rows, data_facts, verdict_matrix
 from transfusion_tf.report.tables import (
     class_table,
@@ -15,6 +15,7 @@ from transfusion_tf.report.tables import (
     run_table,
     write_table,
 )
+from transfusion_tf.studies import read_study
 
 
 @pytest.fixture(scope="module")

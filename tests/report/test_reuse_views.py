@@ -7,10 +7,11 @@ from report.planted_reuse import CNN, CUT, DEIT, DISTANCES, FEW, STAGES, planted
 from report.seen import empty_axes, quotes_its_table
 
 from transfusion_tf.evaluation import difference, feature_reuse_share, relative_gain
-from transfusion_tf.report import read_study, write_report
+from transfusion_tf.report import write_report
 from transfusion_tf.report.chapters import read_material
-from transfusion_tf.report.records import ChapterRecord
 from transfusion_tf.report.views import VIEWS, reuse_cells
+from transfusion_tf.studies import read_study
+from transfusion_tf.studies.study_folder import ChapterRecord
 
 # All pictures of a planted study are drawn first.
 pytestmark = pytest.mark.slow

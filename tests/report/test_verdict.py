@@ -1,9 +1,10 @@
 import pytest
 
 from transfusion_tf.evaluation import Difference, seed_interval
-from transfusion_tf.report import collect, reach_verdict, read_study
+from transfusion_tf.report import collect, reach_verdict
 from transfusion_tf.report.cases import Case, judge
 from transfusion_tf.report.verdict import call_together, multiplicity_caveats
+from transfusion_tf.studies import read_study
 
 
 def verdict(study):

@@ -17,32 +17,20 @@ if TYPE_CHECKING:
     from transfusion_tf.report.first_layer import FirstLayer
     from transfusion_tf.report.html import write_report
     from transfusion_tf.report.paper_page import write_paper_page
-    from transfusion_tf.report.records import (
-        ChapterRecord,
-        Run,
-        StudyRecord,
-        Unfinished,
-        read_study,
-    )
     from transfusion_tf.report.results import Cell, Panel, Results, collect
     from transfusion_tf.report.verdict import Answer, Verdict, reach_verdict
 
 __all__ = [
     "Answer",
     "Cell",
-    "ChapterRecord",
     "Comparison",
     "FirstLayer",
     "Panel",
     "Results",
-    "Run",
     "Side",
-    "StudyRecord",
-    "Unfinished",
     "Verdict",
     "collect",
     "reach_verdict",
-    "read_study",
     "score_text",
     "write_comparison",
     "write_paper_page",
@@ -57,11 +45,6 @@ _MODULES = {
     "FirstLayer": "first_layer",
     "write_report": "html",
     "write_paper_page": "paper_page",
-    "ChapterRecord": "records",
-    "Run": "records",
-    "StudyRecord": "records",
-    "Unfinished": "records",
-    "read_study": "records",
     "Cell": "results",
     "Panel": "results",
     "Results": "results",

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from transfusion_tf.report import wording
-from transfusion_tf.report.records import ChapterRecord, Run, StudyRecord
 from transfusion_tf.report.results import Results, collect
 from transfusion_tf.representations.run_starts import start_names
+from transfusion_tf.studies.study_folder import ChapterRecord, Run, StudyRecord
 
 # What tells one measurement of an analysis from another.
 _POPULATION_KEYS = ["run_a", "run_b", "stage", "measure", "repeat"]

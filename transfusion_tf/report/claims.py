@@ -13,7 +13,7 @@ from transfusion_tf.evaluation import Difference, Quantity
 from transfusion_tf.evaluation.quantities import NoSeedError
 from transfusion_tf.report.cases import MARGIN
 from transfusion_tf.report.evidence import Evidence, MissingEvidenceError
-from transfusion_tf.report.records import StudyRecord, read_study
+from transfusion_tf.studies.study_folder import StudyRecord, read_study
 from transfusion_tf.training import RunConfig
 
 HOLDS = "holds"

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.report import wording
-from transfusion_tf.report.records import StudyRecord
 from transfusion_tf.report.views.parts import lines
+from transfusion_tf.studies.study_folder import StudyRecord
 
 # How a verdict is shown: symbol, tone, and its words in the line that counts them.
 VERDICTS = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from transfusion_tf.models import input_scaling_description
-from transfusion_tf.report.records import Run, StudyRecord
 from transfusion_tf.representations.run_starts import donor_name
+from transfusion_tf.studies.study_folder import Run, StudyRecord
 from transfusion_tf.training.resolve import input_scaling_of_run
 
 # JPEG gives a grey image back with channels that differ by a step or two.

@@ -13,8 +13,8 @@ from transfusion_tf.evaluation import (
     jackknife,
     learning_curve_area,
 )
-from transfusion_tf.report.records import Run, StudyRecord
 from transfusion_tf.report.results import race
+from transfusion_tf.studies.study_folder import Run, StudyRecord
 from transfusion_tf.training import RunConfig
 
 

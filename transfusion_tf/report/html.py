@@ -11,10 +11,10 @@ from transfusion_tf.report import gallery, images, page, style, tables, wording
 from transfusion_tf.report.cases import MARGIN
 from transfusion_tf.report.freshness import is_current, mark_current
 from transfusion_tf.report.paper_page import write_paper_page
-from transfusion_tf.report.records import StudyRecord, read_study
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.results import Results, collect
 from transfusion_tf.report.verdict import reach_verdict
+from transfusion_tf.studies.study_folder import StudyRecord, read_study
 
 
 def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:

@@ -10,8 +10,8 @@ import pandas as pd
 from transfusion_tf.report import wording
 from transfusion_tf.report.cases import STATISTICS, brackets, judge, transfers
 from transfusion_tf.report.donors import donor_notes, same_donor
-from transfusion_tf.report.records import Run
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results, scheme
+from transfusion_tf.studies.study_folder import Run
 from transfusion_tf.training import RunConfig
 
 SYMBOLS = {

@@ -15,10 +15,10 @@ from transfusion_tf import files
 from transfusion_tf.report import page, tables, wording
 from transfusion_tf.report.chapters import Material, read_material
 from transfusion_tf.report.claims_section import claims_section
-from transfusion_tf.report.records import ChapterRecord, StudyRecord
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.results import Results
 from transfusion_tf.report.views import VIEWS, View, paper_values
+from transfusion_tf.studies.study_folder import ChapterRecord, StudyRecord
 
 # Longer tables are folded away.
 _MOST_ROWS = 16

@@ -19,7 +19,7 @@ from transfusion_tf.evaluation import (
     fold_difference,
     seed_interval,
 )
-from transfusion_tf.report.records import Run
+from transfusion_tf.studies.study_folder import Run
 
 # A seed; in a cross-validation, seed and fold.
 RunKey = int | tuple[int, int]

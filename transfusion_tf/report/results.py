@@ -21,7 +21,6 @@ from transfusion_tf.evaluation import (
     steps_to_threshold,
     threshold_between,
 )
-from transfusion_tf.report.records import Run, StudyRecord
 from transfusion_tf.report.repetitions import (
     RunKey,
     folded,
@@ -32,6 +31,7 @@ from transfusion_tf.report.repetitions import (
     scores_of,
     training_sizes,
 )
+from transfusion_tf.studies.study_folder import Run, StudyRecord
 
 BASELINE = "random"
 

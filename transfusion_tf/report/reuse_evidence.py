@@ -14,8 +14,8 @@ from scipy import stats
 
 from transfusion_tf.evaluation import Quantity, mean_quantity
 from transfusion_tf.report.evidence import Evidence, MissingEvidenceError
-from transfusion_tf.report.records import Run
 from transfusion_tf.representations import average_travel
+from transfusion_tf.studies.study_folder import Run
 from transfusion_tf.training import RunConfig
 
 Cell = Sequence[RunConfig]

@@ -5,15 +5,27 @@ from transfusion_tf.studies.engines.execution import Execution
 from transfusion_tf.studies.runner import StudyResult, run_study, train_with_donor
 from transfusion_tf.studies.shard import Shard
 from transfusion_tf.studies.study import Chapter, Study, grid, split_names
+from transfusion_tf.studies.study_folder import (
+    ChapterRecord,
+    Run,
+    StudyRecord,
+    Unfinished,
+    read_study,
+)
 
 __all__ = [
     "Chapter",
+    "ChapterRecord",
     "Execution",
+    "Run",
     "Shard",
     "Study",
+    "StudyRecord",
     "StudyResult",
+    "Unfinished",
     "grid",
     "pretraining_run",
+    "read_study",
     "run_study",
     "split_names",
     "train_with_donor",

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_tf.report.records import Run
 from transfusion_tf.report.repetitions import RunKey, mean_over_runs
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
 from transfusion_tf.report.views.parts import measured
+from transfusion_tf.studies.study_folder import Run
 
 # What a donor's accuracy is called, best first: the papers print the first.
 DONOR_METRICS = ("top5_accuracy", "accuracy")

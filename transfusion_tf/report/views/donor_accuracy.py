@@ -16,7 +16,6 @@ from transfusion_tf.evaluation import (
 from transfusion_tf.report import gallery, wording
 from transfusion_tf.report.calibration import reliability_diagram
 from transfusion_tf.report.chapters import Material
-from transfusion_tf.report.records import Run
 from transfusion_tf.report.repetitions import mean_difference, mean_on_test
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.style import Mark, styled
@@ -43,6 +42,7 @@ from transfusion_tf.report.views.parts import (
     with_interval,
     with_spread,
 )
+from transfusion_tf.studies.study_folder import Run
 
 CALIBRATION, BALANCED = "expected_calibration_error", "balanced_accuracy"
 # Fewer than the error is computed with: intervals must stay apart.

@@ -9,10 +9,10 @@ from transfusion_tf.evaluation import Difference
 from transfusion_tf.report import style
 from transfusion_tf.report.chapters import Material
 from transfusion_tf.report.donors import donor_facts
-from transfusion_tf.report.records import Run
 from transfusion_tf.report.repetitions import RunKey, mean_over_runs, run_key
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.style import Mark
+from transfusion_tf.studies.study_folder import Run
 
 HEAD_FIRST = "head first"
 

@@ -15,7 +15,6 @@ from transfusion_tf.evaluation import (
 )
 from transfusion_tf.report import gallery, wording
 from transfusion_tf.report.chapters import Material
-from transfusion_tf.report.records import Run
 from transfusion_tf.report.repetitions import RunKey
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.style import MUTED, Mark, styled
@@ -38,6 +37,7 @@ from transfusion_tf.report.views.parts import (
     with_interval,
     with_spread,
 )
+from transfusion_tf.studies.study_folder import Run
 
 SIMILARITY, INDEPENDENT, EXCESS = "similarity", "independent", "excess"
 _MARKS = {SIMILARITY: Mark("#0072b2", "s"), INDEPENDENT: Mark("#d55e00", "o")}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from transfusion_tf.report.records import Run
+from transfusion_tf.studies.study_folder import Run
 
 
 def stage_order(runs: Iterable[Run]) -> list[str]:

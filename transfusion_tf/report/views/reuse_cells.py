@@ -15,11 +15,11 @@ import numpy as np
 from transfusion_tf.evaluation import Difference, RunScore, cell_interval
 from transfusion_tf.report import style, wording
 from transfusion_tf.report.chapters import Material
-from transfusion_tf.report.records import Run
 from transfusion_tf.report.results import BASELINE, scheme
 from transfusion_tf.report.style import Mark
 from transfusion_tf.report.views.network_order import stage_order, through
 from transfusion_tf.report.views.parts import measured
+from transfusion_tf.studies.study_folder import Run
 
 STATISTICS = "mean_var"
 # Of WT-ST, by the share of stages transferred.

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from transfusion_tf.report import gallery, images, style, wording
 from transfusion_tf.report.chapters import Material
 from transfusion_tf.report.donors import is_gray
-from transfusion_tf.report.records import Run
 from transfusion_tf.report.style import styled
 from transfusion_tf.report.views import plots
 from transfusion_tf.report.views.donor_cells import by_target, donor_cells, target_title
@@ -23,6 +22,7 @@ from transfusion_tf.report.views.parts import (
     has_paper,
     long_table,
 )
+from transfusion_tf.studies.study_folder import Run
 
 _QUANTITIES = ("images", "classes", "image_size")
 _MOST_IMAGES = 6
