@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from transfusion_tf.datasets.phantoms import retina
+from transfusion_tf.phantoms import retina
 
 CARD = """\
 name = "clinic"

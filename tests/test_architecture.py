@@ -14,6 +14,7 @@ ORDER = (
     "files",
     "locks",
     "recent",
+    "phantoms",
     "datasets",
     "input_pipeline",
     "models",

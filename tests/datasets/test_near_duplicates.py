@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from transfusion_tf.datasets.near_duplicates import near_pairs, perceptual_hashes
-from transfusion_tf.datasets.phantoms import retina
+from transfusion_tf.phantoms import retina
 
 PICTURES = [retina.draw_retina(i, size=96, lesion_scale=2.0) for i in range(60)]
 

@@ -8,10 +8,10 @@ from PIL import Image
 
 from transfusion_tf.datasets import load_card
 from transfusion_tf.datasets.images import FileImage
-from transfusion_tf.datasets.phantoms import retina
 from transfusion_tf.datasets.preprocessing import Preprocessed, graham
 from transfusion_tf.datasets.readers import read_card
 from transfusion_tf.errors import UserError
+from transfusion_tf.phantoms import retina
 
 
 def eye(size=200):

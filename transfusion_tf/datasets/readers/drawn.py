@@ -8,14 +8,14 @@ import dataclasses
 import numpy as np
 
 from transfusion_tf.datasets.card import DatasetCard, check_options
-from transfusion_tf.datasets.phantoms import chest, photographs, retina, skin
-from transfusion_tf.datasets.phantoms.chest_findings import FINDINGS
-from transfusion_tf.datasets.phantoms.skin_lesions import KINDS
 from transfusion_tf.datasets.readers.labels import many_labels
 from transfusion_tf.datasets.readers.options import is_count, is_whole
 from transfusion_tf.datasets.readers.rows import Example, Problem, Rows
 from transfusion_tf.datasets.splits import split_by_patient
 from transfusion_tf.errors import UserError
+from transfusion_tf.phantoms import chest, photographs, retina, skin
+from transfusion_tf.phantoms.chest_findings import FINDINGS
+from transfusion_tf.phantoms.skin_lesions import KINDS
 
 
 @dataclasses.dataclass(frozen=True)

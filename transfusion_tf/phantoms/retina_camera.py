@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from transfusion_tf.datasets.phantoms.canvas import pixel_centers
+from transfusion_tf.phantoms.canvas import pixel_centers
 
 _NOISE_REFERENCE_SIZE = 587
 

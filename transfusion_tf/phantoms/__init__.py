@@ -1,22 +1,22 @@
 """Data sets that are drawn or cut on the spot and need no download."""
 
-from transfusion_tf.datasets.phantoms.chest import (
+from transfusion_tf.phantoms.chest import (
     ChestMetadata,
     chest_metadata,
     draw_chest,
 )
-from transfusion_tf.datasets.phantoms.photographs import (
+from transfusion_tf.phantoms.photographs import (
     PhotographMetadata,
     draw_photograph_crop,
     photograph_metadata,
     photograph_names,
 )
-from transfusion_tf.datasets.phantoms.retina import (
+from transfusion_tf.phantoms.retina import (
     RetinaMetadata,
     draw_retina,
     retina_metadata,
 )
-from transfusion_tf.datasets.phantoms.skin import (
+from transfusion_tf.phantoms.skin import (
     SkinMetadata,
     draw_skin,
     skin_metadata,

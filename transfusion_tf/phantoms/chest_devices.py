@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from transfusion_tf.datasets.phantoms.canvas import Patches, strips
-from transfusion_tf.datasets.phantoms.chest_anatomy import Frame
+from transfusion_tf.phantoms.canvas import Patches, strips
+from transfusion_tf.phantoms.chest_anatomy import Frame
 
 _LEADS_SHARE = 0.3
 _POINTS = 40

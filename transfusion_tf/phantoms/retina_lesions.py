@@ -10,15 +10,15 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from transfusion_tf.datasets.phantoms.canvas import (
+from transfusion_tf.phantoms.canvas import (
     Mask,
     Patches,
     blobs,
     pixel_centers,
     strips,
 )
-from transfusion_tf.datasets.phantoms.retina_anatomy import EyeGeometry
-from transfusion_tf.datasets.phantoms.retina_vessels import Branches
+from transfusion_tf.phantoms.retina_anatomy import EyeGeometry
+from transfusion_tf.phantoms.retina_vessels import Branches
 
 _EXUDATE_RGB = (1.02, 0.86, 0.48)
 _COTTON_WOOL_RGB = (0.98, 0.88, 0.74)

@@ -13,23 +13,23 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from transfusion_tf.datasets.phantoms.canvas import Patches, random_stream, strips
-from transfusion_tf.datasets.phantoms.chest_anatomy import (
+from transfusion_tf.phantoms.canvas import Patches, random_stream, strips
+from transfusion_tf.phantoms.chest_anatomy import (
     Frame,
     View,
     draw_build,
     draw_view,
 )
-from transfusion_tf.datasets.phantoms.chest_bones import paint_bones
-from transfusion_tf.datasets.phantoms.chest_devices import paint_devices
-from transfusion_tf.datasets.phantoms.chest_film import draw_exposure, expose
-from transfusion_tf.datasets.phantoms.chest_findings import (
+from transfusion_tf.phantoms.chest_bones import paint_bones
+from transfusion_tf.phantoms.chest_devices import paint_devices
+from transfusion_tf.phantoms.chest_film import draw_exposure, expose
+from transfusion_tf.phantoms.chest_findings import (
     Findings,
     paint_filling,
     plan_findings,
 )
-from transfusion_tf.datasets.phantoms.chest_lungs import paint_air, paint_vessels
-from transfusion_tf.datasets.phantoms.chest_outlines import SIDES, Chest
+from transfusion_tf.phantoms.chest_lungs import paint_air, paint_vessels
+from transfusion_tf.phantoms.chest_outlines import SIDES, Chest
 
 # Share of the films with each finding.
 PREVALENCES = (0.3, 0.35, 0.3, 0.3, 0.35)

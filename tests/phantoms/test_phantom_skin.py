@@ -6,16 +6,16 @@ import pytest
 from PIL import Image
 
 from transfusion_tf.datasets import load_card
-from transfusion_tf.datasets.phantoms import (
+from transfusion_tf.datasets.readers import read_card
+from transfusion_tf.phantoms import (
     draw_chest,
     draw_photograph_crop,
     draw_retina,
     draw_skin,
     skin_metadata,
 )
-from transfusion_tf.datasets.phantoms.skin import KIND_SHARES
-from transfusion_tf.datasets.phantoms.skin_lesions import KINDS, paint_lesion
-from transfusion_tf.datasets.readers import read_card
+from transfusion_tf.phantoms.skin import KIND_SHARES
+from transfusion_tf.phantoms.skin_lesions import KINDS, paint_lesion
 
 CARDS = ("phantom_skin", "phantom_skin_64", "phantom_skin_few")
 

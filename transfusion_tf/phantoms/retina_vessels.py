@@ -9,8 +9,8 @@ import dataclasses
 
 import numpy as np
 
-from transfusion_tf.datasets.phantoms.canvas import Mask, Patches, strips
-from transfusion_tf.datasets.phantoms.retina_anatomy import EyeGeometry, PatientTraits
+from transfusion_tf.phantoms.canvas import Mask, Patches, strips
+from transfusion_tf.phantoms.retina_anatomy import EyeGeometry, PatientTraits
 
 _AVASCULAR_RADIUS = 0.12
 _OCCUPANCY_CELLS = 72

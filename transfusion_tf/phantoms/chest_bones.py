@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import ndimage
 
-from transfusion_tf.datasets.phantoms.canvas import Patches, strips
-from transfusion_tf.datasets.phantoms.chest_anatomy import Frame
-from transfusion_tf.datasets.phantoms.chest_outlines import SIDES, Chest
+from transfusion_tf.phantoms.canvas import Patches, strips
+from transfusion_tf.phantoms.chest_anatomy import Frame
+from transfusion_tf.phantoms.chest_outlines import SIDES, Chest
 
 _POINTS = 26
 _RIBS = 10

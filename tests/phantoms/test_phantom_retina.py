@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transfusion_tf.datasets.phantoms import draw_retina, retina_metadata
-from transfusion_tf.datasets.phantoms.canvas import random_stream
-from transfusion_tf.datasets.phantoms.retina_anatomy import (
+from transfusion_tf.phantoms import draw_retina, retina_metadata
+from transfusion_tf.phantoms.canvas import random_stream
+from transfusion_tf.phantoms.retina_anatomy import (
     eye_geometry,
     patient_traits,
 )
-from transfusion_tf.datasets.phantoms.retina_lesions import Lesions, plan_lesions
-from transfusion_tf.datasets.phantoms.retina_vessels import grow_vessels
+from transfusion_tf.phantoms.retina_lesions import Lesions, plan_lesions
+from transfusion_tf.phantoms.retina_vessels import grow_vessels
 
 
 def _reduced(image, size):

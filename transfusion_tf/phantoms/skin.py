@@ -12,9 +12,9 @@ import math
 
 import numpy as np
 
-from transfusion_tf.datasets.phantoms.canvas import random_stream
-from transfusion_tf.datasets.phantoms.skin_lesions import KINDS, paint_lesion
-from transfusion_tf.datasets.phantoms.skin_scene import (
+from transfusion_tf.phantoms.canvas import random_stream
+from transfusion_tf.phantoms.skin_lesions import KINDS, paint_lesion
+from transfusion_tf.phantoms.skin_scene import (
     draw_traits,
     paint_hair,
     paint_ruler,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transfusion_tf.datasets.phantoms import (
+from transfusion_tf.phantoms import (
     draw_photograph_crop,
     photograph_metadata,
     photograph_names,

@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from transfusion_tf.datasets.phantoms.canvas import (
+from transfusion_tf.phantoms.canvas import (
     pixel_centers,
     smooth_noise,
 )

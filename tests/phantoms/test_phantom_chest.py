@@ -7,18 +7,18 @@ from PIL import Image
 from scipy import stats
 
 from transfusion_tf.datasets import load_card, prepare
-from transfusion_tf.datasets.phantoms import chest_metadata, draw_chest
-from transfusion_tf.datasets.phantoms.canvas import random_stream
-from transfusion_tf.datasets.phantoms.chest import (
+from transfusion_tf.datasets.readers import read_card, read_examples
+from transfusion_tf.errors import UserError
+from transfusion_tf.phantoms import chest_metadata, draw_chest
+from transfusion_tf.phantoms.canvas import random_stream
+from transfusion_tf.phantoms.chest import (
     PREVALENCES,
     chest_severities,
     film_count,
 )
-from transfusion_tf.datasets.phantoms.chest_anatomy import draw_build, draw_view
-from transfusion_tf.datasets.phantoms.chest_findings import FINDINGS, plan_findings
-from transfusion_tf.datasets.phantoms.chest_outlines import Chest
-from transfusion_tf.datasets.readers import read_card, read_examples
-from transfusion_tf.errors import UserError
+from transfusion_tf.phantoms.chest_anatomy import draw_build, draw_view
+from transfusion_tf.phantoms.chest_findings import FINDINGS, plan_findings
+from transfusion_tf.phantoms.chest_outlines import Chest
 
 HEALTHY = (0.0, 0.0, 0.0, 0.0, 0.0)
 FILMS = range(12)

@@ -15,7 +15,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from transfusion_tf.datasets.phantoms.canvas import random_stream
+from transfusion_tf.phantoms.canvas import random_stream
 
 # Name -> (package, distribution, file). Drawings, text, medical images and the
 # second picture of the stereo pair are left out.

@@ -13,21 +13,21 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from transfusion_tf.datasets.phantoms.canvas import random_stream
-from transfusion_tf.datasets.phantoms.retina_anatomy import (
+from transfusion_tf.phantoms.canvas import random_stream
+from transfusion_tf.phantoms.retina_anatomy import (
     eye_geometry,
     paint_background,
     patient_traits,
 )
-from transfusion_tf.datasets.phantoms.retina_camera import draw_camera, photograph
-from transfusion_tf.datasets.phantoms.retina_lesions import (
+from transfusion_tf.phantoms.retina_camera import draw_camera, photograph
+from transfusion_tf.phantoms.retina_lesions import (
     blood_coverage,
     paint_cotton_wool,
     paint_exudates,
     plan_lesions,
     with_beading,
 )
-from transfusion_tf.datasets.phantoms.retina_vessels import draw_vessels, grow_vessels
+from transfusion_tf.phantoms.retina_vessels import draw_vessels, grow_vessels
 
 GRADE_SHARES = (0.5, 0.12, 0.18, 0.1, 0.1)
 

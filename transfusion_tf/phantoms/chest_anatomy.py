@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from transfusion_tf.datasets.phantoms.canvas import (
+from transfusion_tf.phantoms.canvas import (
     Mask,
     Patches,
     pixel_centers,

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import interpolate
 
-from transfusion_tf.datasets.phantoms.chest_anatomy import Build, Distortion, View
+from transfusion_tf.phantoms.chest_anatomy import Build, Distortion, View
 
 # The patient's right is the left of the image.
 SIDES = (-1, 1)

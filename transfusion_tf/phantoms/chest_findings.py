@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from transfusion_tf.datasets.phantoms.canvas import Patches, smooth_noise, strips
-from transfusion_tf.datasets.phantoms.chest_anatomy import Distortion, Frame
-from transfusion_tf.datasets.phantoms.chest_lungs import hilum
-from transfusion_tf.datasets.phantoms.chest_outlines import SIDES, Chest
+from transfusion_tf.phantoms.canvas import Patches, smooth_noise, strips
+from transfusion_tf.phantoms.chest_anatomy import Distortion, Frame
+from transfusion_tf.phantoms.chest_lungs import hilum
+from transfusion_tf.phantoms.chest_outlines import SIDES, Chest
 
 FINDINGS = (
     "Atelectasis",
