@@ -34,7 +34,7 @@ from transfusion_tf.representations.run_comparisons import (
 from transfusion_tf.representations.run_models import check_same_data
 from transfusion_tf.representations.snapshots import Snapshot
 from transfusion_tf.training import RunDirectory
-from transfusion_tf.training.artifacts import commit, versions
+from transfusion_tf.training.provenance import commit, versions
 from transfusion_tf_experiments.model_sources import Source, find, labels
 
 _LONGEST_NAME = 120

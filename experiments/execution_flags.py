@@ -55,8 +55,7 @@ def study_options() -> "tuple[Options, Execution]":
     Readies the devices of this process, which may share them with others.
     """
     from transfusion_tf.studies import Execution
-    from transfusion_tf.training.strategy import has_gpus, share_gpus
-    from transfusion_tf.training.workers import join
+    from transfusion_tf.training.strategy import has_gpus, join, share_gpus
 
     execution = Execution(FLAGS.engine, FLAGS.jobs, FLAGS.gpus, FLAGS.ray_address)
     options = plain_options()

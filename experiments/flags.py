@@ -13,7 +13,7 @@ from absl import flags
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
     from transfusion_tf.training import Options
-    from transfusion_tf.training.cluster import Cluster
+    from transfusion_tf.training.distributed.cluster import Cluster
 
 FLAGS = flags.FLAGS
 
@@ -218,7 +218,7 @@ def changed_run_values() -> dict:
 
 def run_options(progress: bool = True) -> "Options":
     """How runs are carried out, from the flags; readies the devices for them."""
-    from transfusion_tf.training.workers import join
+    from transfusion_tf.training.strategy import join
 
     options = plain_options(progress)
     # Before TensorFlow computes anything, or devices are fixed.
@@ -258,7 +258,7 @@ def plain_options(progress: bool = True) -> "Options":
 def _cluster() -> "Cluster | None":
     """The workers of the flags, or of TF_CONFIG; None where there is one process."""
     from transfusion_tf.errors import UserError
-    from transfusion_tf.training.cluster import Cluster
+    from transfusion_tf.training.distributed.cluster import Cluster
 
     if "workers" not in FLAGS:
         if FLAGS.strategy == "multi_worker":

@@ -104,7 +104,7 @@ def _show(name: str) -> None:
         return
     from transfusion_tf.report.images import samples_by_class, samples_figure
     from transfusion_tf.report.style import encode
-    from transfusion_tf.training.artifacts import sample_images
+    from transfusion_tf.training.dataset_summary import sample_images
 
     picked = sample_images(prepared)
     classes = prepared.card.labels.classes

@@ -91,7 +91,7 @@ def _stop(code: int) -> None:
 
 
 def _end(code: int) -> None:
-    workers = sys.modules.get("transfusion_tf.training.workers")
+    workers = sys.modules.get("transfusion_tf.training.distributed.cluster_workers")
     if workers is not None and workers.have_joined():
         sys.stdout.flush()
         sys.stderr.flush()

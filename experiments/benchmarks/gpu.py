@@ -25,8 +25,8 @@ import tensorflow as tf
 from transfusion_tf.datasets import AUGMENTATIONS, load_card, prepare
 from transfusion_tf.input_pipeline import Augmenter, train_batches
 from transfusion_tf.models import build
-from transfusion_tf.training.contexts import precision
 from transfusion_tf.training.fused_adam import FusedAdam
+from transfusion_tf.training.precision import precision
 from transfusion_tf.training.steps import make_steps
 from transfusion_tf.training.strategy import make_strategy
 from transfusion_tf_experiments.benchmarks.bare import (

@@ -99,11 +99,11 @@ def _run_one(name: str) -> tuple[str, list[Result]]:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     from joblib.externals import loky
 
-    from transfusion_tf.training import artifacts
+    from transfusion_tf.training import provenance
 
-    versions = artifacts.versions()
+    versions = provenance.versions()
     machine = (
-        f"{artifacts.machine()}; TensorFlow {versions['tensorflow']}, "
+        f"{provenance.machine()}; TensorFlow {versions['tensorflow']}, "
         f"Keras {versions['keras']}"
     )
     results = importlib.import_module(f"{__package__}.{name}").main()

@@ -21,8 +21,8 @@ import tensorflow as tf
 from transfusion_tf.datasets import AUGMENTATIONS, Augmentation
 from transfusion_tf.input_pipeline import Augmenter
 from transfusion_tf.models import build
-from transfusion_tf.training.contexts import precision
 from transfusion_tf.training.fused_adam import FusedAdam
+from transfusion_tf.training.precision import precision
 from transfusion_tf.training.steps import make_steps
 from transfusion_tf.training.strategy import make_strategy
 from transfusion_tf_experiments.benchmarks.bare import (

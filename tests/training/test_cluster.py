@@ -8,7 +8,7 @@ import time
 import pytest
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.training.cluster import Cluster
+from transfusion_tf.training.distributed.cluster import Cluster
 
 
 def free_addresses(count):

@@ -7,14 +7,14 @@ from binaries import run_script
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.training import Options
-from transfusion_tf.training.cluster import Cluster
+from transfusion_tf.training.distributed.cluster import Cluster
 from transfusion_tf.training.strategy import (
+    join,
     make_strategy,
     split_cpu,
     threads_in_use,
     use_threads,
 )
-from transfusion_tf.training.workers import join
 
 
 def test_an_unknown_strategy_lists_the_valid_ones():

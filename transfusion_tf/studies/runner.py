@@ -36,7 +36,7 @@ from transfusion_tf.training import (
     resolve,
     train,
 )
-from transfusion_tf.training.artifacts import commit, versions
+from transfusion_tf.training.provenance import commit, versions
 from transfusion_tf.training.strategy import use_threads
 
 

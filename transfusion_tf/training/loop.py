@@ -1,6 +1,5 @@
 """One run from its first step to its end: the whole loop, readable in one sitting."""
 
-import contextlib
 import time
 from collections.abc import Callable
 
@@ -12,23 +11,22 @@ from tqdm import tqdm
 
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
-from transfusion_tf.training import artifacts, performance
+from transfusion_tf.training import performance, provenance
 from transfusion_tf.training.config import RunConfig
-from transfusion_tf.training.contexts import profiler
 from transfusion_tf.training.measurement import Measurement, measure
-from transfusion_tf.training.options import Options
-from transfusion_tf.training.poll import Poll
+from transfusion_tf.training.profiling import profiler
 from transfusion_tf.training.run_directory import RunDirectory
+from transfusion_tf.training.run_options import Options
 from transfusion_tf.training.selection import (
     count_evaluation,
     ends_early,
     selection_metric,
 )
 from transfusion_tf.training.startup import Start
-from transfusion_tf.training.steps import Batch
 from transfusion_tf.training.termination import Terminated, Termination
 from transfusion_tf.training.trainer import Trainer
-from transfusion_tf.training.workers import Workers
+from transfusion_tf.training.weights import first_kernel, save_model, save_weights
+from transfusion_tf.training.workers import Batch
 
 # Adam keeps weights finite at any rate; a cross-entropy this high is no training.
 _DIVERGED = 1e6
@@ -50,7 +48,6 @@ class Loop:
         directory: RunDirectory,
         options: Options,
         termination: Termination,
-        workers: Workers,
     ):
         self.trainer = trainer
         self.model = trainer.model
@@ -63,11 +60,9 @@ class Loop:
         self.directory = directory
         self.options = options
         self.termination = termination
-        self.workers = workers
         # Of the best weights, where this process has evaluated them.
         self.best_validation: Measurement | None = None
         self.clock = performance.Clock(start.progress)
-        self.asked_to_end = Poll(workers, lambda: termination.requested)
 
     def train(self) -> None:
         """The loop: steps up to the next evaluation, evaluate, save."""
@@ -132,7 +127,7 @@ class Loop:
             progress.step += 1
             bar.update()
             self.options.on_step(1)
-            stop = self.asked_to_end.sometimes()
+            stop = self.termination.is_due()
             due = every and progress.step % every == 0 and progress.step < target
             if due or stop or not clock.warm:
                 self._collect(pending)
@@ -199,7 +194,7 @@ class Loop:
         directory.update_status(step=progress.step)
         name = selection_metric(self.config)
         bar.set_postfix({name: f"{measured.metrics[name]:.3f}"})
-        if self.asked_to_end.now():
+        if self.termination.is_due_now():
             raise Terminated
 
     def _note(self, measured: dict[str, float]) -> None:
@@ -242,9 +237,7 @@ class Loop:
                 )
 
     def _measure(self, split: str) -> Measurement:
-        # A single worker may end anywhere; many end together, between batches.
-        single = self.workers.count == 1
-        with self.termination.at_once() if single else contextlib.nullcontext():
+        with self.termination.at_once():
             result = measure(
                 self.trainer.steps,
                 self.prepared,
@@ -260,7 +253,7 @@ class Loop:
         return result
 
     def _end_if_asked(self) -> None:
-        if self.asked_to_end.sometimes():
+        if self.termination.is_due():
             raise Terminated
 
     def _save(self) -> None:
@@ -270,12 +263,12 @@ class Loop:
     def _finish(self) -> None:
         """Last weights, then predictions and metrics of the best ones."""
         progress, directory, model = self.progress, self.directory, self.model
-        artifacts.save_model(model, directory.final_model)
+        save_model(model, directory.final_model)
         if progress.best_step != progress.step:
             self.state.load_best(self.trainer.variables)
-            artifacts.save_weights(model, directory.best_weights)
+            save_weights(model, directory.best_weights)
         initial = directory.first_layer()[0]
-        best = artifacts.first_kernel(model)
+        best = first_kernel(model)
         directory.write_arrays("first_layer", initial=initial, best=best)
         # What a run that was stopped in between knew of its best weights is gone.
         start = time.perf_counter()
@@ -300,7 +293,7 @@ class Loop:
             evaluation_seconds=round(progress.evaluation_seconds, 2),
             **performance.speed(progress, self.config.batch_size),
             **progress.peak_memory,
-            ended=artifacts.now(),
+            ended=provenance.now(),
         )
         self.state.remove()
 

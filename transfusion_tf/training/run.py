@@ -2,36 +2,25 @@
 
 import contextlib
 import dataclasses
-import tempfile
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
-from transfusion_tf.training import artifacts, performance
+from transfusion_tf.training import performance, provenance
 from transfusion_tf.training.config import RunConfig
-from transfusion_tf.training.contexts import precision
+from transfusion_tf.training.distributed.cluster_workers import LostWorkerError
 from transfusion_tf.training.loop import Loop
-from transfusion_tf.training.options import Options
+from transfusion_tf.training.precision import precision
 from transfusion_tf.training.resolve import resolve
 from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.run_lock import LOCK_FILE, run_lock
+from transfusion_tf.training.run_options import Options
 from transfusion_tf.training.startup import start_up
 from transfusion_tf.training.state import StateFiles
+from transfusion_tf.training.strategy import join
 from transfusion_tf.training.termination import Termination, holding_back_signals
 from transfusion_tf.training.trainer import trainer_for
-from transfusion_tf.training.workers import LostWorkerError, Workers, join
-
-# What a worker needs of the chief's files to go on with a run.
-_RESUMED = (
-    "state/latest.npz",
-    "state/previous.npz",
-    "state/best.npz",
-    "first_layer.npz",
-)
-# NFS may hide another machine's new files so long.
-_VISIBLE_SECONDS = 75.0
+from transfusion_tf.training.workers import Workers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,18 +78,18 @@ def train(
         config, prepared = resolve(
             config, options.data_root, progress=options.progress, prepared=prepared
         )
-        workers.check_same(config.to_dict())
+        workers.check_same(config.to_dict)
         with contextlib.ExitStack() as stack:
             if workers.on_chief(lambda: _begin(directory, config, stack)):
-                _wait_until(directory.path.exists, directory)
                 termination = stack.enter_context(holding_back_signals())
-                own = stack.enter_context(_own_directory(directory, workers))
-                _train(config, prepared, own, options, termination, workers)
+                own = stack.enter_context(workers.own_folder(directory.path))
+                own_run = RunDirectory(own)
+                _train(config, prepared, own_run, options, termination, workers)
             else:
                 options.on_step(config.steps)
         # The chief has let go of the run where the others go on.
         workers.wait_for_all()
-    _wait_until(directory.finished, directory)
+    workers.wait_until(directory.finished, directory.path)
     return load_result(directory)
 
 
@@ -118,38 +107,9 @@ def _begin(
     return not directory.finished()
 
 
-@contextlib.contextmanager
-def _own_directory(directory: RunDirectory, workers: Workers) -> Iterator[RunDirectory]:
-    """Where this worker writes: the chief to the run, the others to nobody's notice.
-
-    What they all write is the same. The others begin with the chief's files, sent
-    over the network: a shared folder may show them late.
-    """
-    if workers.count == 1:
-        yield directory
-        return
-    with tempfile.TemporaryDirectory(prefix="transfusion-worker-") as scratch:
-        own = directory if workers.is_chief else RunDirectory(scratch)
-        for name in _RESUMED:
-            workers.copy(directory.path / name, own.path / name)
-        yield own
-
-
 def _goes_on_from(directory: RunDirectory) -> str:
     step = directory.status().get("step")
     return f"it goes on from step {step}" if step else "it begins anew"
-
-
-def _wait_until(seen: Callable[[], bool], directory: RunDirectory) -> None:
-    """Returns when this worker sees what the chief has written."""
-    end = time.monotonic() + _VISIBLE_SECONDS
-    while not seen():
-        if time.monotonic() > end:
-            raise UserError(
-                f"the chief's {directory.path} is not to be seen here; --root should "
-                "be a folder that all workers share"
-            )
-        time.sleep(1)
 
 
 def _check_same_run(directory: RunDirectory, config: RunConfig) -> None:
@@ -192,8 +152,7 @@ def _train(
                     prepared,
                     directory,
                     options,
-                    termination,
-                    workers,
+                    workers.share_termination(termination),
                 ).train()
     except BaseException as error:
         # What was wrong from the start leaves nothing behind.
@@ -204,7 +163,7 @@ def _train(
                 stopped = lost or not isinstance(error, Exception)
                 state = "stopped" if stopped else "failed"
                 directory.update_status(
-                    state=state, message=reason, ended=artifacts.now()
+                    state=state, message=reason, ended=provenance.now()
                 )
         raise
 

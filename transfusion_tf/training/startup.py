@@ -12,16 +12,21 @@ from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.initialization import InitializationReport
 from transfusion_tf.input_pipeline import train_batches
 from transfusion_tf.models import table1_parameter_count
-from transfusion_tf.training import artifacts
+from transfusion_tf.training import provenance
 from transfusion_tf.training.config import RunConfig
-from transfusion_tf.training.options import Options
+from transfusion_tf.training.dataset_summary import dataset_summary, sample_images
 from transfusion_tf.training.resolve import augmentation_of
 from transfusion_tf.training.run_directory import RunDirectory
+from transfusion_tf.training.run_options import Options
 from transfusion_tf.training.state import Progress, StateFiles
-from transfusion_tf.training.steps import Batch
 from transfusion_tf.training.trainer import Trainer
-from transfusion_tf.training.weights import initialize_run, weights_sha256
-from transfusion_tf.training.workers import Workers
+from transfusion_tf.training.weights import (
+    first_kernel,
+    initialize_run,
+    save_weights,
+    weights_sha256,
+)
+from transfusion_tf.training.workers import Batch, Workers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +73,9 @@ def start_up(
         state.keep_as_best()  # Or a kill came between the state and its mark.
     if trainer.schedule is not None:
         trainer.schedule.set_plateaus(progress.plateaus)
-    if workers.count > 1:
-        weights = _checksum(trainer.variables)
-        workers.check_same({"step": progress.step, "weights": weights})
+    workers.check_same(
+        lambda: {"step": progress.step, "weights": _checksum(trainer.variables)}
+    )
 
     # 2. The folder says what runs here.
     directory.write_config(config)
@@ -82,14 +87,14 @@ def start_up(
         state="running",
         message="",
         step=progress.step,
-        started=artifacts.now(),
+        started=provenance.now(),
         parameters=trainer.model.count_params(),
         parameters_table1=_table1_count(trainer.model),
-        versions=artifacts.versions(),
-        machine=artifacts.machine(),
+        versions=provenance.versions(),
+        machine=provenance.machine(),
         workers=workers.count,
         devices=workers.strategy.num_replicas_in_sync,
-        commit=artifacts.commit(),
+        commit=provenance.commit(),
         **facts,
     )
 
@@ -107,7 +112,7 @@ def start_up(
     return Start(
         state,
         progress,
-        batches=trainer.steps.distribute(batches),
+        batches=workers.distribute(batches),
         epoch_steps=examples / config.batch_size,
     )
 
@@ -122,11 +127,11 @@ def _write_start(
 ) -> None:
     """What the folder says of a run that begins."""
     directory.write_table("initialization.csv", pd.DataFrame(report.to_rows()))
-    directory.write_dataset(artifacts.dataset_summary(prepared, str(config.metric)))
-    directory.write_arrays("samples", **artifacts.sample_images(prepared))
-    directory.write_arrays("first_layer", initial=artifacts.first_kernel(model))
+    directory.write_dataset(dataset_summary(prepared, str(config.metric)))
+    directory.write_arrays("samples", **sample_images(prepared))
+    directory.write_arrays("first_layer", initial=first_kernel(model))
     if options.keep_initial_weights:
-        artifacts.save_weights(model, directory.initial_weights)
+        save_weights(model, directory.initial_weights)
 
 
 def _checksum(variables: list[keras.Variable]) -> int:

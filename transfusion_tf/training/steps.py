@@ -15,9 +15,7 @@ from transfusion_tf.input_pipeline import Augmenter
 from transfusion_tf.models import body_frozen, logits_model
 from transfusion_tf.training.fused_batch_norm import fuse_batch_norm
 from transfusion_tf.training.gradients import clipped, penalized
-from transfusion_tf.training.workers import Workers
-
-Batch = dict[str, tf.Tensor]
+from transfusion_tf.training.workers import Batch, Workers
 
 
 def softmax_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -72,18 +70,6 @@ class Steps:
         """Whether batches need not be laid onto anything."""
         return self.workers.strategy.num_replicas_in_sync == 1
 
-    def distribute(self, dataset: tf.data.Dataset) -> Iterator[Batch]:
-        """An iterator of this worker's batches, laid onto its replicas."""
-        strategy = self.workers.strategy
-        if self.on_one_device:
-            return iter(dataset)
-        if self.workers.count == 1:
-            return iter(strategy.experimental_distribute_dataset(dataset))
-        # Or every batch would be preceded by a question to all whether they have one.
-        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-        parts = _split(dataset, self.workers.local_replicas).apply(endless)
-        return iter(strategy.distribute_datasets_from_function(lambda context: parts))
-
     def predict_all(
         self, batches: Iterable[Batch]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -96,7 +82,7 @@ class Steps:
           Of each batch, the `index` of its examples, int64 [examples], without those
           that only fill it up; and their logits, float32 [examples, classes].
         """
-        for batch in self._finite(batches):
+        for batch in self.workers.distribute_finite(batches):
             parts = [
                 [value.numpy() for value in self._local(values)]
                 for values in self.predict(batch)
@@ -106,30 +92,6 @@ class Steps:
 
     def _local(self, values: Any) -> tuple[tf.Tensor, ...]:
         return self.workers.strategy.experimental_local_results(values)
-
-    def _finite(self, dataset: Any) -> Iterator[Batch]:
-        """As `distribute`, but workers may have different numbers of batches."""
-        if self.on_one_device:
-            yield from dataset
-            return
-        if self.workers.count == 1:
-            yield from self.distribute(dataset)
-            return
-        local, strategy = self.workers.local_replicas, self.workers.strategy
-        parts = _split(dataset, local).batch(local)
-        for batches in parts:
-
-            def part(context: Any, batches: Batch = batches) -> Batch:
-                number = context.replica_id_in_sync_group % local
-                return {name: values[number] for name, values in batches.items()}
-
-            yield strategy.experimental_distribute_values_from_function(part)
-
-
-def _split(dataset: tf.data.Dataset, parts: int) -> tf.data.Dataset:
-    """Each batch as so many smaller ones, one for each local replica."""
-    size = dataset.element_spec["index"].shape[0]
-    return dataset if parts == 1 else dataset.rebatch(size // parts)
 
 
 def probabilities_of(logits: np.ndarray, head: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which devices a run uses."""
+"""Which devices a run uses, and with whom."""
 
 import contextlib
 import os
@@ -6,8 +6,41 @@ import os
 import tensorflow as tf
 
 from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.training.distributed.cluster import Cluster
+from transfusion_tf.training.distributed.cluster_workers import join_cluster
+from transfusion_tf.training.run_options import STRATEGIES, Options
+from transfusion_tf.training.workers import Workers
 
-STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
+
+def join(options: Options) -> Workers:
+    """This process's place in a training, with the strategy that the options ask for.
+
+    Many hosts meet at the first call; later ones return the same strategy.
+
+    Raises:
+      UserError: devices or workers that cannot be used; a worker that does not come.
+    """
+    use_threads(options.threads)
+    cluster = options.cluster
+    if options.strategy == "multi_worker" and cluster is None:
+        cluster = Cluster.from_environment()
+        if cluster is None:
+            raise UserError(
+                "--strategy=multi_worker needs --workers=host:port,host:port and "
+                "--worker, or TF_CONFIG in the environment"
+            )
+    if cluster and options.strategy in ("auto", "multi_worker"):
+        if options.logical_devices > 1:
+            raise UserError(
+                "--logical_devices is for one process: start more workers instead"
+            )
+        if len(cluster.workers) > 1:
+            return join_cluster(cluster)
+    if options.logical_devices > 1 and options.strategy == "one":
+        raise UserError("--logical_devices is for --strategy=mirrored or auto, not one")
+    split_cpu(options.logical_devices)
+    local = "auto" if options.strategy == "multi_worker" else options.strategy
+    return Workers(make_strategy(local))
 
 
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
@@ -17,7 +50,7 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
       name: `one` device; `mirrored`: all local GPUs, or all logical CPU devices
         where there is no GPU; `auto`: mirrored with more than one GPU, or where
         `split_cpu` made more than one CPU device, else one. Many hosts
-        (`multi_worker`) are for `transfusion_tf.training.workers.join`.
+        (`multi_worker`) are for `join`.
 
     Raises:
       UserError: the name is unknown, or is that of many hosts.

@@ -41,6 +41,14 @@ class Termination:
         """Whether SIGTERM or Ctrl-C has come."""
         return self.signal is not None
 
+    def is_due(self) -> bool:
+        """Whether the training is to end after this step; asked after every one."""
+        return self.requested
+
+    def is_due_now(self) -> bool:
+        """As `is_due`, which many workers ask each other only every few seconds."""
+        return self.requested
+
     def check(self) -> None:
         """Ends the training here if it was asked for. Raises Terminated."""
         if self.requested:

@@ -8,7 +8,9 @@ import hashlib
 from pathlib import Path
 
 import keras
+import numpy as np
 
+from transfusion_tf import files
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.initialization import (
     Donor,
@@ -20,7 +22,7 @@ from transfusion_tf.initialization.weight_files import (
     check_archive,
     check_weight_file,
 )
-from transfusion_tf.models import named_tensors
+from transfusion_tf.models import input_scaling_of, named_tensors
 from transfusion_tf.recent import Recent
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.resolve import donor_file, donor_input_scaling
@@ -76,6 +78,35 @@ def weights_sha256(model: keras.Model) -> str:
         digest.update(f"{tensor.path} {values.shape}\n".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()
+
+
+def first_kernel(model: keras.Model) -> np.ndarray:
+    """The first convolution's kernel, float32 [height, width, RGB, out]."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel = keras.ops.convert_to_numpy(layer.kernel)
+            # Caffe's scalings hand the channels over as BGR.
+            reverse = (input_scaling_of(model) or "").startswith("caffe")
+            return kernel[:, :, ::-1] if reverse else kernel
+    raise ValueError(f"{model.name} has no convolution")
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Replaces a `.weights.h5`, where there is room for it."""
+    files.require_space(path, _weight_bytes(model))
+    with files.replacing(path) as temporary:
+        model.save_weights(temporary)
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Replaces a `.keras` file, where there is room for it."""
+    files.require_space(path, _weight_bytes(model))
+    with files.replacing(path) as temporary:
+        model.save(temporary)
+
+
+def _weight_bytes(model: keras.Model) -> int:
+    return sum(4 * int(np.prod(weight.shape)) for weight in model.weights)
 
 
 def load_run_weights(model: keras.Model, run: RunDirectory, weights: str) -> None:

@@ -19,7 +19,7 @@ from transfusion_tf.training import (
     RunHeldError,
     train,
 )
-from transfusion_tf.training.workers import LostWorkerError
+from transfusion_tf.training.distributed.cluster_workers import LostWorkerError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from transfusion_tf.training.contexts import profiler
+from transfusion_tf.training.profiling import profiler
 
 
 def traced(folder, span, steps):

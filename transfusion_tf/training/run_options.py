@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from transfusion_tf.errors import UserError, one_of
-from transfusion_tf.training.cluster import Cluster
-from transfusion_tf.training.strategy import STRATEGIES
+from transfusion_tf.training.distributed.cluster import Cluster
+
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
 
 
 @dataclasses.dataclass(frozen=True)

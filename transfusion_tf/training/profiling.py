@@ -1,10 +1,9 @@
-"""What holds for the time of a run: the profiler, Keras's precision policy."""
+"""TensorBoard's profiler over some steps of a run."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 
@@ -40,18 +39,3 @@ def profiler(
         mark.close()
         if running:
             tf.profiler.experimental.stop()
-
-
-@contextlib.contextmanager
-def precision(mixed: bool) -> Iterator[None]:
-    """Keras's global policy for the time of a run: float16 on GPUs, else bfloat16."""
-    before = keras.mixed_precision.dtype_policy()
-    if mixed:
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        keras.mixed_precision.set_dtype_policy(
-            "mixed_float16" if on_gpu else "mixed_bfloat16"
-        )
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_dtype_policy(before)
