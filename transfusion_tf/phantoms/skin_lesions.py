@@ -73,7 +73,9 @@ def paint_lesion(
     return np.exp(-density).astype(np.float32)
 
 
-def _naevus(rng, center, scale, size) -> np.ndarray:
+def _naevus(
+    rng: np.random.Generator, center: tuple[float, float], scale: float, size: int
+) -> np.ndarray:
     outline = _outline(rng, center, scale * rng.uniform(0.22, 0.36), 0.035, size)
     pigment = 0.75 + 0.35 * np.clip(outline.depth, 0.0, 1.0)
     pigment = pigment + 0.07 * smooth_noise(rng, 28, size)
@@ -81,7 +83,9 @@ def _naevus(rng, center, scale, size) -> np.ndarray:
     return _tinted(rng.uniform(0.75, 1.35) * cover * pigment, _BROWN)
 
 
-def _melanoma(rng, center, scale, size) -> np.ndarray:
+def _melanoma(
+    rng: np.random.Generator, center: tuple[float, float], scale: float, size: int
+) -> np.ndarray:
     outline = _outline(rng, center, scale * rng.uniform(0.26, 0.42), 0.11, size)
     # The border is soft on one side.
     toward = rng.uniform(0.0, 2 * np.pi)
@@ -98,7 +102,9 @@ def _melanoma(rng, center, scale, size) -> np.ndarray:
     return rng.uniform(0.75, 1.15) * _tinted(cover, np.ones(3, np.float32)) * layers
 
 
-def _keratosis(rng, center, scale, size) -> np.ndarray:
+def _keratosis(
+    rng: np.random.Generator, center: tuple[float, float], scale: float, size: int
+) -> np.ndarray:
     outline = _outline(rng, center, scale * rng.uniform(0.24, 0.38), 0.05, size)
     cover = outline.cover(0.02)
     warts = 0.30 * smooth_noise(rng, 24, size) + 0.20 * smooth_noise(rng, 44, size)
@@ -113,7 +119,9 @@ def _keratosis(rng, center, scale, size) -> np.ndarray:
     return _tinted(cover, np.ones(3, np.float32)) * layers
 
 
-def _angioma(rng, center, scale, size) -> np.ndarray:
+def _angioma(
+    rng: np.random.Generator, center: tuple[float, float], scale: float, size: int
+) -> np.ndarray:
     radius = scale * rng.uniform(0.20, 0.34)
     outline = _outline(rng, center, radius, 0.05, size)
     lobes = _spots(rng, outline, int(rng.integers(9, 17)), rng.uniform(0.20, 0.30))
