@@ -36,11 +36,11 @@ def _main(arguments: Sequence[str]) -> None:
     if len(arguments) not in (1, 2):
         raise UserError("usage: transfusion-compare RUN_A [RUN_B]; see --help")
     import_tensorflow()
-    from transfusion_tf_experiments import comparing
+    from transfusion_tf_experiments import model_comparison
 
-    page, text, notes = comparing.compare(
+    page, text, notes = model_comparison.compare(
         arguments,
-        comparing.Request(
+        model_comparison.Request(
             root=FLAGS.root,
             data_root=FLAGS.data_root,
             images=FLAGS.images,

@@ -72,7 +72,7 @@ flags.DEFINE_bool("show_images", True, "Whether the report shows sample images."
 
 def _main(arguments: Sequence[str]) -> None:
     from transfusion_tf.errors import UserError
-    from transfusion_tf_experiments import named_studies, repeats
+    from transfusion_tf_experiments import named_studies, repeated_commands
     from transfusion_tf_experiments.named_studies import NamedStudy
 
     if arguments:
@@ -89,8 +89,8 @@ def _main(arguments: Sequence[str]) -> None:
         raise UserError(f"--seeds should be at least 1, got {FLAGS.seeds}")
     if FLAGS.study:
         named_studies.check(FLAGS.study)
-    asked = repeats.asked_for()
-    report = repeats.earlier_report(asked)
+    asked = repeated_commands.asked_for()
+    report = repeated_commands.earlier_report(asked)
     if report is not None:
         print(report)
         return
@@ -119,7 +119,7 @@ def _main(arguments: Sequence[str]) -> None:
         write_claims(result.path, named.claims, result.run_ids)
     print(write_report(result.path, show_images=FLAGS.show_images))
     if not (result.failed or result.waiting):
-        repeats.remember(asked, result.path)
+        repeated_commands.remember(asked, result.path)
     if result.failed:
         raise UserError(
             f"{len(result.failed)} runs failed; the report covers the others:\n"

@@ -1,6 +1,6 @@
 """All benchmarks, or those that are named: `make bench`."""
 
-from transfusion_tf_experiments.benchmarks.runner import main
+from transfusion_tf_experiments.benchmarks.suite import main
 
 if __name__ == "__main__":
     main()

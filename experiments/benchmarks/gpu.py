@@ -34,8 +34,8 @@ from transfusion_tf_experiments.benchmarks.bare import (
     built_adam,
     random_batch,
 )
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result, print_result
 from transfusion_tf_experiments.benchmarks.interleaved import measure, ratios
-from transfusion_tf_experiments.benchmarks.results import Result, print_result
 
 _MODELS = (
     *("cbr_tiny", "cbr_small", "cbr_large_w", "cbr_large_t"),

@@ -19,12 +19,12 @@ import tensorflow as tf
 
 from transfusion_tf.datasets import Augmentation, PreparedDataset, load_card, prepare
 from transfusion_tf.input_pipeline import Augmenter, train_batches
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result
 from transfusion_tf_experiments.benchmarks.interleaved import (
     Work,
     measure,
     speed_results,
 )
-from transfusion_tf_experiments.benchmarks.results import Result
 
 _IMAGES = 320
 _BATCH = 16

@@ -5,7 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from transfusion_tf_experiments.benchmarks.results import Result
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result
 
 # One repetition of the work; it may return the seconds that count, where they are
 # fewer than the call takes.

@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection
 
 import joblib
 
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result
 from transfusion_tf_experiments.benchmarks.interleaved import measure, speed_results
-from transfusion_tf_experiments.benchmarks.results import Result
 
 _MODELS = {"cbr_tiny": 12, "cbr_small": 6, "resnet50": 3}
 _SIZE, _BATCH, _ROUNDS = 64, 16, 5

@@ -20,7 +20,7 @@ from transfusion_tf.datasets import load_card, prepare
 from transfusion_tf.studies import Study, run_study
 from transfusion_tf.training import Options, RunConfig, RunDirectory
 from transfusion_tf.training.strategy import use_threads
-from transfusion_tf_experiments.benchmarks.results import Result, print_result
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result, print_result
 
 _CARD = "phantom_retina_64"
 _THREADS = 1

@@ -19,7 +19,7 @@ import numpy as np
 
 from transfusion_tf.datasets import PreparedDataset, load_card, prepare
 from transfusion_tf.input_pipeline import train_batches
-from transfusion_tf_experiments.benchmarks.results import Result, print_result
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result, print_result
 
 _EXAMPLES = 200_000
 _BATCH = 256

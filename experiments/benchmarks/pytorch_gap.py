@@ -36,8 +36,8 @@ from transfusion_tf_experiments.benchmarks.bare import (
     built_adam,
     random_batch,
 )
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result
 from transfusion_tf_experiments.benchmarks.interleaved import measure, speed_results
-from transfusion_tf_experiments.benchmarks.results import Result
 
 _MODEL, _SIZE, _BATCH = "cbr_small", 128, 8
 _ROUNDS, _PROFILED_STEPS = 9, 3

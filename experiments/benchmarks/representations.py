@@ -27,8 +27,8 @@ from transfusion_tf.representations.cca import cca
 from transfusion_tf.representations.grams import gram_matrix
 from transfusion_tf.representations.layer_cka import LayerSettings, layer_cka
 from transfusion_tf.representations.pairwise_cka import PairwiseCKA
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result, print_result
 from transfusion_tf_experiments.benchmarks.interleaved import measure, ratios
-from transfusion_tf_experiments.benchmarks.results import Result, print_result
 
 _ROUNDS = 5
 # Channels and points: the papers' sampling, and whole layers.

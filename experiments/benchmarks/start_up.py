@@ -19,8 +19,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from transfusion_tf import files
 from transfusion_tf.datasets import load_card, prepare
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result, print_result
 from transfusion_tf_experiments.benchmarks.interleaved import measure, ratios
-from transfusion_tf_experiments.benchmarks.results import Result, print_result
 
 _CARD = "phantom_retina_few"
 _SIZE = 96

@@ -31,8 +31,8 @@ from transfusion_tf.training.fused_adam import FusedAdam
 from transfusion_tf.training.steps import make_steps
 from transfusion_tf.training.strategy import make_strategy
 from transfusion_tf_experiments.benchmarks.bare import bare_step, built_adam
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result
 from transfusion_tf_experiments.benchmarks.interleaved import Work, speed_results
-from transfusion_tf_experiments.benchmarks.results import Result
 
 _CARD = "phantom_retina_few"
 _MODEL, _SIZE, _BATCH = "cbr_tiny", 96, 8

@@ -31,12 +31,12 @@ from transfusion_tf_experiments.benchmarks.bare import (
     built_adam,
     random_batch,
 )
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result
 from transfusion_tf_experiments.benchmarks.interleaved import (
     Work,
     measure,
     speed_results,
 )
-from transfusion_tf_experiments.benchmarks.results import Result
 
 # Model, pixels, batch, steps a round, rounds.
 _CASES = (

@@ -6,16 +6,16 @@ import sys
 
 import pytest
 
-from transfusion_tf_experiments.benchmarks import runner
+from transfusion_tf_experiments.benchmarks import suite
+from transfusion_tf_experiments.benchmarks.benchmark_results import (
+    Result,
+    markdown,
+    write_tables,
+)
 from transfusion_tf_experiments.benchmarks.interleaved import (
     measure,
     ratios,
     speed_results,
-)
-from transfusion_tf_experiments.benchmarks.results import (
-    Result,
-    markdown,
-    write_tables,
 )
 
 
@@ -76,20 +76,20 @@ def test_tables_are_written_as_markdown_and_csv(tmp_path):
 
 
 def test_every_benchmark_is_a_module_that_says_its_command_and_cost():
-    package = runner.__package__
-    text = runner.listing()
-    for name in runner.BENCHMARKS:
+    package = suite.__package__
+    text = suite.listing()
+    for name in suite.BENCHMARKS:
         assert importlib.util.find_spec(f"{package}.{name}")
         assert f"{name}: " in text
-    assert text.count("Cost: ") == len(runner.BENCHMARKS)
+    assert text.count("Cost: ") == len(suite.BENCHMARKS)
 
 
 def test_listing_and_help_import_no_tensorflow():
     script = (
         "import sys\n"
-        "from transfusion_tf_experiments.benchmarks import runner\n"
+        "from transfusion_tf_experiments.benchmarks import suite\n"
         "sys.argv = ['benchmarks', sys.argv[1]]\n"
-        "try:\n    runner.main()\n"
+        "try:\n    suite.main()\n"
         "except SystemExit as end:\n    assert not end.code\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
@@ -115,8 +115,8 @@ def test_one_that_fails_is_named_and_the_others_run(tmp_path, monkeypatch, capsy
             raise ValueError("no")
         return "2 cores", [Result.of(name, [1.0])]
 
-    monkeypatch.setattr(runner, "_in_a_process", in_a_process)
-    assert runner.run(["bad", "good"], tmp_path) == ["bad"]
+    monkeypatch.setattr(suite, "_in_a_process", in_a_process)
+    assert suite.run(["bad", "good"], tmp_path) == ["bad"]
     assert "| good |" in (tmp_path / "benchmarks.md").read_text()
     assert "ValueError: no" in capsys.readouterr().err
 

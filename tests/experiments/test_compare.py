@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from transfusion_tf_experiments import comparing
+from transfusion_tf_experiments import model_comparison
 
-REQUEST = comparing.Request(
+REQUEST = model_comparison.Request(
     root="workspace",
     data_root=None,
     images=None,
@@ -109,7 +109,7 @@ class TestTwoRuns:
     def written(self, trained_root, tmp_path_factory):
         ids = sorted(folder.name for folder in (trained_root / "runs").iterdir())
         out = tmp_path_factory.mktemp("page")
-        page, text, notes = comparing.compare(
+        page, text, notes = model_comparison.compare(
             [ids[0], str(trained_root / "runs" / ids[1])],
             request(root=str(trained_root), out=str(out), points=400),
         )
@@ -149,7 +149,9 @@ class TestTwoRuns:
 def test_one_run_is_compared_before_and_after_training_below_the_root(
     trained_root, run_ids
 ):
-    page, text, _ = comparing.compare(run_ids[:1], request(root=str(trained_root)))
+    page, text, _ = model_comparison.compare(
+        run_ids[:1], request(root=str(trained_root))
+    )
     assert page == trained_root / "comparisons" / run_ids[0] / "comparison.html"
     html = page.read_text()
     assert "before training" in html
@@ -165,7 +167,7 @@ def test_one_run_is_compared_before_and_after_training_below_the_root(
 def test_two_model_files_are_compared_on_a_folder_of_images(
     model_files, photographs, tmp_path, pooled
 ):
-    page, _, _ = comparing.compare(
+    page, _, _ = model_comparison.compare(
         model_files,
         request(
             images=str(photographs), out=str(tmp_path), pooled=pooled,
@@ -193,12 +195,12 @@ def test_a_mistake_with_files_says_what_is_right(
 ):
     monkeypatch.chdir(photographs)
     with pytest.raises(ValueError, match=message):
-        comparing.compare(model_files, request(**changes))
+        model_comparison.compare(model_files, request(**changes))
 
 
 def test_one_model_file_alone_has_nothing_to_be_compared_with(model_files):
     with pytest.raises(ValueError, match="give a second"):
-        comparing.compare(model_files[:1], REQUEST)
+        model_comparison.compare(model_files[:1], REQUEST)
 
 
 def test_a_model_file_that_would_run_code_is_refused(
@@ -209,7 +211,7 @@ def test_a_model_file_that_would_run_code_is_refused(
     )
     model.save(tmp_path / "lambda.keras")
     with pytest.raises(ValueError, match="can be loaded safely"):
-        comparing.compare(
+        model_comparison.compare(
             [str(tmp_path / "lambda.keras"), model_files[0]],
             request(images=str(photographs)),
         )
@@ -219,7 +221,7 @@ def test_an_unknown_run_lists_those_there_are(tmp_path):
     (tmp_path / "runs" / "there").mkdir(parents=True)
     (tmp_path / "runs" / "there" / "config.json").write_text("{}")
     with pytest.raises(ValueError, match=r"no run in .*; there: there"):
-        comparing.compare(["gone"], request(root=str(tmp_path)))
+        model_comparison.compare(["gone"], request(root=str(tmp_path)))
 
 
 @pytest.mark.slow

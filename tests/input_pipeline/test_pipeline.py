@@ -14,7 +14,7 @@ import tensorflow as tf
 from transfusion_tf.datasets import Augmentation, load_card, prepare
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import eval_batches, train_batches
-from transfusion_tf.input_pipeline.records import record_reader
+from transfusion_tf.input_pipeline.record_reader import record_reader
 
 
 def take(dataset, count):

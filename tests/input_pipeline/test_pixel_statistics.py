@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from transfusion_tf.input_pipeline import pixel_statistics
-from transfusion_tf.input_pipeline.records import record_reader
+from transfusion_tf.input_pipeline.record_reader import record_reader
 
 
 def training_pixels(prepared, count=None):

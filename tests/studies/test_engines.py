@@ -13,7 +13,7 @@ from binaries import start
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies import Execution, Study, grid, run_study
 from transfusion_tf.studies.data_sets import DataSets
-from transfusion_tf.studies.donors import pretraining_run
+from transfusion_tf.studies.donor_runs import pretraining_run
 from transfusion_tf.training import Options, RunConfig, RunDirectory
 from transfusion_tf.training.run_lock import LOCK_FILE
 

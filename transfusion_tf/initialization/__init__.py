@@ -4,17 +4,21 @@
 a model its start and says what it did.
 """
 
+from transfusion_tf.initialization.donor_errors import (
+    DonorMismatchError,
+    DonorUnavailableError,
+)
 from transfusion_tf.initialization.donor_sources import imagenet_donor, load_donor
 from transfusion_tf.initialization.donors import (
     Donor,
     donor_from_file,
     donor_from_model,
 )
-from transfusion_tf.initialization.errors import (
-    DonorMismatchError,
-    DonorUnavailableError,
-)
 from transfusion_tf.initialization.gabor import gabor_filter_bank, gabor_filters
+from transfusion_tf.initialization.initialization_report import (
+    InitializationReport,
+    TensorRecord,
+)
 from transfusion_tf.initialization.initializers import (
     Gabor,
     MeanVar,
@@ -28,7 +32,6 @@ from transfusion_tf.initialization.presets import (
     is_preset,
     preset_fingerprint,
 )
-from transfusion_tf.initialization.records import InitializationReport, TensorRecord
 from transfusion_tf.initialization.specs import (
     SCHEMES,
     InitializationSpec,

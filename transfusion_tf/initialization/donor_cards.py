@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from transfusion_tf.errors import UserError, one_of
-from transfusion_tf.initialization.errors import DonorUnavailableError
+from transfusion_tf.initialization.donor_errors import DonorUnavailableError
 from transfusion_tf.models import INPUT_SCALINGS
 
 COLORS = ("color", "gray")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import keras
 
+from transfusion_tf.initialization.donor_errors import DonorUnavailableError
 from transfusion_tf.initialization.donors import (
     Donor,
     donor_from_file,
     donor_from_model,
 )
-from transfusion_tf.initialization.errors import DonorUnavailableError
 from transfusion_tf.initialization.presets import (
     IMAGENET_PRESETS,
     donor_from_preset,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.initialization.errors import DonorUnavailableError
+from transfusion_tf.initialization.donor_errors import DonorUnavailableError
 from transfusion_tf.initialization.matching import match_stored_weights
 from transfusion_tf.initialization.weight_files import read_weight_file
 from transfusion_tf.models import (

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from transfusion_tf.initialization.donor_errors import mismatch
 from transfusion_tf.initialization.donors import Donor
-from transfusion_tf.initialization.errors import mismatch
-from transfusion_tf.initialization.records import PlannedTensor
+from transfusion_tf.initialization.initialization_report import PlannedTensor
 from transfusion_tf.initialization.resizing import can_be_resized, resized
 from transfusion_tf.initialization.specs import STATISTICS_SCHEMES, InitializationSpec
 from transfusion_tf.models import cut_blocks

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from transfusion_tf.initialization.errors import mismatch
+from transfusion_tf.initialization.donor_errors import mismatch
 from transfusion_tf.initialization.weight_files import StoredLayer, StoredWeights
 from transfusion_tf.models import NamedTensor, cut_blocks
 

@@ -13,6 +13,11 @@ from transfusion_tf.initialization.fitting import (
     donor_values,
     resized_from,
 )
+from transfusion_tf.initialization.initialization_report import (
+    InitializationReport,
+    PlannedTensor,
+    TensorRecord,
+)
 from transfusion_tf.initialization.initializers import (
     DonorInitializer,
     Gabor,
@@ -20,11 +25,6 @@ from transfusion_tf.initialization.initializers import (
     Sampled,
     Shuffled,
     Transferred,
-)
-from transfusion_tf.initialization.records import (
-    InitializationReport,
-    PlannedTensor,
-    TensorRecord,
 )
 from transfusion_tf.initialization.specs import (
     STATISTICS_SCHEMES,

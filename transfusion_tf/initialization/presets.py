@@ -15,11 +15,11 @@ import keras
 import numpy as np
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.initialization.donors import Donor, make_donor
-from transfusion_tf.initialization.errors import (
+from transfusion_tf.initialization.donor_errors import (
     DonorMismatchError,
     DonorUnavailableError,
 )
+from transfusion_tf.initialization.donors import Donor, make_donor
 from transfusion_tf.initialization.weight_files import check_weight_file
 from transfusion_tf.models.architectures import ARCHITECTURES
 from transfusion_tf.models.hub import HubBackbone, keras_hub

@@ -12,7 +12,7 @@ from transfusion_tf.datasets import Augmentation, PreparedDataset
 from transfusion_tf.datasets.splits import stable_hash
 from transfusion_tf.input_pipeline.augmentation import color_draws
 from transfusion_tf.input_pipeline.decoding import decode_center, decode_random
-from transfusion_tf.input_pipeline.records import record_reader
+from transfusion_tf.input_pipeline.record_reader import record_reader
 from transfusion_tf.recent import Recent
 
 # Added to an image's seed, so that crop and colour do not share their draws.

@@ -15,7 +15,7 @@ from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, read_rgb
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline.decoding import decode_center
-from transfusion_tf.input_pipeline.records import record_reader
+from transfusion_tf.input_pipeline.record_reader import record_reader
 
 _MOST_KEPT_BYTES = 1 << 27
 

@@ -1,6 +1,6 @@
 """Many runs with one question, cached by content, resumable."""
 
-from transfusion_tf.studies.donors import pretraining_run
+from transfusion_tf.studies.donor_runs import pretraining_run
 from transfusion_tf.studies.engines.execution import Execution
 from transfusion_tf.studies.runner import StudyResult, run_study, train_with_donor
 from transfusion_tf.studies.shard import Shard

@@ -10,7 +10,7 @@ from transfusion_tf.initialization import parse_spec, plan_tensors
 from transfusion_tf.models import build, freeze_through
 from transfusion_tf.studies.chapters import fit_to_data
 from transfusion_tf.studies.data_sets import DataSets
-from transfusion_tf.studies.donors import (
+from transfusion_tf.studies.donor_runs import (
     is_dataset,
     pretraining_run,
     with_donor_card,

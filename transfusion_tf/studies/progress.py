@@ -8,7 +8,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from transfusion_tf.studies.engines.jobs import Began, Event, Said
+from transfusion_tf.studies.engines.engine import Began, Event, Said
 from transfusion_tf.training import RunConfig
 
 _PLAIN_SECONDS = 60.0

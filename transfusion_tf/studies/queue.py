@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from transfusion_tf.studies.engines.jobs import Engine, Outcome
+from transfusion_tf.studies.engines.engine import Engine, Outcome
 from transfusion_tf.studies.progress import StudyProgress
 from transfusion_tf.studies.schedule import PlannedRun, schedule
 from transfusion_tf.training import RunConfig, RunDirectory

@@ -14,7 +14,7 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.studies.chapters import chapter_records
 from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.studies.disk import check_disk_space
-from transfusion_tf.studies.donors import (
+from transfusion_tf.studies.donor_runs import (
     donor_card_records,
     is_dataset,
     pretraining_run,

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from transfusion_tf.datasets import PreparedDataset
-from transfusion_tf.input_pipeline.records import record_reader
+from transfusion_tf.input_pipeline.record_reader import record_reader
 
 _SAMPLES_A_CLASS = 4
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Self
 
 from transfusion_tf.studies.data_sets import DataSets
-from transfusion_tf.studies.engines.jobs import Listener, Outcome, carry_out
+from transfusion_tf.studies.engines.engine import Listener, Outcome, carry_out
 from transfusion_tf.training import Options, RunConfig
 
 

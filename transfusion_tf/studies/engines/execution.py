@@ -11,7 +11,7 @@ import tensorflow as tf
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.studies.engines.calling_process import CallingProcess
-from transfusion_tf.studies.engines.jobs import Engine, Listener
+from transfusion_tf.studies.engines.engine import Engine, Listener
 from transfusion_tf.studies.engines.memory import bytes_available, bytes_of_run
 from transfusion_tf.studies.engines.processes import Processes
 from transfusion_tf.studies.engines.ray_cluster import RayCluster, require_ray

@@ -25,7 +25,7 @@ from typing import Self
 from joblib.externals.loky import ProcessPoolExecutor
 
 from transfusion_tf.studies.engines import worker_process
-from transfusion_tf.studies.engines.jobs import Event, Listener, Outcome
+from transfusion_tf.studies.engines.engine import Event, Listener, Outcome
 from transfusion_tf.training import Options, RunConfig
 
 

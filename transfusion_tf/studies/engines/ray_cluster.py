@@ -18,7 +18,7 @@ from typing import Any, Self
 import joblib
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.studies.engines.jobs import Event, Listener, Outcome
+from transfusion_tf.studies.engines.engine import Event, Listener, Outcome
 from transfusion_tf.studies.engines.worker_process import carry_out_job
 from transfusion_tf.training import Options, RunConfig
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from joblib.externals.loky import process_executor
 
 from transfusion_tf.studies.data_sets import DataSets
-from transfusion_tf.studies.engines.jobs import (
+from transfusion_tf.studies.engines.engine import (
     Event,
     Listener,
     Outcome,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.studies.donors import (
+from transfusion_tf.studies.donor_runs import (
     donor_card_records,
     is_dataset,
     pretraining_run,

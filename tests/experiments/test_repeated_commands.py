@@ -13,7 +13,7 @@ from binaries import run
 from support import write_clinic
 
 from transfusion_tf import files
-from transfusion_tf_experiments import repeats
+from transfusion_tf_experiments import repeated_commands
 from transfusion_tf_experiments.study import FLAGS
 
 pytestmark = pytest.mark.slow
@@ -59,13 +59,13 @@ def place(carried_out, monkeypatch):
 def earlier_report(place, **changes):
     with flagsaver.flagsaver():
         FLAGS(["transfusion-study", *arguments(place, **changes)])
-        return repeats.earlier_report(repeats.asked_for())
+        return repeated_commands.earlier_report(repeated_commands.asked_for())
 
 
 def asked_for(place, **changes):
     with flagsaver.flagsaver():
         FLAGS(["transfusion-study", *arguments(place, **changes)])
-        return repeats.asked_for()
+        return repeated_commands.asked_for()
 
 
 def test_its_report_is_found_without_tensorflow(place):
@@ -140,9 +140,11 @@ def test_a_donor_card_that_changed_carries_it_out(place):
 
 def test_another_source_or_library_carries_it_out(place, monkeypatch):
     assert earlier_report(place) is not None
-    versions = repeats.library_versions
+    versions = repeated_commands.library_versions
     monkeypatch.setattr(
-        repeats, "library_versions", lambda names: versions(names) | {"keras": "99"}
+        repeated_commands,
+        "library_versions",
+        lambda names: versions(names) | {"keras": "99"},
     )
     assert earlier_report(place) is None
 
@@ -153,5 +155,5 @@ def test_what_was_left_out_is_tried_again(place):
     record = files.read_json(folder / "study.json")
     chapter = {"notes": ["The comparison knn was left out: no data."]}
     files.write_json(folder / "study.json", record | {"chapters": [chapter]})
-    repeats.remember({}, folder)
+    repeated_commands.remember({}, folder)
     assert not stamp.exists()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from transfusion_tf_experiments.benchmarks.results import Result
+from transfusion_tf_experiments.benchmarks.benchmark_results import Result
 from transfusion_tf_experiments.flags import FLAGS
 from transfusion_tf_experiments.process import import_tensorflow, start
 
@@ -64,7 +64,7 @@ def run(names: Sequence[str], folder: Path) -> list[str]:
     Returns:
       The names of those that failed; their tracebacks were printed.
     """
-    from transfusion_tf_experiments.benchmarks.results import write_tables
+    from transfusion_tf_experiments.benchmarks.benchmark_results import write_tables
 
     results, failed, machine = [], [], ""
     for name in names:
