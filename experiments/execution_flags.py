@@ -12,7 +12,7 @@ from transfusion_tf_experiments.flags import FLAGS, plain_options
 
 if TYPE_CHECKING:
     from transfusion_tf.studies import Execution
-    from transfusion_tf.training import Options
+    from transfusion_tf.training import RunOptions
 
 
 def define_execution_flags() -> None:
@@ -49,7 +49,7 @@ def define_execution_flags() -> None:
     )
 
 
-def study_options() -> "tuple[Options, Execution]":
+def study_options() -> "tuple[RunOptions, Execution]":
     """How the runs of a study are carried out, and where, from the flags.
 
     Readies the devices of this process, which may share them with others.

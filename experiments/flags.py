@@ -12,7 +12,7 @@ from absl import flags
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
-    from transfusion_tf.training import Options
+    from transfusion_tf.training import RunOptions
     from transfusion_tf.training.distributed.cluster import Cluster
 
 FLAGS = flags.FLAGS
@@ -216,7 +216,7 @@ def changed_run_values() -> dict:
     return {name: getattr(FLAGS, name) for name in names if FLAGS[name].present}
 
 
-def run_options(progress: bool = True) -> "Options":
+def run_options(progress: bool = True) -> "RunOptions":
     """How runs are carried out, from the flags; readies the devices for them."""
     from transfusion_tf.training.strategy import join
 
@@ -226,10 +226,10 @@ def run_options(progress: bool = True) -> "Options":
     return options
 
 
-def plain_options(progress: bool = True) -> "Options":
+def plain_options(progress: bool = True) -> "RunOptions":
     """How runs are carried out, from the flags."""
     from transfusion_tf.errors import UserError
-    from transfusion_tf.training import Options
+    from transfusion_tf.training import RunOptions
 
     span = None
     if FLAGS.profile_steps:
@@ -242,7 +242,7 @@ def plain_options(progress: bool = True) -> "Options":
             ) from None
         span = (first, last)
     cluster = _cluster()
-    return Options(
+    return RunOptions(
         data_root=data_root(),
         strategy=FLAGS.strategy,
         cluster=cluster,

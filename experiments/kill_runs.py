@@ -59,7 +59,7 @@ class _Training:
 
     def __call__(self, folder: Path) -> None:
         """Begins the run, or goes on with it, and ends it."""
-        from transfusion_tf.training import Options, RunConfig, train
+        from transfusion_tf.training import RunConfig, RunOptions, train
 
         config = RunConfig(
             dataset=self.dataset,
@@ -69,7 +69,9 @@ class _Training:
             eval_every=4,
             dropout=0.3,
         )
-        options = Options(data_root=self.data_root, progress=False, save_every_steps=1)
+        options = RunOptions(
+            data_root=self.data_root, progress=False, save_every_steps=1
+        )
         train(config, folder, options)
 
 

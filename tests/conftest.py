@@ -162,7 +162,7 @@ def train_once(shared):
 @pytest.fixture(scope="session")
 def trained_root(clinic_root, prepared, data_root, build_once, train_once):
     """A root with three finished runs of two steps: two random, one from Gabors."""
-    from transfusion_tf.training import Options, RunConfig, resolve
+    from transfusion_tf.training import RunConfig, RunOptions, resolve
 
     def link_data(folder):
         folder.mkdir()
@@ -183,7 +183,7 @@ def trained_root(clinic_root, prepared, data_root, build_once, train_once):
         train_once(
             config,
             root / "runs" / config.run_id,
-            Options(data_root=data_root, progress=False),
+            RunOptions(data_root=data_root, progress=False),
         )
     return root
 

@@ -16,13 +16,13 @@ def run_binary(root, *arguments):
 def run_study(workspace, name, **options):
     """What the binary runs, in this process: models of other studies are built."""
     from transfusion_tf import studies
-    from transfusion_tf.training import Options
+    from transfusion_tf.training import RunOptions
 
     named = named_studies.make(name, "smoke", **options)
     result = studies.run_study(
         named.study,
         workspace,
-        options=Options(data_root=workspace / "data", progress=False),
+        options=RunOptions(data_root=workspace / "data", progress=False),
     )
     assert not result.failed
     return named, result

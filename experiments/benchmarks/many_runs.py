@@ -18,7 +18,7 @@ import time
 
 from transfusion_tf.datasets import load_card, prepare
 from transfusion_tf.studies import Study, run_study
-from transfusion_tf.training import Options, RunConfig, RunDirectory
+from transfusion_tf.training import RunConfig, RunDirectory, RunOptions
 from transfusion_tf.training.strategy import use_threads
 from transfusion_tf_experiments.benchmarks.benchmark_results import Result, print_result
 
@@ -104,7 +104,7 @@ def _times(
         if made // steps > len(ends):
             ends.append(time.perf_counter())
 
-    options = Options(
+    options = RunOptions(
         data_root=f"{folder}/data", progress=False, threads=_THREADS, on_step=on_step
     )
     result = run_study(Study(f"of_{steps}", "", runs), folder, options=options)

@@ -26,7 +26,7 @@ import tensorflow as tf
 from transfusion_tf.datasets import PreparedDataset, load_card, prepare
 from transfusion_tf.input_pipeline import Augmenter, train_batches
 from transfusion_tf.models import build
-from transfusion_tf.training import Options, RunConfig, resolve, train
+from transfusion_tf.training import RunConfig, RunOptions, resolve, train
 from transfusion_tf.training.fused_adam import FusedAdam
 from transfusion_tf.training.steps import make_steps
 from transfusion_tf.training.strategy import make_strategy
@@ -106,7 +106,7 @@ def loop_in_turns(
         eval_every=steps,
     )
     config, _ = resolve(config, root, prepared=prepared)
-    options = Options(data_root=root, on_step=after_step)
+    options = RunOptions(data_root=root, on_step=after_step)
     # The bar is part of what is measured, but not of what is shown.
     with contextlib.redirect_stderr(io.StringIO()):
         train(config, f"{root}/runs/{config.run_id}", options, prepared=prepared)

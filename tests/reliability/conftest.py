@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from transfusion_tf.training import Options, RunConfig
+from transfusion_tf.training import RunConfig, RunOptions
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def config(prepared):
 
 @pytest.fixture(scope="session")
 def options(prepared, data_root):
-    return Options(data_root=data_root, progress=False)
+    return RunOptions(data_root=data_root, progress=False)
 
 
 @pytest.fixture(scope="session")

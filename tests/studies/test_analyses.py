@@ -5,7 +5,7 @@ import pytest
 
 from transfusion_tf.report import write_report
 from transfusion_tf.studies import Chapter, Study, run_study
-from transfusion_tf.training import Options, RunConfig
+from transfusion_tf.training import RunConfig, RunOptions
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,9 @@ def study_of(clinic_root, tmp_path_factory):
             name="figure0", title="A", text="B", view=view, runs=runs, options=options
         )
         study = Study(name=view, title="A study", runs=runs, chapters=(chapter,))
-        result = run_study(study, root, options=Options(root / "data", progress=False))
+        result = run_study(
+            study, root, options=RunOptions(root / "data", progress=False)
+        )
         assert not result.failed
         return root, result
 

@@ -8,7 +8,7 @@ import pytest
 from transfusion_tf.errors import UserError
 from transfusion_tf.models import build
 from transfusion_tf.studies.disk import bytes_needed, check_disk_space
-from transfusion_tf.training import Options, RunConfig, train
+from transfusion_tf.training import RunConfig, RunOptions, train
 
 RUN = RunConfig(dataset="clinic", model="cbr_tiny", image_size=64)
 WEIGHTS = 4 * build("cbr_tiny", (64, 64, 3), 2).count_params()
@@ -25,7 +25,9 @@ def test_a_finished_run_takes_no_more_than_was_said(
     clinic_root, prepared, data_root, tmp_path
 ):
     config = RUN.replace(dataset=str(clinic_root), steps=1, eval_every=1, batch_size=4)
-    run = train(config, tmp_path / "run", Options(data_root=data_root, progress=False))
+    run = train(
+        config, tmp_path / "run", RunOptions(data_root=data_root, progress=False)
+    )
     taken = sum(f.stat().st_size for f in run.directory.path.rglob("*"))
     said = bytes_needed([config], 1) - 9 * WEIGHTS
     assert said / 2 < taken < said

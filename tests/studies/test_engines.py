@@ -14,7 +14,7 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.studies import Execution, Study, grid, run_study
 from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.studies.donor_runs import pretraining_run
-from transfusion_tf.training import Options, RunConfig, RunDirectory
+from transfusion_tf.training import RunConfig, RunDirectory, RunOptions
 from transfusion_tf.training.run_lock import LOCK_FILE
 
 STEPS, EVAL_EVERY, BATCH, DONOR_STEPS = 30, 3, 4, 2
@@ -22,7 +22,9 @@ STEPS, EVAL_EVERY, BATCH, DONOR_STEPS = 30, 3, 4, 2
 
 @pytest.fixture(scope="module")
 def options(prepared, data_root):
-    return Options(data_root=data_root, threads=1, save_every_steps=1, progress=False)
+    return RunOptions(
+        data_root=data_root, threads=1, save_every_steps=1, progress=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +130,7 @@ def test_two_jobs_one_of_them_killed_come_to_what_one_job_comes_to(
         os.kill(killed[0], signal.SIGKILL)
 
     on_step = once(lambda: both_have_begun(tmp_path), kill)
-    watched = Options(**(vars(options) | {"on_step": on_step}))
+    watched = RunOptions(**(vars(options) | {"on_step": on_step}))
     result = run_study(study, tmp_path, options=watched, execution=Execution(jobs=2))
     assert killed
     assert not result.failed
@@ -211,7 +213,7 @@ def test_on_two_ray_nodes_one_of_which_is_lost_it_comes_to_the_same(
         result = run_study(
             study,
             tmp_path,
-            options=Options(**(vars(options) | {"on_step": on_step})),
+            options=RunOptions(**(vars(options) | {"on_step": on_step})),
             execution=Execution("ray", jobs=None, ray_address=cluster.address),
         )
     finally:

@@ -7,7 +7,7 @@ import pytest
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies import Execution
 from transfusion_tf.studies.engines import execution as engines
-from transfusion_tf.training import Options, RunConfig
+from transfusion_tf.training import RunConfig, RunOptions
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_more_jobs_than_memory_allows_is_said_with_what_one_takes_and_how_many_f
         RunConfig(dataset="d", model="cbr_tiny", image_size=64, seed=seed, steps=500)
         for seed in range(8)
     ]
-    options = Options(threads=1)
+    options = RunOptions(threads=1)
     one = engines.bytes_of_run(runs[0])
     monkeypatch.setattr(engines, "bytes_available", lambda: int(2.5 * one))
     with pytest.raises(
@@ -62,7 +62,7 @@ def test_as_many_jobs_as_cores_or_gpus_where_there_is_enough_to_do(
     runs = [
         RunConfig(dataset="d", model="cbr_tiny", seed=n, **changes) for n in range(6)
     ]
-    options = Options(threads=1)
+    options = RunOptions(threads=1)
     assert engines.number_of_jobs(Execution(jobs=None), runs, options, gpus) == jobs
 
 

@@ -8,14 +8,14 @@ import pytest
 from transfusion_tf.errors import UserError
 from transfusion_tf.report import write_report
 from transfusion_tf.studies import Study, grid, run_study
-from transfusion_tf.training import Options, RunConfig, RunDirectory
+from transfusion_tf.training import RunConfig, RunDirectory, RunOptions
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def options(data_root):
-    return Options(data_root=data_root, progress=False)
+    return RunOptions(data_root=data_root, progress=False)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from binaries import start_script
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies import Study, grid, run_study
 from transfusion_tf.studies.shard import Shard
-from transfusion_tf.training import Options, RunConfig, resolve
+from transfusion_tf.training import RunConfig, RunOptions, resolve
 from transfusion_tf.training.run_lock import LOCK_FILE, run_lock
 
 BOTH = (Shard(1, 2), Shard(2, 2))
@@ -21,9 +21,9 @@ import sys
 from test_shards import make_study
 from transfusion_tf.studies import run_study
 from transfusion_tf.studies.shard import Shard
-from transfusion_tf.training import Options
+from transfusion_tf.training import RunOptions
 card, data, root, shard = sys.argv[1:]
-options = Options(data_root=data, progress=False)
+options = RunOptions(data_root=data, progress=False)
 result = run_study(make_study(card), root, options=options, shard=Shard.parse(shard))
 assert not result.failed, result.failed
 """
@@ -68,7 +68,7 @@ def card(prepared):
 
 @pytest.fixture(scope="module")
 def options(prepared, data_root):
-    return Options(data_root=data_root, progress=False)
+    return RunOptions(data_root=data_root, progress=False)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from transfusion_tf.training import Options, RunConfig
+from transfusion_tf.training import RunConfig, RunOptions
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def config(clinic_root):
 @pytest.fixture(scope="session")
 def options(prepared, data_root):
     """Quiet, on the session's prepared data."""
-    return Options(data_root=data_root, progress=False)
+    return RunOptions(data_root=data_root, progress=False)
 
 
 @pytest.fixture(scope="session")

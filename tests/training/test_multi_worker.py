@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 
-from transfusion_tf.training import Options, RunConfig, RunDirectory, train
+from transfusion_tf.training import RunConfig, RunDirectory, RunOptions, train
 from transfusion_tf.training.run_lock import LOCK_FILE
 
 pytestmark = pytest.mark.slow
@@ -111,7 +111,7 @@ def one(clinic_root, prepared, data_root, tmp_path_factory):
         optimizer="sgd",
         learning_rate=1e-4,
     )
-    options = Options(data_root=data_root, strategy="one", progress=False)
+    options = RunOptions(data_root=data_root, strategy="one", progress=False)
     return train(config, tmp_path_factory.mktemp("one") / "run", options).directory
 
 
@@ -194,7 +194,7 @@ def test_a_protocol_is_the_same_on_many_devices(
     many, one, clinic_root, prepared, data_root, tmp_path
 ):
     config = one.config().replace(**PROTOCOL)
-    options = Options(data_root=data_root, strategy="one", progress=False)
+    options = RunOptions(data_root=data_root, strategy="one", progress=False)
     expected = train(config, tmp_path / "one", options).directory.metrics()
     flags = [f"--{name}={value}" for name, value in PROTOCOL.items()]
     arguments = (clinic_root, data_root, tmp_path / "many", *flags)

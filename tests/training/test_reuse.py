@@ -17,11 +17,11 @@ from transfusion_tf.training.weights import WEIGHTS, load_run_weights
 
 _ALONE = """
 import json, sys
-from transfusion_tf.training import Options, RunConfig, train
+from transfusion_tf.training import RunOptions, RunConfig, train
 from transfusion_tf.training.strategy import use_threads
 use_threads(json.loads(sys.argv[4]))
 config = RunConfig.from_dict(json.loads(sys.argv[1]))
-train(config, sys.argv[2], Options(data_root=sys.argv[3], progress=False))
+train(config, sys.argv[2], RunOptions(data_root=sys.argv[3], progress=False))
 """
 
 

@@ -6,7 +6,7 @@ import pytest
 from binaries import run_script
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.training import Options
+from transfusion_tf.training import RunOptions
 from transfusion_tf.training.distributed.cluster import Cluster
 from transfusion_tf.training.strategy import (
     join,
@@ -73,12 +73,12 @@ def test_threads_are_what_tensorflow_then_computes_with():
 
 def test_no_threads_are_an_error():
     with pytest.raises(UserError, match="--threads should be at least 1, got 0"):
-        Options(threads=0)
+        RunOptions(threads=0)
 
 
 def test_workers_that_join_after_tensorflow_has_started_are_an_error():
     make_strategy("one")
-    options = Options(cluster=Cluster(("localhost:1", "localhost:2"), 0))
+    options = RunOptions(cluster=Cluster(("localhost:1", "localhost:2"), 0))
     with pytest.raises(UserError, match="multi_worker comes too late"):
         join(options)
 
@@ -86,10 +86,10 @@ def test_workers_that_join_after_tensorflow_has_started_are_an_error():
 def test_many_workers_must_be_named(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(UserError, match="needs --workers"):
-        join(Options(strategy="multi_worker"))
+        join(RunOptions(strategy="multi_worker"))
 
 
 def test_a_cluster_of_one_needs_no_network():
-    options = Options(strategy="multi_worker", cluster=Cluster(("localhost:1",), 0))
+    options = RunOptions(strategy="multi_worker", cluster=Cluster(("localhost:1",), 0))
     workers = join(options)
     assert (workers.count, workers.is_chief) == (1, True)

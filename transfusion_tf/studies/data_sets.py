@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping
 
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
-from transfusion_tf.training import Options, RunConfig, resolve
+from transfusion_tf.training import RunConfig, RunOptions, resolve
 from transfusion_tf.training.resolve import in_fold_of
 
 
 class DataSets:
     """Opens the data sets that runs name, and resolves the runs against them."""
 
-    def __init__(self, options: Options):
+    def __init__(self, options: RunOptions):
         self._options = options
         self._open: dict[tuple, PreparedDataset] = {}
         self._pixels: dict[tuple, Mapping[str, list[float]] | None] = {}

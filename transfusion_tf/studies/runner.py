@@ -29,9 +29,9 @@ from transfusion_tf.studies.schedule import PlannedRun
 from transfusion_tf.studies.shard import Shard
 from transfusion_tf.studies.study import Study
 from transfusion_tf.training import (
-    Options,
     RunConfig,
     RunDirectory,
+    RunOptions,
     RunResult,
     resolve,
     train,
@@ -64,7 +64,7 @@ def run_study(
     study: Study,
     root: str | Path,
     *,
-    options: Options | None = None,
+    options: RunOptions | None = None,
     command: str = "",
     shard: Shard | None = None,
     execution: Execution | None = None,
@@ -93,7 +93,7 @@ def run_study(
         was asked for to train on is not there.
       Terminated, KeyboardInterrupt: asked to end; the states of runs are saved.
     """
-    options = options or Options()
+    options = options or RunOptions()
     # Before data are prepared, which starts TensorFlow.
     use_threads(options.threads)
     root = Path(root).absolute()
@@ -210,7 +210,7 @@ def _failure(run: str, runs: Path) -> str | None:
 class _Record:
     """The study's folder and its `study.json`; every shard writes the same one."""
 
-    def __init__(self, plan: Plan, root: Path, command: str, options: Options):
+    def __init__(self, plan: Plan, root: Path, command: str, options: RunOptions):
         self.root = root
         self.runs = root / "runs"
         self.path = root / "studies" / plan.study.name
@@ -257,7 +257,7 @@ class _Record:
 
 
 def train_with_donor(
-    config: RunConfig, root: str | Path, options: Options | None = None
+    config: RunConfig, root: str | Path, options: RunOptions | None = None
 ) -> RunResult:
     """Trains one run below `<root>/runs/`, its donor first where it names a data set.
 
@@ -266,7 +266,7 @@ def train_with_donor(
     Raises:
       UserError: as `transfusion_tf.training.train`.
     """
-    options = options or Options()
+    options = options or RunOptions()
     runs = Path(root).absolute() / "runs"
     if wants_pretraining(config):
         donor = _pretrain(pretraining_run(config), runs, options)
@@ -277,7 +277,7 @@ def train_with_donor(
     return train(resolved, runs / resolved.run_id, options)
 
 
-def _pretrain(config: RunConfig, runs: Path, options: Options) -> Path:
+def _pretrain(config: RunConfig, runs: Path, options: RunOptions) -> Path:
     """Trains a donor, or waits for the process that does; returns its folder."""
     data_sets = DataSets(options)
     donor = data_sets.resolve(config)

@@ -16,7 +16,7 @@ from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.measurement import Measurement, measure
 from transfusion_tf.training.profiling import profiler
 from transfusion_tf.training.run_directory import RunDirectory
-from transfusion_tf.training.run_options import Options
+from transfusion_tf.training.run_options import RunOptions
 from transfusion_tf.training.selection import (
     count_evaluation,
     ends_early,
@@ -46,7 +46,7 @@ class Loop:
         config: RunConfig,
         prepared: PreparedDataset,
         directory: RunDirectory,
-        options: Options,
+        options: RunOptions,
         termination: Termination,
     ):
         self.trainer = trainer

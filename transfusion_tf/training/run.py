@@ -14,7 +14,7 @@ from transfusion_tf.training.precision import precision
 from transfusion_tf.training.resolve import resolve
 from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.run_lock import LOCK_FILE, run_lock
-from transfusion_tf.training.run_options import Options
+from transfusion_tf.training.run_options import RunOptions
 from transfusion_tf.training.startup import start_up
 from transfusion_tf.training.state import StateFiles
 from transfusion_tf.training.strategy import join
@@ -44,7 +44,7 @@ class RunResult:
 def train(
     config: RunConfig,
     run_dir: str | Path,
-    options: Options | None = None,
+    options: RunOptions | None = None,
     *,
     prepared: PreparedDataset | None = None,
 ) -> RunResult:
@@ -55,8 +55,8 @@ def train(
     machine). The best weights are chosen on the validation split; the test split
     is read once, at the end.
 
-    Many workers (see `Options.cluster`) call this alike, with a `run_dir` that all of
-    them see. The chief alone writes there.
+    Many workers (see `RunOptions.cluster`) call this alike, with a `run_dir` that all
+    of them see. The chief alone writes there.
 
     Args:
       config: what to train; open fields take the card's values.
@@ -71,7 +71,7 @@ def train(
       LostWorkerError: another worker is gone; the last saved state is kept.
       Terminated: SIGTERM asked the process to end; the state is saved.
     """
-    options = options or Options()
+    options = options or RunOptions()
     directory = RunDirectory(run_dir)
     workers = join(options)
     with workers.together(lambda: _goes_on_from(directory)):
@@ -124,7 +124,7 @@ def _train(
     config: RunConfig,
     prepared: PreparedDataset,
     directory: RunDirectory,
-    options: Options,
+    options: RunOptions,
     termination: Termination,
     workers: Workers,
 ) -> None:

@@ -11,7 +11,7 @@ STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class RunOptions:
     """How a run is carried out; nothing here changes its result beyond rounding.
 
     Attributes:

@@ -17,7 +17,7 @@ from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.dataset_summary import dataset_summary, sample_images
 from transfusion_tf.training.resolve import augmentation_of
 from transfusion_tf.training.run_directory import RunDirectory
-from transfusion_tf.training.run_options import Options
+from transfusion_tf.training.run_options import RunOptions
 from transfusion_tf.training.state import Progress, StateFiles
 from transfusion_tf.training.trainer import Trainer
 from transfusion_tf.training.weights import (
@@ -51,7 +51,7 @@ def start_up(
     config: RunConfig,
     prepared: PreparedDataset,
     directory: RunDirectory,
-    options: Options,
+    options: RunOptions,
     workers: Workers,
 ) -> Start:
     """Gives the trainer the run's weights; its folder becomes a run directory.
@@ -123,7 +123,7 @@ def _write_start(
     config: RunConfig,
     prepared: PreparedDataset,
     directory: RunDirectory,
-    options: Options,
+    options: RunOptions,
 ) -> None:
     """What the folder says of a run that begins."""
     directory.write_table("initialization.csv", pd.DataFrame(report.to_rows()))

@@ -8,11 +8,11 @@ import tensorflow as tf
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.training.distributed.cluster import Cluster
 from transfusion_tf.training.distributed.cluster_workers import join_cluster
-from transfusion_tf.training.run_options import STRATEGIES, Options
+from transfusion_tf.training.run_options import STRATEGIES, RunOptions
 from transfusion_tf.training.workers import Workers
 
 
-def join(options: Options) -> Workers:
+def join(options: RunOptions) -> Workers:
     """This process's place in a training, with the strategy that the options ask for.
 
     Many hosts meet at the first call; later ones return the same strategy.

@@ -5,7 +5,7 @@ from typing import Self
 
 from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.studies.engines.engine import Listener, Outcome, carry_out
-from transfusion_tf.training import Options, RunConfig
+from transfusion_tf.training import RunConfig, RunOptions
 
 
 class CallingProcess:
@@ -15,7 +15,7 @@ class CallingProcess:
     in_this_process = True
 
     def __init__(
-        self, options: Options, runs: Path, data_sets: DataSets, listener: Listener
+        self, options: RunOptions, runs: Path, data_sets: DataSets, listener: Listener
     ):
         self._options = options
         self._runs = runs

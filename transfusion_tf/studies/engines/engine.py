@@ -13,10 +13,10 @@ from typing import Literal, Protocol, Self
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.training import (
-    Options,
     RunConfig,
     RunDirectory,
     RunHeldError,
+    RunOptions,
     train,
 )
 from transfusion_tf.training.distributed.cluster_workers import LostWorkerError
@@ -122,7 +122,7 @@ class Engine(Protocol):
 def carry_out(
     config: RunConfig,
     runs: Path,
-    options: Options,
+    options: RunOptions,
     data_sets: DataSets,
     listener: Listener,
     seconds_between: float = 0.0,

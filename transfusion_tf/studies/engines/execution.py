@@ -15,7 +15,7 @@ from transfusion_tf.studies.engines.engine import Engine, Listener
 from transfusion_tf.studies.engines.memory import bytes_available, bytes_of_run
 from transfusion_tf.studies.engines.processes import Processes
 from transfusion_tf.studies.engines.ray_cluster import RayCluster, require_ray
-from transfusion_tf.training import Options, RunConfig
+from transfusion_tf.training import RunConfig, RunOptions
 from transfusion_tf.training.strategy import threads_in_use
 
 ENGINES = ("local", "ray")
@@ -32,8 +32,8 @@ class Execution:
       engine: `local`, processes of this machine; `ray`, a Ray cluster.
       jobs: runs at once. 1 with `local` trains in the calling process. None is, with
         `local`, one per GPU, or where there are none, one per core (or per
-        `Options.threads` of them) as far as memory goes and steps are worth a process;
-        with `ray`, what the cluster has room for.
+        `RunOptions.threads` of them) as far as memory goes and steps are worth a
+        process; with `ray`, what the cluster has room for.
       gpus: GPUs of each run; None is one where there are any.
       ray_address: `auto` for the cluster that this machine is part of, or the
         `host:port` of one; None starts Ray here.
@@ -63,7 +63,7 @@ class Execution:
 def make_engine(
     execution: Execution,
     configs: Sequence[RunConfig],
-    options: Options,
+    options: RunOptions,
     root: Path,
     logs: Path,
     data_sets: DataSets,
@@ -89,7 +89,7 @@ def make_engine(
         data_root=Path(options.data_root).absolute(),
         threads=options.threads or threads_in_use(),
         # The listener counts steps here.
-        on_step=Options().on_step,
+        on_step=RunOptions().on_step,
     )
     if execution.engine == "ray":
         return RayCluster(
@@ -112,7 +112,7 @@ def make_engine(
 def number_of_jobs(
     execution: Execution,
     configs: Sequence[RunConfig],
-    options: Options,
+    options: RunOptions,
     places_on_gpus: int,
 ) -> int:
     """How many of the runs are trained at once on this machine.
@@ -147,7 +147,7 @@ def number_of_jobs(
     return min(jobs, fit)
 
 
-def _worth_it(configs: Sequence[RunConfig], options: Options) -> int:
+def _worth_it(configs: Sequence[RunConfig], options: RunOptions) -> int:
     """How many processes of a CPU's cores have more to do than to start."""
     cores = joblib.cpu_count() // (options.threads or joblib.cpu_count())
     steps = sum(config.steps for config in configs)
@@ -170,7 +170,7 @@ def visible_gpus() -> list[str]:
     return names[:found] if names else [str(index) for index in range(found)]
 
 
-def _gpus_of_run(execution: Execution, options: Options, gpus: list[str]) -> int:
+def _gpus_of_run(execution: Execution, options: RunOptions, gpus: list[str]) -> int:
     if execution.gpus is None:
         return len(gpus) if options.strategy == "mirrored" else min(1, len(gpus))
     if execution.gpus > len(gpus):

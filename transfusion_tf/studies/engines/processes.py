@@ -26,7 +26,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 
 from transfusion_tf.studies.engines import worker_process
 from transfusion_tf.studies.engines.engine import Event, Listener, Outcome
-from transfusion_tf.training import Options, RunConfig
+from transfusion_tf.training import RunConfig, RunOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Processes:
     def __init__(
         self,
         environments: Sequence[Mapping[str, str]],
-        options: Options,
+        options: RunOptions,
         root: Path,
         logs: Path,
         listener: Listener,
@@ -127,7 +127,7 @@ class _Slot:
 
     def __init__(
         self,
-        how: tuple[Options, Path],
+        how: tuple[RunOptions, Path],
         log: Path,
         environment: Mapping[str, str],
         happened: Callable[[Event | _Ended], None],

@@ -20,7 +20,7 @@ import joblib
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies.engines.engine import Event, Listener, Outcome
 from transfusion_tf.studies.engines.worker_process import carry_out_job
-from transfusion_tf.training import Options, RunConfig
+from transfusion_tf.training import RunConfig, RunOptions
 
 # How often Ray begins a run again whose node or process was lost.
 _RETRIES = 5
@@ -52,7 +52,7 @@ class RayCluster:
         address: str | None,
         jobs: int,
         gpus: int | None,
-        options: Options,
+        options: RunOptions,
         root: Path,
         listener: Listener,
     ):
@@ -144,7 +144,7 @@ class RayCluster:
 
 
 def _carry_out(
-    config: RunConfig, root: Path, options: Options, messages: Any, folder: str
+    config: RunConfig, root: Path, options: RunOptions, messages: Any, folder: str
 ) -> Outcome:
     """The task, in a process of some node."""
     with contextlib.suppress(OSError):

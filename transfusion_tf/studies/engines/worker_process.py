@@ -27,7 +27,7 @@ from transfusion_tf.studies.engines.engine import (
     Said,
     carry_out,
 )
-from transfusion_tf.training import Options, RunConfig
+from transfusion_tf.training import RunConfig, RunOptions
 
 # Between two events of a run's progress.
 _SECONDS_BETWEEN = 0.2
@@ -39,11 +39,11 @@ _GRACE_SECONDS = 60.0
 @functools.cache
 def _data_sets(data_root: str | Path) -> DataSets:
     """Per process, so that runs that follow each other open their data set once."""
-    return DataSets(Options(data_root=data_root, progress=False))
+    return DataSets(RunOptions(data_root=data_root, progress=False))
 
 
 def carry_out_job(
-    config: RunConfig, root: Path, options: Options, listener: Listener
+    config: RunConfig, root: Path, options: RunOptions, listener: Listener
 ) -> Outcome:
     """Trains a run for a process elsewhere, which may ask this one to end.
 
@@ -87,7 +87,7 @@ class Worker:
         signal.signal(signal.SIGTERM, _end)
         threading.Thread(target=self._watch_parent, daemon=True).start()
 
-    def carry_out(self, config: RunConfig, root: Path, options: Options) -> Outcome:
+    def carry_out(self, config: RunConfig, root: Path, options: RunOptions) -> Outcome:
         """As `carry_out_job`, with events to the other process."""
         self._busy.set()
         try:
@@ -123,7 +123,7 @@ def begin(connection: Connection) -> None:
     _workers.append(Worker(connection))
 
 
-def carry_out_here(config: RunConfig, root: Path, options: Options) -> Outcome:
+def carry_out_here(config: RunConfig, root: Path, options: RunOptions) -> Outcome:
     """As `Worker.carry_out`, of the worker that this process is."""
     return _workers[0].carry_out(config, root, options)
 
