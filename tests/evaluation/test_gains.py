@@ -11,7 +11,6 @@ from transfusion_tf.evaluation.gains import (
     feature_reuse_share,
     ratio_of_means,
     relative_gain,
-    transfer_gains,
 )
 
 
@@ -117,45 +116,6 @@ def test_a_run_that_never_got_there_may_be_given_as_any_missing_value(steps):
 def test_steps_may_be_a_series_or_an_array():
     found = convergence_speedup(pd.Series([10, 20]), np.array([30, 60]))
     assert found.estimate == pytest.approx(3.0)
-
-
-def scores(values):
-    return pd.DataFrame(
-        [
-            {"dataset": "aptos", "model": "deit_small", "initialization": n, "value": v}
-            for n, runs in values.items()
-            for v in runs
-        ]
-    )
-
-
-def test_a_table_of_runs_becomes_a_row_a_start_and_quantity():
-    partly = {"transfer:block2+mean_var": five_runs(0.8, 0.01)}
-    table = transfer_gains(scores(DEIT_APTOS | partly))
-    rows = table.set_index(["initialization", "quantity"])
-    assert rows.loc[("transfer", "relative_gain"), "value"] == pytest.approx(
-        0.894 / 0.684
-    )
-    assert rows.loc[("transfer", "feature_reuse_share"), "value"] == pytest.approx(
-        1 - 0.721 / 0.894
-    )
-    assert rows.loc[
-        ("transfer:block2+mean_var", "statistics_gain"), "value"
-    ] == pytest.approx(0.8 / 0.721)
-    assert ("random", "relative_gain") not in rows.index
-    assert set(table["runs"]) == {5}
-    assert set(table["baseline_runs"]) == {5}
-
-
-def test_starts_without_their_baseline_are_left_out():
-    table = transfer_gains(scores({"transfer": [0.9, 0.91]}))
-    assert table.empty
-    assert "quantity" in table.columns
-
-
-def test_missing_columns_are_named():
-    with pytest.raises(ValueError, match="no column initialization"):
-        transfer_gains(scores(DEIT_APTOS).drop(columns="initialization"))
 
 
 def test_colours_run_from_the_least_to_the_most():

@@ -12,7 +12,7 @@ from transfusion_tf.models import build
 from transfusion_tf.training import RunDirectory, train
 from transfusion_tf.training import trainer as trainers
 from transfusion_tf.training.strategy import threads_in_use
-from transfusion_tf.training.trainer import Trainer, forget_trainers
+from transfusion_tf.training.trainer import Trainer
 from transfusion_tf.training.weights import WEIGHTS, load_run_weights
 
 _ALONE = """
@@ -23,6 +23,11 @@ use_threads(json.loads(sys.argv[4]))
 config = RunConfig.from_dict(json.loads(sys.argv[1]))
 train(config, sys.argv[2], RunOptions(data_root=sys.argv[3], progress=False))
 """
+
+
+def forget_trainers():
+    """What waits for a run in this process."""
+    trainers._waiting.clear()
 
 
 @pytest.fixture

@@ -35,25 +35,14 @@ from transfusion_tf.evaluation.decision_metrics import (
     quadratic_kappa,
     top5_accuracy,
 )
-from transfusion_tf.evaluation.delong import (
-    DeLong,
-    auc_covariance,
-    auc_interval,
-    delong_test,
-)
+from transfusion_tf.evaluation.delong import DeLong, delong_test
 from transfusion_tf.evaluation.folds import estimate_over_folds, fold_difference
-from transfusion_tf.evaluation.folds_table import (
-    fold_means,
-    paper_table,
-    read_fold_values,
-)
 from transfusion_tf.evaluation.gains import (
     between_extremes,
     convergence_speedup,
     feature_reuse_share,
     ratio_of_means,
     relative_gain,
-    transfer_gains,
 )
 from transfusion_tf.evaluation.intervals import (
     Interval,
@@ -91,8 +80,6 @@ __all__ = [
     "accuracy",
     "adjusted_differences",
     "adjusted_p_values",
-    "auc_covariance",
-    "auc_interval",
     "balanced_accuracy",
     "between_extremes",
     "bootstrap_interval",
@@ -107,7 +94,6 @@ __all__ = [
     "expected_calibration_error",
     "feature_reuse_share",
     "fold_difference",
-    "fold_means",
     "forecasts",
     "jackknife",
     "labels_and_probabilities",
@@ -116,7 +102,6 @@ __all__ = [
     "mean_quantity",
     "metric",
     "metric_replicates",
-    "paper_table",
     "patient_weights",
     "percentile_interval",
     "prediction_similarity",
@@ -124,7 +109,6 @@ __all__ = [
     "prior_weighted_auc",
     "quadratic_kappa",
     "ratio_of_means",
-    "read_fold_values",
     "referable_auc",
     "referable_score",
     "relative_gain",
@@ -134,6 +118,5 @@ __all__ = [
     "steps_to_threshold",
     "threshold_between",
     "top5_accuracy",
-    "transfer_gains",
     "weighted_auc",
 ]

@@ -86,33 +86,6 @@ def delong_test(
     )
 
 
-def auc_interval(
-    labels: np.ndarray,
-    scores: np.ndarray,
-    patients: np.ndarray | None = None,
-    level: float = 0.95,
-) -> Interval:
-    """One AUC with DeLong's normal interval, cut to [0, 1].
-
-    Args:
-      labels: [n] of 0 and 1, or bool; NaN is unlabelled, left out.
-      scores: float [n], higher meaning more likely positive.
-      patients: [n], the patient of each case; None where each has one.
-      level: intended coverage.
-
-    Returns:
-      The AUC; its ends are NaN where the cases are too few to tell its variance, or
-      it is 0 or 1 and has none.
-
-    Raises:
-      ValueError: as `delong_test`.
-    """
-    (auc,), ((variance,),) = auc_covariance(labels, np.asarray(scores)[None], patients)
-    found = _interval(float(auc), float(variance), np.nan, level)
-    low, high = np.clip([found.low, found.high], 0.0, 1.0)
-    return dataclasses.replace(found, low=float(low), high=float(high))
-
-
 def auc_covariance(
     labels: np.ndarray, scores: np.ndarray, patients: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:

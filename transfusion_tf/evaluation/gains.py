@@ -14,10 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation.intervals import Interval
-
-WEIGHTS, STATISTICS, RANDOM = "transfer", "mean_var", "random"
 
 
 def ratio_of_means(
@@ -107,61 +104,6 @@ def convergence_speedup(
     return ratio_of_means(theirs, ours, level)
 
 
-def transfer_gains(scores: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Both gains of each start over others, for every data set and model.
-
-    Args:
-      scores: one row a run: `dataset`, `model`, `initialization` (such as `transfer`,
-        `mean_var`, `random`, `transfer:block2+mean_var`) and `value`, the test metric.
-      level: intended coverage.
-
-    Returns:
-      One row a data set, model, start and quantity: `dataset`, `model`,
-      `initialization`, `quantity` (`relative_gain`: over random weights;
-      `statistics_gain`: over the weights' statistics, the last panel of figure 2;
-      `feature_reuse_share`), `value`, `low`, `high`, `level`, `runs`,
-      `baseline_runs`. Starts without their baseline are left out.
-
-    Raises:
-      UserError: if a column is missing.
-    """
-    missing = [name for name in _SCORE_COLUMNS if name not in scores.columns]
-    if missing:
-        raise UserError(
-            f"scores have no column {', '.join(missing)}: a row a run needs "
-            f"{', '.join(_SCORE_COLUMNS)}"
-        )
-    rows = []
-    for (dataset, model), part in scores.groupby(["dataset", "model"], sort=False):
-        values = {
-            str(name): own["value"].to_numpy(np.float64)
-            for name, own in part.groupby("initialization", sort=False)
-        }
-        # `mean_var[strict_reference]` is statistics too, where there is no `mean_var`.
-        baselines = {_without_options(name): own for name, own in values.items()}
-        baselines |= values
-        for name, own in values.items():
-            for quantity, baseline, gain in _QUANTITIES:
-                if baseline == _without_options(name) or baseline not in baselines:
-                    continue
-                found = gain(own, baselines[baseline], level)
-                rows.append(
-                    {
-                        "dataset": dataset,
-                        "model": model,
-                        "initialization": name,
-                        "quantity": quantity,
-                        "value": found.estimate,
-                        "low": found.low,
-                        "high": found.high,
-                        "level": level,
-                        "runs": _defined(own).size,
-                        "baseline_runs": _defined(baselines[baseline]).size,
-                    }
-                )
-    return pd.DataFrame(rows, columns=_GAIN_COLUMNS)
-
-
 def between_extremes(values: npt.ArrayLike) -> np.ndarray:
     """Values laid linearly onto [0, 1], as the colours of figure 1 are.
 
@@ -176,30 +118,6 @@ def between_extremes(values: npt.ArrayLike) -> np.ndarray:
     if not known.size or known.min() == known.max():
         return np.where(np.isnan(given), np.nan, 0.5)
     return (given - known.min()) / (known.max() - known.min())
-
-
-_SCORE_COLUMNS = ("dataset", "model", "initialization", "value")
-_GAIN_COLUMNS = (
-    "dataset",
-    "model",
-    "initialization",
-    "quantity",
-    "value",
-    "low",
-    "high",
-    "level",
-    "runs",
-    "baseline_runs",
-)
-_QUANTITIES = (
-    ("relative_gain", RANDOM, relative_gain),
-    ("statistics_gain", STATISTICS, ratio_of_means),
-    ("feature_reuse_share", STATISTICS, feature_reuse_share),
-)
-
-
-def _without_options(initialization: str) -> str:
-    return initialization.partition("[")[0]
 
 
 def _steps(given: Iterable[float | None]) -> np.ndarray:

@@ -35,6 +35,7 @@ def mismatch(
     )
 
 
-def _some(items: list[str], limit: int = 6) -> str:
+def _some(items: list[str]) -> str:
+    limit = 6
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more

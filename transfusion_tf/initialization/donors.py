@@ -32,14 +32,14 @@ class Donor:
     """The weights of a pretrained model, without its head.
 
     Attributes:
-        name: How flags and reports call it.
-        description: Where it comes from, in one line.
-        tensors: Float32 arrays by path (`conv1/kernel`), in graph order, read-only.
-        sha256: Fingerprint of the paths, shapes and values; the same weights have
-            the same one whatever file they came in.
-        input_scaling: The pixels that the weights expect, a key of
-            `transfusion_tf.models.INPUT_SCALINGS`; None where it is not known.
-        source: The file, if it came from one.
+      name: How flags and reports call it.
+      description: Where it comes from, in one line.
+      tensors: Float32 arrays by path (`conv1/kernel`), in graph order, read-only.
+      sha256: Fingerprint of the paths, shapes and values; the same weights have
+        the same one whatever file they came in.
+      input_scaling: The pixels that the weights expect, a key of
+        `transfusion_tf.models.INPUT_SCALINGS`; None where it is not known.
+      source: The file, if it came from one.
     """
 
     name: str
@@ -83,13 +83,13 @@ def donor_from_model(
     """A donor from a model in memory: a copy of its weights as they are now.
 
     Args:
-        model: From `build`, or a Keras application with known stages.
-        name: How reports will call it.
-        description: Where it comes from.
-        input_scaling: The pixels its weights expect; by default what the model says.
+      model: From `build`, or a Keras application with known stages.
+      name: How reports will call it.
+      description: Where it comes from.
+      input_scaling: The pixels its weights expect; by default what the model says.
 
     Raises:
-        UserError: If the model has no known stages.
+      UserError: If the model has no known stages.
     """
     renamed = stable_layer_names([layer.name for layer in model.layers])
     tensors = {}
@@ -108,7 +108,6 @@ def donor_from_file(
     path: str | os.PathLike[str],
     model: keras.Model | str,
     *,
-    name: str | None = None,
     input_scaling: str | None = None,
     file_sha256: str | None = None,
 ) -> Donor:
@@ -120,17 +119,16 @@ def donor_from_file(
     initialization needs them equal, so a slimmed model takes a full donor.
 
     Args:
-        path: The file.
-        model: The model that will receive the weights, or a name for `build`.
-        name: How reports will call the donor; by default the file's name.
-        input_scaling: The pixels the weights expect; by default what a `.keras`
-            file of ours says, else unknown.
-        file_sha256: Hexadecimal SHA-256 that the file must have, if given.
+      path: The file.
+      model: The model that will receive the weights, or a name for `build`.
+      input_scaling: The pixels the weights expect; by default what a `.keras`
+        file of ours says, else unknown.
+      file_sha256: Hexadecimal SHA-256 that the file must have, if given.
 
     Raises:
-        DonorUnavailableError: If there is no such file.
-        UserError: If it is no weights file, or not the one with that SHA-256.
-        DonorMismatchError: If file and model differ; the message has both sides.
+      DonorUnavailableError: If there is no such file.
+      UserError: If it is no weights file, or not the one with that SHA-256.
+      DonorMismatchError: If file and model differ; the message has both sides.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -145,7 +143,7 @@ def donor_from_file(
         stored, _backbone_tensors(model), model, source=str(file)
     )
     return make_donor(
-        name or file.name,
+        file.name,
         f"the weights file {file.name}",
         tensors,
         input_scaling or stored.input_scaling,

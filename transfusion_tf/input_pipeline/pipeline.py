@@ -35,7 +35,6 @@ def train_batches(
     train_examples: int | None = None,
     augmentation: Augmentation | None = None,
     start_step: int = 0,
-    split: str = "train",
     part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Endless shuffled batches, a pure function of (seed, step).
@@ -52,7 +51,6 @@ def train_batches(
       train_examples: size of the nested subset to use; None is all.
       augmentation: the card's by default.
       start_step: the step whose batch comes first.
-      split: which split to read.
       part: which of how many equal parts of each batch, for one of several workers;
         (0, 1) is the whole. Nothing else is read.
 
@@ -63,7 +61,7 @@ def train_batches(
       split's (sub)set.
     """
     augmentation = augmentation or prepared.card.augmentation
-    rows = prepared.examples(split, train_examples)
+    rows = prepared.examples("train", train_examples)
     number, parts = part
     size = batch_size // parts
     key = (*_content(prepared, rows), batch_size, size, repr(augmentation))

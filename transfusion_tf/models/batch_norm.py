@@ -16,7 +16,7 @@ def batch_norm_layers(
     )
 
 
-def set_synchronized_batch_norm(model: keras.Model, synchronized: bool = True) -> int:
+def set_synchronized_batch_norm(model: keras.Model) -> int:
     """Makes batch norm use the statistics of all replicas, in place.
 
     Needed as soon as there is more than one replica, or the moving statistics
@@ -24,11 +24,11 @@ def set_synchronized_batch_norm(model: keras.Model, synchronized: bool = True) -
     first traced step.
 
     Returns:
-        How many layers were set.
+      How many layers were set.
     """
     layers = batch_norm_layers(model)
     for layer in layers:
-        layer.synchronized = synchronized
+        layer.synchronized = True
     return len(layers)
 
 
@@ -39,14 +39,14 @@ def set_batch_norm_momentum(model: keras.Model, momentum: float) -> int:
     `keras.applications`' 0.99, too many for runs of a few hundred steps.
 
     Args:
-        model: Any flat model.
-        momentum: In [0, 1).
+      model: Any flat model.
+      momentum: In [0, 1).
 
     Returns:
-        How many layers were set.
+      How many layers were set.
 
     Raises:
-        UserError: If the momentum is out of range.
+      UserError: If the momentum is out of range.
     """
     if not 0 <= momentum < 1:
         raise UserError(f"batch norm momentum must be in [0, 1), not {momentum}")

@@ -195,12 +195,6 @@ def trainer_for(
         gc.collect()  # Models are cycles of references.
 
 
-def forget_trainers() -> None:
-    """Frees the memory of all trainers that wait for a run in this process."""
-    _waiting.clear()
-    gc.collect()
-
-
 def _shape(
     config: RunConfig, num_classes: int, train_examples: int, workers: Workers
 ) -> str:
