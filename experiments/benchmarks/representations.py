@@ -46,12 +46,12 @@ def reference_cca(x: np.ndarray, y: np.ndarray, epsilon: float = 1e-10) -> np.nd
     """The published algorithm, plainly: covariance, pseudo-inverse, roots, SVD.
 
     Args:
-        x: [points, channels].
-        y: [points, channels].
-        epsilon: Added to the diagonals of the scaled covariances.
+      x: [points, channels].
+      y: [points, channels].
+      epsilon: Added to the diagonals of the scaled covariances.
 
     Returns:
-        Canonical correlations, descending.
+      Canonical correlations, descending.
     """
     channels = x.shape[1]
     covariance = np.cov(x.T, y.T)

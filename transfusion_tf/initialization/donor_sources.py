@@ -33,11 +33,11 @@ def imagenet_donor(model: keras.Model) -> Donor:
     ResNet18, DeiT (the distilled ones) and Swin.
 
     Args:
-        model: From `build`, slimmed, cut or not.
+      model: From `build`, slimmed, cut or not.
 
     Raises:
-        DonorUnavailableError: If nobody publishes such weights, or they cannot be
-            downloaded; the message says which file to put where.
+      DonorUnavailableError: If nobody publishes such weights, or they cannot be
+        downloaded; the message says which file to put where.
     """
     if model.name in IMAGENET_PRESETS:
         return donor_from_preset(IMAGENET_PRESETS[model.name], model, name="imagenet")
@@ -70,17 +70,17 @@ def load_donor(
     """The donor that a flag names.
 
     Args:
-        spec: `imagenet`; a `.weights.h5`, `.h5` or `.keras` file; the folder of a
-            KerasHub preset; or the name of one, as
-            `deit_small_distilled_patch16_224_imagenet`.
-        model: The model that will receive the weights.
-        input_scaling: The pixels a file's or folder's weights expect, where that
-            cannot say.
+      spec: `imagenet`; a `.weights.h5`, `.h5` or `.keras` file; the folder of a
+        KerasHub preset; or the name of one, as
+        `deit_small_distilled_patch16_224_imagenet`.
+      model: The model that will receive the weights.
+      input_scaling: The pixels a file's or folder's weights expect, where that
+        cannot say.
 
     Raises:
-        DonorUnavailableError: If there is no such donor.
-        DonorMismatchError: If donor and model differ.
-        UserError: If the file is no weights file, or the folder no preset.
+      DonorUnavailableError: If there is no such donor.
+      DonorMismatchError: If donor and model differ.
+      UserError: If the file is no weights file, or the folder no preset.
     """
     if spec == "imagenet":
         return imagenet_donor(model)

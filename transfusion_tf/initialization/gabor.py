@@ -23,11 +23,11 @@ def gabor_filter_bank(angles: int = 16) -> NDArray[np.float32]:
     """Real Gabor filters: each frequency at evenly spread angles.
 
     Args:
-        angles: Orientations in half a turn. The paper has 16.
+      angles: Orientations in half a turn. The paper has 16.
 
     Returns:
-        `[4 * angles, 7, 7]` float32, by frequency (0.08, 0.16, 0.25 and 0.32
-        cycles a pixel before resizing) and then by angle; not scaled.
+      `[4 * angles, 7, 7]` float32, by frequency (0.08, 0.16, 0.25 and 0.32
+      cycles a pixel before resizing) and then by angle; not scaled.
     """
     return np.stack(
         [
@@ -47,11 +47,11 @@ def gabor_filters(count: int, size: tuple[int, int]) -> NDArray[np.float32]:
     fine stripes fade and do not alias).
 
     Args:
-        count: Number of filters, at least 1.
-        size: Height and width in pixels.
+      count: Number of filters, at least 1.
+      size: Height and width in pixels.
 
     Returns:
-        `[count, height, width]` float32.
+      `[count, height, width]` float32.
     """
     bank = gabor_filter_bank(math.ceil(count / len(_FREQUENCIES)))
     chosen = bank[np.arange(count) * len(bank) // count]

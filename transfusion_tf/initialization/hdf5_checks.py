@@ -26,14 +26,14 @@ def check_hdf5(file: h5py.File, size: int, source: str) -> None:
     Nothing but names, shapes and types is read.
 
     Args:
-        file: An open file.
-        size: Its bytes on disk.
-        source: How messages call it.
+      file: An open file.
+      size: Its bytes on disk.
+      source: How messages call it.
 
     Raises:
-        UserError: If it holds a link, an external or virtual data set, a filter from
-            elsewhere, an object that stands there twice, or arrays that claim more
-            than their bytes can hold.
+      UserError: If it holds a link, an external or virtual data set, a filter from
+        elsewhere, an object that stands there twice, or arrays that claim more
+        than their bytes can hold.
     """
     seen = {address(file)}
     groups: list[h5py.Group] = [file]

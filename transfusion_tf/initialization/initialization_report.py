@@ -13,10 +13,10 @@ class PlannedTensor:
     """One tensor of a model and what it is going to get.
 
     Attributes:
-        tensor: The tensor.
-        stage: Its stage's name, or `head`.
-        scheme: `random`, `transfer`, `mean_var`, `sampled`, `shuffled`, `identity`
-            or `gabor`.
+      tensor: The tensor.
+      stage: Its stage's name, or `head`.
+      scheme: `random`, `transfer`, `mean_var`, `sampled`, `shuffled`, `identity`
+        or `gabor`.
     """
 
     tensor: NamedTensor
@@ -29,17 +29,17 @@ class TensorRecord:
     """What one tensor got.
 
     Attributes:
-        path: `conv1/kernel`, `bn1/moving_mean`, ...
-        stage: Name of its stage; `head` for the head.
-        shape: Its shape.
-        scheme: What was applied to this tensor: `random`, `transfer`, `mean_var`,
-            `sampled`, `shuffled`, `identity` or `gabor`.
-        mean: Mean of the values it has now.
-        std: Their standard deviation.
-        donor_mean: Mean of the donor's tensor of the same path; None without one.
-        donor_std: Its standard deviation.
-        resized_from: The donor's shape, where an embedding of positions was resized
-            from it; None otherwise.
+      path: `conv1/kernel`, `bn1/moving_mean`, ...
+      stage: Name of its stage; `head` for the head.
+      shape: Its shape.
+      scheme: What was applied to this tensor: `random`, `transfer`, `mean_var`,
+        `sampled`, `shuffled`, `identity` or `gabor`.
+      mean: Mean of the values it has now.
+      std: Their standard deviation.
+      donor_mean: Mean of the donor's tensor of the same path; None without one.
+      donor_std: Its standard deviation.
+      resized_from: The donor's shape, where an embedding of positions was resized
+        from it; None otherwise.
     """
 
     path: str
@@ -58,13 +58,13 @@ class InitializationReport:
     """What `initialize` did to every tensor of a model, in graph order.
 
     Attributes:
-        spec: The spec in canonical form.
-        seed: The seed of all draws.
-        donor: Name of the donor; None if none was used.
-        donor_sha256: Fingerprint of its weights.
-        donor_input_scaling: The pixels that the donor's weights expect, where known.
-        input_scaling: The pixels that the model gives them.
-        tensors: One record a tensor.
+      spec: The spec in canonical form.
+      seed: The seed of all draws.
+      donor: Name of the donor; None if none was used.
+      donor_sha256: Fingerprint of its weights.
+      donor_input_scaling: The pixels that the donor's weights expect, where known.
+      input_scaling: The pixels that the model gives them.
+      tensors: One record a tensor.
     """
 
     spec: str

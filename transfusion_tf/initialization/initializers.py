@@ -22,9 +22,9 @@ class DonorInitializer(keras.initializers.Initializer):
     `draw` returns the same values as a NumPy array. Two calls give the same values.
 
     Args:
-        donor_values: The donor's tensor, any shape, not empty; kept as float32.
-        seed: Of the draw. None takes one from Python's `random`, which
-            `keras.utils.set_random_seed` seeds.
+      donor_values: The donor's tensor, any shape, not empty; kept as float32.
+      seed: Of the draw. None takes one from Python's `random`, which
+        `keras.utils.set_random_seed` seeds.
     """
 
     def __init__(self, donor_values: ArrayLike, seed: int | None = None):

@@ -32,19 +32,19 @@ def match_stored_weights(
     """The stored arrays by the model's paths.
 
     Args:
-        stored: Content of a weights file.
-        wanted: The model's weights below the head, in graph order.
-        model: The model that they belong to.
-        source: How messages call the file.
+      stored: Content of a weights file.
+      wanted: The model's weights below the head, in graph order.
+      model: The model that they belong to.
+      source: How messages call the file.
 
     Returns:
-        An array for every wanted path, of the same rank, in the same order. What the
-        file has beyond them is fully connected, its head, or belongs to blocks that
-        the model was built without.
+      An array for every wanted path, of the same rank, in the same order. What the
+      file has beyond them is fully connected, its head, or belongs to blocks that
+      the model was built without.
 
     Raises:
-        DonorMismatchError: If a wanted tensor is not in the file, or something other
-            than a head in the file is not wanted.
+      DonorMismatchError: If a wanted tensor is not in the file, or something other
+        than a head in the file is not wanted.
     """
     owners: dict[str, list[NamedTensor]] = {}
     for tensor in wanted:

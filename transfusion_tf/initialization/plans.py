@@ -74,26 +74,26 @@ def initialize(
     fits.
 
     Args:
-        model: From `build`, slimmed or not.
-        spec: As in `transfusion_tf.initialization.specs`: `random`, `transfer`,
-            `mean_var[bn=transfer]`, `transfer:block2+mean_var`, ...
-        donor: Needed unless the spec is `random` or `gabor`. `gabor` takes the
-            filters' magnitude from it, or else from the random first convolution.
-            A Keras model stands for `donor_from_model` of it.
-        seed: Of all draws.
-        strict_reference: The spec's option of this name: statistics leave the
-            embeddings of transformers the donor's, as the feature-reuse paper's code.
+      model: From `build`, slimmed or not.
+      spec: As in `transfusion_tf.initialization.specs`: `random`, `transfer`,
+        `mean_var[bn=transfer]`, `transfer:block2+mean_var`, ...
+      donor: Needed unless the spec is `random` or `gabor`. `gabor` takes the
+        filters' magnitude from it, or else from the random first convolution.
+        A Keras model stands for `donor_from_model` of it.
+      seed: Of all draws.
+      strict_reference: The spec's option of this name: statistics leave the
+        embeddings of transformers the donor's, as the feature-reuse paper's code.
 
     Returns:
-        What was done to every tensor, in graph order.
+      What was done to every tensor, in graph order.
 
     Raises:
-        UserError: If the spec is not valid, names a stage that the model lacks, or
-            needs a donor and there is none.
-        DonorMismatchError: If a donor tensor that is needed is missing or has another
-            shape. Schemes of statistics take a donor tensor with more channels, as a
-            slimmed model's donor has; a DeiT cut to its first blocks takes a donor
-            with all of them.
+      UserError: If the spec is not valid, names a stage that the model lacks, or
+        needs a donor and there is none.
+      DonorMismatchError: If a donor tensor that is needed is missing or has another
+        shape. Schemes of statistics take a donor tensor with more channels, as a
+        slimmed model's donor has; a DeiT cut to its first blocks takes a donor
+        with all of them.
     """
     parsed = parse_spec(spec) if isinstance(spec, str) else spec
     if strict_reference:
@@ -134,7 +134,7 @@ def plan_tensors(
     """What each tensor of the model is going to get, in graph order, head last.
 
     Raises:
-        UserError: If the spec names a stage that the model lacks.
+      UserError: If the spec names a stage that the model lacks.
     """
     if spec.through is not None:
         check_stage(model, spec.through)

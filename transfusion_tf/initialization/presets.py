@@ -55,7 +55,7 @@ def is_preset_name(name: str, model: keras.Model) -> bool:
     """Whether KerasHub has a preset of this name for the model's kind of backbone.
 
     Raises:
-        UserError: If the model is built on KerasHub and KerasHub is not installed.
+      UserError: If the model is built on KerasHub and KerasHub is not installed.
     """
     hub = _hub_of(model)
     return hub is not None and name in _published(hub)
@@ -65,7 +65,7 @@ def preset_fingerprint(folder: Path) -> str:
     """What tells one preset's weights from another's: 16 digits of their SHA-256.
 
     Raises:
-        DonorUnavailableError: If the folder has no weights.
+      DonorUnavailableError: If the folder has no weights.
     """
     with _weights_file(folder).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
@@ -81,19 +81,19 @@ def donor_from_preset(
     """A donor from a KerasHub preset.
 
     Args:
-        preset: The name of one of KerasHub's own, which is downloaded once, or a
-            folder that `save_to_preset` of a KerasHub backbone wrote.
-        model: From `build`: the model that will receive the weights. Image sizes, and
-            with them windows, may differ.
-        name: How reports will call the donor; by default the preset's name.
-        input_scaling: The pixels that the weights of a folder expect; the published
-            presets' are known.
+      preset: The name of one of KerasHub's own, which is downloaded once, or a
+        folder that `save_to_preset` of a KerasHub backbone wrote.
+      model: From `build`: the model that will receive the weights. Image sizes, and
+        with them windows, may differ.
+      name: How reports will call the donor; by default the preset's name.
+      input_scaling: The pixels that the weights of a folder expect; the published
+        presets' are known.
 
     Raises:
-        DonorUnavailableError: If it cannot be had from here; the message says what to
-            put where.
-        DonorMismatchError: If the preset is not of the model's architecture.
-        UserError: If it is damaged, or KerasHub is not installed.
+      DonorUnavailableError: If it cannot be had from here; the message says what to
+        put where.
+      DonorMismatchError: If the preset is not of the model's architecture.
+      UserError: If it is damaged, or KerasHub is not installed.
     """
     hub = _hub_of(model)
     if hub is None:

@@ -37,12 +37,12 @@ def resized(values: NDArray[np.float32], tensor: NamedTensor) -> NDArray[np.floa
     """A donor's embedding of positions at the size of a model's.
 
     Args:
-        values: `[1, 2 + side², channels]` for position embeddings, `[side², heads]`
-            for a table of relative position biases.
-        tensor: The model's, of which `can_be_resized` holds.
+      values: `[1, 2 + side², channels]` for position embeddings, `[side², heads]`
+        for a table of relative position biases.
+      tensor: The model's, of which `can_be_resized` holds.
 
     Returns:
-        The same in the tensor's shape.
+      The same in the tensor's shape.
     """
     if tensor.name == _BIASES:
         side = math.isqrt(tensor.shape[0])

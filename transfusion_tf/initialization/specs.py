@@ -33,13 +33,13 @@ class InitializationSpec:
     """How a model gets its weights. `str()` of it is the spec in canonical form.
 
     Attributes:
-        scheme: One of `SCHEMES`, for the whole model, or, if `through` is given,
-            `transfer` for the stages up to it.
-        through: Last stage that takes the donor's weights; None for all of them.
-        above: Scheme of the stages above `through`.
-        batch_norm: What `mean_var`, `sampled` and `shuffled` do to normalization
-            layers: `identity`, `transfer`, or a statistics scheme.
-        strict_reference: Whether they leave a transformer's embeddings the donor's.
+      scheme: One of `SCHEMES`, for the whole model, or, if `through` is given,
+        `transfer` for the stages up to it.
+      through: Last stage that takes the donor's weights; None for all of them.
+      above: Scheme of the stages above `through`.
+      batch_norm: What `mean_var`, `sampled` and `shuffled` do to normalization
+        layers: `identity`, `transfer`, or a statistics scheme.
+      strict_reference: Whether they leave a transformer's embeddings the donor's.
     """
 
     scheme: str
@@ -65,7 +65,7 @@ class InitializationSpec:
         """The same with `strict_reference`.
 
         Raises:
-            UserError: If no statistics are taken, which the option is about.
+          UserError: If no statistics are taken, which the option is about.
         """
         if self.statistics_scheme is None:
             raise UserError(
@@ -92,8 +92,8 @@ def parse_spec(text: str) -> InitializationSpec:
     """Reads a spec; whether its stage exists is seen when it meets a model.
 
     Raises:
-        UserError: If the text is malformed or names an unknown scheme or option; the
-            message lists the valid ones.
+      UserError: If the text is malformed or names an unknown scheme or option; the
+        message lists the valid ones.
     """
     match = re.fullmatch(
         r"\s*(\w+)\s*(?::\s*(\w+)\s*)?(?:\+\s*(\w+)\s*)?(?:\[\s*(.*?)\s*\])?\s*", text

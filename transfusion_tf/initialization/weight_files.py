@@ -45,12 +45,12 @@ class StoredLayer:
     """The variables that one layer stored.
 
     Attributes:
-        names: The layer's name, preceded by those of the layers around it; empty
-            if the file does not say (early Keras 3).
-        group: Name of its group: for `.weights.h5` its class and number
-            (`conv2d_3`), for `.h5` the layer's name.
-        variable_names: `kernel`, `bias`, ... where the file says, else None.
-        values: The arrays, in the order in which Keras stores a layer's variables.
+      names: The layer's name, preceded by those of the layers around it; empty
+        if the file does not say (early Keras 3).
+      group: Name of its group: for `.weights.h5` its class and number
+        (`conv2d_3`), for `.h5` the layer's name.
+      variable_names: `kernel`, `bias`, ... where the file says, else None.
+      values: The arrays, in the order in which Keras stores a layer's variables.
     """
 
     names: tuple[str, ...]
@@ -75,9 +75,9 @@ class StoredWeights:
     """The content of a weights file.
 
     Attributes:
-        layers: The layers with variables. In graph order if `ordered`.
-        ordered: True for `.h5`, whose layers Keras matches by order.
-        input_scaling: Of the model, where the file says.
+      layers: The layers with variables. In graph order if `ordered`.
+      ordered: True for `.h5`, whose layers Keras matches by order.
+      input_scaling: Of the model, where the file says.
     """
 
     layers: tuple[StoredLayer, ...]
@@ -89,8 +89,8 @@ def read_weight_file(path: Path) -> StoredWeights:
     """Reads `.weights.h5`, `.h5` or `.keras`.
 
     Raises:
-        UserError: If the file is none of these, is damaged, or holds what a weights
-            file has no use for.
+      UserError: If the file is none of these, is damaged, or holds what a weights
+        file has no use for.
     """
     with _damage_named(path):
         if path.suffix == ".keras":
@@ -104,7 +104,7 @@ def check_weight_file(path: Path) -> None:
     """Looks through a `.weights.h5` that Keras itself will load, and reads no value.
 
     Raises:
-        UserError: If it is damaged or holds what a weights file has no use for.
+      UserError: If it is damaged or holds what a weights file has no use for.
     """
     with _damage_named(path), h5py.File(path, "r") as file:
         check_hdf5(file, path.stat().st_size, str(path))
@@ -114,11 +114,11 @@ def check_archive(path: Path) -> bytes:
     """Looks through a `.keras` file that Keras itself will load.
 
     Returns:
-        Its `config.json`.
+      Its `config.json`.
 
     Raises:
-        UserError: If it is damaged, or holds more than Keras's layers need, or
-            weights that `check_weight_file` would refuse.
+      UserError: If it is damaged, or holds more than Keras's layers need, or
+        weights that `check_weight_file` would refuse.
     """
     with _damage_named(path), zipfile.ZipFile(path) as archive:
         config = _read_member(archive, "config.json", path)

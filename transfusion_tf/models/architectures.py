@@ -21,13 +21,13 @@ class Architecture:
     """What the registry knows of a model.
 
     Attributes:
-        features: From scaled images to the features below the head.
-        input_scaling: The scaling that its pretrained weights expect.
-        min_size: Least height and width of an image, in pixels.
-        multiple_of: What height and width must be a multiple of, in pixels.
-        blocks: Of a transformer; None for a convolutional network.
-        takes_blocks: Whether it can be cut to its first `blocks`.
-        hub: The KerasHub backbone that it is built on, if it is.
+      features: From scaled images to the features below the head.
+      input_scaling: The scaling that its pretrained weights expect.
+      min_size: Least height and width of an image, in pixels.
+      multiple_of: What height and width must be a multiple of, in pixels.
+      blocks: Of a transformer; None for a convolutional network.
+      takes_blocks: Whether it can be cut to its first `blocks`.
+      hub: The KerasHub backbone that it is built on, if it is.
     """
 
     features: Callable[..., keras.KerasTensor]
@@ -120,11 +120,11 @@ def cut_blocks(model: keras.Model) -> tuple[str, ...]:
     """The last blocks of a transformer that `model` was built without.
 
     Args:
-        model: From `build`.
+      model: From `build`.
 
     Returns:
-        Names of the stages that `deit_s` has and `deit_s[blocks=5]` has not: `block6`
-        to `block12`. Empty for every other model.
+      Names of the stages that `deit_s` has and `deit_s[blocks=5]` has not: `block6`
+      to `block12`. Empty for every other model.
     """
     architecture = ARCHITECTURES.get(model.name)
     if architecture is None or architecture.blocks is None:

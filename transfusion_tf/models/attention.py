@@ -17,15 +17,15 @@ def attention_maps(model: keras.Model, images: Any) -> list[NDArray[np.float32]]
     batch * heads * tokens² * 4 bytes a block, 1 MB an image for a DeiT-S at 224 pixels.
 
     Args:
-        model: A DeiT from `build`.
-        images: `[batch, height, width, 3]` RGB in [0, 255], of the model's size.
+      model: A DeiT from `build`.
+      images: `[batch, height, width, 3]` RGB in [0, 255], of the model's size.
 
     Returns:
-        One array a block: `[batch, heads, tokens, tokens]` float32, how much the
-        token of the third axis takes from each of the fourth; sums to 1 over these.
+      One array a block: `[batch, heads, tokens, tokens]` float32, how much the
+      token of the third axis takes from each of the fourth; sums to 1 over these.
 
     Raises:
-        UserError: If the model is no DeiT from `build`.
+      UserError: If the model is no DeiT from `build`.
     """
     names = [layer.name for layer in model.layers]
     blocks = [name.split("_")[0] for name in names if name.endswith("_attention_heads")]

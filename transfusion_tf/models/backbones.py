@@ -30,11 +30,11 @@ def backbone_features(images: keras.KerasTensor, name: str) -> keras.KerasTensor
     """The Keras application's network below its head, with random weights.
 
     Args:
-        images: `[batch, height, width, 3]`, scaled as the network expects.
-        name: `resnet50`, `resnet101`, `resnet152` or `inception_v3`.
+      images: `[batch, height, width, 3]`, scaled as the network expects.
+      name: `resnet50`, `resnet101`, `resnet152` or `inception_v3`.
 
     Returns:
-        `[batch, rows, columns, 2048]`.
+      `[batch, rows, columns, 2048]`.
     """
     model = _APPLICATIONS[name](
         include_top=False, weights=None, input_tensor=images, name=name
@@ -58,11 +58,11 @@ def stable_layer_names(layer_names: Sequence[str]) -> dict[str, str]:
     `stack0_block0_1_conv` is `conv2_block1_1_conv`.
 
     Args:
-        layer_names: All layers of one model.
+      layer_names: All layers of one model.
 
     Returns:
-        A new name for every given name; names that neither Keras counts nor KerasHub
-        gives are unchanged. Raises nothing: a gap in the numbers stays a gap.
+      A new name for every given name; names that neither Keras counts nor KerasHub
+      gives are unchanged. Raises nothing: a gap in the numbers stays a gap.
     """
     first: dict[str, int] = {}
     matches = {name: _COUNTED_NAME.fullmatch(name) for name in layer_names}

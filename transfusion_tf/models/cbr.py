@@ -32,8 +32,8 @@ class CBRArchitecture:
     """One member of the family.
 
     Attributes:
-        channels: Filters of each convolution, from the input up.
-        kernel_size: Height and width of every convolution, in pixels.
+      channels: Filters of each convolution, from the input up.
+      kernel_size: Height and width of every convolution, in pixels.
     """
 
     channels: tuple[int, ...]
@@ -55,12 +55,12 @@ def cbr_features(
     """The network below the head.
 
     Args:
-        images: `[batch, height, width, 3]`, scaled.
-        architecture: Channels and kernel size.
+      images: `[batch, height, width, 3]`, scaled.
+      architecture: Channels and kernel size.
 
     Returns:
-        `[batch, height / 2**n, width / 2**n, channels[-1]]`, rounded up, for n
-        stages. Layers are named `conv1, bn1, relu1, pool1, conv2, ...`.
+      `[batch, height / 2**n, width / 2**n, channels[-1]]`, rounded up, for n
+      stages. Layers are named `conv1, bn1, relu1, pool1, conv2, ...`.
     """
     x = images
     for number, filters in enumerate(architecture.channels, start=1):
@@ -99,7 +99,7 @@ def table1_parameter_count(model: keras.Model) -> int:
     this count gives 23 455 744 and 21 760 512 for the Keras models.
 
     Args:
-        model: Any model from `build`, whatever its number of classes.
+      model: Any model from `build`, whatever its number of classes.
     """
     convolutions = [
         layer

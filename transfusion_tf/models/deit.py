@@ -28,10 +28,10 @@ class DeiTArchitecture:
     """One member of the family.
 
     Attributes:
-        patch: Height and width of a patch, in pixels.
-        blocks: Transformer blocks.
-        width: Channels of a token; the MLPs between have four times as many.
-        heads: Attention heads of each block.
+      patch: Height and width of a patch, in pixels.
+      blocks: Transformer blocks.
+      width: Channels of a token; the MLPs between have four times as many.
+      heads: Attention heads of each block.
     """
 
     patch: int
@@ -72,15 +72,15 @@ def deit_features(
     """The network below the head.
 
     Args:
-        images: `[batch, height, width, 3]`, scaled; sides are multiples of the patch.
-        architecture: Its sizes.
-        blocks: The first so many blocks only; None for all.
+      images: `[batch, height, width, 3]`, scaled; sides are multiples of the patch.
+      architecture: Its sizes.
+      blocks: The first so many blocks only; None for all.
 
     Returns:
-        `[batch, width]`: the class token after the last layer norm. Layers are named
-        `patch_embed, tokens, block1_attention_norm, block1_attention_heads,
-        block1_attention_add, block1_mlp_norm, block1_mlp_dense, block1_mlp_output,
-        block1_mlp_add, ..., norm`.
+      `[batch, width]`: the class token after the last layer norm. Layers are named
+      `patch_embed, tokens, block1_attention_norm, block1_attention_heads,
+      block1_attention_add, block1_mlp_norm, block1_mlp_dense, block1_mlp_output,
+      block1_mlp_add, ..., norm`.
     """
     prototypes = _prototypes(architecture, blocks or architecture.blocks)
     layers = {name: own_layer(layer, name) for name, layer in prototypes.items()}

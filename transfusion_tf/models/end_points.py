@@ -7,10 +7,10 @@ class EndPoint(NamedTuple):
     """One stage, by the names of two of its layers.
 
     Attributes:
-        stage: Name of the stage, as specs and reports write it.
-        output_layer: Layer whose output stands for the stage in analyses.
-        last_layer: Last layer of the stage. Every path through the network passes
-            it, so the layers up to it in graph order are all that lies below.
+      stage: Name of the stage, as specs and reports write it.
+      output_layer: Layer whose output stands for the stage in analyses.
+      last_layer: Last layer of the stage. Every path through the network passes
+        it, so the layers up to it in graph order are all that lies below.
     """
 
     stage: str

@@ -15,14 +15,14 @@ def freeze_through(model: keras.Model, stage_name: str) -> tuple[str, ...]:
     which then stay as they are. Call before compiling or building an optimizer.
 
     Args:
-        model: From `build`; changed in place.
-        stage_name: Last stage to freeze.
+      model: From `build`; changed in place.
+      stage_name: Last stage to freeze.
 
     Returns:
-        Names of the frozen stages.
+      Names of the frozen stages.
 
     Raises:
-        UserError: If the model has no such stage; the message lists those it has.
+      UserError: If the model has no such stage; the message lists those it has.
     """
     frozen = stages_through(model, stage_name)
     for stage in frozen:

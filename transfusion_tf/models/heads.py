@@ -22,14 +22,14 @@ def add_head(
     """Adds the head to a functional graph.
 
     Args:
-        features: `[batch, height, width, channels]`, or `[batch, channels]`.
-        num_classes: Width of the head, at least 1.
-        dropout: Share of the features dropped in training, in [0, 1); no layer
-            is added for 0.
-        activation: `sigmoid`, each class on its own, or `softmax`.
+      features: `[batch, height, width, channels]`, or `[batch, channels]`.
+      num_classes: Width of the head, at least 1.
+      dropout: Share of the features dropped in training, in [0, 1); no layer
+        is added for 0.
+      activation: `sigmoid`, each class on its own, or `softmax`.
 
     Returns:
-        Probabilities `[batch, num_classes]`, float32.
+      Probabilities `[batch, num_classes]`, float32.
     """
     x = features
     if len(x.shape) == 4:
@@ -44,14 +44,14 @@ def logits_model(model: keras.Model) -> keras.Model:
     """The same network, same weights, giving logits instead of probabilities.
 
     Args:
-        model: From `build`.
+      model: From `build`.
 
     Returns:
-        A model from the same input to `[batch, num_classes]` float32 logits; its
-        layers and variables are the given model's own.
+      A model from the same input to `[batch, num_classes]` float32 logits; its
+      layers and variables are the given model's own.
 
     Raises:
-        ValueError: If the model has no `logits` layer.
+      ValueError: If the model has no `logits` layer.
     """
     names = [layer.name for layer in model.layers]
     if LOGITS not in names:

@@ -26,9 +26,9 @@ class HubBackbone:
     """A KerasHub backbone that a model of ours is built on.
 
     Attributes:
-        class_name: Its name in `keras_hub.models`.
-        config: What it is called with, beside the image's shape.
-        layers: From the backbone to its layers by our names, in graph order.
+      class_name: Its name in `keras_hub.models`.
+      config: What it is called with, beside the image's shape.
+      layers: From the backbone to its layers by our names, in graph order.
     """
 
     class_name: str
@@ -39,7 +39,7 @@ class HubBackbone:
         """The backbone, with KerasHub's random weights.
 
         Raises:
-            UserError: If KerasHub is not installed.
+          UserError: If KerasHub is not installed.
         """
         make = getattr(keras_hub().models, self.class_name)
         return make(image_shape=tuple(image_shape), **self.config, **more)
@@ -64,7 +64,7 @@ def keras_hub() -> ModuleType:
     """The module `keras_hub`.
 
     Raises:
-        UserError: If it is not installed, or something that it needs is not.
+      UserError: If it is not installed, or something that it needs is not.
     """
     try:
         import keras_hub
@@ -88,9 +88,9 @@ def own_layer(
     1 / (3 inputs). Biases are zero.
 
     Args:
-        layer: A plain Keras layer.
-        name: The copy's name.
-        **changes: Other values of its config.
+      layer: A plain Keras layer.
+      name: The copy's name.
+      **changes: Other values of its config.
     """
     config = {**layer.get_config(), "name": name, **changes}
     del config["dtype"]  # the policy in force now, not when KerasHub's was made

@@ -46,11 +46,11 @@ def hub_resnet_features(
     """The network below the head, with random weights.
 
     Args:
-        images: `[batch, height, width, 3]`, scaled.
-        hub: One of `RESNETS`.
+      images: `[batch, height, width, 3]`, scaled.
+      hub: One of `RESNETS`.
 
     Returns:
-        `[batch, rows, columns, 512]`. Layers carry KerasHub's names, and belong to
-        its own model too: clone the graph, as `build` does when it renames them.
+      `[batch, rows, columns, 512]`. Layers carry KerasHub's names, and belong to
+      its own model too: clone the graph, as `build` does when it renames them.
     """
     return hub.make(images.shape[1:]).call(images)

@@ -29,11 +29,11 @@ class InputScaling:
     """Scaling of RGB pixels in [0, 255]: reverse, multiply, then add.
 
     Attributes:
-        name: How flags and layer names write it.
-        description: The range and channel order that come out.
-        reverse_channels: Whether RGB becomes BGR first.
-        scale: Factor, one for all channels or one a channel (after reversal).
-        offset: Summand, likewise.
+      name: How flags and layer names write it.
+      description: The range and channel order that come out.
+      reverse_channels: Whether RGB becomes BGR first.
+      scale: Factor, one for all channels or one a channel (after reversal).
+      offset: Summand, likewise.
     """
 
     name: str
@@ -102,10 +102,10 @@ def dataset_scaling(statistics: Mapping[str, Sequence[float]]) -> InputScaling:
     """The scaling `dataset_mean_std`: less a data set's mean, over its deviation.
 
     Args:
-        statistics: `mean` and `std` of the pixels of each channel, RGB in [0, 1].
+      statistics: `mean` and `std` of the pixels of each channel, RGB in [0, 1].
 
     Raises:
-        UserError: If they are not three numbers each, or a deviation is not above 0.
+      UserError: If they are not three numbers each, or a deviation is not above 0.
     """
     mean, std = statistics.get("mean", ()), statistics.get("std", ())
     if set(statistics) != {"mean", "std"} or not len(mean) == len(std) == 3:
@@ -127,12 +127,12 @@ def scale_images(images: keras.KerasTensor, scaling: InputScaling) -> keras.Kera
     """Adds a scaling to a functional graph.
 
     Args:
-        images: `[batch, height, width, 3]` float32, RGB in [0, 255].
-        scaling: What to do to them.
+      images: `[batch, height, width, 3]` float32, RGB in [0, 255].
+      scaling: What to do to them.
 
     Returns:
-        The scaled images, float32 whatever the mixed precision policy: bfloat16
-        has too few digits for pixel values.
+      The scaled images, float32 whatever the mixed precision policy: bfloat16
+      has too few digits for pixel values.
     """
     if scaling.reverse_channels:
         images = keras.ops.flip(images, axis=-1)

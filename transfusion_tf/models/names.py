@@ -15,11 +15,11 @@ class ModelSpec:
     """A model's name, taken apart. `str()` of it is the name in canonical form.
 
     Attributes:
-        architecture: A key of `ARCHITECTURES`.
-        slim_after: Last stage with all its channels; None for a model not slimmed.
-        width: Share of the channels that stay above it.
-        blocks: How many of a DeiT's blocks there are; None for all.
-        input_scaling: A scaling other than the architecture's own; None for that.
+      architecture: A key of `ARCHITECTURES`.
+      slim_after: Last stage with all its channels; None for a model not slimmed.
+      width: Share of the channels that stay above it.
+      blocks: How many of a DeiT's blocks there are; None for all.
+      input_scaling: A scaling other than the architecture's own; None for that.
     """
 
     architecture: str
@@ -52,8 +52,8 @@ def parse_model_name(text: str) -> ModelSpec:
     model is built.
 
     Raises:
-        UserError: If the text is malformed, or a name, key or value is not valid;
-            the message lists what is.
+      UserError: If the text is malformed, or a name, key or value is not valid;
+        the message lists what is.
     """
     match = re.fullmatch(r"\s*(\w+)\s*(?:\[(.*)\])?\s*", text)
     if match is None:

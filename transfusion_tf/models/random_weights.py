@@ -23,12 +23,12 @@ def random_values(tensor: NamedTensor, seed: int) -> np.ndarray:
     """What the layer's own initializer gives this tensor, float32.
 
     Args:
-        tensor: A weight of a model; its layer names the initializer, whatever the
-            weight's present value.
-        seed: The initialization's seed; the tensor's path is folded in here.
+      tensor: A weight of a model; its layer names the initializer, whatever the
+        weight's present value.
+      seed: The initialization's seed; the tensor's path is folded in here.
 
     Raises:
-        ValueError: If the layer has no initializer for the variable.
+      ValueError: If the layer has no initializer for the variable.
     """
     initializer = getattr(tensor.owner, f"{tensor.name}_initializer", None)
     if initializer is None:

@@ -42,29 +42,29 @@ def build(
     layer `logits` below it gives what a loss should take (`logits_model`).
 
     Args:
-        name: One of `model_names()`, or such a name with options:
-            `resnet50[slim_after=block2,width=0.5]` keeps half of the channels
-            above `block2`; `deit_s[blocks=5]` is its first five blocks;
-            `resnet50[input_scaling=caffe_over_255]`.
-        input_shape: (height, width, 3), in pixels: 64 or more, Inception-v3 75.
-            The papers go up to 587. DeiT takes multiples of its patch (16 pixels,
-            deit_mini 8), Swin of 32 (swin_mini 16).
-        num_classes: Width of the head, at least 1.
-        dropout: Share of the head's features dropped in training, in [0, 1).
-        seed: Makes weights and random layers a pure function of it; the weights are
-            those of `transfusion_tf.initialization`'s `random` for the same seed.
-            None draws others each time.
-        input_scaling: A key of `INPUT_SCALINGS` that replaces the architecture's
-            own, and the name's; for donors that were trained on other pixels.
-        pixel_statistics: Scales the input by these instead, see `dataset_scaling`:
-            `mean` and `std` of each channel, RGB in [0, 1].
-        batch_norm_momentum: Replaces the architecture's own in every batch norm
-            (CBR 0.9, `keras.applications` 0.99); lower it for short runs.
-        head: `sigmoid`, each class on its own, or `softmax` over exclusive classes.
+      name: One of `model_names()`, or such a name with options:
+        `resnet50[slim_after=block2,width=0.5]` keeps half of the channels
+        above `block2`; `deit_s[blocks=5]` is its first five blocks;
+        `resnet50[input_scaling=caffe_over_255]`.
+      input_shape: (height, width, 3), in pixels: 64 or more, Inception-v3 75.
+        The papers go up to 587. DeiT takes multiples of its patch (16 pixels,
+        deit_mini 8), Swin of 32 (swin_mini 16).
+      num_classes: Width of the head, at least 1.
+      dropout: Share of the head's features dropped in training, in [0, 1).
+      seed: Makes weights and random layers a pure function of it; the weights are
+        those of `transfusion_tf.initialization`'s `random` for the same seed.
+        None draws others each time.
+      input_scaling: A key of `INPUT_SCALINGS` that replaces the architecture's
+        own, and the name's; for donors that were trained on other pixels.
+      pixel_statistics: Scales the input by these instead, see `dataset_scaling`:
+        `mean` and `std` of each channel, RGB in [0, 1].
+      batch_norm_momentum: Replaces the architecture's own in every batch norm
+        (CBR 0.9, `keras.applications` 0.99); lower it for short runs.
+      head: `sigmoid`, each class on its own, or `softmax` over exclusive classes.
 
     Raises:
-        UserError: If an argument is not valid, and the message says what would be; or
-            if the model is built on KerasHub and KerasHub is not installed.
+      UserError: If an argument is not valid, and the message says what would be; or
+        if the model is built on KerasHub and KerasHub is not installed.
     """
     spec = parse_model_name(name)
     architecture = ARCHITECTURES[spec.architecture]

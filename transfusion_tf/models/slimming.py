@@ -18,13 +18,13 @@ def slim(model: keras.Model, slim_after: str, width: float) -> keras.Model:
     still fit there. The head keeps its width. The copy's weights are fresh.
 
     Args:
-        model: From `build`.
-        slim_after: Last stage that keeps all its channels.
-        width: Share of the channels that stay above it, in (0, 1).
+      model: From `build`.
+      slim_after: Last stage that keeps all its channels.
+      width: Share of the channels that stay above it, in (0, 1).
 
     Raises:
-        UserError: If the model has no such stage, the stage is the last, or the
-            width is out of range.
+      UserError: If the model has no such stage, the stage is the last, or the
+        width is out of range.
     """
     check_stage(model, slim_after)
     if not 0 < width < 1:

@@ -31,10 +31,10 @@ class Stage:
     """One part of a network.
 
     Attributes:
-        name: As specs and reports write it: `pool1`, `block2`, ...
-        layers: Its layers, in graph order.
-        output: The tensor that stands for the stage in analyses; a Keras tensor
-            of the model's graph, so `keras.Model(model.input, stage.output)` works.
+      name: As specs and reports write it: `pool1`, `block2`, ...
+      layers: Its layers, in graph order.
+      output: The tensor that stands for the stage in analyses; a Keras tensor
+        of the model's graph, so `keras.Model(model.input, stage.output)` works.
     """
 
     name: str
@@ -51,10 +51,10 @@ def stages(model: keras.Model) -> tuple[Stage, ...]:
     to its last one; each layer with weights, the head's excepted, is in exactly one.
 
     Args:
-        model: From `build`, or a Keras ResNet or Inception-v3 with a flat graph.
+      model: From `build`, or a Keras ResNet or Inception-v3 with a flat graph.
 
     Raises:
-        UserError: If the layers are those of no known family.
+      UserError: If the layers are those of no known family.
     """
     layers = list(model.layers)
     position = {layer.name: index for index, layer in enumerate(layers)}
@@ -77,7 +77,7 @@ def stages_through(model: keras.Model, stage_name: str) -> tuple[Stage, ...]:
     """The stages from the input up to and including the named one.
 
     Raises:
-        UserError: If the model has no such stage; the message lists those it has.
+      UserError: If the model has no such stage; the message lists those it has.
     """
     check_stage(model, stage_name)
     found = stages(model)

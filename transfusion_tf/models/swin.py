@@ -28,12 +28,12 @@ class SwinArchitecture:
     """One member of the family.
 
     Attributes:
-        patch: Height and width of a patch, in pixels.
-        depths: Blocks at each resolution, the finest first; each halves the one before.
-        heads: Attention heads of their blocks.
-        width: Channels at the finest resolution, doubled at each coarser one.
-        window: Tokens on a window's side, at every size of image.
-        drop_path: Probability with which the last block's branches are left out.
+      patch: Height and width of a patch, in pixels.
+      depths: Blocks at each resolution, the finest first; each halves the one before.
+      heads: Attention heads of their blocks.
+      width: Channels at the finest resolution, doubled at each coarser one.
+      window: Tokens on a window's side, at every size of image.
+      drop_path: Probability with which the last block's branches are left out.
     """
 
     patch: int
@@ -81,16 +81,16 @@ def swin_features(
     """The network below the head.
 
     Args:
-        images: `[batch, height, width, 3]`, scaled; sides are multiples of
-            `architecture.step`.
-        architecture: Its sizes.
+      images: `[batch, height, width, 3]`, scaled; sides are multiples of
+        `architecture.step`.
+      architecture: Its sizes.
 
     Returns:
-        `[batch, height / step, width / step, channels]`. Layers are named
-        `patch_embed, patch_embed_norm, block1_attention_norm, block1_attention_qkv,
-        block1_attention_windows, block1_attention_projection, block1_attention_add,
-        block1_mlp_norm, block1_mlp_dense, block1_mlp_output, block1_mlp_add, ...,
-        block3_merge_norm, block3_merge, ..., norm`.
+      `[batch, height / step, width / step, channels]`. Layers are named
+      `patch_embed, patch_embed_norm, block1_attention_norm, block1_attention_qkv,
+      block1_attention_windows, block1_attention_projection, block1_attention_add,
+      block1_mlp_norm, block1_mlp_dense, block1_mlp_output, block1_mlp_add, ...,
+      block3_merge_norm, block3_merge, ..., norm`.
     """
     window = architecture.window
     blocks = _Blocks(architecture)

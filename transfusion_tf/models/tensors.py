@@ -19,11 +19,11 @@ class NamedTensor:
     """One weight of a model.
 
     Attributes:
-        path: `layer/variable`, or `layer/sublayer/variable`. It does not depend on
-            the model's name, and is the same for clones and loaded models.
-        layer: The model's layer that holds it.
-        owner: The layer, or the part of it, that created the variable.
-        variable: The Keras variable.
+      path: `layer/variable`, or `layer/sublayer/variable`. It does not depend on
+        the model's name, and is the same for clones and loaded models.
+      layer: The model's layer that holds it.
+      owner: The layer, or the part of it, that created the variable.
+      variable: The Keras variable.
     """
 
     path: str

@@ -36,7 +36,7 @@ class TokensAndPositions(keras.layers.Layer):
     a learned position added to each (DeiT, sections 3 and 4).
 
     Attributes:
-        grid: (rows, columns) of patches, once built.
+      grid: (rows, columns) of patches, once built.
     """
 
     def __init__(self, **kwargs: Any):
@@ -99,9 +99,9 @@ class WindowedAttention(keras.layers.Layer):
     window is the window's side. The table of biases is the same for maps of every size.
 
     Args:
-        num_heads: Heads; they share the channels evenly.
-        window: Tokens on a window's side.
-        shift: In tokens, less than `window`; 0 for none, as for maps no larger than it.
+      num_heads: Heads; they share the channels evenly.
+      window: Tokens on a window's side.
+      shift: In tokens, less than `window`; 0 for none, as for maps no larger than it.
     """
 
     def __init__(self, num_heads: int, window: int, shift: int = 0, **kwargs: Any):
