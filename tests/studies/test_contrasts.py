@@ -1,0 +1,330 @@
+"""Contrasts read measurements of runs, on numbers worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.evaluation import learning_curve_area
+from transfusion_tf.studies.contrasts import (
+    Average,
+    ByDistance,
+    Constant,
+    Mean,
+    Minus,
+    MissingMeasurementError,
+    PairAverage,
+    RankCorrelation,
+    Ratio,
+    Scaled,
+    Slope,
+    WhileLearning,
+    from_dict,
+    measure_effect,
+    on_test,
+    to_dict,
+)
+from transfusion_tf.studies.measurements.table import (
+    Measurements,
+    PatientDraws,
+    as_rows,
+)
+
+STAGES = ("conv1", "block1", "block2", "head")
+
+
+def run_name(start, seed):
+    return f"{start}-{seed}"
+
+
+def names(start, seeds=(0, 1, 2)):
+    return tuple(run_name(start, seed) for seed in seeds)
+
+
+def table(*rows, seeds=(0, 1, 2), **more):
+    """Measurements of runs from two starts."""
+    described = []
+    for row in rows:
+        for side in ("run", "run_b"):
+            if side in row:
+                start, seed = row[side].rsplit("-", 1)
+                suffix = side.removeprefix("run")
+                row = row | {
+                    f"initialization{suffix}": start,
+                    f"seed{suffix}": int(seed),
+                }
+        described.append({"model": "cbr_tiny", "dataset": "retina", **row})
+    return Measurements(as_rows([pd.DataFrame(described)]), **more)
+
+
+def scores(start, values):
+    return [
+        {
+            "quantity": "score",
+            "split": "test",
+            "run": run_name(start, seed),
+            "value": value,
+        }
+        for seed, value in enumerate(values)
+    ]
+
+
+def test_a_difference_is_taken_over_the_seeds_that_both_have():
+    found = measure_effect(
+        on_test(names("transfer")) - on_test(names("random")),
+        table(*scores("transfer", [0.9, 0.8, 0.7]), *scores("random", [0.6, 0.6])),
+    )
+    assert found.estimate == pytest.approx(0.25)
+    assert found.values == pytest.approx((0.3, 0.2))
+
+
+def test_no_seed_in_common_is_said():
+    data = table(*scores("transfer", [0.9]), scores("random", [0.6, 0.5])[1])
+    with pytest.raises(MissingMeasurementError, match="no seed has all of the runs"):
+        measure_effect(on_test(["transfer-0"]) - on_test(["random-1"]), data)
+
+
+def test_what_was_not_run_is_said_with_its_name():
+    with pytest.raises(MissingMeasurementError, match="no run of"):
+        on_test(["gone-0"]).value(table(*scores("random", [0.6])), {"gone-0"})
+
+
+def test_test_patients_count_where_both_sides_have_the_same():
+    data = table(
+        *scores("transfer", [0.9, 0.8]),
+        *scores("random", [0.7, 0.6]),
+        patient_draws={
+            run: PatientDraws(np.array([1.0, 2.0, 3.0]) * scale, 9, "set")
+            for scale, start in ((2.0, "transfer"), (1.0, "random"))
+            for run in names(start, (0, 1))
+        },
+    )
+    contrast = on_test(names("transfer")) - on_test(names("random"))
+    found = measure_effect(contrast, data)
+    assert found.patient_variance == pytest.approx(1.0)
+    assert found.seed_variance == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_ratio_is_of_means_and_not_a_mean_of_ratios():
+    data = table(*scores("transfer", [0.9, 0.5]), *scores("random", [0.3, 0.5]))
+    ratio = Ratio(on_test(names("transfer")), on_test(names("random")))
+    assert measure_effect(ratio, data).estimate == pytest.approx(1.4 / 0.8)
+
+
+def test_nothing_is_divided_by_zero_or_less():
+    data = table(*scores("transfer", [0.9]), *scores("random", [0.0]))
+    with pytest.raises(MissingMeasurementError, match="too few, or all alike"):
+        measure_effect(
+            Ratio(on_test(names("transfer")), on_test(names("random"))), data
+        )
+
+
+def of_stages(quantity, run, values, **more):
+    return [
+        {
+            "quantity": quantity,
+            "run": run,
+            "stage": stage,
+            "position": place,
+            "value": value,
+            **more,
+        }
+        for place, (stage, value) in enumerate(zip(STAGES, values, strict=True))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        (None, 0.3),
+        ((0,), 0.1),
+        ((-2, -1), 0.4),
+        (0.0, 0.1),
+        (0.5, 0.3),
+        (1.0, 0.5),
+        ("first half", 0.1),
+        ("second half", 0.5),
+    ],
+)
+def test_stages_are_chosen_by_place_and_never_the_head(stages, expected):
+    data = table(*of_stages("knn_score", "random-0", [0.1, 0.3, 0.5, 9.0]))
+    contrast = Average("knn_score", ("random-0",), stages=stages)
+    assert contrast.value(data, {"random-0"}) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("reduce", "expected"), [("max", 0.5), ("min", 0.2), ("mean", 0.35)]
+)
+def test_several_rows_of_a_stage_become_one(reduce, expected):
+    rows = [
+        row | {"item": item, "value": value}
+        for item, value in (("class", 0.2), ("spatial", 0.5))
+        for row in of_stages("knn_score", "random-0", [0, 0, 0, 0])
+    ]
+    contrast = Average("knn_score", ("random-0",), reduce=reduce)
+    assert contrast.value(table(*rows), {"random-0"}) == pytest.approx(expected)
+
+
+def test_layers_are_compared_with_themselves_where_that_is_asked():
+    rows = [
+        {
+            "quantity": "layer_cka",
+            "run": "random-0",
+            "run_b": "random-0",
+            "stage": STAGES[i],
+            "position": i,
+            "position_b": j,
+            "item": f"{i} – {j}",
+            "value": 0.9 - 0.2 * i if i == j else 0.0,
+        }
+        for i in range(4)
+        for j in range(4)
+    ]
+    contrast = Average("layer_cka", ("random-0",), same_stage=True, stages="first half")
+    assert contrast.value(table(*rows), {"random-0"}) == pytest.approx(0.9)
+
+
+def similarity(a, b, value):
+    return {
+        "quantity": "cca",
+        "run": a,
+        "run_b": b,
+        "weights": "best",
+        "weights_b": "best",
+        "stage": "conv1",
+        "position": 0,
+        "value": value,
+    }
+
+
+def test_pairs_of_two_starts_have_different_seeds():
+    rows = [
+        similarity(
+            run_name("random", a), run_name("transfer", b), 9.0 if a == b else 0.4
+        )
+        for a in range(3)
+        for b in range(3)
+    ]
+    rows += scores("transfer", [0.5] * 3)  # So that they are runs of the study.
+    contrast = PairAverage("cca", names("random"), names("transfer"))
+    found = measure_effect(contrast, table(*rows))
+    assert found.estimate == pytest.approx(0.4)
+
+
+def test_pairs_of_donors_are_of_one_repetition():
+    rows = [
+        similarity(run_name("left", a), run_name("right", b), 0.7 if a == b else 9.0)
+        for a in range(3)
+        for b in range(3)
+    ]
+    rows += scores("right", [0.5] * 3)
+    contrast = PairAverage("cca", names("left"), names("right"), match="same")
+    assert measure_effect(contrast, table(*rows)).estimate == pytest.approx(0.7)
+
+
+def test_pairs_of_one_start_count_whichever_side_comes_first():
+    rows = [
+        similarity("random-0", "random-1", 0.2),
+        similarity("random-2", "random-0", 0.4),
+        similarity("random-1", "random-2", 0.6),
+    ]
+    found = measure_effect(PairAverage("cca", names("random")), table(*rows))
+    assert found.estimate == pytest.approx(0.4)
+    # Tukey's pseudo-values: three times the mean, minus twice that of the pair left.
+    assert sorted(found.values) == pytest.approx([0.0, 0.4, 0.8])
+
+
+def curve(run, values):
+    rows = [
+        {
+            "quantity": "score",
+            "split": "validation",
+            "run": run,
+            "step": 10 * index,
+            "value": value,
+        }
+        for index, value in enumerate(values)
+    ]
+    rows.append({"quantity": "best_validation", "run": run, "value": max(values)})
+    return [*rows, {"quantity": "step", "run": run, "value": 10 * len(values) - 10}]
+
+
+def test_the_metric_while_learning_is_up_to_where_random_weights_have_learnt():
+    # The threshold is 0.5 + 0.9 × 0.4 = 0.86; random weights are there at step 20.
+    random, transfer = [0.5, 0.6, 0.86, 0.9], [0.5, 0.9, 0.9, 0.1]
+    data = table(*curve("random-0", random), *curve("transfer-0", transfer))
+    contrast = WhileLearning(("transfer-0",), ("random-0",), 0.5)
+    threshold, horizon = contrast.race(data)
+    assert (threshold, horizon) == pytest.approx((0.86, 20))
+    expected = learning_curve_area([0, 10, 20], transfer[:3])
+    assert contrast.value(data, {"transfer-0"}) == pytest.approx(expected)
+
+
+def test_rank_correlation_is_spearman_s_of_each_seed():
+    values = np.random.default_rng(0).normal(size=(4, 2))
+    rows = [row for k in range(4) for row in scores(f"start{k}", values[k])]
+    points = tuple(
+        (Constant(float(k)), on_test(names(f"start{k}", (0, 1)))) for k in range(4)
+    )
+    found = measure_effect(RankCorrelation(points), table(*rows))
+    each = [stats.spearmanr(range(4), values[:, seed]).statistic for seed in (0, 1)]
+    assert found.estimate == pytest.approx(np.mean(each))
+    assert found.values == pytest.approx(tuple(each))
+
+
+def test_settings_that_are_all_alike_have_no_rank():
+    rows = [row for k in range(4) for row in scores(f"start{k}", [0.5])]
+    points = tuple((Constant(float(k)), on_test([f"start{k}-0"])) for k in range(4))
+    with pytest.raises(MissingMeasurementError, match="all alike"):
+        measure_effect(RankCorrelation(points), table(*rows))
+
+
+def test_a_slope_is_through_the_points_of_all_repetitions():
+    x, y = [0.1, 0.4, 0.2], [0.9, 0.5, 0.8]
+    rows = [
+        {"quantity": "cca", "run": run_name("transfer", seed), "value": value}
+        for seed, value in enumerate(x)
+    ]
+    points = ((Average("cca", names("transfer")), on_test(names("transfer"))),)
+    found = measure_effect(Slope(points), table(*rows, *scores("transfer", y)))
+    assert found.estimate == pytest.approx(np.polyfit(x, y, 1)[0])
+
+
+def test_the_data_set_nearest_to_the_source_is_found_when_it_is_measured():
+    distances = [
+        {"quantity": "frechet_distance", "dataset": name, "value": value}
+        for name, value in (("retina", 30.0), ("chest", 80.0))
+    ]
+    data = Measurements(
+        as_rows([table(*scores("random", [0.6])).rows, pd.DataFrame(distances)])
+    )
+    options = (("chest", Constant(1.0)), ("retina", Constant(2.0)))
+    assert ByDistance(options).value(data, set()) == 2.0
+    assert ByDistance(options, farthest=True).value(data, set()) == 1.0
+    with pytest.raises(MissingMeasurementError, match="fewer than two data sets"):
+        ByDistance(options[:1]).value(data, set())
+
+
+def test_contrasts_are_read_as_they_are_written_and_runs_by_their_ids():
+    contrast = Minus(
+        Mean(
+            (
+                Scaled(on_test(["a", "b"]), 2.0),
+                PairAverage("cca", ("a", "b"), ("c",), stages=(-2, -1)),
+            )
+        ),
+        RankCorrelation(((Constant(0.5), WhileLearning(("a",), ("c",), 0.5)),)),
+    )
+    ids = {"a": "run-a", "b": "run-b", "c": "run-c"}
+    found = from_dict(to_dict(contrast, ids))
+    assert found.groups()[0] == ("run-a", "run-b")
+    same = {name: name for name in ids.values()}
+    assert from_dict(to_dict(found, same)) == found
+
+
+def test_what_is_no_contrast_is_refused():
+    with pytest.raises(UserError, match="not a contrast"):
+        from_dict({"kind": "Guess"})
+    with pytest.raises(UserError, match="not a contrast"):
+        from_dict({"kind": "Constant", "value": 3})

@@ -1,0 +1,129 @@
+r"""One estimator: from a statistic of repeated runs to an estimate with an interval.
+
+An effect is a statistic T of runs: a mean, a difference, a ratio of means, a mean over
+pairs of runs, a slope. It is computed from all runs together, and what makes it
+uncertain is taken one source at a time:
+
+    T_i  = n T - (n - 1) T(without i)             pseudo-value of level i (Tukey, 1958)
+    V_s  = var(T_i) / n                           of a source with n levels
+    V_f  = var(T_i) (1 / n + n_test / n_train)    of folds (Nadeau and Bengio, 2003)
+    V_p  = var over bootstrap samples of T        of the test patients
+    SE^2 = V_s + V_f + V_p
+
+The interval is T +- t SE, t the quantile of Student's distribution with the degrees of
+freedom of Welch and Satterthwaite: n - 1 a source, the test set's patients - 1.
+
+Sources are crossed: leaving out a seed leaves out all runs of that seed, whatever they
+started from, and a donor's seed all runs that stand on it. Where the levels of one
+source follow those of another (every seed has a donor of its own), the two are one
+source. For a mean or a difference of means, pseudo-values are the seeds' own values, so
+the interval is Student's; for a ratio of means, its linearization; for pairs that share
+runs, it counts the sharing.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+
+import numpy as np
+
+from transfusion_tf.evaluation.comparison import Difference, student
+
+# Leaves out one level of one source; None is all runs.
+LeftOut = tuple[str, Hashable] | None
+
+
+def estimate(
+    statistic: Callable[[LeftOut], float],
+    sources: Mapping[str, Sequence[Hashable]],
+    *,
+    draws: np.ndarray | None = None,
+    patients: int = 0,
+    test_to_train: float | None = None,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+    level: float = 0.95,
+) -> Difference:
+    """An effect with the interval that this module describes.
+
+    Args:
+      statistic: the effect of all runs, or of those that are left when one level of a
+        source is left out; NaN where they are too few.
+      sources: name -> its levels: `seed` or `fold`, first, and others such as
+        `donor_seed`.
+      draws: float64 [samples], the effect in every bootstrap sample of the test
+        patients; None where no test patients are behind it.
+      patients: of the smallest test set.
+      test_to_train: test images over training images; of a cross-validation only.
+      limits: what the effect cannot be beyond; the interval is cut to them.
+      level: intended coverage.
+
+    Returns:
+      The estimate. `seeds` is the number of levels of the first source, `values` are
+      its pseudo-values, `over` is its name. The interval is NaN where no source has two
+      levels and there are no draws.
+
+    Raises:
+      ValueError: no source has a level.
+    """
+    (over, levels), *_ = sources.items()
+    if not levels:
+        raise ValueError(f"no {over} to estimate from")
+    together = float(statistic(None))
+    parts: list[tuple[float, int]] = []
+    values: tuple[float, ...] = (together,)
+    for name, own in sources.items():
+        pseudo_values = _pseudo_values(statistic, together, name, own)
+        if pseudo_values is None:
+            continue
+        share = 1 / len(own)
+        if name == "fold":
+            share += test_to_train or 0.0
+        parts.append((float(pseudo_values.var(ddof=1)) * share, len(own) - 1))
+        if name == over:
+            values = tuple(pseudo_values.tolist())
+    run_variance = sum(part for part, _ in parts) if parts else None
+    patient_variance = None
+    if draws is not None:
+        known = draws[np.isfinite(draws)]
+        patient_variance = float(known.var(ddof=1)) if len(known) > 1 else np.nan
+        parts.append((patient_variance, max(1, patients - 1)))
+    low, high, p_value, freedom = _interval(together, parts, level)
+    return Difference(
+        estimate=together,
+        low=float(np.clip(low, *limits)),
+        high=float(np.clip(high, *limits)),
+        level=level,
+        seeds=len(values),
+        seed_variance=run_variance,
+        patient_variance=patient_variance,
+        degrees_of_freedom=freedom,
+        values=values,
+        p_value=p_value,
+        over=over,
+    )
+
+
+def _pseudo_values(
+    statistic: Callable[[LeftOut], float],
+    together: float,
+    name: str,
+    levels: Sequence[Hashable],
+) -> np.ndarray | None:
+    """One pseudo-value per level; None where too few are left without one."""
+    count = len(levels)
+    if count < 2:
+        return None
+    without = np.array([statistic((name, level)) for level in levels])
+    if not np.isfinite(without).all():
+        return None
+    return count * together - (count - 1) * without
+
+
+def _interval(
+    together: float, parts: Sequence[tuple[float, int]], level: float
+) -> tuple[float, float, float, float]:
+    """Low end, high end, p value and degrees of freedom, from variances and theirs."""
+    if not parts:
+        return np.nan, np.nan, np.nan, np.nan
+    variance = sum(part for part, _ in parts)
+    spread = sum(part**2 / freedom for part, freedom in parts)
+    freedom = variance**2 / spread if spread > 0 else float(parts[-1][1])
+    return *student(together, variance, freedom, level), float(freedom)

@@ -1,0 +1,199 @@
+"""What a paper claims, as data, and whether a study's measurements bear it out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.evaluation import Difference
+from transfusion_tf.evaluation.units import unit
+from transfusion_tf.studies.contrasts import (
+    Contrast,
+    MissingMeasurementError,
+    from_dict,
+    measure_effect,
+    to_dict,
+)
+from transfusion_tf.studies.measurements.table import Measurements
+
+HOLDS = "holds"
+DOES_NOT_HOLD = "does not hold"
+NOT_DECIDED = "not decided here"
+NOT_ASKED = "not asked"
+
+RULES = ("above", "alike", "at_least")
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """What must be so before a claim can be judged, such as that a donor has learnt.
+
+    Attributes:
+      text: what must be so, as the reason says it: "the donor has learnt nothing".
+      contrast: must lie above 0 with its whole interval; with one repetition, itself.
+    """
+
+    text: str
+    contrast: Contrast
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One finding of a paper.
+
+    Attributes:
+      text: the finding.
+      source: where the paper says so.
+      effect: what is measured here, in words.
+      unit: of the effect: `AUC`, `CCA`; its margin is in `evaluation.units`.
+      rule: `above` (the effect is above zero), `alike` (it is zero, give or take the
+        margin), `at_least` (it is not below zero by more than the margin).
+      contrast: the effect.
+      gates: what must be so before it is judged.
+      published: the paper's own value of the effect, where it prints one.
+    """
+
+    text: str
+    source: str
+    effect: str
+    unit: str
+    rule: str
+    contrast: Contrast
+    gates: tuple[Gate, ...] = ()
+    published: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise one_of("rule", self.rule, RULES)
+        unit(self.unit)
+
+    @property
+    def rule_in_words(self) -> str:
+        """The rule with the unit's margin."""
+        margin = f"{unit(self.unit).margin:g}"
+        return {
+            "above": (
+                "holds when the whole interval lies above 0; does not when it lies "
+                f"below +{margin}"
+            ),
+            "alike": (
+                f"holds when the whole interval lies within ±{margin}; does not when "
+                "it lies outside"
+            ),
+            "at_least": (
+                f"holds when the whole interval lies above −{margin}; does not when it "
+                "lies below"
+            ),
+        }[self.rule]
+
+
+def claim_to_dict(claim: Claim, run_ids: Mapping[Any, str]) -> dict[str, Any]:
+    """The claim as plain values, for `study.json`.
+
+    Args:
+      claim: about run configs.
+      run_ids: the id of every config of the study.
+    """
+    values = {
+        field.name: getattr(claim, field.name) for field in dataclasses.fields(claim)
+    }
+    gates = [
+        {"text": gate.text, "contrast": to_dict(gate.contrast, run_ids)}
+        for gate in claim.gates
+    ]
+    return values | {"contrast": to_dict(claim.contrast, run_ids), "gates": gates}
+
+
+def claim_from_dict(values: Mapping[str, Any]) -> Claim:
+    """The claim that `claim_to_dict` wrote, about run ids.
+
+    Raises:
+      UserError: values that are no claim.
+    """
+    try:
+        fields = dict(values)
+        fields["contrast"] = from_dict(fields["contrast"])
+        fields["gates"] = tuple(
+            Gate(gate["text"], from_dict(gate["contrast"]))
+            for gate in fields.get("gates") or ()
+        )
+        return Claim(**fields)
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"study.json has a claim that cannot be read: {error}"
+        ) from error
+
+
+def judge_claims(claims: Sequence[Claim], measurements: Measurements) -> pd.DataFrame:
+    """One row per claim.
+
+    Returns:
+      `claim source effect estimate low high unit seeds rule verdict reason published`;
+      the interval is a 95 % one, see `transfusion_tf.evaluation.estimator`.
+    """
+    return pd.DataFrame([_row(claim, measurements) for claim in claims])
+
+
+def _row(claim: Claim, measurements: Measurements) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "claim": claim.text,
+        "source": claim.source,
+        "effect": claim.effect,
+        "estimate": None,
+        "low": None,
+        "high": None,
+        "unit": claim.unit,
+        "seeds": 0,
+        "rule": claim.rule_in_words,
+        "verdict": NOT_ASKED,
+        "reason": "",
+        "published": claim.published,
+    }
+    try:
+        found = measure_effect(claim.contrast, measurements)
+    except MissingMeasurementError as error:
+        return row | {"reason": str(error)}
+    row |= {
+        "estimate": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "seeds": found.seeds,
+    }
+    closed = _closed_gate(claim.gates, measurements)
+    if closed:
+        return row | {"verdict": NOT_DECIDED, "reason": closed}
+    verdict, reason = _verdict(found, claim.rule, unit(claim.unit).margin)
+    return row | {"verdict": verdict, "reason": reason}
+
+
+def _closed_gate(gates: Sequence[Gate], measurements: Measurements) -> str:
+    """Why the claim cannot be judged; empty where it can."""
+    for gate in gates:
+        try:
+            found = measure_effect(gate.contrast, measurements)
+        except MissingMeasurementError as error:
+            return str(error)
+        lowest = found.low if found.low == found.low else found.estimate
+        if not lowest > 0:
+            return gate.text
+    return ""
+
+
+def _verdict(found: Difference, rule: str, margin: float) -> tuple[str, str]:
+    if found.seeds == 1:
+        return NOT_DECIDED, "too few seeds for an interval"
+    low, high = found.low, found.high
+    holds, fails = {
+        "above": (low > 0, high < margin),
+        "alike": (low > -margin and high < margin, low > margin or high < -margin),
+        "at_least": (low > -margin, high < -margin),
+    }[rule]
+    if holds:
+        return HOLDS, ""
+    if fails:
+        return DOES_NOT_HOLD, ""
+    return NOT_DECIDED, "the interval is too wide"

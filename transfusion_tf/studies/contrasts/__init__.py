@@ -1,0 +1,45 @@
+"""What is compared in a study, as data that becomes an effect with an interval."""
+
+from transfusion_tf.studies.contrasts.branches import (
+    ByDistance,
+    Mean,
+    Minus,
+    RankCorrelation,
+    Ratio,
+    Scaled,
+    Slope,
+)
+from transfusion_tf.studies.contrasts.effects import measure_effect
+from transfusion_tf.studies.contrasts.leaves import (
+    Average,
+    Constant,
+    PairAverage,
+    WhileLearning,
+    on_test,
+)
+from transfusion_tf.studies.contrasts.tree import (
+    Contrast,
+    MissingMeasurementError,
+    from_dict,
+    to_dict,
+)
+
+__all__ = [
+    "Average",
+    "ByDistance",
+    "Constant",
+    "Contrast",
+    "Mean",
+    "Minus",
+    "MissingMeasurementError",
+    "PairAverage",
+    "RankCorrelation",
+    "Ratio",
+    "Scaled",
+    "Slope",
+    "WhileLearning",
+    "from_dict",
+    "measure_effect",
+    "on_test",
+    "to_dict",
+]

@@ -1,0 +1,94 @@
+"""From a contrast to an effect with an interval."""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from transfusion_tf.evaluation import Difference
+from transfusion_tf.evaluation.estimator import LeftOut, estimate
+from transfusion_tf.studies.contrasts.leaves import Repetition, repetition
+from transfusion_tf.studies.contrasts.tree import Contrast, MissingMeasurementError
+from transfusion_tf.studies.measurements.table import Measurements
+
+
+def measure_effect(contrast: Contrast, measurements: Measurements) -> Difference:
+    """The contrast with its interval, over repetitions, donors and test patients.
+
+    Only repetitions count that all groups of its runs have.
+
+    Args:
+      contrast: of run ids.
+      measurements: of the study.
+
+    Raises:
+      MissingMeasurementError: something was not measured, or in too few settings, or no
+        repetition has all of the runs.
+    """
+    repetitions = _repetitions(contrast, measurements)
+    keys = sorted(set(repetitions.values()))
+    if not keys:
+        raise MissingMeasurementError("no seed has all of the runs")
+    folded = any(len(key) > 1 for key in keys)
+    sources: dict[str, Sequence[Hashable]] = {"fold" if folded else "seed": keys}
+    donors = _donor_seeds(repetitions, measurements)
+    if donors:
+        sources["donor_seed"] = sorted(set(donors.values()))
+
+    def statistic(left_out: LeftOut) -> float:
+        if left_out is None:
+            return contrast.value(measurements, set(repetitions))
+        source, level = left_out
+        levels: Mapping[str, Hashable] = donors
+        if source != "donor_seed":
+            levels = repetitions
+        kept = {run for run in repetitions if levels.get(run) != level}
+        return contrast.value(measurements, kept)
+
+    if not np.isfinite(statistic(None)):
+        raise MissingMeasurementError(
+            "the runs are too few, or all alike in what they are compared by"
+        )
+    sets = measurements.patient_draws
+    patients = [sets[run].patients for run in repetitions if run in sets]
+    ratios = measurements.test_to_train
+    known = [ratios[run] for run in repetitions if run in ratios]
+    return estimate(
+        statistic,
+        sources,
+        draws=None if folded else contrast.draws(measurements, set(repetitions)),
+        patients=min(patients, default=0),
+        test_to_train=float(np.mean(known)) if folded and known else None,
+    )
+
+
+def _repetitions(
+    contrast: Contrast, measurements: Measurements
+) -> dict[str, Repetition]:
+    """Run -> what it repeats, of repetitions that all groups have."""
+    groups = [
+        {
+            run: repetition(measurements, run)
+            for run in group
+            if run in measurements.runs.index
+        }
+        for group in contrast.groups()
+    ]
+    if not groups:
+        return {}
+    common = set.intersection(*(set(group.values()) for group in groups))
+    return {run: key for group in groups for run, key in group.items() if key in common}
+
+
+def _donor_seeds(
+    repetitions: dict[str, Repetition], measurements: Measurements
+) -> dict[str, int]:
+    """Run -> its donor's seed, where that varies on its own.
+
+    Where every repetition has a donor of its own the two are one source, and where all
+    have one donor there is nothing to learn of it: both give nothing.
+    """
+    seeds = measurements.runs.loc[list(repetitions), "donor_seed"].dropna()
+    donors = {str(run): int(seed) for run, seed in seeds.items()}
+    pairs = {(repetitions[run], seed) for run, seed in donors.items()}
+    own = len(pairs) == len({key for key, _ in pairs})
+    return {} if own or len(set(donors.values())) < 2 else donors

@@ -1,0 +1,117 @@
+"""Gathers a study's measurements: what its runs left, and what was compared."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.studies.measurements.comparison_results import comparison_rows
+from transfusion_tf.studies.measurements.table import (
+    RUN_COLUMNS,
+    Measurements,
+    as_rows,
+    read_measurements,
+)
+from transfusion_tf.studies.measurements.training_results import (
+    describe,
+    result_rows,
+    patient_draws,
+    test_to_train,
+)
+from transfusion_tf.studies.study_folder import Run, StudyRecord, read_study
+
+# Of the format: a change of columns or of a definition.
+_VERSION = 1
+_OF_THE_OTHER_RUN = ("initialization", "donor", "seed")
+
+
+def measure_study(study_dir: str | Path) -> Measurements:
+    """The measurements of a study; written anew where something was added since.
+
+    Args:
+      study_dir: `<root>/studies/<name>`.
+
+    Raises:
+      UserError: there is no study, or its folder cannot be written to.
+    """
+    folder = Path(study_dir)
+    record = read_study(folder)
+    content = _content(record)
+    found = read_measurements(folder, content)
+    if found is None:
+        found = collect(record)
+        found.write(folder, content)
+    return found
+
+
+def collect(record: StudyRecord) -> Measurements:
+    """All rows of a study, from its runs' folders and its tables of comparisons.
+
+    Comparisons of runs that are not in the study, and tables that cannot be read, are
+    left out.
+    """
+    runs = {run.run_id: run for run in (*record.runs, *record.donors)}
+    known = pd.DataFrame([describe(run) for run in record.runs], dtype=object)
+    parts = [result_rows(run) for run in runs.values()]
+    for kind, path in _comparisons(record):
+        try:
+            rows = comparison_rows(kind, pd.read_csv(record.root / path))
+        except (OSError, ValueError, KeyError):
+            continue
+        parts.append(_of_known_runs(rows, known))
+    table = as_rows(parts)
+    keys = [name for name in table.columns if name != "value"]
+    sets = {name: patient_draws(run) for name, run in runs.items()}
+    ratios = {name: test_to_train(run) for name, run in runs.items()}
+    return Measurements(
+        # Chapters may share a comparison.
+        rows=table.drop_duplicates(keys, ignore_index=True),
+        patient_draws={name: own for name, own in sets.items() if own is not None},
+        test_to_train={name: own for name, own in ratios.items() if own is not None},
+    )
+
+
+def _of_known_runs(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """The rows about the study's runs, with what those runs are."""
+    if "run" not in rows:
+        return rows
+    both = rows["run"].isin(known["run"])
+    if "run_b" in rows:
+        both &= rows["run_b"].isin(known["run"])
+    rows = rows[both].merge(known, on="run", how="left")
+    if "run_b" in rows:
+        other = known[["run", *_OF_THE_OTHER_RUN]].add_suffix("_b")
+        rows = rows.merge(other, on="run_b", how="left")
+    return rows
+
+
+def _comparisons(record: StudyRecord) -> Iterable[tuple[str, str]]:
+    seen = set()
+    for chapter in record.chapters:
+        for kind, paths in chapter.analyses.items():
+            for path in paths:
+                if (kind, path) not in seen and (record.root / path).exists():
+                    seen.add((kind, path))
+                    yield kind, path
+
+
+def _content(record: StudyRecord) -> str:
+    """What tells one state of a study from another: results are never changed."""
+    states = {
+        "version": _VERSION,
+        "columns": RUN_COLUMNS,
+        "runs": [_state(run) for run in (*record.runs, *record.donors)],
+        "comparisons": list(_comparisons(record)),
+    }
+    return hashlib.sha256(json.dumps(states).encode()).hexdigest()
+
+
+def _state(run: Run) -> list[str]:
+    path = run.directory.path / "status.json"
+    try:
+        return [run.run_id, hashlib.sha256(path.read_bytes()).hexdigest()]
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error

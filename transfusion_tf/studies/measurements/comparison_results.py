@@ -1,0 +1,184 @@
+"""Tables of comparisons of models, as rows of measurements.
+
+`transfusion_tf.studies.analyses` keeps a table for each run, or group of runs, that
+chapters have compared; each kind of table has its own columns.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+
+
+def comparison_rows(kind: str, table: pd.DataFrame) -> pd.DataFrame:
+    """One kind of table as rows, without the columns that describe runs.
+
+    Args:
+      kind: the name of the analysis, such as `population_best`.
+      table: as it was computed.
+
+    Raises:
+      KeyError: no such kind.
+    """
+    return _CONVERTERS[kind](table)
+
+
+def _similarity(before: str, after: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Of pairs of models: the measure, and the noise floor below it."""
+
+    def convert(table: pd.DataFrame) -> pd.DataFrame:
+        one_run = "run_a" not in table
+        places = _network_order(table)
+        common = pd.DataFrame(
+            {
+                "run": table["run" if one_run else "run_a"],
+                "run_b": table["run" if one_run else "run_b"],
+                "stage": table["stage"],
+                "position": places,
+                "repeat": table["repeat"],
+            }
+        ).assign(weights=before, weights_b=after)
+        names = table["measure"]
+        return pd.concat(
+            [
+                common.assign(
+                    quantity=names, value=table["value"], unit=_measure_units(names)
+                ),
+                common.assign(
+                    quantity=names + "_noise_floor",
+                    value=table["noise_floor"],
+                    unit=_measure_units(names),
+                ),
+            ],
+            ignore_index=True,
+        )
+
+    return convert
+
+
+def _measure_units(names: pd.Series) -> pd.Series:
+    return names.where(~names.str.endswith("cca"), "cca").str.upper()
+
+
+def _network_order(table: pd.DataFrame) -> pd.Series:
+    """Places of the stages from the input up, in which order tables list them."""
+    orders: dict[str, dict[str, int]] = {}
+    places = []
+    models = table["model"] if "model" in table else [""] * len(table)
+    for model, stage in zip(models, table["stage"], strict=True):
+        order = orders.setdefault(model, {})
+        places.append(order.setdefault(stage, len(order)))
+    return pd.Series(places, index=table.index, dtype="int64")
+
+
+def _layer_similarity(table: pd.DataFrame) -> pd.DataFrame:
+    """Every layer of one model against every layer of another."""
+    pair = "run_a" in table
+    return pd.DataFrame(
+        {
+            "run": table["run_a" if pair else "run"],
+            "run_b": table["run_b" if pair else "run"],
+            "stage": table["stage_a"],
+            "item": table["layer_a"] + " – " + table["layer_b"],
+            "position": table["position_a"],
+            "stage_b": table["stage_b"],
+            "position_b": table["position_b"],
+            "value": table["cka"],
+        }
+    ).assign(
+        weights="best" if pair else "initial",
+        weights_b="best",
+        quantity="layer_cka",
+        unit="CKA",
+    )
+
+
+def _travel(table: pd.DataFrame) -> pd.DataFrame:
+    """Every tensor's way from its initial to its best values."""
+    layers = table.drop_duplicates(["run", "layer"])
+    places = layers.groupby("run", sort=False).cumcount()
+    order = dict(zip(zip(layers["run"], layers["layer"]), places))
+    common = pd.DataFrame(
+        {
+            "run": table["run"],
+            "run_b": table["run"],
+            "stage": table["stage"],
+            "position": [order[key] for key in zip(table["run"], table["layer"])],
+            "item": table["tensor"],
+        }
+    ).assign(weights="initial", weights_b="best", unit="")
+    names = [name for name in ("distance", "rms", "relative") if name in table]
+    return pd.concat(
+        [common.assign(quantity=f"travel_{n}", value=table[n]) for n in names],
+        ignore_index=True,
+    )
+
+
+def _of_parts(
+    quantities: Mapping[str, tuple[str, str]], item: str | None = None
+) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Of each part of a network, from the input up.
+
+    Args:
+      quantities: column -> name of the quantity, and its unit.
+      item: the column that tells rows of one part apart.
+    """
+
+    def convert(table: pd.DataFrame) -> pd.DataFrame:
+        common = pd.DataFrame(
+            {
+                "run": table["run"],
+                "stage": table["stage" if "stage" in table else "block"],
+                "position": table["position"],
+                "item": table[item].astype(str) if item else table["part"],
+            }
+        ).assign(weights="best")
+        parts = [
+            common.assign(quantity=name, unit=unit, value=table[column])
+            for column, (name, unit) in quantities.items()
+            if column in table
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    return convert
+
+
+def _image_distance(table: pd.DataFrame) -> pd.DataFrame:
+    """Distance of each data set's images to the source's; corrected for their number
+    where that could be done.
+    """
+    corrected = table["corrected"].fillna(table["value"])
+    columns: Mapping[str, pd.Series] = {
+        "frechet_distance": corrected,
+        "frechet_distance_low": table["low"],
+        "frechet_distance_high": table["high"],
+    }
+    parts: Sequence[pd.DataFrame] = [
+        pd.DataFrame({"dataset": table["dataset"], "value": values}).assign(
+            quantity=name, unit="Fréchet distance"
+        )
+        for name, values in columns.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+_CONVERTERS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "population_initial": _similarity("initial", "initial"),
+    "population_best": _similarity("best", "best"),
+    "fold_initial": _similarity("initial", "initial"),
+    "fold_best": _similarity("best", "best"),
+    "random_initial": _similarity("initial", "initial"),
+    "before_after": _similarity("initial", "best"),
+    "layer_cka": _layer_similarity,
+    "layer_cka_pairs": _layer_similarity,
+    "travel": _travel,
+    "robustness": _of_parts({"drop": ("robustness_drop", "of the metric")}),
+    "knn": _of_parts({"value": ("knn_score", "of the metric")}, "tokens"),
+    "attention": _of_parts(
+        {
+            "distance": ("attended_distance", "px"),
+            "class_token_share": ("class_token_share", ""),
+        },
+        "head",
+    ),
+    "frechet": _image_distance,
+}
