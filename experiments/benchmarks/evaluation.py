@@ -20,7 +20,7 @@ from transfusion_tf.datasets import PreparedDataset, Splits, load_card, prepare
 from transfusion_tf.input_pipeline import Augmenter
 from transfusion_tf.models import build
 from transfusion_tf.training.fused_adam import FusedAdam
-from transfusion_tf.training.measurement import measure as measure_split
+from transfusion_tf.training.split_evaluation import evaluate_split
 from transfusion_tf.training.steps import make_steps
 from transfusion_tf.training.strategy import make_strategy
 from transfusion_tf_experiments.benchmarks.bare import (
@@ -97,7 +97,7 @@ def _variants(name: str, prepared: PreparedDataset, images: int) -> dict[str, Wo
         output.numpy()
 
     def ours() -> None:
-        measure_split(steps, prepared, "validation", _BATCH)
+        evaluate_split(steps, prepared, "validation", _BATCH)
 
     return {"bare forward passes": bare, "ours": ours}
 

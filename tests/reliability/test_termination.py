@@ -84,7 +84,7 @@ def test_a_measurement_is_not_waited_for(
     config, options, assert_equals_undisturbed, monkeypatch, tmp_path
 ):
     folder = tmp_path / "run"
-    measure = loop.measure
+    evaluate_split = loop.evaluate_split
     # The first one; one between, of a run that goes on; the best weights on the test
     # split, when all else is done.
     for measurement in (1, 2, 5):
@@ -94,9 +94,9 @@ def test_a_measurement_is_not_waited_for(
             if next(calls) == last:
                 ask_to_end()
                 pytest.fail("it went on measuring")
-            return measure(*arguments)
+            return evaluate_split(*arguments)
 
-        monkeypatch.setattr(loop, "measure", interrupted)
+        monkeypatch.setattr(loop, "evaluate_split", interrupted)
         with pytest.raises(Terminated):
             train(config, folder, options)
         assert RunDirectory(folder).status()["state"] == "stopped"

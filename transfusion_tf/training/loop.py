@@ -13,7 +13,6 @@ from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
 from transfusion_tf.training import performance, provenance
 from transfusion_tf.training.config import RunConfig
-from transfusion_tf.training.measurement import Measurement, measure
 from transfusion_tf.training.profiling import profiler
 from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.run_options import RunOptions
@@ -22,6 +21,7 @@ from transfusion_tf.training.selection import (
     ends_early,
     selection_metric,
 )
+from transfusion_tf.training.split_evaluation import SplitEvaluation, evaluate_split
 from transfusion_tf.training.startup import Start
 from transfusion_tf.training.termination import Terminated, Termination
 from transfusion_tf.training.trainer import Trainer
@@ -61,7 +61,7 @@ class Loop:
         self.options = options
         self.termination = termination
         # Of the best weights, where this process has evaluated them.
-        self.best_validation: Measurement | None = None
+        self.best_validation: SplitEvaluation | None = None
         self.clock = performance.Clock(start.progress)
 
     def train(self) -> None:
@@ -168,7 +168,7 @@ class Loop:
         start = time.perf_counter()
         self._check_weights()
         try:
-            measured = self._measure("validation")
+            measured = self._evaluate_split("validation")
         except Terminated:
             # Nothing has changed yet: the run goes on with this evaluation.
             self._save()
@@ -236,9 +236,9 @@ class Loop:
                     "last good state is kept"
                 )
 
-    def _measure(self, split: str) -> Measurement:
+    def _evaluate_split(self, split: str) -> SplitEvaluation:
         with self.termination.at_once():
-            result = measure(
+            result = evaluate_split(
                 self.trainer.steps,
                 self.prepared,
                 split,
@@ -273,8 +273,8 @@ class Loop:
         # What a run that was stopped in between knew of its best weights is gone.
         start = time.perf_counter()
         results = [
-            self.best_validation or self._measure("validation"),
-            self._measure("test"),
+            self.best_validation or self._evaluate_split("validation"),
+            self._evaluate_split("test"),
         ]
         progress.evaluation_seconds += time.perf_counter() - start
         metrics = {result.split: result.metrics for result in results}

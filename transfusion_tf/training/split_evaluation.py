@@ -13,7 +13,7 @@ from transfusion_tf.training.steps import Steps, loss_function, probabilities_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Measurement:
+class SplitEvaluation:
     """What a model makes of a split.
 
     Attributes:
@@ -30,13 +30,13 @@ class Measurement:
     table: pd.DataFrame
 
 
-def measure(
+def evaluate_split(
     steps: Steps,
     prepared: PreparedDataset,
     split: str,
     batch_size: int,
     check: Callable[[], None] = lambda: None,
-) -> Measurement:
+) -> SplitEvaluation:
     """Predicts every example of the split once, with the steps' model.
 
     Every worker predicts a part of the examples and returns the whole.
@@ -52,7 +52,7 @@ def measure(
     labels = prepared.labels(rows)
     logits = _logits(steps, prepared, split, batch_size, check)
     if not np.isfinite(logits).all():
-        return Measurement(split, False, {}, pd.DataFrame())
+        return SplitEvaluation(split, False, {}, pd.DataFrame())
     probabilities = probabilities_of(logits, steps.head)
     card = prepared.card.labels
     metrics = compute_metrics(
@@ -69,7 +69,7 @@ def measure(
         probabilities,
         card.classes,
     )
-    return Measurement(split, True, metrics, table)
+    return SplitEvaluation(split, True, metrics, table)
 
 
 def _logits(
