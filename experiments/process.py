@@ -91,11 +91,12 @@ def _stop(code: int) -> None:
 
 
 def _end(code: int) -> None:
-    workers = sys.modules.get("transfusion_tf.training.distributed.cluster_workers")
-    if workers is not None and workers.have_joined():
+    # Absent where nothing was trained: nothing is imported to end with.
+    joining = sys.modules.get("transfusion_tf.training.distributed.joining")
+    if joining is not None and joining.have_joined():
         sys.stdout.flush()
         sys.stderr.flush()
-        workers.linger()
+        joining.linger()
         # TensorFlow's own end would wait for the others, gone or not.
         os._exit(code)
     sys.exit(code)

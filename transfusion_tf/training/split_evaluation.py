@@ -1,4 +1,4 @@
-"""A split run through a model: predictions a row an example, and their metrics."""
+"""A split run through a model: one prediction per example, and their metrics."""
 
 import dataclasses
 from collections.abc import Callable

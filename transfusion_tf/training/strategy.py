@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.training.distributed.cluster import Cluster
-from transfusion_tf.training.distributed.cluster_workers import join_cluster
+from transfusion_tf.training.distributed.joining import join_cluster
 from transfusion_tf.training.run_options import STRATEGIES, RunOptions
 from transfusion_tf.training.workers import Workers
 
