@@ -14,8 +14,8 @@ def random_stream(seed: int, *key: int) -> np.random.Generator:
     """A random generator that depends on `seed` and `key` alone.
 
     Args:
-        seed: non-negative.
-        *key: non-negative integers; another key is another, independent stream.
+      seed: non-negative.
+      *key: non-negative integers; another key is another, independent stream.
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, *key))))
 
@@ -31,12 +31,12 @@ def smooth_noise(rng: np.random.Generator, cells: int, size: int) -> np.ndarray:
     """Gaussian noise of `cells` × `cells` values, interpolated over the frame.
 
     Args:
-        rng: source of the values; how many are drawn does not depend on `size`.
-        cells: number of noise cells along an axis; one spans 2 / cells of the frame.
-        size: pixels along an axis.
+      rng: source of the values; how many are drawn does not depend on `size`.
+      cells: number of noise cells along an axis; one spans 2 / cells of the frame.
+      size: pixels along an axis.
 
     Returns:
-        [size, size] float32, about standard normal.
+      [size, size] float32, about standard normal.
     """
     grid = rng.standard_normal((cells, cells), dtype=np.float32)
     return resample(grid, size)
@@ -53,8 +53,8 @@ class Patches:
     """Polygons to be filled.
 
     Attributes:
-        outlines: [patches, points, 2], frame coordinates.
-        densities: [patches], in [0, 1].
+      outlines: [patches, points, 2], frame coordinates.
+      densities: [patches], in [0, 1].
     """
 
     outlines: np.ndarray
@@ -65,8 +65,8 @@ class Mask:
     """A coverage mask drawn from polygons at a higher resolution, then averaged.
 
     Args:
-        size: pixels along an axis of the finished mask.
-        oversample: how many times finer the polygons are filled.
+      size: pixels along an axis of the finished mask.
+      oversample: how many times finer the polygons are filled.
     """
 
     def __init__(self, size: int, oversample: int):
@@ -98,11 +98,11 @@ def strips(points: np.ndarray, widths: np.ndarray) -> np.ndarray:
     """Outlines of tapering strips along polylines.
 
     Args:
-        points: [strips, points, 2].
-        widths: [strips, points], full widths.
+      points: [strips, points, 2].
+      widths: [strips, points], full widths.
 
     Returns:
-        [strips, 2 * points, 2], each strip's outline as a polygon.
+      [strips, 2 * points, 2], each strip's outline as a polygon.
     """
     tangents = np.empty_like(points)
     tangents[:, 1:-1] = points[:, 2:] - points[:, :-2]
@@ -124,13 +124,13 @@ def blobs(
     """Outlines of rounded patches with an uneven rim.
 
     Args:
-        rng: source of the unevenness.
-        centers: [patches, 2].
-        radii: [patches], mean radii.
-        roughness: 0 for circles, about 0.2 for ragged patches.
+      rng: source of the unevenness.
+      centers: [patches, 2].
+      radii: [patches], mean radii.
+      roughness: 0 for circles, about 0.2 for ragged patches.
 
     Returns:
-        [patches, points, 2].
+      [patches, points, 2].
     """
     angle = np.linspace(0.0, 2 * np.pi, 14, endpoint=False)
     rim = np.ones((len(centers), len(angle)))

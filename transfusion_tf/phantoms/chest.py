@@ -59,10 +59,10 @@ class ChestMetadata:
     """What is known of a phantom radiograph without drawing it.
 
     Attributes:
-        example_id: patient and film, such as `p00012_film1`.
-        patient_id: such as `p00012`.
-        findings: what is drawn, in the order of `FINDINGS`: 1 present, 0 absent.
-        labels: what a report says of it: the same, or -1 for uncertain.
+      example_id: patient and film, such as `p00012_film1`.
+      patient_id: such as `p00012`.
+      findings: what is drawn, in the order of `FINDINGS`: 1 present, 0 absent.
+      labels: what a report says of it: the same, or -1 for uncertain.
     """
 
     example_id: str
@@ -77,13 +77,13 @@ def chest_metadata(
     """Identity and findings of a film; cheap, nothing is drawn.
 
     Args:
-        index: 0, 1, 2, ...; films 6k to 6k + 5 are those of patients 3k to 3k + 2.
-        seed: of the whole data set.
-        uncertain_share: probability, for each finding of each film by itself, that
-            its label is -1; the same whether it is present or not.
+      index: 0, 1, 2, ...; films 6k to 6k + 5 are those of patients 3k to 3k + 2.
+      seed: of the whole data set.
+      uncertain_share: probability, for each finding of each film by itself, that
+        its label is -1; the same whether it is present or not.
 
     Raises:
-        ValueError: if the index or the seed is negative or the share not in [0, 1].
+      ValueError: if the index or the seed is negative or the share not in [0, 1].
     """
     _check(index, seed)
     if not 0 <= uncertain_share <= 1:
@@ -120,18 +120,18 @@ def draw_chest(
     noise is drawn afresh.
 
     Args:
-        index: 0, 1, 2, ...; see `chest_metadata`.
-        seed: of the whole data set.
-        size: pixels along an axis, at least 16.
-        finding_scale: multiplies how far findings reach and how dense they are.
-        findings: draws the film with these rather than with its own: five values, 0
-            for absent, else the finding's severity, up to 1.
+      index: 0, 1, 2, ...; see `chest_metadata`.
+      seed: of the whole data set.
+      size: pixels along an axis, at least 16.
+      finding_scale: multiplies how far findings reach and how dense they are.
+      findings: draws the film with these rather than with its own: five values, 0
+        for absent, else the finding's severity, up to 1.
 
     Returns:
-        [size, size, 3] uint8, three equal channels.
+      [size, size, 3] uint8, three equal channels.
 
     Raises:
-        ValueError: if an argument is out of its range.
+      ValueError: if an argument is out of its range.
     """
     _check(index, seed)
     if size < 16:

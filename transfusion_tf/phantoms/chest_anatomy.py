@@ -21,20 +21,20 @@ class Build:
     """What all films of a patient share; lengths in body units.
 
     Attributes:
-        half_width: of the thorax within the ribs, at its widest.
-        apex, base: y of the lungs' apices and of the costophrenic angles.
-        dome: how far the domes of the diaphragm stand above those angles.
-        wall: soft tissue outside the ribs, which grows with the patient's weight.
-        heart_ratio: width of the healthy heart by that of the thorax, below 0.5.
-        heart_lean: share of the heart's width to the patient's right of the midline.
-        aorta: radius of the aortic knob.
-        rib_drop: how far a rib falls from the spine to the side.
-        rib_width: of a posterior rib.
-        bow: sideways curve of the spine.
-        breasts: how far breasts whiten the lower zones, 0 for none.
-        vessel_width: multiplies the vessels' widths.
-        hila: multiplies the density of the vessels' roots.
-        calcium: strength of the bones, about 1.
+      half_width: of the thorax within the ribs, at its widest.
+      apex, base: y of the lungs' apices and of the costophrenic angles.
+      dome: how far the domes of the diaphragm stand above those angles.
+      wall: soft tissue outside the ribs, which grows with the patient's weight.
+      heart_ratio: width of the healthy heart by that of the thorax, below 0.5.
+      heart_lean: share of the heart's width to the patient's right of the midline.
+      aorta: radius of the aortic knob.
+      rib_drop: how far a rib falls from the spine to the side.
+      rib_width: of a posterior rib.
+      bow: sideways curve of the spine.
+      breasts: how far breasts whiten the lower zones, 0 for none.
+      vessel_width: multiplies the vessels' widths.
+      hila: multiplies the density of the vessels' roots.
+      calcium: strength of the bones, about 1.
     """
 
     half_width: float
@@ -59,15 +59,15 @@ class View:
     """How the patient stood when a film was taken.
 
     Attributes:
-        zoom: frame units a body unit.
-        tilt: rotation in the frame, radians.
-        shift: where the body's origin lies in the frame.
-        turn: rotation about the long axis, as the sideways shift of the heart.
-        inspiration: how far the diaphragm stands lower than on average.
-        left_lower: how far the left dome stands lower than the right.
-        aeration: how much less than tissue the deepest lung absorbs.
-        gas: radius of the air in the stomach, 0 for none.
-        scapulae: how far the shoulder blades reach over the lungs.
+      zoom: frame units a body unit.
+      tilt: rotation in the frame, radians.
+      shift: where the body's origin lies in the frame.
+      turn: rotation about the long axis, as the sideways shift of the heart.
+      inspiration: how far the diaphragm stands lower than on average.
+      left_lower: how far the left dome stands lower than the right.
+      aeration: how much less than tissue the deepest lung absorbs.
+      gas: radius of the air in the stomach, 0 for none.
+      scapulae: how far the shoulder blades reach over the lungs.
     """
 
     zoom: float
@@ -86,9 +86,9 @@ class Distortion:
     """What findings change of the anatomy.
 
     Attributes:
-        heart_ratio: in place of the build's, or None.
-        raised: how far the domes are pulled up, right and left.
-        pull: sideways shift of heart and trachea.
+      heart_ratio: in place of the build's, or None.
+      raised: how far the domes are pulled up, right and left.
+      pull: sideways shift of heart and trachea.
     """
 
     heart_ratio: float | None = None
@@ -138,14 +138,14 @@ class Frame:
     """Draws shapes given in body coordinates.
 
     Args:
-        view: places them.
-        size: pixels along an axis.
-        oversample: how many times finer polygons are filled.
+      view: places them.
+      size: pixels along an axis.
+      oversample: how many times finer polygons are filled.
 
     Attributes:
-        x, y: body coordinates of the pixels, two arrays [size, size] float32.
-        size: pixels along an axis.
-        pixels_per_unit: pixels a body unit.
+      x, y: body coordinates of the pixels, two arrays [size, size] float32.
+      size: pixels along an axis.
+      pixels_per_unit: pixels a body unit.
     """
 
     def __init__(self, view: View, size: int, oversample: int):

@@ -17,9 +17,9 @@ def paint_bones(frame: Frame, chest: Chest, scapulae: float) -> np.ndarray:
     """What the bones absorb, [size, size] float32.
 
     Args:
-        frame: to draw in.
-        chest: where they lie.
-        scapulae: how far the shoulder blades reach over the lungs, 0 to 1.
+      frame: to draw in.
+      chest: where they lie.
+      scapulae: how far the shoulder blades reach over the lungs, 0 to 1.
     """
     back, front = _ribs(chest)
     width = chest.build.rib_width

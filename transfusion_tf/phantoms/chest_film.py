@@ -15,14 +15,14 @@ class Exposure:
     """How a film was exposed and developed.
 
     Attributes:
-        contrast: steepness of the tone curve.
-        middle: absorption that becomes middle grey.
-        blur: standard deviation of the blur, in frame units.
-        noise: standard deviation of the quantum noise where nothing is absorbed, at
-            224 pixels, in units of absorption.
-        slope: absorption added from one side to the other (right, down), as by a
-            tube off centre.
-        floor, ceiling: grey of what is clear and of what lets nothing through.
+      contrast: steepness of the tone curve.
+      middle: absorption that becomes middle grey.
+      blur: standard deviation of the blur, in frame units.
+      noise: standard deviation of the quantum noise where nothing is absorbed, at
+        224 pixels, in units of absorption.
+      slope: absorption added from one side to the other (right, down), as by a
+        tube off centre.
+      floor, ceiling: grey of what is clear and of what lets nothing through.
     """
 
     contrast: float
@@ -54,14 +54,14 @@ def expose(
     """Turn what a chest absorbs into a film.
 
     Args:
-        rng: source of the noise.
-        exposure: of the film.
-        absorption: [n, n] float32, n a multiple of `size`; logarithmic, as films
-            are read.
-        size: pixels along an axis of the film.
+      rng: source of the noise.
+      exposure: of the film.
+      absorption: [n, n] float32, n a multiple of `size`; logarithmic, as films
+        are read.
+      size: pixels along an axis of the film.
 
     Returns:
-        [size, size, 3] uint8, three equal channels.
+      [size, size, 3] uint8, three equal channels.
     """
     fine = absorption.shape[0]
     image = ndimage.gaussian_filter(absorption, exposure.blur * fine / 2, truncate=2.5)

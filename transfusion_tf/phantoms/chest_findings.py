@@ -32,10 +32,10 @@ class Findings:
     """What is wrong with a chest.
 
     Attributes:
-        severities: one a finding, 0 where it is absent, else up to 1.
-        sides: of atelectasis, consolidation and effusion, -1 or 1.
-        both_effusions: whether an effusion lies on both sides.
-        scale: multiplies how far findings reach and how dense they are.
+      severities: one a finding, 0 where it is absent, else up to 1.
+      sides: of atelectasis, consolidation and effusion, -1 or 1.
+      both_effusions: whether an effusion lies on both sides.
+      scale: multiplies how far findings reach and how dense they are.
     """
 
     severities: tuple[float, ...]
@@ -88,14 +88,14 @@ def paint_filling(
     """What takes the place of air.
 
     Args:
-        streams: a generator a finding, so that none shifts another.
-        frame: to draw in.
-        chest: as the findings distort it.
-        findings: which.
+      streams: a generator a finding, so that none shifts another.
+      frame: to draw in.
+      chest: as the findings distort it.
+      findings: which.
 
     Returns:
-        The share of the air that is replaced, and effusion alone, whose depth adds
-        to the chest's: two arrays [size, size] float32 in [0, 1].
+      The share of the air that is replaced, and effusion alone, whose depth adds
+      to the chest's: two arrays [size, size] float32 in [0, 1].
     """
     filled = np.zeros((frame.size, frame.size), np.float32)
     fluid = np.zeros_like(filled)

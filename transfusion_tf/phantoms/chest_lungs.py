@@ -36,11 +36,11 @@ def paint_vessels(
     """What hila and vessels absorb within the lungs, [size, size] float32.
 
     Args:
-        rng: source of the trees.
-        frame: to draw in.
-        chest: where the hila lie.
-        congestion: 0 for healthy vessels; 1 makes them half as wide again, and the
-            upper ones, thin as long as the pressure is low, twice as wide.
+      rng: source of the trees.
+      frame: to draw in.
+      chest: where the hila lie.
+      congestion: 0 for healthy vessels; 1 makes them half as wide again, and the
+        upper ones, thin as long as the pressure is low, twice as wide.
     """
     layers = []
     shadow = np.zeros((frame.size, frame.size), np.float32)

@@ -15,15 +15,15 @@ class Chest:
     """The outlines of one chest on one film, in body coordinates.
 
     Args:
-        build: the patient's.
-        view: the film's.
-        distortion: by findings.
+      build: the patient's.
+      view: the film's.
+      distortion: by findings.
 
     Attributes:
-        build: the patient's.
-        middle: x of the heart's and the trachea's midline.
-        base: y of the costophrenic angles.
-        heart_ratio: width of the heart by that of the thorax.
+      build: the patient's.
+      middle: x of the heart's and the trachea's midline.
+      base: y of the costophrenic angles.
+      heart_ratio: width of the heart by that of the thorax.
     """
 
     def __init__(self, build: Build, view: View, distortion: Distortion):

@@ -56,10 +56,10 @@ class PhotographMetadata:
     """What is known of a crop without drawing it.
 
     Attributes:
-        example_id: such as `crop000123`.
-        patient_id: the same: each crop is a group of its own.
-        label: index into `photograph_names()`.
-        split: `train`, `validation` or `test`; says which strip the crop is from.
+      example_id: such as `crop000123`.
+      patient_id: the same: each crop is a group of its own.
+      label: index into `photograph_names()`.
+      split: `train`, `validation` or `test`; says which strip the crop is from.
     """
 
     example_id: str
@@ -73,9 +73,9 @@ class Footprint:
     """Where in a photograph a crop lies, in pixels of the photograph.
 
     Attributes:
-        center: (x, y) from the photograph's top left corner.
-        sides: width and height of the crop before it is turned.
-        angle: by which the crop is turned, radians.
+      center: (x, y) from the photograph's top left corner.
+      sides: width and height of the crop before it is turned.
+      angle: by which the crop is turned, radians.
     """
 
     center: tuple[float, float]
@@ -99,8 +99,8 @@ def load_photograph(name: str) -> np.ndarray:
     """A whole photograph, [height, width, 3] uint8 RGB, read-only.
 
     Raises:
-        FileNotFoundError: if the installed wheel does not hold it.
-        ValueError: if there is no photograph of that name.
+      FileNotFoundError: if the installed wheel does not hold it.
+      ValueError: if there is no photograph of that name.
     """
     if name not in _FILES:
         names = ", ".join(photograph_names())
@@ -124,13 +124,13 @@ def photograph_metadata(
     """Identity, label and split of a crop; cheap, no photograph is opened.
 
     Args:
-        index: 0, 1, 2, ...
-        seed: of the whole data set.
-        validation_share: share of the crops that go to validation, and again to test.
+      index: 0, 1, 2, ...
+      seed: of the whole data set.
+      validation_share: share of the crops that go to validation, and again to test.
 
     Raises:
-        ValueError: if the index or the seed is negative or the share is not in
-            [0, 0.5).
+      ValueError: if the index or the seed is negative or the share is not in
+        [0, 0.5).
     """
     if index < 0 or seed < 0:
         raise ValueError(f"index {index} and seed {seed} must not be negative")
@@ -166,17 +166,17 @@ def draw_photograph_crop(
     colour, so that texture and shape tell the photograph, not its palette.
 
     Args:
-        index: 0, 1, 2, ...
-        seed: of the whole data set.
-        size: pixels along an axis.
-        validation_share: as for `photograph_metadata`.
+      index: 0, 1, 2, ...
+      seed: of the whole data set.
+      size: pixels along an axis.
+      validation_share: as for `photograph_metadata`.
 
     Returns:
-        [size, size, 3] uint8 RGB, a pure function of the arguments.
+      [size, size, 3] uint8 RGB, a pure function of the arguments.
 
     Raises:
-        FileNotFoundError: if an installed wheel does not hold its photographs.
-        ValueError: if an argument is out of its range.
+      FileNotFoundError: if an installed wheel does not hold its photographs.
+      ValueError: if an argument is out of its range.
     """
     if size < 1:
         raise ValueError(f"size is {size}; it must be at least 1 pixel")

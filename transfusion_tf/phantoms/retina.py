@@ -49,10 +49,10 @@ class RetinaMetadata:
     """What is known of a phantom fundus photograph without drawing it.
 
     Attributes:
-        example_id: patient and eye, such as `p00012_left`.
-        patient_id: such as `p00012`; both eyes have the same.
-        eye: `left` or `right`.
-        grade: severity of diabetic retinopathy, 0 (none) to 4 (proliferative).
+      example_id: patient and eye, such as `p00012_left`.
+      patient_id: such as `p00012`; both eyes have the same.
+      eye: `left` or `right`.
+      grade: severity of diabetic retinopathy, 0 (none) to 4 (proliferative).
     """
 
     example_id: str
@@ -70,12 +70,12 @@ def retina_metadata(
     latent severity, most of which the eyes share, cut so that the shares hold.
 
     Args:
-        index: 0, 1, 2, ...; 2k and 2k + 1 are the left and right eye of patient k.
-        seed: of the whole data set.
-        grade_shares: share of the eyes with each grade, five values that sum to 1.
+      index: 0, 1, 2, ...; 2k and 2k + 1 are the left and right eye of patient k.
+      seed: of the whole data set.
+      grade_shares: share of the eyes with each grade, five values that sum to 1.
 
     Raises:
-        ValueError: if the index or the seed is negative or the shares are no shares.
+      ValueError: if the index or the seed is negative or the shares are no shares.
     """
     _check(index, seed, grade_shares)
     patient, side = divmod(index, 2)
@@ -110,19 +110,19 @@ def draw_retina(
     sensor's noise is drawn afresh.
 
     Args:
-        index: 0, 1, 2, ...; 2k and 2k + 1 are the left and right eye of patient k.
-        seed: of the whole data set.
-        size: pixels along an axis, at least 16.
-        lesion_scale: multiplies the lesions' radii. At 1, they are as small relative
-            to the image as real ones (a microaneurysm is 2 to 5 pixels at 587).
-        grade_shares: as for `retina_metadata`.
-        grade: draws the eye with this grade rather than with its own.
+      index: 0, 1, 2, ...; 2k and 2k + 1 are the left and right eye of patient k.
+      seed: of the whole data set.
+      size: pixels along an axis, at least 16.
+      lesion_scale: multiplies the lesions' radii. At 1, they are as small relative
+        to the image as real ones (a microaneurysm is 2 to 5 pixels at 587).
+      grade_shares: as for `retina_metadata`.
+      grade: draws the eye with this grade rather than with its own.
 
     Returns:
-        [size, size, 3] uint8 RGB.
+      [size, size, 3] uint8 RGB.
 
     Raises:
-        ValueError: if an argument is out of its range.
+      ValueError: if an argument is out of its range.
     """
     if size < 16:
         raise ValueError(f"size is {size}; a retina needs at least 16 pixels")

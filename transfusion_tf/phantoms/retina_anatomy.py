@@ -27,18 +27,18 @@ class PatientTraits:
     """What the two eyes of a patient share.
 
     Attributes:
-        fundus_rgb: colour of the background, three values in [0, 1].
-        choroid_contrast: how far choroidal vessels show through, about 0 to 0.2.
-        mottle_contrast: strength of the fine pigment texture.
-        tortuosity: how much vessels wind, about 0.5 to 1.6.
-        vessel_width: width of the widest vein at the disc, in frame units.
-        artery_ratio: width of arteries relative to veins.
-        disc_radius: of the optic disc, in frame units.
-        cup_ratio: diameter of the cup relative to the disc.
-        crescent: strength of the pigment crescent at the disc, 0 to 1.
-        atrophy: strength of the pale zone around the disc, 0 to 1.
-        drusen: number of drusen, pale spots that come with age and not with diabetes.
-        sheen: strength of the reflexes of a young retina.
+      fundus_rgb: colour of the background, three values in [0, 1].
+      choroid_contrast: how far choroidal vessels show through, about 0 to 0.2.
+      mottle_contrast: strength of the fine pigment texture.
+      tortuosity: how much vessels wind, about 0.5 to 1.6.
+      vessel_width: width of the widest vein at the disc, in frame units.
+      artery_ratio: width of arteries relative to veins.
+      disc_radius: of the optic disc, in frame units.
+      cup_ratio: diameter of the cup relative to the disc.
+      crescent: strength of the pigment crescent at the disc, 0 to 1.
+      atrophy: strength of the pale zone around the disc, 0 to 1.
+      drusen: number of drusen, pale spots that come with age and not with diabetes.
+      sheen: strength of the reflexes of a young retina.
     """
 
     fundus_rgb: tuple[float, float, float]
@@ -60,11 +60,11 @@ class EyeGeometry:
     """Where an eye's landmarks lie, in frame coordinates.
 
     Attributes:
-        mirror: 1 for a right eye (disc to the right of the macula), -1 for a left.
-        tilt: rotation of the eye in the frame, radians.
-        disc: (x, y) of the optic disc's centre.
-        fovea: (x, y) of the fovea.
-        disc_radii: half-axes (x, y) of the disc.
+      mirror: 1 for a right eye (disc to the right of the macula), -1 for a left.
+      tilt: rotation of the eye in the frame, radians.
+      disc: (x, y) of the optic disc's centre.
+      fovea: (x, y) of the fovea.
+      disc_radii: half-axes (x, y) of the disc.
     """
 
     mirror: int
@@ -130,7 +130,7 @@ def paint_background(
     """The fundus without vessels: pigment, choroid, macula, drusen and optic disc.
 
     Returns:
-        [3, size, size] float32 reflectance, about 0 to 1.
+      [3, size, size] float32 reflectance, about 0 to 1.
     """
     axis = pixel_centers(size)
     texture = _texture(rng, traits, size)

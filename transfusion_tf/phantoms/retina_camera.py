@@ -15,15 +15,15 @@ class Camera:
     """How both eyes of a patient were photographed.
 
     Attributes:
-        field_radius: of the circular field of view, in frame units.
-        flat_cut: distance from the centre at which the field's top and bottom are
-            cut off; 1 or more for a full circle.
-        gain: colour balance, three factors.
-        gamma: exponent of the tone curve.
-        vignetting: loss of light at the rim, a fraction.
-        blur: standard deviation of the optics' blur, in frame units.
-        noise: standard deviation of the sensor's noise at 587 pixels, in [0, 1].
-        haze: strength of the pale crescent that a small pupil leaves at the rim.
+      field_radius: of the circular field of view, in frame units.
+      flat_cut: distance from the centre at which the field's top and bottom are
+        cut off; 1 or more for a full circle.
+      gain: colour balance, three factors.
+      gamma: exponent of the tone curve.
+      vignetting: loss of light at the rim, a fraction.
+      blur: standard deviation of the optics' blur, in frame units.
+      noise: standard deviation of the sensor's noise at 587 pixels, in [0, 1].
+      haze: strength of the pale crescent that a small pupil leaves at the rim.
     """
 
     field_radius: float
@@ -58,13 +58,13 @@ def photograph(
     """Photograph a fundus.
 
     Args:
-        rng: source of what differs from photograph to photograph.
-        camera: the camera.
-        scene: [3, n, n] float32 reflectance, n a multiple of `size`. Overwritten.
-        size: pixels along an axis of the photograph.
+      rng: source of what differs from photograph to photograph.
+      camera: the camera.
+      scene: [3, n, n] float32 reflectance, n a multiple of `size`. Overwritten.
+      size: pixels along an axis of the photograph.
 
     Returns:
-        [size, size, 3] uint8.
+      [size, size, 3] uint8.
     """
     fine = scene.shape[-1]
     sigma = camera.blur * fine / 2.0

@@ -30,10 +30,10 @@ class Lesions:
     """An eye's lesions, in frame coordinates.
 
     Attributes:
-        blood: microaneurysms, haemorrhages and new vessels.
-        exudates: hard exudates.
-        cotton_wool: [spots, 5]: x, y, the two radii and the long axis's angle.
-        beaded: indices of the trunks with venous beading.
+      blood: microaneurysms, haemorrhages and new vessels.
+      exudates: hard exudates.
+      cotton_wool: [spots, 5]: x, y, the two radii and the long axis's angle.
+      beaded: indices of the trunks with venous beading.
     """
 
     blood: tuple[Patches, ...] = ()
@@ -58,11 +58,11 @@ def plan_lesions(
     a preretinal bleed, on top of the lesions of grade 2 or 3.
 
     Args:
-        rng: source of randomness, of nothing but the lesions.
-        eye: where the landmarks lie.
-        vessels: the tree; new vessels arise from its large veins.
-        grade: 0 to 4.
-        scale: multiplies the radii of single lesions.
+      rng: source of randomness, of nothing but the lesions.
+      eye: where the landmarks lie.
+      vessels: the tree; new vessels arise from its large veins.
+      grade: 0 to 4.
+      scale: multiplies the radii of single lesions.
     """
     if grade == 0:
         return Lesions()
@@ -202,9 +202,9 @@ class _Plan:
         """Points [count, 2] in the fundus, off the disc and off the fovea's centre.
 
         Args:
-            count: how many.
-            reach: largest distance from the fovea, in frame units.
-            quadrant: 0 to 3 around the fovea, or None for all of them.
+          count: how many.
+          reach: largest distance from the fovea, in frame units.
+          quadrant: 0 to 3 around the fovea, or None for all of them.
         """
         rng, eye = self._rng, self._eye
         tries = 6 * count + 12

@@ -21,11 +21,11 @@ class Branches:
     """One generation of vessels.
 
     Attributes:
-        points: [branches, points, 2] centre lines.
-        widths: [branches, points] full widths.
-        headings: [branches, points] directions, radians.
-        lengths: [branches] how many of the points are in use.
-        veins: [branches] bool, vein or artery.
+      points: [branches, points, 2] centre lines.
+      widths: [branches, points] full widths.
+      headings: [branches, points] directions, radians.
+      lengths: [branches] how many of the points are in use.
+      veins: [branches] bool, vein or artery.
     """
 
     points: np.ndarray

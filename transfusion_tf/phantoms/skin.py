@@ -34,9 +34,9 @@ class SkinMetadata:
     """What is known of a phantom skin photograph without drawing it.
 
     Attributes:
-        example_id: patient and photograph, such as `p00012_photo1`.
-        patient_id: such as `p00012`.
-        kind: of the lesion, an index into `KINDS`.
+      example_id: patient and photograph, such as `p00012_photo1`.
+      patient_id: such as `p00012`.
+      kind: of the lesion, an index into `KINDS`.
     """
 
     example_id: str
@@ -48,11 +48,11 @@ def skin_metadata(index: int, *, seed: int = 0) -> SkinMetadata:
     """Identity and kind of a lesion; cheap, nothing is drawn.
 
     Args:
-        index: 0, 1, 2, ...; 2k and 2k + 1 are lesions of patient k.
-        seed: of the whole data set.
+      index: 0, 1, 2, ...; 2k and 2k + 1 are lesions of patient k.
+      seed: of the whole data set.
 
     Raises:
-        ValueError: if the index or the seed is negative.
+      ValueError: if the index or the seed is negative.
     """
     _check(index, seed)
     patient, photo = divmod(index, 2)
@@ -79,18 +79,18 @@ def draw_skin(
     sensor's noise is drawn afresh.
 
     Args:
-        index: 0, 1, 2, ...; see `skin_metadata`.
-        seed: of the whole data set.
-        size: pixels along an axis, at least 16.
-        lesion_scale: multiplies the lesion's radius. At 1 it takes 3 to 15 % of the
-            photograph's area.
-        kind: draws a lesion of this kind in the place of the photograph's own.
+      index: 0, 1, 2, ...; see `skin_metadata`.
+      seed: of the whole data set.
+      size: pixels along an axis, at least 16.
+      lesion_scale: multiplies the lesion's radius. At 1 it takes 3 to 15 % of the
+        photograph's area.
+      kind: draws a lesion of this kind in the place of the photograph's own.
 
     Returns:
-        [size, size, 3] uint8 RGB.
+      [size, size, 3] uint8 RGB.
 
     Raises:
-        ValueError: if an argument is out of its range.
+      ValueError: if an argument is out of its range.
     """
     _check(index, seed)
     if size < 16:

@@ -30,8 +30,8 @@ class _Outline:
     """A closed border around a centre.
 
     Attributes:
-        x, y: [size, size] float32, coordinates from the centre in mean radii.
-        depth: [size, size] float32, how far inside the border, in mean radii.
+      x, y: [size, size] float32, coordinates from the centre in mean radii.
+      depth: [size, size] float32, how far inside the border, in mean radii.
     """
 
     x: np.ndarray
@@ -53,14 +53,14 @@ def paint_lesion(
     """Share of the skin's light that a lesion lets through.
 
     Args:
-        rng: source of the lesion's shape and colours.
-        kind: one of `KINDS`.
-        center: in frame coordinates.
-        scale: multiplies the radius.
-        size: pixels along an axis.
+      rng: source of the lesion's shape and colours.
+      kind: one of `KINDS`.
+      center: in frame coordinates.
+      scale: multiplies the radius.
+      size: pixels along an axis.
 
     Returns:
-        [size, size, 3] float32 in (0, 1.3]; 1 where there is no lesion.
+      [size, size, 3] float32 in (0, 1.3]; 1 where there is no lesion.
     """
     paint = {
         "naevus": _naevus,
