@@ -63,6 +63,17 @@ def test_models_and_initialization_run_on_any_keras_backend(package):
         assert "tensorflow" not in {m.split(".")[0] for m in imported_modules(file)}
 
 
+def test_what_trains_a_run_knows_nothing_of_many_hosts():
+    """But for who joins them, names them, and hears that one of them is lost."""
+    package = "transfusion_tf.training.distributed"
+    importers = {
+        file.stem
+        for file in (ROOT / "transfusion_tf" / "training").glob("*.py")
+        if any(module.startswith(package) for module in imported_modules(file))
+    }
+    assert importers == {"strategy", "run_options", "run"}
+
+
 def test_flags_are_defined_by_binaries_only():
     for file in SOURCES:
         assert "absl" not in {m.split(".")[0] for m in imported_modules(file)}, file
