@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 # From DESIGN: top to bottom.
 ORDER = (
     "errors",
+    "toml_tables",
     "files",
     "locks",
     "recent",

@@ -59,8 +59,11 @@ def test_stored_images_are_five_percent_larger_where_they_are_cropped(clinic):
         ),
         ('policy = "retina"', "grayscale = 20", "augmentation.grayscale", "0 to 1"),
         ('kind = "grade"', 'kind = "grade"\nreferable_from = 5', "referable", "1 to 4"),
+        ('policy = "retina"', "layers = [3]", "augmentation.layers[0]", "a table"),
+        ('kind = "grade"', 'kind = "grde"', "labels.kind", "did you mean 'grade'"),
+        ("image_size = 64", 'image_size = 64\npath = "."', "unknown key", "'path'"),
         ('file = "labels.csv"', "", "reader.file", "missing"),
-        ('file = "labels.csv"', 'files = "l.csv"', "reader.file", "missing"),
+        ('file = "labels.csv"', 'files = "l.csv"', "reader.files", "mean 'file'"),
         ('kind = "csv"', 'kind = "cvs"', "reader.kind", "csv, class_folders"),
     ],
 )

@@ -24,7 +24,7 @@ def test_a_folder_that_is_missing_is_named(monkeypatch, tmp_path):
 
 
 def test_the_environment_variable_leads_to_the_data(monkeypatch, tmp_path):
-    sample = load_card("aptos2019").folder / "sample"
+    sample = load_card("aptos2019").path.parent / "sample"
     (tmp_path / "aptos2019").symlink_to(sample)
     monkeypatch.setenv("TRANSFUSION_DATA", str(tmp_path))
     examples, problems = read_examples(load_card("aptos2019"))
@@ -33,7 +33,7 @@ def test_the_environment_variable_leads_to_the_data(monkeypatch, tmp_path):
 
 
 def test_a_source_stands_in_for_the_cards_folder():
-    sample = load_card("aptos2019").folder / "sample"
+    sample = load_card("aptos2019").path.parent / "sample"
     examples, _ = read_examples(load_card("aptos2019", source=sample))
     assert len(examples) == 22
 

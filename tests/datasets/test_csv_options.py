@@ -71,12 +71,22 @@ def test_the_first_place_that_exists_is_read(clinic):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("tables = [{}]", "'reader.file' or 'reader.tables', not both"),
-        ('filters = [{column = "grade"}]', "'reader.filters.keep' is missing"),
-        ("filters = [{columns = 1}]", "'reader.filters.column' is missing"),
+        ("tables = [{}]", "'reader.tables[0].file' is missing"),
+        ('tables = [{file = "x"}]', "'reader.file' should be absent"),
+        ('filters = [{column = "grade"}]', "'reader.filters[0].keep' is missing"),
+        (
+            "filters = [{columns = 1}]",
+            "'reader.filters[0].columns'; did you mean 'column'",
+        ),
         ('join = {file = "x.csv"}', "'reader.join.on' is missing"),
-        ('split_values = {a = "hold"}', "train, validation, test or draw"),
-        ("patient_pattern = 'p'", "'reader.patient_pattern' is not valid"),
+        (
+            'split_values = {a = "hold"}',
+            "one of train, validation, test, draw, got 'hold'",
+        ),
+        (
+            "patient_pattern = 'p'",
+            "'reader.patient_pattern' should be a regular expression",
+        ),
         ('root = "nowhere"', "'reader.root': no file or folder"),
     ],
 )

@@ -139,7 +139,7 @@ SINGLE = {
     "patch_camelyon_tfds": ("test_3", None, ["tumor"], "test"),
 }
 
-REAL = [name for name in card_names() if load_card(name).source.startswith("$")]
+REAL = [name for name in card_names() if load_card(name).folder.startswith("$")]
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ def test_every_image_of_a_sample_decodes(read, name):
 @pytest.mark.parametrize("name", REAL)
 def test_a_readme_says_where_to_get_the_data_under_which_terms(name):
     card = load_card(name)
-    text = (card.folder / "README.md").read_text()
+    text = (card.path.parent / "README.md").read_text()
     for part in ("```", "Licence", "itation", "**Counts.**", "**Choices.**"):
         assert part in text
     assert "$TRANSFUSION_DATA" in card.layout()

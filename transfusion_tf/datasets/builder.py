@@ -232,7 +232,8 @@ def _fingerprint(
     what = {
         "format": _FORMAT,
         "name": card.name,
-        "labels": dataclasses.asdict(card.labels),
+        "labels": dataclasses.asdict(card.labels)
+        | {"auxiliary": card.labels.auxiliary},
         "splits": dataclasses.asdict(card.splits),
         "size": card.stored_size,
         "aspect": card.aspect,

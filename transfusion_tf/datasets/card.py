@@ -1,8 +1,8 @@
 """Dataset cards: everything that sets one data set apart, in one TOML file."""
 
+import dataclasses
 import difflib
 import importlib.resources
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from transfusion_tf.datasets.card_fields import (
     Splits,
     Training,
 )
-from transfusion_tf.datasets.card_parser import CardParser, check_options
 from transfusion_tf.errors import UserError
+from transfusion_tf.toml_tables import checked, read_toml
 
 __all__ = [
     "AUGMENTATIONS",
@@ -27,7 +27,6 @@ __all__ = [
     "Splits",
     "Training",
     "card_names",
-    "check_options",
     "load_card",
 ]
 
@@ -60,15 +59,48 @@ def load_card(
             values["note"] = f"{drawn} {values.get('note', '')}".strip()
         else:
             values["folder"] = str(Path(source).expanduser().absolute())
-    return CardParser(path).card(values)
+    values = _with_defaults(values, path.parent)
+    card = checked(DatasetCard, values, path, given={"path": path})
+    return card.replace(
+        labels=card.labels.with_auxiliary(),
+        choices=card.choices + _describe_choices(card),
+    )
+
+
+def _with_defaults(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What the card leaves to others of its keys to say, and classes from their file.
+
+    What is not of the right type is left to be complained about.
+    """
+    labels = values.get("labels")
+    if isinstance(labels, dict):
+        graded = labels.get("kind") == "grade"
+        defaults: dict[str, Any] = {"referable_from": 2} if graded else {}
+        if isinstance(labels.get("classes"), str):
+            source = folder / str(values.get("folder", "."))
+            labels = labels | {
+                "classes": _classes_in(labels["classes"], source, folder)
+            }
+        metric = "referable_auc" if graded else "mean_auc"
+        values = {"metric": metric} | values | {"labels": defaults | labels}
+    augmentation = values.get("augmentation")
+    if isinstance(augmentation, dict):
+        policy = AUGMENTATIONS.get(str(augmentation.get("policy")), Augmentation())
+        values = values | {"augmentation": dataclasses.asdict(policy) | augmentation}
+    return values
+
+
+def _classes_in(name: str, source: Path, folder: Path) -> Any:
+    """A class a line, from a file beside the data (a sample's own) or the card."""
+    for file in (source / Path(name).name, folder / name):
+        if file.is_file():
+            return file.read_text(encoding="utf-8").split()
+    return name
 
 
 def _read(path: Path) -> dict[str, Any]:
     """The TOML; over the card named by `base`, where it says one."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
+    values = read_toml(path)
     base = values.pop("base", None)
     if base is None:
         return values
@@ -89,7 +121,7 @@ def _sample(path: Path) -> Path:
     """The sample beside a card, or beside the card that it builds on."""
     if (path.parent / "sample").is_dir():
         return path.parent / "sample"
-    base = tomllib.loads(path.read_text(encoding="utf-8")).get("base")
+    base = read_toml(path).get("base")
     if base is None:
         raise UserError(f"{path}: the card has no sample/ beside it")
     return _sample(_find(base))
@@ -127,3 +159,42 @@ def _find(name: str) -> Path:
         f"unknown data set {name!r}{hint} Valid: {', '.join(card_names())}, or the "
         "path of a dataset.toml"
     )
+
+
+def _describe_choices(card: DatasetCard) -> tuple[str, ...]:
+    """A sentence for each setting that decides what the numbers mean."""
+    uncertain = {
+        "zeros": "Uncertain labels (-1) count as absent (U-Zeros).",
+        "ones": "Uncertain labels (-1) count as present (U-Ones).",
+        "ignore": "Uncertain labels (-1) are left out of loss and metric (U-Ignore).",
+        "multiclass": (
+            "Uncertain labels (-1) train an output of their own a finding; a finding's "
+            "AUC is over certain rows (U-MultiClass)."
+        ),
+    }
+    blank = {
+        "negative": "Blank labels count as absent.",
+        "ignore": "Blank labels are left out of loss and metric.",
+    }
+    sentences = [uncertain.get(card.labels.uncertain), blank.get(card.labels.blank)]
+    if card.splits.conflict != "error":
+        sentences.append(
+            "A patient whom the data put into two splits goes whole to "
+            f"{card.splits.conflict}."
+        )
+    if isinstance(card.intensity, tuple) and card.intensity != (0, 255):
+        low, high = card.intensity
+        sentences.append(
+            f"Images of more than 8 bits: {low:g} becomes 0 and {high:g} becomes 255."
+        )
+    elif card.intensity == "minmax":
+        sentences.append(
+            "Images of more than 8 bits are stretched, each from its smallest to its "
+            "largest value."
+        )
+    if card.preprocessing == "graham":
+        sentences.append(
+            "Fundus photographs are cropped to the eye and their local mean colour is "
+            "subtracted."
+        )
+    return tuple(sentence for sentence in sentences if sentence)

@@ -1,142 +1,182 @@
-"""What a dataset card says, as frozen data classes."""
+"""What a dataset card says, as frozen data classes: a field a key of the TOML."""
 
 import dataclasses
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
 
 from transfusion_tf.errors import UserError
+from transfusion_tf.toml_tables import (
+    TABLE,
+    Count,
+    Number,
+    Text,
+    Texts,
+    WrongKey,
+    rule,
+)
 
-LABEL_KINDS = ("grade", "class", "findings")
-ASPECTS = ("pad", "crop", "stretch")
-POLICIES = ("none", "retina", "chest", "photographs")
-COLOR_SPACES = ("yiq", "hsv")
-BLANKS = ("error", "negative", "ignore")
-UNCERTAIN = ("error", "zeros", "ones", "ignore", "multiclass")
-HEADS = ("sigmoid", "softmax")
-PREPROCESSING = ("none", "graham")
 SPLITS = ("train", "validation", "test")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, config=TABLE)
 class Labels:
-    """What is predicted.
+    """What is predicted."""
 
-    Attributes:
-      kind: `grade` (ordered, exclusive), `class` (exclusive) or `findings`
-        (any number of them in one image).
-      classes: names, in the order of the model's outputs.
-      referable_from: for grades, the first class that counts as referable
-        disease (Transfusion's "grade 3 and up" counts from 1: here it is 2).
-      blank: what a blank cell among findings means: `error`, `negative`, or
-        `ignore` (no loss and no metric for it).
-      uncertain: what -1 among findings means (CheXpert, section 4): `error`;
-        `zeros` and `ones`, absent and present; `ignore`, no loss and no metric; or
-        `multiclass`, see `auxiliary`.
-      values: what stands in the data, to the class that it means; with it, nothing
-        else is accepted. For findings, to "0", "1", "-1" or "".
-      auxiliary: the last of the classes where `uncertain` is `multiclass`: one
-        output more a finding, for "uncertain". The finding's own output learns from
-        certain rows only, and so is its AUC: together they are the three-way choice
-        of U-MultiClass written as sigmoids, P(uncertain) and P(present | certain).
-        Rows that the card's shares draw for validation or test have no auxiliary
-        label, so that no metric counts these outputs.
-      head: `sigmoid`, one yes or no a class (Transfusion, appendix A), or, for
-        exclusive classes, `softmax`, as ImageNet models are trained.
-    """
-
-    kind: str
-    classes: tuple[str, ...]
-    referable_from: int | None = None
-    blank: str = "error"
-    uncertain: str = "error"
-    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    auxiliary: tuple[str, ...] = ()
-    head: str = "sigmoid"
+    kind: Literal["grade", "class", "findings"]
+    """Ordered and exclusive; exclusive; or any number in one image."""
+    classes: Annotated[
+        Texts,
+        rule("names that differ", lambda names: len({*names}) == len(names)),
+        WithJsonSchema({"expected": "a list of class names, or a file of them"}),
+    ]
+    """Names, in the order of the model's outputs."""
+    referable_from: StrictInt | None = None
+    """For grades, the first class that counts as referable disease (Transfusion's
+    "grade 3 and up" counts from 1: here it is 2)."""
+    blank: Literal["error", "negative", "ignore"] = "error"
+    """What a blank cell among findings means; ignore: no loss and no metric for it."""
+    uncertain: Literal["error", "zeros", "ones", "ignore", "multiclass"] = "error"
+    """What -1 among findings means (CheXpert, section 4): absent; present; no loss and
+    no metric; or an output of its own, see `auxiliary`."""
+    values: Mapping[str, str] = Field(default_factory=dict)
+    """What stands in the data, to the class that it means (for findings, to "0", "1",
+    "-1" or ""); with it, nothing else is accepted."""
+    head: Literal["sigmoid", "softmax"] = "sigmoid"
+    """One yes or no a class (Transfusion, appendix A), or, for exclusive classes, as
+    ImageNet models are trained."""
 
     @property
     def named(self) -> tuple[str, ...]:
         """The classes without the auxiliary ones: those that the data name."""
         return self.classes[: len(self.classes) - len(self.auxiliary)]
 
+    @property
+    def auxiliary(self) -> tuple[str, ...]:
+        """The last half of the classes where `uncertain` is `multiclass`, else none.
 
-@dataclasses.dataclass(frozen=True)
+        One output more a finding, for "uncertain". The finding's own output learns
+        from certain rows only, and so is its AUC: together they are the three-way
+        choice of U-MultiClass written as sigmoids, P(uncertain) and P(present |
+        certain). Rows that the card's shares draw for validation or test have no
+        auxiliary label, so that no metric counts these outputs.
+        """
+        count = len(self.classes) // 2 if self.uncertain == "multiclass" else 0
+        return self.classes[len(self.classes) - count :]
+
+    def with_auxiliary(self) -> "Labels":
+        """As a card's file has them, to as the model's outputs have them."""
+        if self.uncertain != "multiclass":
+            return self
+        auxiliary = tuple(f"{name} uncertain" for name in self.classes)
+        return dataclasses.replace(self, classes=self.classes + auxiliary)
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> "Labels":
+        findings = self.kind == "findings"
+        if not findings and len(self.classes) < 2:
+            raise WrongKey("classes", "at least two classes")
+        if self.kind != "grade" and self.referable_from is not None:
+            raise WrongKey("referable_from", "absent unless kind = 'grade'")
+        last = len(self.classes) - 1
+        if self.kind == "grade" and not 0 < (self.referable_from or 0) <= last:
+            raise WrongKey(
+                "referable_from",
+                f"a grade from 1 to {last} (the first referable one, counting from "
+                f"0), got {self.referable_from}",
+            )
+        if not findings and self.uncertain != "error":
+            raise WrongKey("uncertain", "absent unless kind = 'findings'")
+        if findings and self.head != "sigmoid":
+            raise WrongKey("head", "'sigmoid': several findings may be present")
+        valid = ("0", "1", "-1", "") if findings else self.classes
+        for cell, meaning in self.values.items():
+            if meaning not in valid:
+                listed = ", ".join(map(repr, valid))
+                raise WrongKey(f"values.{cell}", f"one of {listed}, got {meaning!r}")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
 class Splits:
-    """Shares of the patients, drawn by a hash of (seed, patient id).
+    """Shares of the patients, drawn by a hash of (seed, patient id)."""
 
-    Attributes:
-      train, validation, test: shares of those whose split the data do not say.
-      seed: of the draw.
-      conflict: where the data put one patient into two splits: `error`, or the
-        split that all images of such a patient go to.
-    """
+    train: Annotated[Number, Field(ge=0)] = 0.7
+    """A share, of the patients whose split the data do not say; so are the next two."""
+    validation: Annotated[Number, Field(ge=0)] = 0.15
+    test: Annotated[Number, Field(ge=0)] = 0.15
+    seed: StrictInt = 0
+    """Of the draw."""
+    conflict: Literal["error", "train", "validation", "test"] = "error"
+    """Where the data put one patient into two splits: the split that all images of such
+    a patient go to."""
 
-    train: float = 0.7
-    validation: float = 0.15
-    test: float = 0.15
-    seed: int = 0
-    conflict: str = "error"
-
-
-# Least and largest values of fields of `Augmentation`.
-AUGMENTATION_RANGES = (
-    ("hue", 0, 0.5),
-    ("contrast", 0, 0.99),
-    ("random_crop", 1, 2),
-    ("grayscale", 0, 1),
-    ("brightness", 0, 0.99),
-    ("saturation", 0, 0.99),
-    ("color_share", 0, 1),
-)
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> "Splits":
+        if abs(self.train + self.validation + self.test - 1) > 1e-6:
+            raise ValueError("train, validation and test as shares that sum to 1")
+        return self
 
 
-@dataclasses.dataclass(frozen=True)
+_Change = Annotated[Number, Field(ge=0, le=0.99)]
+_Share = Annotated[Number, Field(ge=0, le=1)]
+_Layer = Annotated[
+    Mapping[str, Any],
+    rule(
+        'a table such as {name = "keras.layers.RandomRotation", factor = 0.05}',
+        lambda layer: isinstance(layer.get("name"), str),
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
 class Augmentation:
-    """What training does to an image after it was read.
+    """What training does to an image after it was read."""
 
-    Attributes:
-      policy: the name that the other values start from.
-      crop: mild random crop: as `random_crop` of 1.05.
-      random_crop: side of the stored image, as a multiple of the input's, in [1, 2];
-        training takes a random window of the input's size, evaluation the centre.
-        256 / 224 is the feature-reuse paper's, 1 crops nothing.
-      flip_horizontal, flip_vertical: mirror one image in two.
-      hue: largest hue rotation, as a share of the full circle, in [0, 0.5].
-      contrast: largest relative change of contrast, in [0, 1).
-      grayscale: share of the images that lose their colour, in [0, 1]; what is left
-        is their luma, in all three channels.
-      brightness, saturation: largest relative change of theirs, in [0, 1).
-      color_share: share of the images whose hue, contrast, brightness and saturation
-        are changed, in [0, 1].
-      color_space: `yiq` (a rotation in YIQ: one affine map an image, fast) or
-        `hsv` (tf.image's own hue, the papers' operation to the letter, slow).
-      layers: augmentation layers by name, applied to the batch on the device:
-        `{"name": "keras.layers.RandomRotation", "factor": 0.05}`.
-    """
-
-    policy: str = "none"
-    crop: bool = False
-    flip_horizontal: bool = False
-    flip_vertical: bool = False
-    hue: float = 0.0
-    contrast: float = 0.0
-    color_space: str = "yiq"
-    layers: tuple[Mapping[str, Any], ...] = ()
-    random_crop: float = 1.0
-    grayscale: float = 0.0
-    brightness: float = 0.0
-    saturation: float = 0.0
-    color_share: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, lowest, highest in AUGMENTATION_RANGES:
-            value = getattr(self, name)
-            if not lowest <= value <= highest:
-                raise UserError(
-                    f"augmentation.{name} should be {lowest} to {highest}, got {value}"
-                )
+    policy: Literal["none", "retina", "chest", "photographs"] = "none"
+    """The name that the other values start from."""
+    crop: StrictBool = False
+    """Mild random crop: as `random_crop` of 1.05."""
+    flip_horizontal: StrictBool = False
+    """Mirror one image in two."""
+    flip_vertical: StrictBool = False
+    """Mirror one image in two."""
+    hue: Annotated[Number, Field(ge=0, le=0.5)] = 0.0
+    """Largest hue rotation, as a share of the full circle."""
+    contrast: _Change = 0.0
+    """Largest relative change of contrast."""
+    color_space: Literal["yiq", "hsv"] = "yiq"
+    """Hue as a rotation in YIQ: one affine map an image, fast; or tf.image's own, the
+    papers' operation to the letter, slow."""
+    layers: tuple[_Layer, ...] = ()
+    """Layers by name, applied to the batch on the device."""
+    random_crop: Annotated[Number, Field(ge=1, le=2)] = 1.0
+    """Side of the stored image, as a multiple of the input's: training takes a random
+    window of the input's size, evaluation the centre. 256 / 224 is the feature-reuse
+    paper's, 1 crops nothing."""
+    grayscale: _Share = 0.0
+    """Share of the images that lose their colour; what is left is their luma, in all
+    three channels."""
+    brightness: _Change = 0.0
+    """Largest relative change of brightness."""
+    saturation: _Change = 0.0
+    """Largest relative change of saturation."""
+    color_share: _Share = 1.0
+    """Share of the images whose hue, contrast, brightness and saturation are
+    changed."""
 
     @property
     def margin(self) -> float:
@@ -147,70 +187,85 @@ class Augmentation:
 AUGMENTATIONS = {
     "none": Augmentation(),
     # Transfusion, appendix A: mild random crop, hue, contrast; flips on RETINA only.
-    "retina": Augmentation("retina", True, True, True, hue=0.02, contrast=0.2),
-    "chest": Augmentation("chest", True, False, False, hue=0.02, contrast=0.2),
+    "retina": Augmentation(
+        policy="retina",
+        crop=True,
+        flip_horizontal=True,
+        flip_vertical=True,
+        hue=0.02,
+        contrast=0.2,
+    ),
+    "chest": Augmentation(policy="chest", crop=True, hue=0.02, contrast=0.2),
     "photographs": Augmentation(
-        "photographs", True, True, False, hue=0.05, contrast=0.3
+        policy="photographs", crop=True, flip_horizontal=True, hue=0.05, contrast=0.3
     ),
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, config=TABLE)
 class Training:
     """How long and with what this data set is trained unless flags say otherwise."""
 
-    optimizer: str = "adam"
-    learning_rate: float = 0.001
-    schedule: str = "constant"
-    batch_size: int = 8
-    steps: int = 2000
-    eval_every: int = 200
+    optimizer: Text = "adam"
+    learning_rate: Annotated[Number, Field(gt=0)] = 0.001
+    schedule: Text = "constant"
+    batch_size: Count = 8
+    steps: Count = 2000
+    eval_every: Count = 200
 
 
-@dataclasses.dataclass(frozen=True)
+_Intensity = Annotated[
+    Literal["error", "minmax"] | tuple[StrictFloat, StrictFloat],
+    rule("[low, high] with low < high", lambda v: isinstance(v, str) or v[0] < v[1]),
+    WithJsonSchema({"expected": "'error', 'minmax' or [low, high]"}),
+]
+
+
+def _has_kind(reader: Mapping[str, Any]) -> Mapping[str, Any]:
+    # The reader checks its own options: see transfusion_tf.datasets.readers.
+    if not isinstance(reader.get("kind"), str):
+        raise WrongKey("kind", "the name of a reader, such as 'csv'")
+    return reader
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
 class DatasetCard:
     """A validated `dataset.toml`.
 
     Attributes:
-      name: letters, digits and underscores; folders are named after it.
-      title: one line for people.
       path: the TOML file; relative paths in it start from its folder.
-      image_size: height and width of the model's input, in pixels.
-      reader: `kind` and the options of that reader.
-      aspect: how an image that isn't square becomes square: `pad` with black,
-        `crop` its centre, or `stretch`.
-      intensity: how more than 8 bits become 8: `error`, `minmax`, or the two
-        values that become 0 and 255.
-      metric: what the best weights are chosen by and the report compares.
-      note: one sentence that the report prints about the data.
-      source: the folder that the data lie in, as text: relative to the card's own
-        folder, `$NAME` standing for an environment variable. See `data_folder`.
-      preprocessing: what is done to an image before it is made square: `none` or
-        `graham` (see `transfusion_tf.datasets.preprocessing`).
-      choices: a sentence for each choice that the card makes, for the report.
     """
 
-    name: str
-    title: str
     path: Path
-    image_size: int
-    reader: Mapping[str, Any]
+    name: Annotated[str, rule("letters, digits and underscores", str.isidentifier)]
+    """Folders are named after it."""
+    title: str
+    """One line for people."""
+    image_size: Annotated[StrictInt, Field(ge=32, le=4096)]
+    """Height and width of the model's input, in pixels."""
+    reader: Annotated[Mapping[str, Any], AfterValidator(_has_kind)]
+    """`kind` and the options of that reader."""
     labels: Labels
-    splits: Splits
-    augmentation: Augmentation
-    training: Training
+    splits: Splits = Splits()
+    augmentation: Augmentation = AUGMENTATIONS["none"]
+    training: Training = Training()
     metric: str
-    aspect: str = "pad"
-    intensity: str | tuple[float, float] = "error"
+    """What the best weights are chosen by and the report compares."""
+    aspect: Literal["pad", "crop", "stretch"] = "pad"
+    """How an image that isn't square becomes square: `pad` with black, `crop` its
+    centre, or `stretch`."""
+    intensity: _Intensity = "error"
+    """How more than 8 bits become 8; two values become 0 and 255."""
     note: str = ""
-    source: str = "."
-    preprocessing: str = "none"
+    """A sentence that the report prints of the data."""
+    folder: str = "."
+    """That the data lie in: relative to the card's own, `$NAME` standing for an
+    environment variable; see `data_folder`."""
+    preprocessing: Literal["none", "graham"] = "none"
+    """What is done to an image before it is made square, see
+    `transfusion_tf.datasets.preprocessing`."""
     choices: tuple[str, ...] = ()
-
-    @property
-    def folder(self) -> Path:
-        """The folder that the card lies in."""
-        return self.path.parent
+    """A sentence for each choice that the card makes."""
 
     def data_folder(self) -> Path:
         """The folder that the data lie in.
@@ -219,14 +274,14 @@ class DatasetCard:
           UserError: it is not there; says where it should be, what should be in it,
             and how to try the card on its sample.
         """
-        expanded = os.path.expandvars(self.source)
+        expanded = os.path.expandvars(self.folder)
         unset = re.search(r"\$\{?(\w+)", expanded)
-        path = self.folder / Path(expanded).expanduser()
+        path = self.path.parent / Path(expanded).expanduser()
         if unset is None and path.is_dir():
             return path
         if unset is not None:
             what = f"the environment variable {unset[1]} is not set"
-            inside = Path(self.source).name
+            inside = Path(self.folder).name
             where = f"Set {unset[1]} to the folder that holds {inside}/"
         else:
             what = f"there is no folder {path}"
@@ -241,7 +296,7 @@ class DatasetCard:
 
     def layout(self) -> str:
         """How to get the data and how they should lie: the README's beginning."""
-        readme = self.folder / "README.md"
+        readme = self.path.parent / "README.md"
         if not readme.is_file():
             return ""
         lines = readme.read_text(encoding="utf-8").splitlines()
@@ -257,47 +312,3 @@ class DatasetCard:
     def replace(self, **changes: Any) -> "DatasetCard":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
-
-
-def describe_choices(
-    labels: Labels,
-    splits: Splits,
-    intensity: str | tuple[float, float] = "error",
-    preprocessing: str = "none",
-) -> tuple[str, ...]:
-    """A sentence for each setting that decides what the numbers mean."""
-    uncertain = {
-        "zeros": "Uncertain labels (-1) count as absent (U-Zeros).",
-        "ones": "Uncertain labels (-1) count as present (U-Ones).",
-        "ignore": "Uncertain labels (-1) are left out of loss and metric (U-Ignore).",
-        "multiclass": (
-            "Uncertain labels (-1) train an output of their own a finding; a finding's "
-            "AUC is over certain rows (U-MultiClass)."
-        ),
-    }
-    blank = {
-        "negative": "Blank labels count as absent.",
-        "ignore": "Blank labels are left out of loss and metric.",
-    }
-    sentences = [uncertain.get(labels.uncertain), blank.get(labels.blank)]
-    if splits.conflict != "error":
-        sentences.append(
-            "A patient whom the data put into two splits goes whole to "
-            f"{splits.conflict}."
-        )
-    if isinstance(intensity, tuple) and intensity != (0, 255):
-        low, high = intensity
-        sentences.append(
-            f"Images of more than 8 bits: {low:g} becomes 0 and {high:g} becomes 255."
-        )
-    elif intensity == "minmax":
-        sentences.append(
-            "Images of more than 8 bits are stretched, each from its smallest to its "
-            "largest value."
-        )
-    if preprocessing == "graham":
-        sentences.append(
-            "Fundus photographs are cropped to the eye and their local mean colour is "
-            "subtracted."
-        )
-    return tuple(sentence for sentence in sentences if sentence)

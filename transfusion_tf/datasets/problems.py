@@ -38,8 +38,8 @@ def image_problem(card: DatasetCard, example: Example, reason: str) -> ImageProb
     path = getattr(source, "path", None)
     name = ""
     if isinstance(path, Path):
-        below = path.is_relative_to(card.folder)
-        name = str(path.relative_to(card.folder) if below else path)
+        below = path.is_relative_to(card.path.parent)
+        name = str(path.relative_to(card.path.parent) if below else path)
         # A class folder's row is the file itself.
         name = "" if name.endswith(example.where) else name
     return ImageProblem(example.where, reason, name, example.example_id)

@@ -9,52 +9,52 @@
 `--donor=my/donor.toml` names it; `--donor=radimagenet` one that comes with the package.
 """
 
-import dataclasses
 import functools
 import hashlib
 import importlib.resources
 import os
 import re
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+from pydantic.dataclasses import dataclass
 
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.initialization.donor_errors import DonorUnavailableError
 from transfusion_tf.models import INPUT_SCALINGS
+from transfusion_tf.toml_tables import TABLE, checked, read_toml, rule
 
-COLORS = ("color", "gray")
+_ONE_SCALING = rule(
+    f"one of {', '.join(INPUT_SCALINGS)}", lambda name: name in INPUT_SCALINGS
+)
+_SHA256 = rule("64 hexadecimal digits", re.compile("[0-9a-fA-F]{64}").fullmatch)
 
-_REQUIRED = ("title", "file", "input_scaling")
-_OPTIONAL = ("color", "sha256", "note")
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, config=TABLE)
 class DonorCard:
     """What a `donor.toml` says.
 
     Attributes:
       name: of its folder, as flags and reports call it.
-      title: the same for people.
       path: of the card.
-      file: the weights, `.weights.h5`, `.h5` or `.keras`; below the card's folder
-        where it is relative, with environment variables filled in.
-      input_scaling: the pixels that the weights expect, one of
-        `transfusion_tf.models.INPUT_SCALINGS`.
-      color: `gray` where the donor saw grey images alone, else `color`.
-      sha256: of the file, hexadecimal; None checks nothing.
-      note: what else the report says of it.
     """
 
     name: str
-    title: str
     path: Path
+    title: str
+    """One line for people."""
     file: str
-    input_scaling: str
-    color: str = "color"
-    sha256: str | None = None
+    """The weights, `.weights.h5`, `.h5` or `.keras`: below the card's folder where it
+    is relative, with environment variables filled in."""
+    input_scaling: Annotated[str, _ONE_SCALING]
+    """The pixels that the weights expect."""
+    color: Literal["color", "gray"] = "color"
+    """Gray where the donor saw grey images alone."""
+    sha256: Annotated[str, _SHA256, AfterValidator(str.lower)] | None = None
+    """Of the file; without it nothing is checked."""
     note: str = ""
+    """What else the report says of it."""
 
     def weights(self) -> Path:
         """The weight file, which is there and is the one that the card means.
@@ -109,17 +109,10 @@ def load_donor_card(name_or_path: str | Path) -> DonorCard:
         has a value that cannot be; the message names file and key.
     """
     path = _find(str(name_or_path))
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
-    _check(path, values)
     named_by_folder = path.name == "donor.toml"
-    return DonorCard(
-        name=path.absolute().parent.name if named_by_folder else path.stem,
-        path=path.absolute(),
-        **values | ({"sha256": values["sha256"].lower()} if "sha256" in values else {}),
-    )
+    name = path.absolute().parent.name if named_by_folder else path.stem
+    given = {"name": name, "path": path.absolute()}
+    return checked(DonorCard, read_toml(path), path, given=given)
 
 
 def donor_card_names() -> tuple[str, ...]:
@@ -140,35 +133,10 @@ def is_donor_card(donor: str | None) -> bool:
     if path.suffix != ".toml" or not path.is_file():
         return False
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        values = read_toml(path)
+    except UserError:
         return False
     return "file" in values and "reader" not in values
-
-
-def _check(path: Path, values: Mapping[str, Any]) -> None:
-    for key in _REQUIRED:
-        if key not in values:
-            raise UserError(
-                f"{path}: key {key!r} is missing; a donor card has "
-                f"{', '.join(_REQUIRED)} and may have {', '.join(_OPTIONAL)}"
-            )
-    for key, value in values.items():
-        if key not in (*_REQUIRED, *_OPTIONAL):
-            raise one_of(f"key in {path}:", key, (*_REQUIRED, *_OPTIONAL))
-        if not isinstance(value, str):
-            raise UserError(f"{path}: key {key!r} should be a text, got {value!r}")
-    if values["input_scaling"] not in INPUT_SCALINGS:
-        raise one_of(
-            f"input_scaling in {path}:", values["input_scaling"], INPUT_SCALINGS
-        )
-    if values.get("color", "color") not in COLORS:
-        raise one_of(f"color in {path}:", values["color"], COLORS)
-    if not re.fullmatch("[0-9a-fA-F]{64}", values.get("sha256", "0" * 64)):
-        raise UserError(
-            f"{path}: key 'sha256' should be 64 hexadecimal digits, got "
-            f"{values['sha256']!r}"
-        )
 
 
 def _find(name: str) -> Path:

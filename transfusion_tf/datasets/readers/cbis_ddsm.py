@@ -6,21 +6,20 @@ file names in the tables are not those of a download: see `find_mammogram`.
 
 import dataclasses
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
-from transfusion_tf.datasets.card import DatasetCard, check_options
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import one_label
 from transfusion_tf.datasets.readers.rows import Example, Problem, Remark, Rows
 from transfusion_tf.datasets.readers.tables import not_blank, read_table
 from transfusion_tf.errors import UserError
+from transfusion_tf.toml_tables import TABLE
 
-_OPTIONS = {
-    "root": check.is_path,
-    "tables": check.are_tables,
-    "image_folder": check.is_path,
-}
-_TABLE = {"file": check.is_path, "split": check.is_split}
 _COLUMNS = (
     "patient_id",
     "left or right breast",
@@ -28,6 +27,24 @@ _COLUMNS = (
     "pathology",
     "image file path",
 )
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class _Table:
+    file: check.Places
+    split: check.SplitName
+    """That its rows are in."""
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class CbisDdsmOptions:
+    """Options of the reader `cbis_ddsm`."""
+
+    root: check.Places = "."
+    """The folder of the tables, below the source."""
+    tables: Annotated[tuple[_Table, ...], Field(min_length=1)]
+    image_folder: check.Places
+    """Where the folders of the mammograms lie."""
 
 
 @dataclasses.dataclass
@@ -44,26 +61,18 @@ def read_cbis_ddsm(card: DatasetCard) -> Rows:
 
     A mammogram with several abnormalities, perhaps in several tables, is one example;
     its class is the highest of theirs, in the order of the card's classes.
-
-    Options:
-      root: the folder of the tables below the source; a list is tried in turn.
-      tables: a table each with the CSV `file` and the `split` of its rows (`draw`:
-        the card's shares say).
-      image_folder: where the folders of the mammograms lie.
     """
-    options = check_options(card, _OPTIONS, required=("tables", "image_folder"))
-    for entry in options["tables"]:
-        check.check_table(card, "tables", entry, _TABLE, ("file", "split"))
-    root = check.root_folder(card, options)
-    images = check.require(card, "image_folder", root, options["image_folder"])
+    options = check.reader_options(card, CbisDdsmOptions)
+    root = check.root_folder(card, options.root)
+    images = check.require(card, "image_folder", root, options.image_folder)
     found: dict[str, _Mammogram] = {}
-    for entry in options["tables"]:
-        table = read_table(check.require(card, "tables.file", root, entry["file"]))
+    for entry in options.tables:
+        table = read_table(check.require(card, "tables.file", root, entry.file))
         table.require_columns(_COLUMNS, "the reader")
         yield from table.problems
         for where, row in table.rows:
             try:
-                _add(card, found, images, row, where, check.fixed_split(entry["split"]))
+                _add(card, found, images, row, where, check.fixed_split(entry.split))
             except UserError as error:
                 yield Problem(where, str(error))
     for example_id, mammogram in found.items():

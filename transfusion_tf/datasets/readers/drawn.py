@@ -4,18 +4,54 @@ They draw or cut what they read: no download needed.
 """
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, StrictFloat, StrictInt
+from pydantic.dataclasses import dataclass
 
-from transfusion_tf.datasets.card import DatasetCard, check_options
+from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.readers.labels import many_labels
-from transfusion_tf.datasets.readers.options import is_count, is_whole
+from transfusion_tf.datasets.readers.options import reader_options
 from transfusion_tf.datasets.readers.rows import Example, Problem, Rows
 from transfusion_tf.datasets.splits import split_by_patient
 from transfusion_tf.errors import UserError
 from transfusion_tf.phantoms import chest, photographs, retina, skin
 from transfusion_tf.phantoms.chest_findings import FINDINGS
 from transfusion_tf.phantoms.skin_lesions import KINDS
+from transfusion_tf.toml_tables import TABLE, Count
+
+_Scale = Annotated[StrictFloat, Field(gt=0, le=10)]
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class PhantomOptions:
+    """Options of `phantom_retina` and `phantom_skin`."""
+
+    patients: Count
+    seed: StrictInt = 0
+    lesion_scale: _Scale = 1.0
+    """Multiplies the radii of the lesions."""
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class PhantomChestOptions:
+    """Options of `phantom_chest`."""
+
+    patients: Count
+    seed: StrictInt = 0
+    finding_scale: _Scale = 1.0
+    """Multiplies the reach and the density of the findings."""
+    uncertain_share: Annotated[StrictFloat, Field(ge=0, le=1)] = chest.UNCERTAIN_SHARE
+    """Share of the training labels that are -1."""
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class PhotographOptions:
+    """Options of `photographs`."""
+
+    crops: Count
+    seed: StrictInt = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,21 +76,12 @@ class DrawnRetina:
 
 def read_phantom_retina(card: DatasetCard) -> Rows:
     """Drawn fundus photographs, two eyes a patient."""
-    options = check_options(
-        card,
-        {
-            "patients": is_count,
-            "seed": is_whole,
-            "lesion_scale": _is_scale,
-        },
-        required=("patients",),
-    )
-    seed = options.get("seed", 0)
-    scale = float(options.get("lesion_scale", 1.0))
-    for index in range(2 * options["patients"]):
+    options = reader_options(card, PhantomOptions)
+    seed = options.seed
+    for index in range(2 * options.patients):
         meta = retina.retina_metadata(index, seed=seed)
         labels = tuple(float(grade == meta.grade) for grade in range(5))
-        image = DrawnRetina(index, seed, card.stored_size, scale)
+        image = DrawnRetina(index, seed, card.stored_size, options.lesion_scale)
         where = f"drawing {index}"
         yield Example(meta.example_id, meta.patient_id, labels, None, image, where)
 
@@ -85,26 +112,15 @@ def read_phantom_chest(card: DatasetCard) -> Rows:
     Only rows for training have uncertain labels: as in CheXpert, whose test set was
     read by radiologists, metrics are measured on what is really there.
     """
-    options = check_options(
-        card,
-        {
-            "patients": is_count,
-            "seed": is_whole,
-            "finding_scale": _is_scale,
-            "uncertain_share": lambda v: isinstance(v, int | float) and 0 <= v <= 1,
-        },
-        required=("patients",),
-    )
+    options = reader_options(card, PhantomChestOptions)
     if card.labels.named != FINDINGS:
         raise UserError(
             f"{card.path}: key 'labels.classes' should be {', '.join(FINDINGS)}"
         )
-    seed = options.get("seed", 0)
-    scale = float(options.get("finding_scale", 1.0))
-    share = float(options.get("uncertain_share", chest.UNCERTAIN_SHARE))
+    seed, share = options.seed, options.uncertain_share
     films = [
         chest.chest_metadata(index, seed=seed, uncertain_share=share)
-        for index in range(chest.film_count(options["patients"]))
+        for index in range(chest.film_count(options.patients))
     ]
     splits = split_by_patient([film.patient_id for film in films], card.splits)
     for index, (film, split) in enumerate(zip(films, splits, strict=True)):
@@ -115,7 +131,7 @@ def read_phantom_chest(card: DatasetCard) -> Rows:
         except UserError as error:
             yield Problem(where, str(error))
             continue
-        image = DrawnChest(index, seed, card.stored_size, scale)
+        image = DrawnChest(index, seed, card.stored_size, options.finding_scale)
         yield Example(
             film.example_id, film.patient_id, labels, str(split), image, where
         )
@@ -143,21 +159,16 @@ class DrawnSkin:
 
 def read_phantom_skin(card: DatasetCard) -> Rows:
     """Drawn photographs of skin lesions, two a patient."""
-    options = check_options(
-        card,
-        {"patients": is_count, "seed": is_whole, "lesion_scale": _is_scale},
-        required=("patients",),
-    )
+    options = reader_options(card, PhantomOptions)
     if card.labels.classes != KINDS:
         raise UserError(
             f"{card.path}: key 'labels.classes' should be {', '.join(KINDS)}"
         )
-    seed = options.get("seed", 0)
-    scale = float(options.get("lesion_scale", 1.0))
-    for index in range(2 * options["patients"]):
+    seed = options.seed
+    for index in range(2 * options.patients):
         meta = skin.skin_metadata(index, seed=seed)
         labels = tuple(float(kind == meta.kind) for kind in range(len(KINDS)))
-        image = DrawnSkin(index, seed, card.stored_size, scale)
+        image = DrawnSkin(index, seed, card.stored_size, options.lesion_scale)
         where = f"drawing {index}"
         yield Example(meta.example_id, meta.patient_id, labels, None, image, where)
 
@@ -183,18 +194,14 @@ class DrawnPhotograph:
 
 def read_photographs(card: DatasetCard) -> Rows:
     """Crops of the photographs in the scikit-image and scikit-learn wheels."""
-    options = check_options(
-        card,
-        {"crops": is_count, "seed": is_whole},
-        required=("crops",),
-    )
-    seed = options.get("seed", 0)
+    options = reader_options(card, PhotographOptions)
+    seed = options.seed
     names = photographs.photograph_names()
     if names != card.labels.classes:
         raise UserError(
             f"{card.path}: key 'labels.classes' should be {', '.join(names)}"
         )
-    for index in range(options["crops"]):
+    for index in range(options.crops):
         meta = photographs.photograph_metadata(index, seed=seed)
         labels = tuple(float(i == meta.label) for i in range(len(names)))
         image = DrawnPhotograph(index, seed, card.stored_size)
@@ -202,7 +209,3 @@ def read_photographs(card: DatasetCard) -> Rows:
         yield Example(
             meta.example_id, meta.patient_id, labels, meta.split, image, where
         )
-
-
-def _is_scale(value: object) -> bool:
-    return isinstance(value, int | float) and 0 < value <= 10

@@ -1,13 +1,16 @@
 """Reader `hdf5`: images and labels in HDF5 files, as PatchCamelyon comes."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import h5py
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from transfusion_tf.datasets.arrays import own_dataset
-from transfusion_tf.datasets.card import SPLITS, DatasetCard, check_options
+from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.images import Hdf5Image
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import one_label
@@ -16,54 +19,50 @@ from transfusion_tf.datasets.readers.tables import read_table
 from transfusion_tf.datasets.splits import subset_order
 from transfusion_tf.errors import UserError
 from transfusion_tf.files import check_expansion
+from transfusion_tf.toml_tables import TABLE, Count, Text
 
-_OPTIONS = {
-    "root": check.is_path,
-    "files": check.are_tables,
-    "images_dataset": check.is_text,
-    "labels_dataset": check.is_text,
-    "group_column": check.is_text,
-    "examples": lambda value: (
-        isinstance(value, dict)
-        and all(name in SPLITS and check.is_count(n) for name, n in value.items())
-    ),
-}
-_FILES = {
-    "images": check.is_path,
-    "labels": check.is_path,
-    "groups": check.is_path,
-    "split": check.is_split,
-}
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class _Pair:
+    images: check.Places
+    labels: check.Places
+    split: check.SplitName
+    groups: check.Places | None = None
+    """A CSV file with one row per image."""
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class Hdf5Options:
+    """Options of the reader `hdf5`."""
+
+    root: check.Places = "."
+    """The folder of the files, below the source."""
+    files: Annotated[tuple[_Pair, ...], Field(min_length=1)]
+    images_dataset: Text = "x"
+    """What the files call the images."""
+    labels_dataset: Text = "y"
+    """What the files call the labels."""
+    group_column: Text = "group"
+    """The column of `groups` that splits keep together."""
+    examples: Mapping[check.SplitName, Count] = Field(default_factory=dict)
+    """How many of a split to take, drawn by the seed of [splits]: the same ones on
+    every machine."""
 
 
 def read_hdf5_files(card: DatasetCard) -> Rows:
-    """Pairs of HDF5 files: images [n, height, width(, channels)] and labels [n, ...].
-
-    Options:
-      root: the files' folder below the source; a list is tried in turn.
-      files: a table a pair: `images`, `labels`, the `split` that they are
-        (`draw`: the card's shares say), and `groups`, a CSV file with a row an image
-        whose `group_column` is what splits keep together.
-      images_dataset, labels_dataset: names inside the files, `x` and `y`.
-      examples: how many of a split to take, drawn by the seed of [splits]: the same
-        ones on every machine.
-    """
-    options = check_options(card, _OPTIONS, required=("files",))
-    for entry in options["files"]:
-        check.check_table(card, "files", entry, _FILES, ("images", "labels", "split"))
-    root = check.root_folder(card, options)
-    for entry in options["files"]:
+    """Pairs of HDF5 files: images [n, height, width(, channels)], labels [n, ...]."""
+    options = check.reader_options(card, Hdf5Options)
+    root = check.root_folder(card, options.root)
+    for entry in options.files:
         yield from _pair(card, options, entry, root)
 
 
-def _pair(
-    card: DatasetCard, options: dict[str, Any], entry: dict[str, Any], root: Path
-) -> Rows:
-    images = check.require(card, "files.images", root, entry["images"])
-    labels_file = check.require(card, "files.labels", root, entry["labels"])
-    name = options.get("images_dataset", "x")
+def _pair(card: DatasetCard, options: Hdf5Options, entry: _Pair, root: Path) -> Rows:
+    images = check.require(card, "files.images", root, entry.images)
+    labels_file = check.require(card, "files.labels", root, entry.labels)
+    name = options.images_dataset
     count = _length(images, name)
-    labels = _labels(labels_file, options.get("labels_dataset", "y"))
+    labels = _labels(labels_file, options.labels_dataset)
     if count != len(labels):
         yield Problem(
             f"{images.name}, {labels_file.name}",
@@ -71,19 +70,18 @@ def _pair(
         )
         return
     groups = None
-    if "groups" in entry:
-        file = check.find(root, entry["groups"])
+    if entry.groups is not None:
+        file = check.find(root, entry.groups)
         if file is None:
             yield Remark(
-                str(entry["groups"]),
+                str(entry.groups),
                 "not there: each image stands for itself, so intervals are narrower "
                 "than the number of slides or patients would make them",
             )
         else:
-            groups = _groups(file, options["group_column"], count)
-    split = entry["split"]
+            groups = _groups(file, options.group_column, count)
     ids = [f"{images.stem}-{index}" for index in range(count)]
-    wanted = options.get("examples", {}).get(split)
+    wanted = options.examples.get(entry.split)
     chosen = list(range(count))
     if wanted is not None:
         order = subset_order(ids, card.splits.seed)
@@ -101,7 +99,7 @@ def _pair(
             ids[index],
             groups[index] if groups else ids[index],
             label,
-            check.fixed_split(split),
+            check.fixed_split(entry.split),
             Hdf5Image(images, name, index, card.intensity),
             where,
         )

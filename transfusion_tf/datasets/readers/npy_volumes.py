@@ -1,45 +1,53 @@
 """Reader `npy_volumes`: slices of `.npy` volumes, as MRNet comes."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from transfusion_tf.datasets.arrays import open_npy
-from transfusion_tf.datasets.card import DatasetCard, check_options
+from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.images import NpySlice
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import many_labels
 from transfusion_tf.datasets.readers.rows import Example, Problem, Rows
 from transfusion_tf.datasets.readers.tables import read_table
 from transfusion_tf.errors import UserError
+from transfusion_tf.toml_tables import TABLE, Count, Texts
 
-_OPTIONS = {
-    "root": check.is_path,
-    "sets": check.are_tables,
-    "slices": check.is_count,
-}
-_SET = {"folder": check.is_path, "labels": check.are_texts, "split": check.is_split}
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class _Set:
+    folder: check.Places
+    """The folder of the `<scan>.npy` files."""
+    labels: Texts
+    """A CSV file for each class, of `<scan>,<0 or 1>` without header."""
+    split: check.SplitName = "draw"
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class NpyVolumesOptions:
+    """Options of the reader `npy_volumes`."""
+
+    root: check.Places = "."
+    """The data's folder, below the source."""
+    sets: Annotated[tuple[_Set, ...], Field(min_length=1)]
+    slices: Count = 1
+    """How many of the middle ones to take per scan; the scan is the patient."""
 
 
 def read_npy_volumes(card: DatasetCard) -> Rows:
-    """Middle slices of volumes [slices, height, width], each an example.
-
-    Options:
-      root: the data's folder below the source; a list is tried in turn.
-      sets: a table a set: the `folder` of `<scan>.npy` files, `labels`, a CSV file
-        for each class of `<scan>,<0 or 1>` without header, and its `split` (`draw`:
-        the card's shares say).
-      slices: how many of the middle ones to take a scan; the scan is the patient.
-    """
-    options = check_options(card, _OPTIONS, required=("sets",))
-    for entry in options["sets"]:
-        check.check_table(card, "sets", entry, _SET, ("folder", "labels"))
-        if len(entry["labels"]) != len(card.labels.named):
+    """Middle slices of volumes [slices, height, width], each an example."""
+    options = check.reader_options(card, NpyVolumesOptions)
+    for entry in options.sets:
+        if len(entry.labels) != len(card.labels.named):
             raise UserError(
                 f"{card.path}: key 'reader.sets.labels' should name a file for each of "
-                f"the {len(card.labels.named)} classes; it names {len(entry['labels'])}"
+                f"the {len(card.labels.named)} classes; it names {len(entry.labels)}"
             )
-    root = check.root_folder(card, options)
-    for entry in options["sets"]:
+    root = check.root_folder(card, options.root)
+    for entry in options.sets:
         yield from _set(card, options, entry, root)
 
 
@@ -56,12 +64,12 @@ def middle_slices(depth: int, count: int) -> range:
 
 
 def _set(
-    card: DatasetCard, options: dict[str, Any], entry: dict[str, Any], root: Path
+    card: DatasetCard, options: NpyVolumesOptions, entry: _Set, root: Path
 ) -> Rows:
-    folder = check.require(card, "sets.folder", root, entry["folder"])
+    folder = check.require(card, "sets.folder", root, entry.folder)
     cells: dict[str, dict[int, str]] = {}
     first: dict[str, str] = {}
-    for index, file in enumerate(entry["labels"]):
+    for index, file in enumerate(entry.labels):
         table = read_table(
             check.require(card, "sets.labels", root, file), ("scan", "label")
         )
@@ -75,7 +83,7 @@ def _set(
     for name, found in cells.items():
         where = f"{first[name]} (scan {name})"
         try:
-            missing = [file for i, file in enumerate(entry["labels"]) if i not in found]
+            missing = [file for i, file in enumerate(entry.labels) if i not in found]
             if missing:
                 raise UserError(f"scan {name!r} has no row in {', '.join(missing)}")
             labels = many_labels(card, [found[i] for i in range(len(found))])
@@ -89,8 +97,8 @@ def _set(
 
 def _slices(
     card: DatasetCard,
-    options: dict[str, Any],
-    entry: dict[str, Any],
+    options: NpyVolumesOptions,
+    entry: _Set,
     folder: Path,
     scan: str,
     labels: tuple[float, ...],
@@ -105,12 +113,12 @@ def _slices(
             f"{path.name} has the shape {list(shape)}; a volume is "
             "[slices, height, width]"
         )
-    for index in middle_slices(shape[0], options.get("slices", 1)):
+    for index in middle_slices(shape[0], options.slices):
         yield Example(
             f"{scan}-{index}",
             scan,
             labels,
-            check.fixed_split(entry.get("split")),
+            check.fixed_split(entry.split),
             NpySlice(path, index, card.intensity),
             where,
         )

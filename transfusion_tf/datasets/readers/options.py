@@ -1,94 +1,44 @@
 """What readers ask of a card's options, and where the data that they name lie."""
 
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import WithJsonSchema
 
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
-from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.errors import UserError
+from transfusion_tf.toml_tables import Text, Texts, checked, rule
 
-# In place of a split's name: the card's shares draw it, patient by patient.
-DRAW = "draw"
+# `draw` in place of a split's name: the card's shares draw it, patient by patient.
+SplitName = Literal["train", "validation", "test", "draw"]
 
-
-def is_text(value: Any) -> bool:
-    """A text that is not empty."""
-    return isinstance(value, str) and bool(value)
-
-
-def are_texts(value: Any) -> bool:
-    """A list of such texts, not empty."""
-    return isinstance(value, list) and bool(value) and all(map(is_text, value))
+# A path, or places to look for it, in that order.
+Places = Annotated[
+    Text | Texts, WithJsonSchema({"expected": "a path, or a list of paths to try"})
+]
 
 
-def is_list(value: Any) -> bool:
-    """A list of texts, which may be empty ones."""
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
-
-
-def is_path(value: Any) -> bool:
-    """A path, or a list of places to look for it, in that order."""
-    return is_text(value) or are_texts(value)
-
-
-def is_flag(value: Any) -> bool:
-    """True or false."""
-    return isinstance(value, bool)
-
-
-def is_whole(value: Any) -> bool:
-    """A whole number."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_count(value: Any) -> bool:
-    """A whole number above 0."""
-    return is_whole(value) and value > 0
-
-
-def is_pattern(value: Any) -> bool:
-    """A regular expression with at least one group."""
+def _has_group(pattern: str) -> bool:
     try:
-        return re.compile(value).groups >= 1
-    except (re.error, TypeError):
+        return re.compile(pattern).groups >= 1
+    except re.error:
         return False
 
 
-def is_table(value: Any) -> bool:
-    """A TOML table."""
-    return isinstance(value, dict)
+Pattern = Annotated[str, rule("a regular expression with a group", _has_group)]
+
+T = TypeVar("T")
 
 
-def are_tables(value: Any) -> bool:
-    """A list of TOML tables, not empty."""
-    return isinstance(value, list) and bool(value) and all(map(is_table, value))
-
-
-def check_table(
-    card: DatasetCard,
-    key: str,
-    table: Mapping[str, Any],
-    options: Mapping[str, Callable[[Any], bool]],
-    required: tuple[str, ...] = (),
-) -> None:
-    """Checks a table inside the reader's options.
+def reader_options(card: DatasetCard, kind: type[T]) -> T:
+    """What the card says to its reader, as that reader's options.
 
     Raises:
-      UserError: a key is missing, unknown or not valid.
+      UserError: an option is missing, unknown or not what it should be.
     """
-    for name in required:
-        if name not in table:
-            raise UserError(f"{card.path}: key 'reader.{key}.{name}' is missing")
-    for name, value in table.items():
-        if name not in options:
-            raise UserError(
-                f"{card.path}: {one_of(f'key in reader.{key}:', name, options)}"
-            )
-        if not options[name](value):
-            raise UserError(
-                f"{card.path}: key 'reader.{key}.{name}' is not valid: {value!r}"
-            )
+    values = {key: value for key, value in card.reader.items() if key != "kind"}
+    return checked(kind, values, card.path, "reader")
 
 
 def split_name(value: str) -> str:
@@ -105,17 +55,12 @@ def split_name(value: str) -> str:
     return name
 
 
-def is_split(value: Any) -> bool:
-    """A split's name, or `draw`."""
-    return value in (*SPLITS, DRAW)
-
-
 def fixed_split(value: str | None) -> str | None:
     """None where the card's shares are to draw the split."""
-    return None if value in (None, DRAW) else value
+    return None if value == "draw" else value
 
 
-def find(folder: Path, places: str | list[str]) -> Path | None:
+def find(folder: Path, places: str | tuple[str, ...]) -> Path | None:
     """The first of the places below `folder` that exists; `*` stands for any name."""
     for place in [places] if isinstance(places, str) else places:
         if "*" in place:
@@ -127,7 +72,9 @@ def find(folder: Path, places: str | list[str]) -> Path | None:
     return None
 
 
-def require(card: DatasetCard, key: str, folder: Path, places: str | list[str]) -> Path:
+def require(
+    card: DatasetCard, key: str, folder: Path, places: str | tuple[str, ...]
+) -> Path:
     """`find`, or an error that lists where it was looked for.
 
     Raises:
@@ -144,9 +91,9 @@ def require(card: DatasetCard, key: str, folder: Path, places: str | list[str]) 
     )
 
 
-def root_folder(card: DatasetCard, options: Mapping[str, Any]) -> Path:
-    """The data's folder, or the first of the option `root` that exists in it."""
-    return require(card, "root", card.data_folder(), options.get("root", "."))
+def root_folder(card: DatasetCard, root: str | tuple[str, ...]) -> Path:
+    """The first of a reader's option `root` that exists in the data's folder."""
+    return require(card, "root", card.data_folder(), root)
 
 
 def first_group(pattern: str, text: str, key: str) -> str:

@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transfusion_tf.datasets.card import DatasetCard, check_options
+from pydantic.dataclasses import dataclass
+
+from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import one_label
 from transfusion_tf.datasets.readers.rows import Example, Problem, Remark, Rows
@@ -16,17 +19,27 @@ from transfusion_tf.datasets.readers.tf_records import (
     records,
 )
 from transfusion_tf.errors import UserError
+from transfusion_tf.toml_tables import TABLE, Text
 
-_OPTIONS = {
-    "name": check.is_text,
-    "version": check.is_text,
-    "tfds_data_dir": check.is_path,
-    "splits": check.is_table,
-    "image_key": check.is_text,
-    "label_key": check.is_text,
-    "id_key": check.is_text,
-    "patient_key": check.is_text,
-}
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class TfdsOptions:
+    """Options of the reader `tfds`."""
+
+    name: Text
+    """As TFDS calls it, with the config: `imagenette/full-size-v2`."""
+    version: Text = "*"
+    """Without it, the newest that is there."""
+    tfds_data_dir: check.Places = "."
+    """The `data_dir` that it was prepared in, below the source."""
+    splits: Mapping[str, check.SplitName]
+    """The splits of TFDS, to ours; one that is not named is not used."""
+    image_key: Text = "image"
+    label_key: Text = "label"
+    id_key: Text | None = None
+    """A feature with a text; without it, split and number."""
+    patient_key: Text | None = None
+    """A feature with a text; without it, the id."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,54 +50,37 @@ class _Split:
 
 
 def read_tfds(card: DatasetCard) -> Rows:
-    """A prepared TFDS data set of images with one class label each.
-
-    Options:
-      name: as TFDS calls it, with the config: `imagenette/full-size-v2`.
-      version: else the newest that is there.
-      tfds_data_dir: the `data_dir` that it was prepared in, below the source.
-      splits: TFDS's splits to `train`, `validation`, `test` or `draw` (the card's
-        shares say); what is not named is not used.
-      image_key, label_key: features, `image` and `label`.
-      id_key, patient_key: features with a text; else split and number.
-    """
-    options = check_options(card, _OPTIONS, required=("name", "splits"))
-    for name, split in options["splits"].items():
-        if not check.is_split(split):
-            raise UserError(
-                f"{card.path}: key 'reader.splits.{name}' should be train, validation, "
-                f"test or draw, got {split!r}"
-            )
+    """A prepared TFDS data set of images with one class label each."""
+    options = check.reader_options(card, TfdsOptions)
     folder = _version_folder(card, options)
     splits = _splits(folder)
-    names = _label_names(folder, options.get("label_key", "label"))
-    for name in options["splits"]:
+    names = _label_names(folder, options.label_key)
+    for name in options.splits:
         if name not in splits:
             yield Problem(
                 str(folder), f"no split {name!r}; it has {', '.join(splits) or 'none'}"
             )
     for name, split in splits.items():
-        if name in options["splits"]:
+        if name in options.splits:
             yield from _split_rows(card, options, split, names)
         else:
             yield Remark(name, f"a split of {sum(split.lengths)} images, not used")
 
 
-def _version_folder(card: DatasetCard, options: dict[str, Any]) -> Path:
+def _version_folder(card: DatasetCard, options: TfdsOptions) -> Path:
     root = card.data_folder()
-    data_dir = check.find(root, options.get("tfds_data_dir", ".")) or root
-    folder = data_dir / options["name"]
-    pattern = options.get("version", "*")
+    data_dir = check.find(root, options.tfds_data_dir) or root
+    folder = data_dir / options.name
     versions = {
         tuple(int(number) for number in path.parent.name.split(".")): path.parent
-        for path in folder.glob(f"{pattern}/dataset_info.json")
+        for path in folder.glob(f"{options.version}/dataset_info.json")
         if re.fullmatch(r"\d+\.\d+\.\d+", path.parent.name)
     }
     if not versions:
         raise UserError(
             f"no prepared data set in {folder}/<version>/; nothing is downloaded here. "
             "Prepare it where there is a network, with TensorFlow Datasets' own "
-            f"command, then copy the folder: tfds build {options['name']} "
+            f"command, then copy the folder: tfds build {options.name} "
             f"--data_dir={data_dir}\n\n{card.layout()}"
         )
     return versions[max(versions)]
@@ -126,7 +122,7 @@ def _label_names(folder: Path, key: str) -> list[str] | None:
 
 def _split_rows(
     card: DatasetCard,
-    options: dict[str, Any],
+    options: TfdsOptions,
     split: _Split,
     names: list[str] | None,
 ) -> Rows:
@@ -150,7 +146,7 @@ def _split_rows(
 
 def _row(
     card: DatasetCard,
-    options: dict[str, Any],
+    options: TfdsOptions,
     split: str,
     names: list[str] | None,
     file: Path,
@@ -161,25 +157,23 @@ def _row(
     where = f"{file.name}, record at {offset}"
     try:
         values = parse_example(data)
-        found = values.get(options.get("label_key", "label"), [])
+        found = values.get(options.label_key, [])
         if len(found) != 1 or not isinstance(found[0], int):
             raise UserError("the record has no class label")
         label = found[0]
         if names is not None and not 0 <= label < len(names):
             raise UserError(f"label {label} is outside the {len(names)} classes")
         labels = one_label(card, names[label] if names is not None else str(label))
-        if options.get("image_key", "image") not in values:
+        if options.image_key not in values:
             raise UserError("the record has no image")
-        example_id = _text(values, options.get("id_key")) or f"{split}-{number}"
-        patient = _text(values, options.get("patient_key")) or example_id
+        example_id = _text(values, options.id_key) or f"{split}-{number}"
+        patient = _text(values, options.patient_key) or example_id
         return Example(
             example_id,
             patient,
             labels,
-            check.fixed_split(options["splits"][split]),
-            TfRecordImage(
-                file, offset, options.get("image_key", "image"), card.intensity
-            ),
+            check.fixed_split(options.splits[split]),
+            TfRecordImage(file, offset, options.image_key, card.intensity),
             where,
         )
     except UserError as error:

@@ -3,45 +3,45 @@
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from transfusion_tf.datasets.card import DatasetCard, check_options
+from pydantic.dataclasses import dataclass
+
+from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import one_label
 from transfusion_tf.datasets.readers.rows import Example, LeftOut, Problem, Rows
 from transfusion_tf.errors import UserError
-
-_OPTIONS = {
-    "folder": check.is_path,
-    "label_element": check.is_text,
-    "number_element": check.is_text,
-    "image_pattern": check.is_pattern,
-    "image_element": check.is_text,
-    "missing": lambda value: value in ("error", "leave_out"),
-}
+from transfusion_tf.toml_tables import TABLE, Text
 
 # An annotation has a few thousand points; more is no annotation.
 _MAX_BYTES = 20_000_000
 
 
-def read_xml_cases(card: DatasetCard) -> Rows:
-    """`<case>.xml` with the label, and any number of images a case.
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class XmlCasesOptions:
+    """Options of the reader `xml_cases`."""
 
-    Options:
-      folder: where both lie; a list is tried in turn.
-      label_element: the element that holds the label, mapped by `labels.values`.
-      missing: a case whose label is blank: `error`, or `leave_out`.
-      number_element: an element that must say the case as the file's name does.
-      image_pattern: its first group in an image's name is the case, its second the
-        image's number.
-      image_element: the path of elements that name images of the case by number;
-        each must be there.
-    """
-    options = check_options(
-        card, _OPTIONS, required=("folder", "label_element", "image_pattern")
-    )
-    folder = check.require(card, "folder", card.data_folder(), options["folder"])
+    folder: check.Places
+    """Where cases and images lie."""
+    label_element: Text
+    """The element that holds the label, mapped by `labels.values`."""
+    number_element: Text | None = None
+    """An element that must say the case as the file's name does."""
+    image_pattern: check.Pattern
+    """Its first group in an image's name is the case, its second the image's number."""
+    image_element: Text = "_"
+    """The path of elements that name images of the case by number; each must be
+    there."""
+    missing: Literal["error", "leave_out"] = "error"
+    """A case whose label is blank."""
+
+
+def read_xml_cases(card: DatasetCard) -> Rows:
+    """`<case>.xml` with the label, and any number of images a case."""
+    options = check.reader_options(card, XmlCasesOptions)
+    folder = check.require(card, "folder", card.data_folder(), options.folder)
     images: dict[str, dict[str, Path]] = {}
     cases: list[Path] = []
     for path in sorted(folder.iterdir(), key=_numerically):
@@ -50,14 +50,14 @@ def read_xml_cases(card: DatasetCard) -> Rows:
         if path.suffix.lower() == ".xml":
             cases.append(path)
             continue
-        match = re.fullmatch(options["image_pattern"], path.name)
+        match = re.fullmatch(options.image_pattern, path.name)
         if match and path.suffix.lower() in IMAGE_SUFFIXES:
             images.setdefault(match.group(1), {})[match.group(2)] = path
         else:
             yield Problem(
                 path.name,
                 f"no case and no image (reader.image_pattern: "
-                f"{options['image_pattern']!r})",
+                f"{options.image_pattern!r})",
             )
     if not cases:
         raise UserError(f"{card.path}: key 'reader.folder': no .xml file in {folder}")
@@ -77,23 +77,23 @@ def _numerically(path: Path) -> list[Any]:
 
 
 def _case(
-    card: DatasetCard, options: dict[str, Any], file: Path, images: dict[str, Path]
+    card: DatasetCard, options: XmlCasesOptions, file: Path, images: dict[str, Path]
 ) -> Rows:
     root = _parse(file)
-    if "number_element" in options:
-        number = _only(root, options["number_element"])
+    if options.number_element is not None:
+        number = _only(root, options.number_element)
         if number != file.stem:
             raise UserError(f"the file says that it is case {number!r}")
-    for element in root.findall(options.get("image_element", "_")):
+    for element in root.findall(options.image_element):
         number = (element.text or "").strip()
         if number not in images:
             raise UserError(f"it annotates image {number!r}, which is not there")
     if not images:
         raise UserError("no image of this case")
-    cell = _only(root, options["label_element"])
-    if not cell and options.get("missing") == "leave_out":
+    cell = _only(root, options.label_element)
+    if not cell and options.missing == "leave_out":
         for path in images.values():
-            yield LeftOut(path.name, f"its case has no {options['label_element']}")
+            yield LeftOut(path.name, f"its case has no {options.label_element}")
         return
     labels = one_label(card, cell)
     for path in images.values():
