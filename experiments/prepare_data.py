@@ -1,7 +1,7 @@
 """Prepares data sets: transfusion-data VERB [CARD]
 
   transfusion-data list            the cards that come with the package
-  transfusion-data init FOLDER     guesses a dataset.toml for a folder or a CSV file
+  transfusion-data init FOLDER     drafts a dataset.toml for a folder or a CSV file
   transfusion-data audit CARD      copies, leaks, faults, balance: a page and tables
   transfusion-data prepare CARD    checks every image, writes TFRecord shards
   transfusion-data show CARD       counts by split, and a picture of each class
@@ -71,13 +71,13 @@ def _list() -> None:
 
 def _init(source: str) -> None:
     from transfusion_tf.datasets import load_card, read_examples
-    from transfusion_tf.datasets.guess import write_draft
+    from transfusion_tf.datasets.draft_card import write_draft_card
 
-    path = write_draft(source)
+    path = write_draft_card(source)
     print(path.read_text(encoding="utf-8"))
     examples, problems = read_examples(load_card(path))
     print(f"It reads {len(examples)} images; {len(problems)} rows can't be used.")
-    print(f"Guessed: correct it, then run transfusion-data audit {path}")
+    print(f"A draft: correct it, then run transfusion-data audit {path}")
 
 
 def _audit(name: str) -> None:

@@ -1,4 +1,4 @@
-"""A guessed card loads, reads the data, and leaves what is there alone."""
+"""A drafted card loads, reads the data, and leaves what is there alone."""
 
 import shutil
 
@@ -8,7 +8,7 @@ from PIL import Image
 from support import read_rows, write_rows
 
 from transfusion_tf.datasets import load_card, read_examples
-from transfusion_tf.datasets.guess import write_draft
+from transfusion_tf.datasets.draft_card import write_draft_card
 from transfusion_tf.errors import UserError
 
 
@@ -17,14 +17,14 @@ def picture(path, value=0, size=64):
     Image.fromarray(np.full((size, size), value % 256, np.uint8)).save(path)
 
 
-def guessed(source):
-    card = load_card(write_draft(source))
+def drafted(source):
+    card = load_card(write_draft_card(source))
     return card, *read_examples(card)
 
 
 def test_a_table_of_graded_images(clinic):
     clinic.unlink()
-    card, examples, problems = guessed(clinic.parent)
+    card, examples, problems = drafted(clinic.parent)
     assert not problems
     assert len(examples) == 48
     assert card.labels.kind == "grade"
@@ -36,13 +36,13 @@ def test_a_table_of_graded_images(clinic):
 
 def test_the_table_itself_may_be_named(clinic):
     clinic.unlink()
-    assert write_draft(clinic.parent / "labels.csv") == clinic
+    assert write_draft_card(clinic.parent / "labels.csv") == clinic
 
 
 def test_a_card_is_never_overwritten(clinic):
     before = clinic.read_bytes()
     with pytest.raises(UserError, match="is there already"):
-        write_draft(clinic.parent)
+        write_draft_card(clinic.parent)
     assert clinic.read_bytes() == before
 
 
@@ -55,7 +55,7 @@ def test_names_without_suffix_and_both_eyes(clinic):
         shutil.move(folder / "images" / row["image"], folder / "images" / f"{name}.png")
         rows.append({"image": name, "level": row["grade"]})
     write_rows(folder / "labels.csv", rows)
-    card, examples, problems = guessed(folder)
+    card, examples, problems = drafted(folder)
     assert not problems
     assert card.reader["path_suffix"] == ".png"
     assert {example.patient_id for example in examples} == {
@@ -75,10 +75,10 @@ def test_one_hot_columns_and_findings(tmp_path):
         findings.append(sure | {"Age": 40 + index})
     write_rows(tmp_path / "one" / "truth.csv", exclusive)
     write_rows(tmp_path / "many" / "train.csv", findings)
-    card, examples, problems = guessed(tmp_path / "one")
+    card, examples, problems = drafted(tmp_path / "one")
     assert (card.labels.kind, card.labels.classes) == ("class", ("MEL", "NV", "BCC"))
     assert not problems
-    card, examples, problems = guessed(tmp_path / "many")
+    card, examples, problems = drafted(tmp_path / "many")
     assert (card.labels.kind, card.labels.classes) == ("findings", ("Edema", "Nodule"))
     assert (card.labels.blank, card.labels.uncertain) == ("negative", "ignore")
     assert not problems
@@ -91,7 +91,7 @@ def test_class_folders_with_masks(tmp_path):
         for index in range(4):
             picture(tmp_path / name / f"{name} ({index}).png", index)
             picture(tmp_path / name / f"{name} ({index})_mask.png", index)
-    card, examples, problems = guessed(tmp_path)
+    card, examples, problems = drafted(tmp_path)
     assert card.labels.classes == ("benign", "malignant")
     assert not problems
     assert len(examples) == 8
@@ -101,7 +101,7 @@ def test_a_folder_around_all_of_it(tmp_path):
     for name in ("benign", "malignant"):
         for index in range(4):
             picture(tmp_path / "Archive" / name / f"{index}.png", index)
-    card, examples, problems = guessed(tmp_path)
+    card, examples, problems = drafted(tmp_path)
     assert not problems
     assert card.reader["folder"] == "Archive"
     assert len(examples) == 8
@@ -115,7 +115,7 @@ def test_class_folders_below_splits_and_patients_in_names(tmp_path):
                 image = f"person{number // 2}_virus_{number}.jpeg"
                 picture(tmp_path / split / name / image, number)
                 number += 1
-    _, examples, problems = guessed(tmp_path)
+    _, examples, problems = drafted(tmp_path)
     assert not problems
     assert len(examples) == 36
     assert {e.split for e in examples} == {"train", "validation", "test"}
@@ -127,7 +127,7 @@ def test_deep_images_get_a_rule(tmp_path):
         (tmp_path / name).mkdir()
         deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
         Image.fromarray(deep).save(tmp_path / name / "1.png")
-    card, examples, _ = guessed(tmp_path)
+    card, examples, _ = drafted(tmp_path)
     assert card.intensity == "minmax"
     assert examples[0].image.load().max() == 255
 
@@ -135,6 +135,6 @@ def test_deep_images_get_a_rule(tmp_path):
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(UserError, match="looks like no data set"):
-        write_draft(tmp_path)
+        write_draft_card(tmp_path)
     with pytest.raises(UserError, match="no folder or CSV file"):
-        write_draft(tmp_path / "gone")
+        write_draft_card(tmp_path / "gone")

@@ -1,0 +1,205 @@
+"""A draft of a `dataset.toml` for a folder or a table, for the user to correct."""
+
+import json
+import re
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from transfusion_tf import files
+from transfusion_tf.datasets.draft_tables import (
+    SPLIT_NAMES,
+    Draft,
+    draft_of_table,
+    patient_entry,
+)
+from transfusion_tf.datasets.images import IMAGE_SUFFIXES
+from transfusion_tf.errors import UserError
+
+CARD_FILE = "dataset.toml"
+
+_SAMPLE = 200
+_MASK = re.compile(r"[_-](mask|seg|segmentation)(?=[_.\d-]|$)", re.I)
+
+
+def write_draft_card(source: str | Path) -> Path:
+    """Looks at a folder or a CSV file and writes a commented `dataset.toml` there.
+
+    Args:
+      source: a folder of class folders (perhaps below train, val and test), a folder
+        that holds a CSV table and images, or the table itself.
+
+    Returns:
+      The path of the card, beside the table or in the folder.
+
+    Raises:
+      UserError: there is a card already, which is never overwritten; there is no
+        such place, nothing in it looks like a data set, or it can't be written to.
+    """
+    place = Path(source).expanduser().absolute()
+    if not place.exists():
+        raise UserError(f"no folder or CSV file {place}")
+    folder = place if place.is_dir() else place.parent
+    target = folder / CARD_FILE
+    if target.exists():
+        raise UserError(
+            f"{target} is there already and is left as it is; move it away to have a "
+            "new one drafted"
+        )
+    draft = draft_of_table(place, folder) if place.is_file() else _from_folder(folder)
+    files.write_text(target, _as_toml(folder, draft))
+    return target
+
+
+def _from_folder(folder: Path) -> Draft:
+    tables = sorted(path for path in _near(folder, "*.csv") if path.is_file())
+    reasons = []
+    drafts = []
+    for table in tables:
+        try:
+            drafts.append((table, draft_of_table(table, folder)))
+        except UserError as error:
+            reasons.append(str(error))
+    if drafts:
+        # The table that names the most images; of equals, that of the most labels.
+        table, draft = max(drafts, key=lambda item: _worth(item[1]))
+        others = [str(path.relative_to(folder)) for path in tables if path != table]
+        if others:
+            draft.remarks.append(f"other tables there: {', '.join(others)}")
+        return draft
+    found = _from_class_folders(folder)
+    if found is None:
+        why = f" ({'; '.join(reasons)})" if reasons else ""
+        raise UserError(
+            f"{folder} looks like no data set{why}: expected is a folder a class with "
+            f"images ({', '.join(IMAGE_SUFFIXES)}), or a CSV table that names images"
+        )
+    return found
+
+
+def _near(folder: Path, pattern: str) -> list[Path]:
+    """What matches in the folder or one below it."""
+    return [*folder.glob(pattern), *folder.glob(f"*/{pattern}")]
+
+
+def _worth(draft: Draft) -> tuple[int, int]:
+    columns = next(value for key, value, _ in draft.reader if key == "label_columns")
+    return len(draft.images), len(columns)
+
+
+def _from_class_folders(root: Path) -> Draft | None:
+    # Archives often unpack into a folder around all of it.
+    for folder in (root, *sorted(_near(root, "*"))):
+        if folder.is_dir() and not folder.name.startswith("."):
+            draft = _class_folders_in(folder, str(folder.relative_to(root)))
+            if draft is not None:
+                return draft
+    return None
+
+
+def _class_folders_in(folder: Path, name: str) -> Draft | None:
+    tops = [f for f in _subfolders(folder) if f.name.lower() in SPLIT_NAMES]
+    reader: list[tuple[str, Any, str]] = [
+        ("kind", "class_folders", "a folder a class"),
+        ("folder", name, "the folder of these folders, from this file"),
+    ]
+    if tops:
+        names = ", ".join(top.name for top in tops)
+        reader.append(("split_folders", True, f"they stand below {names}"))
+    classes: dict[str, list[Path]] = defaultdict(list)
+    for top in tops or [folder]:
+        for child in _subfolders(top):
+            images = [p for p in child.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES]
+            if images:
+                classes[child.name] += images
+    if len(classes) < 2:
+        return None
+    images = [path for paths in classes.values() for path in paths]
+    found = {path: _MASK.search(path.stem) for path in images}
+    masks = Counter(match.group(0) for match in found.values() if match)
+    if masks:
+        patterns = [f"*{part}*" for part in sorted(masks)]
+        number = masks.total()
+        reader.append(("exclude", patterns, f"{number} files look like masks"))
+        images = [path for path, match in found.items() if not match]
+    reader.append(patient_entry([path.name for path in images]))
+    return Draft(reader, "class", sorted(classes), [], images, [])
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(
+        p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")
+    )
+
+
+def _as_toml(folder: Path, draft: Draft) -> str:
+    name = re.sub(r"\W+", "_", folder.name, flags=re.ASCII).strip("_").lower()
+    name = name if name.isidentifier() else f"data_{name}".rstrip("_")
+    size, size_comment, deep = _image_facts(draft.images)
+    lines = [
+        "# Drafted from the files: read each line, correct it, and then run",
+        "#   transfusion-data audit " + json.dumps(str(folder / CARD_FILE)),
+    ]
+    lines += [f"# Note: {remark}." for remark in draft.remarks]
+    lines += [
+        "",
+        _line("name", name, "names folders; letters, digits, underscores"),
+        _line("title", folder.name, "stands above the report"),
+        _line("image_size", size, size_comment),
+    ]
+    if deep:
+        comment = f"{deep}; or [low, high], which become black and white"
+        lines.append(_line("intensity", "minmax", comment))
+    lines += ["", "[reader]", *(_line(*entry) for entry in draft.reader)]
+    kinds = {
+        "grade": "ordered classes; or class",
+        "class": "one of the classes; or grade, if they are ordered",
+        "findings": "any number of them in an image",
+    }
+    lines += ["", "[labels]", _line("kind", draft.kind, kinds[draft.kind])]
+    lines.append(_line("classes", draft.classes, "in the order of the outputs"))
+    lines += [_line(*entry) for entry in draft.extra_labels]
+    lines += [
+        "",
+        "[splits]  # shares of the patients, unless the data have splits of their own",
+        _line("train", 0.7, ""),
+        _line("validation", 0.15, ""),
+        _line("test", 0.15, ""),
+        "",
+        "[augmentation]",
+        _line("policy", "none", "or retina, chest, photographs"),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _line(key: str, value: Any, comment: str) -> str:
+    # JSON's texts, numbers, booleans and lists are TOML's.
+    text = f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    return f"{text}  # {comment}" if comment else text
+
+
+def _image_facts(paths: Sequence[Path]) -> tuple[int, str, str]:
+    """Side to train at, why, and why more than 8 bits must be dealt with, if so."""
+    sides, deep = [], Counter[str]()
+    for path in paths[:: max(1, len(paths) // _SAMPLE)]:
+        if path.suffix.lower() in (".dcm", ".dicom", ".npy"):
+            deep[f"{path.suffix} files may have more than 8 bits"] += 1
+            continue
+        try:
+            with Image.open(path) as image:
+                sides.append(min(image.size))
+                if image.mode.startswith(("I", "F")):
+                    deep["images of more than 8 bits"] += 1
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            continue
+    why = deep.most_common(1)[0][0] if deep else ""
+    if not sides:
+        return 224, "height and width of the model's input", why
+    middle = int(statistics.median(sides))
+    size = 224 if middle >= 224 else max(32, middle // 32 * 32)
+    return size, f"the images' shorter sides: {min(sides)} to {max(sides)} px", why
