@@ -18,21 +18,17 @@ from transfusion_tf.report import (
 )
 from transfusion_tf.report.wording import count, metric_unit, number
 from transfusion_tf.representations import (
-    FolderImages,
     RepresentationWarning,
     Sampling,
     Settings,
     compare_stage_pairs,
     over_repeats,
-    run_images,
 )
-from transfusion_tf.representations.run_comparisons import (
-    check_image_sizes,
-    compare_pair,
-    run_names,
-)
-from transfusion_tf.representations.run_models import check_same_data
-from transfusion_tf.representations.snapshots import Snapshot
+from transfusion_tf.representations.compare import compare_pair
+from transfusion_tf.representations.snapshots import Snapshot, check_image_sizes
+from transfusion_tf.studies.measurements.image_sources import FolderImages
+from transfusion_tf.studies.measurements.run_images import check_same_data, run_images
+from transfusion_tf.studies.measurements.run_labels import run_names
 from transfusion_tf.training import RunDirectory
 from transfusion_tf.training.provenance import commit, versions
 from transfusion_tf_experiments.model_sources import Source, find, labels
@@ -75,10 +71,10 @@ def compare(names: Sequence[str], request: Request) -> tuple[Path, str, list[str
     """Compares one run before and after training, or two models.
 
     Returns:
-        The page, its table as text, and the warnings that go with it.
+      The page, its table as text, and the warnings that go with it.
 
     Raises:
-        UserError: See `transfusion-compare --help` for what is right.
+      UserError: See `transfusion-compare --help` for what is right.
     """
     settings = request.settings
     sources = [find(name, request.root) for name in names]

@@ -8,9 +8,9 @@ import keras
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.representations.model_files import load_model_file
-from transfusion_tf.representations.run_comparisons import run_names
-from transfusion_tf.representations.run_models import run_snapshot
 from transfusion_tf.representations.snapshots import Snapshot
+from transfusion_tf.studies.measurements.run_labels import run_names
+from transfusion_tf.studies.measurements.run_models import run_snapshot
 from transfusion_tf.training import RunDirectory
 
 
@@ -19,8 +19,8 @@ class Source:
     """A model that the user named: a run's, or a file's.
 
     Attributes:
-        path: The run directory or the file.
-        run: The run; None for a file.
+      path: The run directory or the file.
+      run: The run; None for a file.
     """
 
     path: Path
@@ -50,7 +50,7 @@ def find(name: str, root: str) -> Source:
     """The run directory, `.keras` file, or run below `<root>/runs` of that name.
 
     Raises:
-        UserError: If there is none; the message lists the runs there are.
+      UserError: If there is none; the message lists the runs there are.
     """
     path = Path(name).expanduser()
     if path.suffix == ".keras":

@@ -21,8 +21,8 @@ ORDER = (
     "models",
     "initialization",
     "evaluation",
-    "training",
     "representations",
+    "training",
     "studies",
     "report",
 )
@@ -73,6 +73,12 @@ def test_what_trains_a_run_knows_nothing_of_many_hosts():
         if any(module.startswith(package) for module in imported_modules(file))
     }
     assert importers == {"strategy", "run_options", "run"}
+
+
+def test_representations_know_neither_data_sets_nor_runs():
+    for file in (ROOT / "transfusion_tf" / "representations").rglob("*.py"):
+        packages = {package_of(module) for module in imported_modules(file)}
+        assert packages.isdisjoint({"datasets", "training"}), file
 
 
 def test_flags_are_defined_by_binaries_only():

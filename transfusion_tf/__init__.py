@@ -2,7 +2,7 @@
 
 Data flows down the packages, and each imports only from those above it:
 `datasets`, `input_pipeline`, `models`, `initialization`, `evaluation`,
-`training`, `representations`, `studies`, `report`.
+`representations`, `training`, `studies`, `report`.
 """
 
 import os

@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from transfusion_tf.representations import compare_models, load_run_model
+from transfusion_tf.representations import compare_models
+from transfusion_tf.studies.measurements.run_models import load_run_model
 from transfusion_tf.training import train
 
 # Python tells of every name that is looked up and every connection.

@@ -3,7 +3,14 @@ import numpy as np
 import pytest
 
 from transfusion_tf.models import build, stage_names
-from transfusion_tf.representations import MEASURES, cca, compare_models
+from transfusion_tf.representations import (
+    MEASURES,
+    Sampling,
+    Settings,
+    cca,
+    compare_all_pairs,
+    compare_models,
+)
 
 SIZE = 64
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, SIZE, SIZE, 3), np.uint8)
@@ -80,3 +87,34 @@ def test_an_unknown_measure_lists_the_valid_ones(models):
 
 def test_measures_are_the_public_functions():
     assert MEASURES["cca"] is cca
+
+
+# All pairs.
+
+
+def test_every_pair_of_several_models_is_compared_as_it_would_be_alone(models):
+    third = build("cbr_tiny", (SIZE, SIZE, 3), 5, seed=3)
+    settings = Settings(
+        stages=("pool2",), measures=("cca",), sampling=Sampling(200, 6), repeats=1,
+        progress=False,
+    )  # fmt: skip
+    table = compare_all_pairs(
+        dict(zip("abc", [*models, third], strict=True)), IMAGES, settings
+    )
+    pairs = table[["model_a", "model_b"]].to_numpy().tolist()
+    assert pairs == [["a", "b"], ["a", "c"], ["b", "c"]]
+    alone = compare_models(
+        models[1], third, IMAGES, stages=["pool2"], measures=["cca"], points=200,
+        channels=6, repeats=1, progress=False,
+    )  # fmt: skip
+    assert table["value"].iloc[2] == alone["value"].item()
+
+
+def test_one_model_makes_no_pair(models):
+    with pytest.raises(ValueError, match="2 models or more, got 1"):
+        compare_all_pairs({"a": models[0]}, IMAGES, Settings())
+
+
+def test_settings_know_the_measures():
+    with pytest.raises(ValueError, match="measure 'rsa'"):
+        Settings(measures=("rsa",))

@@ -1,12 +1,9 @@
-import keras
 import numpy as np
 import pytest
 
 from transfusion_tf.initialization import gabor_filter_bank
-from transfusion_tf.models import build
 from transfusion_tf.representations import (
     filter_changes,
-    first_layer_kernel,
     fit_gabor,
     gabor_fits,
     weight_histograms,
@@ -83,14 +80,6 @@ def test_filters_of_three_pixels_are_an_error():
 def test_kernels_of_different_shapes_are_an_error():
     with pytest.raises(ValueError, match="differ in shape"):
         filter_changes(np.ones((7, 7, 3, 4)), np.ones((7, 7, 3, 5)))
-
-
-def test_the_first_kernel_is_the_models_own():
-    model = build("cbr_tiny", (64, 64, 3), 2)
-    kernel = first_layer_kernel(model)
-    assert kernel.shape[2] == 3
-    conv = next(x for x in model.layers if isinstance(x, keras.layers.Conv2D))
-    np.testing.assert_array_equal(kernel, conv.get_weights()[0])
 
 
 def test_histograms_share_bins_and_integrate_to_one():

@@ -10,7 +10,6 @@ from transfusion_tf.representations import (
     RepresentationWarning,
     frechet_distance,
     image_distance,
-    inception_features,
     pooled_stage,
 )
 
@@ -106,20 +105,3 @@ def test_a_deits_spatial_tokens_are_averaged_at_any_size_of_its_images():
     tokens = np.asarray(block(np.float32(images)))[:, 2:].mean(axis=1)
     expected = frechet_distance(tokens, tokens[:66], blocks=0)
     assert found["value"].item() == pytest.approx(expected.value, rel=1e-3)
-
-
-@pytest.mark.slow
-def test_inception_takes_a_weights_file_and_gives_2048_features(tmp_path):
-    donor = build("inception_v3", (75, 75, 3), 3, seed=1)
-    donor.save_weights(tmp_path / "inception.weights.h5")
-    model = inception_features(tmp_path / "inception.weights.h5")
-    assert model.input_shape == (None, 299, 299, 3)
-    assert model.output_shape == (None, 2048)
-    np.testing.assert_array_equal(
-        model.get_layer("conv2d_93").kernel, donor.get_layer("conv2d_93").kernel
-    )
-
-
-def test_a_weights_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"nothing\.h5 does not exist"):
-        inception_features(tmp_path / "nothing.h5")

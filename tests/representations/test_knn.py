@@ -1,12 +1,12 @@
 """Nearest neighbours against scikit-learn's."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.neighbors import KNeighborsClassifier
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.evaluation import METRICS
 from transfusion_tf.models import build
 from transfusion_tf.representations import (
     KNNSettings,
@@ -14,9 +14,7 @@ from transfusion_tf.representations import (
     RepresentationWarning,
     knn_by_part,
     knn_predict,
-    run_knn,
 )
-from transfusion_tf.training import RunDirectory
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.integers(0, 4, 3000)
@@ -209,61 +207,43 @@ def test_settings_are_checked_before_any_image_is_read(options, message):
         KNNSettings(**options)
 
 
-# Over runs.
+# Part by part.
 
 
-@pytest.mark.slow
-def test_a_run_has_its_metric_at_every_stage(trained_root, data_root, prepared):
-    run = sorted((trained_root / "runs").iterdir())[0]
-    table = run_knn(run, data_root, settings=KNNSettings(k=5, progress=False))
+def batches(images, rows, size):
+    """Batches of equal size, the last filled up."""
+    for start in range(0, len(rows), size):
+        own = np.array(rows[start : start + size])
+        padding = np.zeros(size - len(own), int)
+        yield own, tf.constant(images[np.concatenate([own, padding])])
+
+
+def test_every_part_votes_with_its_own_features_in_the_order_of_the_rows():
+    model = build("cbr_tiny", (64, 64, 3), 2, seed=0)
+    train, images = (RNG.integers(0, 256, (n, 64, 64, 3), np.uint8) for n in (9, 5))
+    labels = np.eye(2)[RNG.integers(0, 2, 9)]
+    labels[4] = np.nan
+    seen = []
+
+    def score(shares):
+        seen.append(shares)
+        return 0.5
+
+    table = knn_by_part(
+        model,
+        batches(train, range(9), 4),
+        labels,
+        batches(images, [4, 3, 2, 1, 0], 3),
+        score,
+        KNNSettings(k=3, progress=False),
+    )
     assert table["part"].tolist() == ["pool1", "pool2", "pool3", "pool4", "head"]
-    assert table["channels"].tolist() == [32, 64, 128, 256, 5]
-    assert set(table["tokens"]) == {"spatial"}
-    assert set(table["train_images"]) == {len(prepared.examples("train"))}
-    assert set(table["images"]) == {len(prepared.examples("test"))}
-    assert set(table["metric"]) == {RunDirectory(run).config().metric}
-    expected = by_scikit_learn(run, prepared, table["metric"].iloc[0])
-    assert table["value"].iloc[1] == pytest.approx(expected)
-
-
-def by_scikit_learn(run, prepared, metric):
-    """The metric of 5 neighbours at pool2, with nothing of ours but the model."""
-    import keras
-
-    from transfusion_tf.representations import SplitImages, load_run_model
-
-    model = load_run_model(run)
+    assert set(table["value"]) == {0.5}
+    assert set(table["train_images"]) == {8}
     read = keras.Model(model.inputs, model.get_layer("pool2").output)
-    features, labels = {}, {}
-    for split in ("train", "test"):
-        images = SplitImages(prepared, split)[:].astype(np.float32)
-        features[split] = np.asarray(read(images)).mean(axis=(1, 2))
-        labels[split] = prepared.labels(prepared.examples(split))
-    found = KNeighborsClassifier(5, metric="cosine", algorithm="brute")
-    found.fit(features["train"], labels["train"].argmax(axis=1))
-    shares = np.zeros(labels["test"].shape)
-    shares[:, found.classes_] = found.predict_proba(features["test"])
-    return METRICS[metric](labels["test"], shares, referable_from=2)
-
-
-@pytest.mark.slow
-def test_a_run_without_enough_images_is_warned_about(trained_root, data_root, prepared):
-    run = sorted((trained_root / "runs").iterdir())[0]
-    count = len(prepared.examples("train"))
-    settings = KNNSettings(progress=False)
-    with pytest.warns(RepresentationWarning, match=f"there are {count} training"):
-        table = run_knn(run, data_root, weights="initial", settings=settings)
-    assert set(table["k"]) == {count}
-
-
-@pytest.mark.slow
-def test_a_transformers_tokens_are_taken_in_three_ways(prepared):
-    pytest.importorskip("keras_hub")
-    model = build("deit_mini", (64, 64, 3), 5, seed=0)
-    settings = KNNSettings(k=5, vote="softmax", progress=False)
-    table = knn_by_part(model, prepared, "mean_auc", settings=settings)
-    first = table[table["part"] == "patch_embed"]
-    assert first["tokens"].tolist() == ["class", "spatial", "both"]
-    assert first["channels"].tolist() == [64, 64, 128]
-    assert first["value"].between(0, 1).all()
-    assert table[table["part"] == "head"]["tokens"].tolist() == ["spatial"]
+    known, asked = (
+        np.asarray(read(np.float32(i))).mean((1, 2)) for i in (train, images)
+    )
+    kept = np.arange(9) != 4
+    expected = knn_predict(known[kept], labels[kept], asked, 3)
+    np.testing.assert_allclose(seen[1], expected)

@@ -8,8 +8,6 @@ from transfusion_tf.models import build, stages
 from transfusion_tf.representations import (
     LayerSettings,
     layer_cka,
-    layer_cka_before_and_after,
-    layer_cka_of_runs,
     model_parts,
 )
 
@@ -182,19 +180,3 @@ def test_a_layer_that_breaks_is_named(models):
 def test_wrong_settings_say_what_is_right(options, message):
     with pytest.raises(ValueError, match=message):
         LayerSettings(**options)
-
-
-@pytest.mark.slow
-def test_runs_are_compared_before_and_after_and_with_each_other(
-    trained_root, data_root
-):
-    runs = sorted((trained_root / "runs").iterdir())
-    table = layer_cka_before_and_after(runs[0], data_root, settings=SETTINGS)
-    assert set(table["run"]) == {runs[0].name}
-    across = np.diag(as_matrix(table, "initial", "best"))
-    # Two steps change each layer a little.
-    assert (across > 0.5).all()
-    assert (across < 1).all()
-    table = layer_cka_of_runs(runs[:2], data_root, settings=SETTINGS)
-    assert set(table["model_a"]) == {run.name for run in runs[:2]}
-    assert set(table["images"]) == {20}

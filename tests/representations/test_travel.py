@@ -1,14 +1,12 @@
 """Distance travelled, on weights that were moved by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from transfusion_tf.models import build
 from transfusion_tf.representations import (
     average_travel,
     model_travel,
-    run_travel,
     weight_distance,
 )
 
@@ -77,16 +75,3 @@ def test_models_of_two_architectures_are_refused(moved):
 def test_an_unknown_kind_of_part_lists_the_valid_ones(moved):
     with pytest.raises(ValueError, match="layer, unit, stage"):
         average_travel(model_travel(*moved), "block")
-
-
-@pytest.mark.slow
-def test_a_run_travels_from_its_initial_to_its_best_weights(trained_root):
-    runs = sorted((trained_root / "runs").iterdir())[:2]
-    tables = [run_travel(run) for run in runs]
-    kernels = tables[0].query("tensor == 'conv1/kernel'")
-    assert kernels["run"].item() == runs[0].name
-    # Two steps of Adam at 0.001 move a weight by 0.002 at most.
-    assert 0 < kernels["rms"].item() < 0.0021
-    means = average_travel(pd.concat(tables), "stage")
-    assert len(means) == 2 * 5
-    assert means.groupby("run")["position"].max().tolist() == [4, 4]

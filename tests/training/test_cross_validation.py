@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.representations.run_data import run_dataset
+from transfusion_tf.studies.measurements.run_images import run_dataset
 from transfusion_tf.training import resolve, train
 
 

@@ -7,7 +7,7 @@ import pytest
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import pixel_statistics
 from transfusion_tf.models import input_scaling_of
-from transfusion_tf.representations.run_models import load_run_model
+from transfusion_tf.studies.measurements.run_models import load_run_model
 from transfusion_tf.training import RunConfig, resolve, train
 from transfusion_tf.training.resolve import donor_input_scaling
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from transfusion_tf.report import wording
 from transfusion_tf.report.results import Results, collect
-from transfusion_tf.representations.run_starts import start_names
+from transfusion_tf.studies.measurements.run_labels import start_names
 from transfusion_tf.studies.study_folder import ChapterRecord, Run, StudyRecord
 
 # What tells one measurement of an analysis from another.

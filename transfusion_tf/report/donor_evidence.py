@@ -11,7 +11,7 @@ from transfusion_tf.evaluation.regression import regression_line
 from transfusion_tf.report.evidence import Evidence, MissingEvidenceError
 from transfusion_tf.report.fold_quantity import FoldQuantity
 from transfusion_tf.report.repetitions import test_to_train
-from transfusion_tf.report.views.mistakes import run_similarity
+from transfusion_tf.studies.measurements.agreement import run_similarity
 from transfusion_tf.studies.study_folder import Run
 from transfusion_tf.training import RunConfig
 

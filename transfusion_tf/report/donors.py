@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from transfusion_tf.models import input_scaling_description
-from transfusion_tf.representations.run_starts import donor_name
+from transfusion_tf.studies.measurements.run_labels import donor_name
 from transfusion_tf.studies.study_folder import Run, StudyRecord
 from transfusion_tf.training.resolve import input_scaling_of_run
 

@@ -1,12 +1,13 @@
 """Comparisons of models: one tidy table of similarities a stage."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.representations.activations import (
     Sampling,
     StageReader,
@@ -28,6 +29,38 @@ MEASURES: dict[str, Callable[[Any, Any], Any]] = {
     "cka": cka,
     "procrustes": procrustes,
 }
+_PER_REPEAT = ("repeat", "value", "noise_floor", "rank_x", "rank_y", "points")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How models are compared; the defaults are the papers'.
+
+    Attributes:
+        stages: Stages, or layers; None takes all that the models have in common.
+        measures: Any of `MEASURES`.
+        sampling: Points and channels a stage.
+        repeats: Samples, each of new images and channels.
+        seed: Seed of everything drawn.
+        batch_size: Images a forward pass.
+        progress: Whether to show a progress bar.
+    """
+
+    stages: tuple[str, ...] | None = None
+    measures: tuple[str, ...] = tuple(MEASURES)
+    sampling: Sampling = field(default_factory=Sampling)
+    repeats: int = 5
+    seed: int = 0
+    batch_size: int = 16
+    progress: bool = True
+
+    def __post_init__(self):
+        for name in ("repeats", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        for measure in self.measures:
+            if measure not in MEASURES:
+                raise one_of("measure", measure, MEASURES)
 
 
 def compare_models(
@@ -106,6 +139,53 @@ def compare_models(
                 rows.append({"stage": name, "repeat": repeat, **row})
     table = pd.DataFrame(rows)
     return table.astype({"rank_x": "Int64", "rank_y": "Int64"})
+
+
+def compare_pair(
+    model_a: Model, model_b: Model, images: Any, settings: Settings
+) -> pd.DataFrame:
+    """`compare_models` with its arguments in one `Settings`."""
+    sampling = settings.sampling
+    return compare_models(
+        model_a,
+        model_b,
+        images,
+        stages=settings.stages,
+        points=sampling.points,
+        channels=sampling.channels,
+        repeats=settings.repeats,
+        seed=settings.seed,
+        measures=settings.measures,
+        pooled=sampling.pooled,
+        min_images=sampling.min_images,
+        batch_size=settings.batch_size,
+        progress=settings.progress,
+    )
+
+
+def over_repeats(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and spread over the repeats of any comparison here.
+
+    Args:
+        table: From one of the comparisons: one row per repeat.
+
+    Returns:
+        The other columns, and `value` (mean), `std` (over repeats, divided by
+        repeats - 1; missing for one), `noise_floor` (mean), `noise_floor_std`,
+        `rank_x`, `rank_y` (means), `points`, `repeats`.
+    """
+    names = [name for name in table.columns if name not in _PER_REPEAT]
+    groups = table.groupby(names, sort=False)
+    return groups.agg(
+        value=("value", "mean"),
+        std=("value", "std"),
+        noise_floor=("noise_floor", "mean"),
+        noise_floor_std=("noise_floor", "std"),
+        rank_x=("rank_x", "mean"),
+        rank_y=("rank_y", "mean"),
+        points=("points", "first"),
+        repeats=("repeat", "size"),
+    ).reset_index()
 
 
 def score_pair(measure: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> dict:

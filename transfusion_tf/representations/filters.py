@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
-import keras
 import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
@@ -51,18 +50,6 @@ class GaborFit:
     phase: float
     sigma_across: float
     sigma_along: float
-
-
-def first_layer_kernel(model: keras.Model) -> np.ndarray:
-    """Kernel of a model's first convolution, [height, width, in, filters] float32.
-
-    Raises:
-        UserError: If the model has no 2-D convolution.
-    """
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            return np.asarray(keras.ops.convert_to_numpy(layer.kernel), np.float32)
-    raise UserError(f"model {model.name!r} has no Conv2D layer of its own")
 
 
 def fit_gabor(filter_weights: np.ndarray) -> GaborFit:

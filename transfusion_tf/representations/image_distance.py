@@ -9,7 +9,6 @@ values.
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from os import PathLike
 from typing import Any
 
 import keras
@@ -19,8 +18,6 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.initialization import donor_from_file, initialize
-from transfusion_tf.models import build
 from transfusion_tf.representations.frechet_distance import (
     FeatureMoments,
     Gaussian,
@@ -36,30 +33,6 @@ from transfusion_tf.representations.tokens import (
     pooled_tokens,
     token_kinds,
 )
-
-_INCEPTION_SIZE = 299
-
-
-def inception_features(
-    weights: str | PathLike[str], *, file_sha256: str | None = None
-) -> keras.Model:
-    """Inception-v3 up to its 2048 pooled features, at 299 × 299 pixels.
-
-    Args:
-        weights: A weights file, such as Keras's
-            `inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5`.
-        file_sha256: Hexadecimal SHA-256 that the file must have, if given.
-
-    Returns:
-        A model from RGB images in [0, 255] to [images, 2048].
-
-    Raises:
-        UserError: If there is no such file, it is damaged, or not Inception-v3's.
-    """
-    model = build("inception_v3", (_INCEPTION_SIZE, _INCEPTION_SIZE, 3), 1, seed=0)
-    donor = donor_from_file(weights, model, file_sha256=file_sha256)
-    initialize(model, "transfer", donor)
-    return pooled_stage(model)
 
 
 def pooled_stage(model: keras.Model, stage: str | None = None) -> keras.Model:
@@ -103,8 +76,8 @@ def image_distance(
 
     Args:
         features: From images to [images, features] or [images, tokens, channels] (whose
-            spatial tokens are averaged), such as `inception_features` or
-            `pooled_stage`; a snapshot of such a model is traced once.
+            spatial tokens are averaged), such as `pooled_stage`; a snapshot of such a
+            model is traced once.
         source: Array-like [images, height, width, 3], RGB in [0, 255], such as
             `SplitImages`.
         target: The same of the other data set; of any size.

@@ -4,9 +4,8 @@ Feature reuse, figure 6 and appendix B. One forward pass over the training image
 one over the test images serve all parts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,18 +14,9 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from transfusion_tf.datasets import PreparedDataset
-from transfusion_tf.errors import UserError, one_of
-from transfusion_tf.evaluation import compute_metrics
-from transfusion_tf.input_pipeline import kept_eval_batches
+from transfusion_tf.errors import one_of
 from transfusion_tf.representations.knn import Neighbours, at_most, check_k
 from transfusion_tf.representations.parts import KINDS, Part, model_parts
-from transfusion_tf.representations.run_data import (
-    labelled,
-    run_dataset,
-    run_labels,
-)
-from transfusion_tf.representations.run_models import run_snapshot
 from transfusion_tf.representations.snapshots import Graph, Model, Snapshot
 from transfusion_tf.representations.tokens import (
     TOKENS,
@@ -35,8 +25,10 @@ from transfusion_tf.representations.tokens import (
     token_kinds,
 )
 from transfusion_tf.representations.votes import TEMPERATURE, check_vote
-from transfusion_tf.training import RunDirectory
 
+# Rows of the images, int [n], and the images, [n or more, height, width, 3]: those
+# after the rows' fill up the batch, so that one graph serves all batches.
+Batch = tuple[np.ndarray, tf.Tensor]
 # A part, and which of its tokens.
 _Key = tuple[str, str]
 
@@ -77,62 +69,56 @@ class KNNSettings:
 
 def knn_by_part(
     model: Model,
-    prepared: PreparedDataset,
-    metric: str,
-    *,
-    split: str = "test",
-    train_examples: int | None = None,
+    train: Iterable[Batch],
+    train_labels: np.ndarray,
+    images: Iterable[Batch],
+    score: Callable[[np.ndarray], float],
     settings: KNNSettings = KNNSettings(),
 ) -> pd.DataFrame:
-    """A data set's metric from the nearest training images, part by part.
+    """What the nearest training images say of other images, part by part.
 
-    Training images are seen as in evaluation, without augmentation; those without any
-    label are left out. Training features are never kept: memory is 4 bytes a test
-    image and channel of all parts together, 12 k bytes a test image and part, and
-    about 100 MB.
+    Training images without any label are left out. Training features are never kept:
+    memory is 4 bytes per image and channel of all parts together, 12 k bytes per image
+    and part, and about 100 MB.
 
     Args:
-        model: A model with known stages, for images of the data set's size.
-        prepared: The data set.
-        metric: One of `transfusion_tf.evaluation.METRICS`.
-        split: Whose images are classified: `test` or `validation`.
-        train_examples: Size of the nested subset of training images; None is all.
+        model: A model with known stages.
+        train: Batches of the training images, each image once.
+        train_labels: Of their rows, [rows, classes]; NaN where unlabelled.
+        images: Batches of the images to be classified, whose rows are 0, 1, 2, …
+        score: Evaluates the votes' shares for these images, [images, classes], in the
+            order of their rows.
         settings: How neighbours are found and vote.
 
     Returns:
-        One row a part and kind of tokens, from the input up, the head's logits last:
+        One row per part and kind of tokens, from the input up, the head's logits last:
         `kind`, `part`, `stage`, `position` (from 0 at the input), `tokens` (`spatial`
-        throughout for convolutional networks), `channels`, `value` (of the metric;
-        missing where undefined), `k`, `vote`, `metric`, `train_images`, `images`.
+        throughout for convolutional networks), `channels`, `value` (the score), `k`,
+        `vote`, `train_images`, `images`.
 
     Raises:
-        UserError: If the split is empty, the training split has fewer examples than
-            asked for, the stages are not known, or a feature is NaN or infinite.
+        UserError: If the stages are not known, or a feature is NaN or infinite.
 
     Warns:
         RepresentationWarning: If there are fewer than k training images.
     """
     reader = _FeatureReader(model, settings)
-    queries, rows = _all_features(reader, prepared, split, settings)
-    labels = prepared.labels(prepared.examples(split))[rows]
-    train_labels = prepared.labels(prepared.examples("train", train_examples))
+    queries = _all_features(reader, images, settings)
     with_label = ~np.isnan(train_labels).all(axis=1)
     k = at_most(settings.k, int(with_label.sum()))
     neighbours = {key: Neighbours(values, k) for key, values in queries.items()}
     order = []
-    for read, features in _batches(reader, prepared, "train", settings, train_examples):
-        kept = np.flatnonzero(with_label[read])
-        order.append(read[kept])
+    for rows, features in _features(
+        reader, train, "reading training features", settings
+    ):
+        kept = np.flatnonzero(with_label[rows])
+        order.append(rows[kept])
         for key, values in features.items():
             neighbours[key].update(tf.gather(values, kept))
-    train_labels = train_labels[np.concatenate(order)]
-    card = prepared.card.labels
+    seen_labels = train_labels[np.concatenate(order)]
     table = []
     for key, part, position in reader.keys:
-        shares = neighbours[key].vote(train_labels, settings.vote, settings.temperature)
-        metrics = compute_metrics(
-            labels, shares, card.classes, card.kind, card.referable_from
-        )
+        shares = neighbours[key].vote(seen_labels, settings.vote, settings.temperature)
         table.append(
             {
                 "kind": settings.kind,
@@ -141,52 +127,14 @@ def knn_by_part(
                 "position": position,
                 "tokens": key[1],
                 "channels": int(queries[key].shape[1]),
-                "value": metrics.get(metric, np.nan),
+                "value": score(shares),
+                "k": k,
+                "vote": settings.vote,
+                "train_images": len(seen_labels),
+                "images": len(shares),
             }
         )
-    return pd.DataFrame(table).assign(
-        k=k,
-        vote=settings.vote,
-        metric=metric,
-        train_images=len(train_labels),
-        images=len(labels),
-    )
-
-
-def run_knn(
-    run: str | Path,
-    data_root: str | Path,
-    *,
-    weights: str = "best",
-    split: str = "test",
-    settings: KNNSettings = KNNSettings(),
-) -> pd.DataFrame:
-    """`knn_by_part` of a run, with the run's metric and training images.
-
-    Args:
-        run: A run directory.
-        data_root: Where prepared data lie.
-        weights: `initial` or `best`.
-        split: `test` or `validation`.
-        settings: How neighbours are found and vote.
-
-    Returns:
-        `run`, `model`, `initialization`, `weights`, `split`, and the columns of
-        `knn_by_part`.
-
-    Raises:
-        UserError: As `knn_by_part`, `load_run_model` and `run_dataset`.
-    """
-    config = RunDirectory(run).config()
-    table = knn_by_part(
-        run_snapshot(run, weights),
-        run_dataset(run, data_root),
-        str(config.metric),
-        split=split,
-        train_examples=config.train_examples,
-        settings=settings,
-    )
-    return labelled(table, run_labels(run) | {"weights": weights, "split": split})
+    return pd.DataFrame(table)
 
 
 class _FeatureReader:
@@ -237,48 +185,32 @@ class _FeatureGraph:
         ]
 
 
-def _batches(
-    reader: _FeatureReader,
-    prepared: PreparedDataset,
-    split: str,
-    settings: KNNSettings,
-    limit: int | None = None,
+def _features(
+    reader: _FeatureReader, batches: Iterable[Batch], what: str, settings: KNNSettings
 ) -> Iterator[tuple[np.ndarray, dict[_Key, tf.Tensor]]]:
-    """Rows of the split and their features, batch by batch."""
-    batches = kept_eval_batches(prepared, split, settings.batch_size, limit=limit)
-    for batch in tqdm(
+    """Rows and their features, batch by batch."""
+    for rows, images in tqdm(
         batches,
-        desc=f"reading {split} features",
+        desc=what,
         unit="batch",
         disable=not settings.progress,
     ):
-        kept = np.flatnonzero(batch["mask"].numpy() > 0)
-        features = {
-            key: tf.gather(values, kept)
-            for (key, *_), values in zip(
-                reader.keys, reader.read(batch["image"]), strict=True
-            )
-        }
-        yield batch["index"].numpy()[kept], features
+        found = zip(reader.keys, reader.read(images), strict=True)
+        yield rows, {key: values[: len(rows)] for (key, *_), values in found}
 
 
 def _all_features(
-    reader: _FeatureReader,
-    prepared: PreparedDataset,
-    split: str,
-    settings: KNNSettings,
-) -> tuple[dict[_Key, tf.Tensor], np.ndarray]:
-    """Features of the whole split, [images, channels] each, and the images' rows."""
-    if prepared.examples(split).empty:
-        raise UserError(
-            f"data set {prepared.card.name!r} has no {split} examples: its "
-            "card's [splits] leave none"
-        )
-    rows: list[np.ndarray] = []
+    reader: _FeatureReader, batches: Iterable[Batch], settings: KNNSettings
+) -> dict[_Key, tf.Tensor]:
+    """Features of all images, [images, channels] each, in the order of their rows."""
+    read: list[np.ndarray] = []
     parts: dict[_Key, list[tf.Tensor]] = {key: [] for key, *_ in reader.keys}
-    for batch_rows, features in _batches(reader, prepared, split, settings):
-        rows.append(batch_rows)
+    for rows, features in _features(reader, batches, "reading features", settings):
+        read.append(rows)
         for key, values in features.items():
             parts[key].append(values)
-    together = {key: tf.concat(values, axis=0) for key, values in parts.items()}
-    return together, np.concatenate(rows)
+    order = np.argsort(np.concatenate(read))
+    return {
+        key: tf.gather(tf.concat(values, axis=0), order)
+        for key, values in parts.items()
+    }

@@ -7,9 +7,7 @@ unbiased HSIC of each mini-batch is averaged over batches before the ratio is ta
 the ratios of the batches instead, which shifts the result with the batch size.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,16 +22,7 @@ from transfusion_tf.representations.pairwise_cka import (
     PairwiseCKA,
     pairwise_hsic,
 )
-from transfusion_tf.representations.run_comparisons import (
-    check_image_sizes,
-    run_names,
-)
-from transfusion_tf.representations.run_models import (
-    check_same_data,
-    run_images,
-    run_snapshot,
-)
-from transfusion_tf.representations.snapshots import Model
+from transfusion_tf.representations.snapshots import Model, check_image_sizes
 
 _DEFAULT = LayerSettings()
 
@@ -91,73 +80,6 @@ def layer_cka(
         grams = [reader.grams(batch) for reader in readers.values()]
         similarity.add(tf.concat(grams, axis=0))
     return _pair_table(rows, similarity.matrix(), len(order), settings.batch_size)
-
-
-def layer_cka_before_and_after(
-    run: str | Path,
-    data_root: str | Path,
-    *,
-    images: Any = None,
-    settings: LayerSettings = _DEFAULT,
-) -> pd.DataFrame:
-    """A run's layers before training and after, all with all: figure 3, top.
-
-    Args:
-        run: A run directory.
-        data_root: Where prepared data lie.
-        images: As `layer_cka` takes them; None takes the validation split of the
-            run's data.
-        settings: What is compared.
-
-    Returns:
-        `run`, and the columns of `layer_cka` with the models `initial` and `best`.
-
-    Raises:
-        UserError: As `layer_cka` and `load_run_model`.
-    """
-    models = {weights: run_snapshot(run, weights) for weights in ("initial", "best")}
-    if images is None:
-        images = run_images(run, data_root)
-    table = layer_cka(models, images, settings)
-    table.insert(0, "run", os.path.basename(os.path.abspath(run)))
-    return table
-
-
-def layer_cka_of_runs(
-    runs: Sequence[str | Path],
-    data_root: str | Path,
-    *,
-    weights: str = "best",
-    images: Any = None,
-    settings: LayerSettings = _DEFAULT,
-) -> pd.DataFrame:
-    """Layers of several runs, all with all: figure 3, bottom, for two runs WT and ST.
-
-    Args:
-        runs: Run directories, of one image size, none twice.
-        data_root: Where prepared data lie.
-        weights: `initial` or `best`, of all.
-        images: As `layer_cka` takes them; None takes the validation split of the
-            first run's data.
-        settings: What is compared.
-
-    Returns:
-        The columns of `layer_cka`; the models are called by their runs.
-
-    Raises:
-        UserError: As `layer_cka` and `load_run_model`.
-
-    Warns:
-        RepresentationWarning: If the runs saw different versions of a data set.
-    """
-    names = run_names(list(runs))
-    models = {
-        name: run_snapshot(run, weights) for name, run in zip(names, runs, strict=True)
-    }
-    if images is None:
-        check_same_data(runs)
-        images = run_images(runs[0], data_root)
-    return layer_cka(models, images, settings)
 
 
 class _CKAOfGrams(PairwiseCKA):

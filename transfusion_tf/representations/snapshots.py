@@ -5,7 +5,7 @@ it 0.1. So runs of one shape share a graph that takes its weights as an input, a
 compute with it what they would compute with graphs of their own, bit for bit.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -119,6 +119,24 @@ Model: TypeAlias = "keras.Model | Snapshot"
 def architecture(model: Model) -> keras.Model:
     """The Keras model that says how a model or a snapshot is built."""
     return model.model if isinstance(model, Snapshot) else model
+
+
+def check_image_sizes(models: Mapping[str, Model]) -> None:
+    """Raises UserError unless all models take images of the same size."""
+    first, *others = models.items()
+    for name, model in others:
+        sizes = [
+            " × ".join(
+                str(side or "any") for side in architecture(each).input_shape[1:3]
+            )
+            for each in (first[1], model)
+        ]
+        if sizes[0] != sizes[1]:
+            raise UserError(
+                f"{first[0]} takes images of {sizes[0]} pixels and {name} of "
+                f"{sizes[1]}: they cannot be given the same images. Compare models "
+                "of one image size"
+            )
 
 
 def check_finite(snapshot: Snapshot, name: str) -> None:

@@ -1,4 +1,4 @@
-"""How far each weight travelled in training, from the initial to the best weights.
+"""How far each weight travelled between two states of one architecture.
 
 Feature reuse, section 2, "Resilience of the transfer", figure 4 and appendix D. The
 paper gives no formula; its published code divides the ℓ2 norm of a tensor's change by
@@ -8,15 +8,11 @@ layer has its own.) That number falls as tensors grow: n weights that each move 
 have δ / √n. The root mean square change, δ, stands beside it.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.representations.parts import KINDS, paired_parts, part_tensors
-from transfusion_tf.representations.run_data import labelled, run_labels
-from transfusion_tf.representations.run_models import run_snapshot
 from transfusion_tf.representations.snapshots import Model, Snapshot
 
 _RUN_COLUMNS = ("run", "model", "initialization")
@@ -80,32 +76,14 @@ def model_travel(initial: Model, trained: Model) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def run_travel(run: str | Path) -> pd.DataFrame:
-    """Distance travelled by each tensor from a run's initial to its best weights.
-
-    Args:
-        run: A run directory.
-
-    Returns:
-        `run`, `model`, `initialization`, and the columns of `model_travel`.
-
-    Raises:
-        UserError: As `load_run_model`.
-
-    Warns:
-        RepresentationWarning: If the run is not finished.
-    """
-    initial, best = (run_snapshot(run, weights) for weights in ("initial", "best"))
-    return labelled(model_travel(initial, best), run_labels(run))
-
-
 def average_travel(
     table: pd.DataFrame, by: str = "unit", *, normalization: bool = False
 ) -> pd.DataFrame:
     """Means over the tensors of each layer, unit or stage: figure 4's curves.
 
     Args:
-        table: From `run_travel` or `model_travel`, or several of them, concatenated.
+        table: From `model_travel`, or several of them, concatenated, each with the
+            columns that tell its run: `run`, `model`, `initialization`.
         by: `layer`, `unit` or `stage`.
         normalization: Whether batch and layer norms count; in the paper's code they
             do not. A part that holds nothing else is then missing.

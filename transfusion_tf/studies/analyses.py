@@ -17,13 +17,11 @@ from tqdm import tqdm
 
 from transfusion_tf import files
 from transfusion_tf.errors import UserError
-from transfusion_tf.representations import (
-    RepresentationWarning,
-    Sampling,
-    Settings,
+from transfusion_tf.representations import RepresentationWarning, Sampling, Settings
+from transfusion_tf.studies.measurements.run_images import run_images
+from transfusion_tf.studies.measurements.similarity import (
     compare_before_and_after,
     compare_population,
-    run_images,
 )
 from transfusion_tf.studies.populations import grouped
 from transfusion_tf.studies.reuse_analyses import reuse_parts

@@ -1,45 +1,31 @@
 """What the feature-reuse paper's chapters compute over their runs.
 
-Each analysis of `transfusion_tf.representations`, on each run or pair of runs that a
-chapter asks it of; `transfusion_tf.studies.analyses` keeps the tables.
+Each analysis of `studies.measurements`, on each run or pair of runs that a chapter
+asks it of; `transfusion_tf.studies.analyses` keeps the tables.
 """
 
 import functools
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from transfusion_tf.datasets import load_card, prepare
-from transfusion_tf.errors import UserError
-from transfusion_tf.initialization import (
-    initialize,
-    is_preset,
-    load_donor,
-    parse_spec,
+from transfusion_tf.initialization import parse_spec
+from transfusion_tf.representations import KNNSettings, LayerSettings
+from transfusion_tf.studies.measurements.attention import run_attention
+from transfusion_tf.studies.measurements.image_distance import (
+    has_images,
+    is_run,
+    run_image_distance,
 )
-from transfusion_tf.models import build
-from transfusion_tf.recent import Recent
-from transfusion_tf.representations import (
-    KNNSettings,
-    LayerSettings,
-    RepresentationWarning,
-    SplitImages,
-    image_distance,
+from transfusion_tf.studies.measurements.layer_similarity import (
     layer_cka_before_and_after,
     layer_cka_of_runs,
-    load_run_model,
-    pooled_stage,
-    reinitialization_robustness,
-    run_attention,
-    run_knn,
-    run_travel,
 )
-from transfusion_tf.representations.run_data import run_split
-from transfusion_tf.representations.snapshots import Snapshot
+from transfusion_tf.studies.measurements.nearest_neighbors import run_knn
+from transfusion_tf.studies.measurements.robustness import reinitialization_robustness
+from transfusion_tf.studies.measurements.weight_travel import run_travel
 from transfusion_tf.studies.study import Chapter
 from transfusion_tf.training import RunDirectory
 
@@ -52,10 +38,6 @@ _ANALYSES = {
     "knn_by_depth": ("knn",),
     "attention": ("attention",),
 }
-# Of Inception-v3, whose features the published Fréchet distances are in.
-_INCEPTION_SIZE = 299
-# A cache of this process: a network serves the distances of all data sets.
-_features: Recent[Snapshot] = Recent(1)
 
 Compute = Callable[[], pd.DataFrame]
 Part = tuple[str, Mapping[str, Any], Compute]
@@ -214,10 +196,10 @@ def _frechet(runs, data_root, options) -> Iterator[Part]:
     given = {"images": options.get("images", 5000)}
     donors = dict.fromkeys(str(run.config().donor) for run in (of_model or transferred))
     for donor in list(donors)[:1]:
-        if not _is_run(donor) and not _has_source(options.get("source")):
+        if not is_run(donor) and not has_images(options.get("source")):
             return
         by_data = {run.dataset()["name"]: run for run in transferred}
-        for name, run in sorted(by_data.items()):
+        for _, run in sorted(by_data.items()):
             config = run.config()
             content = {
                 "data": config.data,
@@ -226,82 +208,13 @@ def _frechet(runs, data_root, options) -> Iterator[Part]:
                 "source": options.get("source"),
                 **given,
             }
-            compute = functools.partial(_distance, name, run, donor, data_root, options)
+            compute = functools.partial(
+                run_image_distance,
+                *(run.path, donor, data_root),
+                source=options.get("source"),
+                most_images=given["images"],
+            )
             yield "frechet", content, compute
-
-
-def _distance(
-    name: str,
-    run: RunDirectory,
-    donor: str,
-    data_root: str | Path,
-    options: Mapping[str, Any],
-) -> pd.DataFrame:
-    """From source images that the donor never saw to all that the run might have."""
-    most = options.get("images", 5000)
-    if _is_run(donor):
-        features = _features.get(donor, lambda: _donor_features(donor))
-        source = run_split(donor, data_root, "test")
-    else:
-        features = _features.get(donor, _inception)
-        prepared = prepare(load_card(options["source"]), data_root, progress=False)
-        source = SplitImages(prepared, "test")
-    table = image_distance(
-        features,
-        _Drawn(source, most),
-        _Drawn(run_split(run.path, data_root, "train"), most),
-        progress=False,
-    )
-    table.insert(0, "dataset", name)
-    return table
-
-
-def _is_run(donor: str) -> bool:
-    """Whether a donor is a run here: it says which images it was trained on."""
-    return Path(donor).is_dir() and not is_preset(Path(donor))
-
-
-def _has_source(source: str | None) -> bool:
-    """Whether a published donor's images are there; a study goes on without them."""
-    if source is None:
-        return False
-    try:
-        load_card(source).data_folder()
-    except UserError as error:
-        warnings.warn(
-            f"no Fréchet distances: {str(error).splitlines()[0]}",
-            RepresentationWarning,
-            stacklevel=2,
-        )
-        return False
-    return True
-
-
-class _Drawn:
-    """Some of a split's images, drawn at random, in the split's order."""
-
-    def __init__(self, images: SplitImages, most: int):
-        self._images = images
-        order = np.random.default_rng(0).permutation(len(images))[:most]
-        self._rows = np.sort(order)
-        self.shape = (len(order), *images.shape[1:])
-        self.description = images.description
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        return self._images[self._rows[index]]
-
-
-def _donor_features(donor: str) -> Snapshot:
-    return Snapshot.of(pooled_stage(load_run_model(donor)))
-
-
-def _inception() -> Snapshot:
-    model = build("inception_v3", (_INCEPTION_SIZE, _INCEPTION_SIZE, 3), 1, seed=0)
-    initialize(model, "transfer", load_donor("imagenet", model))
-    return Snapshot.of(pooled_stage(model))
 
 
 def _content(

@@ -8,11 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from transfusion_tf.evaluation import (
-    PredictionSimilarity,
-    labels_and_probabilities,
-    prediction_similarity,
-)
+from transfusion_tf.evaluation import PredictionSimilarity
 from transfusion_tf.report import gallery, wording
 from transfusion_tf.report.chapters import Material
 from transfusion_tf.report.repetitions import RunKey
@@ -37,7 +33,7 @@ from transfusion_tf.report.views.parts import (
     with_interval,
     with_spread,
 )
-from transfusion_tf.studies.study_folder import Run
+from transfusion_tf.studies.measurements.agreement import run_similarity
 
 SIMILARITY, INDEPENDENT, EXCESS = "similarity", "independent", "excess"
 _MARKS = {SIMILARITY: Mark("#0072b2", "s"), INDEPENDENT: Mark("#d55e00", "o")}
@@ -83,27 +79,6 @@ def compare(left: DonorCell, right: DonorCell) -> dict[RunKey, PredictionSimilar
         for key in left.runs
         if key in right.runs
     }
-
-
-def run_similarity(left: Run, right: Run) -> PredictionSimilarity:
-    """Of two runs on one test split; its intervals are over patients."""
-    ours, theirs = (
-        run.directory.predictions("test").sort_values("example_id")
-        for run in (left, right)
-    )
-    if list(ours["example_id"]) != list(theirs["example_id"]):
-        raise ValueError(
-            f"{left.run_id} and {right.run_id} were tested on different examples"
-        )
-    classes = left.dataset["classes"]
-    labels, probabilities = labels_and_probabilities(ours, classes)
-    return prediction_similarity(
-        labels,
-        probabilities,
-        labels_and_probabilities(theirs, classes)[1],
-        ours["patient_id"].to_numpy(),
-        left.dataset["kind"],
-    )
 
 
 def _pairs(cells: list[DonorCell]) -> list[tuple[DonorCell, DonorCell]]:

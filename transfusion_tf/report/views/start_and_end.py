@@ -19,8 +19,10 @@ from transfusion_tf.report.views.parts import (
     long_table,
 )
 from transfusion_tf.report.views.similarity_by_start import MARKS
-from transfusion_tf.representations import regress_end_on_start
-from transfusion_tf.representations.populations import join_start_and_end
+from transfusion_tf.studies.measurements.similarity import (
+    join_start_and_end,
+    regress_end_on_start,
+)
 
 HIGHER = "higher stages"
 _MEASURE = "cca"

@@ -1,7 +1,9 @@
-"""The data set that a run was trained on, and what its tables call the run."""
+"""The data set that a run was trained on, and its splits as image sequences."""
 
 import functools
 import os
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +11,9 @@ import pandas as pd
 from transfusion_tf.datasets import PreparedDataset, prepare
 from transfusion_tf.errors import UserError
 from transfusion_tf.recent import Recent
-from transfusion_tf.representations.image_sources import SplitImages
-from transfusion_tf.training import RunDirectory
+from transfusion_tf.representations.moments import RepresentationWarning
+from transfusion_tf.studies.measurements.image_sources import SplitImages
+from transfusion_tf.training import RunConfig, RunDirectory
 from transfusion_tf.training.resolve import card_of, in_fold_of
 
 # A cache of this process: tables of prepared data, and decoded images, by the file
@@ -78,23 +81,53 @@ def run_split(run: str | Path, data_root: str | Path, split: str) -> SplitImages
     return _splits.get(key, lambda: SplitImages(prepared, split))
 
 
+def run_images(run: str | Path, data_root: str | Path) -> SplitImages:
+    """The validation images of the data, and the fold, that a run was trained on.
+
+    They are opened by the fingerprint that the run recorded; where they are not
+    below `data_root`, they are prepared again from the run's card. Never the
+    training split: similarity on memorised images says little.
+
+    Args:
+        run: A run directory.
+        data_root: Where prepared data lie.
+
+    Raises:
+        UserError: If the card or the data are gone, or are no longer those the run
+            was trained on.
+    """
+    return run_split(run, data_root, "validation")
+
+
+def check_same_data(runs: Sequence[str | Path]) -> None:
+    """Warns where a run saw another version of the first run's data set.
+
+    Warns:
+        RepresentationWarning: If so; the first run's validation images may be
+            training images of that run.
+    """
+    seen = [
+        (directory.dataset()["name"], _data_and_fold(directory.config()))
+        for directory in map(RunDirectory, runs)
+    ]
+    name, data = seen[0]
+    for run, (own_name, own_data) in zip(runs, seen, strict=True):
+        if own_name == name and own_data != data:
+            warnings.warn(
+                f"run {Path(run).name} was trained on another version of {name} "
+                f"({own_data}, not {data}): it may have trained on some of the "
+                "images that are compared on",
+                RepresentationWarning,
+                stacklevel=2,
+            )
+
+
+def _data_and_fold(config: RunConfig) -> str:
+    if config.fold is None:
+        return str(config.data)
+    return f"{config.data}, fold {config.fold} of {config.folds}"
+
+
 def _state(path: Path) -> tuple:
     status = path.stat()
     return os.path.abspath(path), status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def run_labels(run: str | Path) -> dict[str, str]:
-    """What tables say of a run: `run`, `model`, `initialization`."""
-    config = RunDirectory(run).config()
-    return {
-        "run": os.path.basename(os.path.abspath(run)),
-        "model": config.model,
-        "initialization": config.initialization,
-    }
-
-
-def labelled(table: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame:
-    """The table with the labels as its first columns."""
-    for position, (name, value) in enumerate(labels.items()):
-        table.insert(position, name, value)
-    return table

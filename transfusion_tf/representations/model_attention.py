@@ -1,10 +1,9 @@
-"""Mean attended distance over runs: how locally each block of a DeiT looks.
+"""Mean attended distance of a model: how locally each block of a DeiT looks.
 
 Feature reuse, appendix E: transferred weights give early blocks heads that look near
 and heads that look far, weights drawn from their statistics none that look near.
 """
 
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,8 +15,6 @@ from tqdm import tqdm
 from transfusion_tf.errors import UserError
 from transfusion_tf.models import attention_maps
 from transfusion_tf.representations.attention_distance import AttentionMeans
-from transfusion_tf.representations.run_data import labelled, run_labels
-from transfusion_tf.representations.run_models import run_images, run_snapshot
 
 
 def model_attention(
@@ -79,45 +76,3 @@ def model_attention(
         means.update(maps)
     assert means is not None
     return means.table()
-
-
-def run_attention(
-    run: str | Path,
-    data_root: str | Path,
-    *,
-    weights: str = "best",
-    images: Any = None,
-    most_images: int = 512,
-    seed: int = 0,
-    batch_size: int = 16,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """`model_attention` of a run.
-
-    Args:
-        run: A run directory of a DeiT.
-        data_root: Where prepared data lie.
-        weights: `initial` or `best`.
-        images: As `model_attention` takes them; None takes the validation split of the
-            run's data.
-        most_images: Images at most, drawn at random.
-        seed: Seed of the draw.
-        batch_size: Images a forward pass.
-        progress: Whether to show a progress bar.
-
-    Returns:
-        `run`, `model`, `initialization`, `weights`, and the columns of
-        `AttentionMeans.table`.
-
-    Raises:
-        UserError: As `model_attention` and `load_run_model`.
-    """
-    table = model_attention(
-        run_snapshot(run, weights).restore(),
-        run_images(run, data_root) if images is None else images,
-        most_images=most_images,
-        seed=seed,
-        batch_size=batch_size,
-        progress=progress,
-    )
-    return labelled(table, run_labels(run) | {"weights": weights})

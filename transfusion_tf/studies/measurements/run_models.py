@@ -1,9 +1,8 @@
-"""A run's models and images: what comparisons over run directories read."""
+"""A run's models, as they were before training and at their best."""
 
 import json
 import os
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -12,11 +11,9 @@ import tensorflow as tf
 from transfusion_tf.errors import one_of
 from transfusion_tf.models import build
 from transfusion_tf.recent import Recent
-from transfusion_tf.representations.image_sources import SplitImages
 from transfusion_tf.representations.moments import RepresentationWarning
-from transfusion_tf.representations.run_data import run_split
 from transfusion_tf.representations.snapshots import Graph, Snapshot, check_finite
-from transfusion_tf.training import RunConfig, RunDirectory
+from transfusion_tf.training import RunDirectory
 from transfusion_tf.training.weights import load_run_weights
 
 WEIGHTS = ("initial", "best")
@@ -79,53 +76,6 @@ def run_snapshot(run: str | Path, weights: str = "best") -> Snapshot:
     if not directory.finished():
         return Snapshot(graph, load())
     return Snapshot(graph, _weights.get(_state(directory, weights), load))
-
-
-def run_images(run: str | Path, data_root: str | Path) -> SplitImages:
-    """The validation images of the data, and the fold, that a run was trained on.
-
-    They are opened by the fingerprint that the run recorded; where they are not
-    below `data_root`, they are prepared again from the run's card. Never the
-    training split: similarity on memorised images says little.
-
-    Args:
-        run: A run directory.
-        data_root: Where prepared data lie.
-
-    Raises:
-        UserError: If the card or the data are gone, or are no longer those the run
-            was trained on.
-    """
-    return run_split(run, data_root, "validation")
-
-
-def check_same_data(runs: Sequence[str | Path]) -> None:
-    """Warns where a run saw another version of the first run's data set.
-
-    Warns:
-        RepresentationWarning: If so; the first run's validation images may be
-            training images of that run.
-    """
-    seen = [
-        (directory.dataset()["name"], _data_and_fold(directory.config()))
-        for directory in map(RunDirectory, runs)
-    ]
-    name, data = seen[0]
-    for run, (own_name, own_data) in zip(runs, seen, strict=True):
-        if own_name == name and own_data != data:
-            warnings.warn(
-                f"run {Path(run).name} was trained on another version of {name} "
-                f"({own_data}, not {data}): it may have trained on some of the "
-                "images that are compared on",
-                RepresentationWarning,
-                stacklevel=2,
-            )
-
-
-def _data_and_fold(config: RunConfig) -> str:
-    if config.fold is None:
-        return str(config.data)
-    return f"{config.data}, fold {config.fold} of {config.folds}"
 
 
 def _checked(run: str | Path, weights: str) -> RunDirectory:

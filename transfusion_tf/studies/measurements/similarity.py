@@ -1,0 +1,175 @@
+"""How alike runs are, stage by stage: before and after training, and with one another.
+
+Transfusion, figure 3: how much of a run's start is left in it. Table 5 and figure 2:
+pairs of runs from pretrained weights, pairs from random weights, and mixed pairs.
+Figure 4: whether runs that start alike end alike.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transfusion_tf.representations.all_pairs import compare_all_pairs
+from transfusion_tf.representations.compare import (
+    Settings,
+    compare_pair,
+    over_repeats,
+)
+from transfusion_tf.representations.snapshots import check_image_sizes
+from transfusion_tf.studies.measurements.run_images import check_same_data, run_images
+from transfusion_tf.studies.measurements.run_labels import run_names, start_names
+from transfusion_tf.studies.measurements.run_models import run_snapshot
+from transfusion_tf.training import RunDirectory
+
+_MIN_PAIRS = 3
+_ALL_MEASURES = Settings()
+# The papers' measure; all five take five times as long, and pairs are many.
+_CCA_ALONE = Settings(measures=("cca",))
+
+
+def compare_before_and_after(
+    run: str | Path,
+    data_root: str | Path,
+    *,
+    images: Any = None,
+    settings: Settings = _ALL_MEASURES,
+) -> pd.DataFrame:
+    """A run's initial weights against its best ones, a stage at a time.
+
+    Args:
+        run: A run directory.
+        data_root: Where prepared data lie.
+        images: RGB in [0, 255], as `compare_models` takes them; None takes the
+            validation split of the run's data.
+        settings: How they are compared; PWCCA's weights come from the initial side.
+
+    Returns:
+        `run`, and the columns of `compare_models`.
+
+    Raises:
+        UserError: If there is no run, weights are missing, damaged or NaN, a stage
+            is unknown, or the data are not the run's.
+    """
+    models = [run_snapshot(run, weights) for weights in ("initial", "best")]
+    if images is None:
+        images = run_images(run, data_root)
+    table = compare_pair(models[0], models[1], images, settings)
+    table.insert(0, "run", os.path.basename(os.path.abspath(run)))
+    return table
+
+
+def compare_population(
+    runs: Sequence[str | Path],
+    data_root: str | Path,
+    *,
+    weights: str = "best",
+    images: Any = None,
+    settings: Settings = _CCA_ALONE,
+) -> pd.DataFrame:
+    """All pairs of runs, a stage at a time; see `compare_all_pairs` for its memory.
+
+    Args:
+        runs: Run directories, two or more, none twice. Their numbers of classes may
+            differ; the head is in no stage.
+        data_root: Where prepared data lie.
+        weights: `initial` or `best`, of all.
+        images: RGB in [0, 255], as `compare_models` takes them; None takes the
+            validation split of the first run's data.
+        settings: How they are compared; by default CCA alone.
+
+    Returns:
+        One row per pair, stage, repeat and measure: `run_a`, `run_b`, `model`,
+        `pair` (their initializations, in alphabetical order, with the donor where the
+        runs have several), and the columns of `compare_models`. PWCCA's weights come
+        from `run_a`, the earlier one.
+
+    Raises:
+        UserError: As `compare_before_and_after` and `compare_all_pairs`.
+
+    Warns:
+        RepresentationWarning: If the runs saw different versions of a data set.
+    """
+    names = run_names(list(runs))
+    models = {
+        name: run_snapshot(run, weights) for name, run in zip(names, runs, strict=True)
+    }
+    check_image_sizes(models)
+    if images is None:
+        check_same_data(runs)
+        images = run_images(runs[0], data_root)
+    table = compare_all_pairs(models, images, settings)
+    table = table.rename(columns={"model_a": "run_a", "model_b": "run_b"})
+    configs = [RunDirectory(run).config() for run in runs]
+    architectures = dict(zip(names, (config.model for config in configs), strict=True))
+    starts = dict(zip(names, start_names(configs), strict=True))
+    sides = list(zip(table["run_a"], table["run_b"], strict=True))
+    of_models = [dict.fromkeys(architectures[run] for run in pair) for pair in sides]
+    of_starts = [sorted(starts[run] for run in pair) for pair in sides]
+    table.insert(2, "model", [" – ".join(found) for found in of_models])
+    table.insert(3, "pair", [" – ".join(found) for found in of_starts])
+    return table
+
+
+def join_start_and_end(initial: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
+    """Two populations of the same runs side by side, averaged over repeats.
+
+    Args:
+        initial: From `compare_population` with `weights="initial"`.
+        best: The same with `weights="best"`.
+
+    Returns:
+        One row per pair, stage and measure: `run_a`, `run_b`, `model`, `pair`,
+        `stage`, `measure`, and for both `_at_start` and `_at_end` the columns
+        `value`, `std` (over repeats) and `noise_floor`. What only one side has is
+        left out.
+    """
+    keys = ["run_a", "run_b", "model", "pair", "stage", "measure"]
+    sides = []
+    for table, suffix in ((initial, "_at_start"), (best, "_at_end")):
+        scores = over_repeats(table)[[*keys, "value", "std", "noise_floor"]]
+        sides.append(scores.set_index(keys).add_suffix(suffix))
+    return sides[0].join(sides[1], how="inner").reset_index()
+
+
+def regress_end_on_start(table: pd.DataFrame) -> pd.DataFrame:
+    """How far similarity at the start predicts similarity at the end: figure 4's R².
+
+    Pairs that share a run are not independent, so R² is a description and no test.
+
+    Args:
+        table: From `join_start_and_end`.
+
+    Returns:
+        One row per model, pair of initializations, stage and measure: `pairs`,
+        `slope`, `intercept`, `r_squared` of the least squares line. Missing where
+        there are fewer than three pairs, or all start equally alike (as runs from
+        one donor do).
+    """
+    keys = ["model", "pair", "stage", "measure"]
+    rows = []
+    for key, part in table.groupby(keys, sort=False):
+        start, end = part["value_at_start"], part["value_at_end"]
+        rows.append(
+            dict(zip(keys, key, strict=True)) | _line(start.to_numpy(), end.to_numpy())
+        )
+    return pd.DataFrame(rows)
+
+
+def _line(start: np.ndarray, end: np.ndarray) -> dict[str, float]:
+    missing = {"slope": np.nan, "intercept": np.nan, "r_squared": np.nan}
+    # Equal but for rounding says nothing about a slope.
+    if len(start) < _MIN_PAIRS or np.ptp(start) < 1e-9:
+        return {"pairs": len(start), **missing}
+    slope, intercept = np.polyfit(start, end, 1)
+    total = float(np.sum((end - end.mean()) ** 2))
+    left = float(np.sum((end - slope * start - intercept) ** 2))
+    return {
+        "pairs": len(start),
+        "slope": float(slope),
+        "intercept": float(intercept),
+        "r_squared": 1 - left / total if total else np.nan,
+    }
