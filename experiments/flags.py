@@ -3,12 +3,18 @@
 Nothing here imports TensorFlow: `--help` answers at once.
 """
 
+import dataclasses
 import os
+import shlex
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from absl import flags
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.training.config import RunConfig
+from transfusion_tf.training.settings import setting_of
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
@@ -17,100 +23,42 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 
+_DEFINE: dict[type, Callable[..., Any]] = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
+
+# What sets the runs of a study apart: one value of each is a run.
+RUN_FIELDS = ("dataset", "model", "initialization", "train_examples", "seed")
+
+
+def define_field_flags(*names: str) -> None:
+    """Flags of these fields of `RunConfig`, named like them; None is the card's."""
+    types = get_type_hints(RunConfig)
+    for field in dataclasses.fields(RunConfig):
+        if field.name not in names:
+            continue
+        setting = setting_of(field)
+        required = field.default is dataclasses.MISSING
+        default = None if required or setting.from_card else field.default
+        kind = next(iter(get_args(types[field.name])), types[field.name])
+        _DEFINE[kind](field.name, default, setting.help)
+
+
+def _shared_fields() -> list[dataclasses.Field]:
+    """The fields whose flags all have that train: one value holds for all runs."""
+    return [
+        field
+        for field in dataclasses.fields(RunConfig)
+        if setting_of(field).flag and field.name not in RUN_FIELDS
+    ]
+
 
 def define_run_flags() -> None:
     """Flags of everything that trains."""
-    flags.DEFINE_string(
-        "donor",
-        None,
-        "Where transferred weights come from: imagenet, a weight file, a run "
-        "directory, or a data set (photographs) to pretrain on.",
-    )
-    flags.DEFINE_integer(
-        "donor_steps",
-        None,
-        "Optimizer steps of a donor that is pretrained on a data set; else the card's.",
-    )
-    flags.DEFINE_integer(
-        "image_size", None, "Height and width of the model's input; else the card's."
-    )
-    flags.DEFINE_string(
-        "input_scaling",
-        None,
-        "dataset_mean_std: less the mean of the run's training images, over their "
-        "standard deviation; else as the model's pretrained weights expect.",
-    )
-    flags.DEFINE_integer("batch_size", None, "Examples a step over all devices.")
-    flags.DEFINE_integer("steps", None, "Optimizer steps.")
-    flags.DEFINE_integer("eval_every", None, "Steps between evaluations.")
-    flags.DEFINE_integer(
-        "early_stopping",
-        0,
-        "Evaluations without a better validation value that end a run; 0 never does.",
-    )
-    flags.DEFINE_string(
-        "early_stopping_metric",
-        None,
-        "What early stopping, plateaus and the best weights go by: loss, or a metric; "
-        "else the card's metric.",
-    )
-    flags.DEFINE_string("optimizer", None, "adam, adamw, or sgd with momentum 0.9.")
-    flags.DEFINE_float("learning_rate", None, "Base learning rate.")
-    flags.DEFINE_float(
-        "weight_decay", 0.0, "Of kernels; of its own with adamw, else an l2 penalty."
-    )
-    flags.DEFINE_float(
-        "gradient_clipping", None, "Largest l2 norm of all gradients together."
-    )
-    flags.DEFINE_string(
-        "schedule",
-        None,
-        "constant; imagenet: warm-up, a tenth at epochs 30, 60, 90; plateau: a tenth "
-        "whenever validation gains no more.",
-    )
-    flags.DEFINE_integer(
-        "warmup_steps", 0, "First steps over which the rate rises from 0 to its base."
-    )
-    flags.DEFINE_integer(
-        "plateau_patience",
-        5,
-        "Evaluations without a better validation value that make a plateau.",
-    )
-    flags.DEFINE_float(
-        "minimum_learning_rate",
-        1e-6,
-        "Least rate of --schedule=plateau; the first plateau with it ends a run.",
-    )
-    flags.DEFINE_integer(
-        "head_steps",
-        0,
-        "First steps that train the head alone; then everything is trained.",
-    )
-    flags.DEFINE_float(
-        "head_learning_rate", None, "Of those steps; else --learning_rate."
-    )
-    flags.DEFINE_integer(
-        "fold",
-        None,
-        "Fold of a cross-validation that is the test split, from 0; else the card's "
-        "splits.",
-    )
-    flags.DEFINE_integer("folds", 5, "How many folds there are, by patient.")
-    flags.DEFINE_string(
-        "fold_protocol",
-        "separate",
-        "What weights are chosen on: separate, patients held out of the other folds; "
-        "paper, the test fold itself.",
-    )
-    flags.DEFINE_float("dropout", 0.0, "Share of features dropped before the head.")
-    flags.DEFINE_float(
-        "batch_norm_momentum", None, "Of every batch norm; else the architecture's."
-    )
-    flags.DEFINE_string(
-        "freeze", None, "Last stage that keeps its initial weights, such as block2."
-    )
-    flags.DEFINE_bool("mixed_precision", False, "Compute in 16 bits.")
-    flags.DEFINE_bool("xla", False, "Compile the training step with XLA.")
+    define_field_flags(*(field.name for field in _shared_fields()))
     flags.DEFINE_string(
         "strategy",
         "auto",
@@ -163,33 +111,9 @@ def define_location_flags() -> None:
     )
 
 
-def define_source_flag() -> None:
-    """The flag of everything that reads a data set."""
-    flags.DEFINE_string(
-        "source",
-        None,
-        "Folder that holds the data set's files, or sample: the packaged sample; else "
-        "where the card says.",
-    )
-
-
 def data_root() -> str:
     """Where prepared data lie."""
     return FLAGS.data_root or os.path.join(FLAGS.root, "data")
-
-
-# Fields of `RunConfig` that have a flag of the same name, and those among them that a
-# card has an answer to as well.
-_FROM_CARD = (
-    *("optimizer", "learning_rate", "schedule", "batch_size", "steps", "eval_every"),
-)
-_FROM_FLAGS = (
-    *("source", "donor", "donor_steps", "image_size", "input_scaling", "dropout"),
-    *("early_stopping", "early_stopping_metric", "weight_decay", "gradient_clipping"),
-    *("warmup_steps", "plateau_patience", "minimum_learning_rate"),
-    *("head_steps", "head_learning_rate", "fold", "folds", "fold_protocol"),
-    *("batch_norm_momentum", "freeze", "mixed_precision", "xla"),
-)
 
 
 def run_values(card: "DatasetCard") -> dict[str, Any]:
@@ -198,22 +122,22 @@ def run_values(card: "DatasetCard") -> dict[str, Any]:
     Raises:
       UserError: folds without the one to train.
     """
-    from transfusion_tf.errors import UserError
-
     for name in ("folds", "fold_protocol"):
         if FLAGS[name].present and FLAGS.fold is None:
             raise UserError(f"--{name} goes with --fold, the fold that is the test set")
     values = {}
-    for name in _FROM_CARD:
-        given = getattr(FLAGS, name)
-        values[name] = getattr(card.training, name) if given is None else given
-    return values | {name: getattr(FLAGS, name) for name in _FROM_FLAGS}
+    for field in _shared_fields():
+        value = FLAGS[field.name].value
+        if value is None and setting_of(field).from_card:
+            value = getattr(card.training, field.name)
+        values[field.name] = value
+    return values
 
 
-def changed_run_values() -> dict:
+def changed_run_values() -> dict[str, Any]:
     """What the command line itself says about training, by RunConfig's names."""
-    names = [name for name in (*_FROM_CARD, *_FROM_FLAGS) if name != "source"]
-    return {name: getattr(FLAGS, name) for name in names if FLAGS[name].present}
+    names = [field.name for field in _shared_fields() if field.name != "source"]
+    return {name: FLAGS[name].value for name in names if FLAGS[name].present}
 
 
 def run_options(progress: bool = True) -> "RunOptions":
@@ -228,7 +152,6 @@ def run_options(progress: bool = True) -> "RunOptions":
 
 def plain_options(progress: bool = True) -> "RunOptions":
     """How runs are carried out, from the flags."""
-    from transfusion_tf.errors import UserError
     from transfusion_tf.training import RunOptions
 
     span = None
@@ -257,7 +180,6 @@ def plain_options(progress: bool = True) -> "RunOptions":
 
 def _cluster() -> "Cluster | None":
     """The workers of the flags, or of TF_CONFIG; None where there is one process."""
-    from transfusion_tf.errors import UserError
     from transfusion_tf.training.distributed.cluster import Cluster
 
     if "workers" not in FLAGS:
@@ -286,8 +208,6 @@ def positive_numbers(flag: str, texts: Sequence[str]) -> list[int]:
     Raises:
       UserError: one of them is none.
     """
-    from transfusion_tf.errors import UserError
-
     for text in texts:
         if not text.isdecimal() or int(text) < 1:
             raise UserError(f"--{flag} should be whole numbers above 0, got {text!r}")
@@ -296,8 +216,6 @@ def positive_numbers(flag: str, texts: Sequence[str]) -> list[int]:
 
 def command_line() -> str:
     """What the user typed, to be typed again; for all shards, where it was one."""
-    import shlex
-
     arguments: list[str] = []
     words = iter(sys.argv[1:])
     for word in words:

@@ -257,7 +257,7 @@ def _restore(folders: Sequence[Path], sender: Connection) -> None:
 def _main(arguments: Sequence[str]) -> None:
     del arguments
     import_tensorflow()
-    import transfusion_tf.training  # noqa: F401
+    import transfusion_tf.training.run  # noqa: F401
 
     random.seed(FLAGS.seed)
     with tempfile.TemporaryDirectory(prefix="kill-runs-") as scratch:

@@ -18,8 +18,8 @@ from absl import flags
 from transfusion_tf_experiments.flags import (
     FLAGS,
     data_root,
+    define_field_flags,
     define_location_flags,
-    define_source_flag,
 )
 from transfusion_tf_experiments.process import import_tensorflow, start
 
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard, PreparedDataset
 
 define_location_flags()
-define_source_flag()
-flags.DEFINE_integer("image_size", None, "Height and width; else the card's.")
+define_field_flags("source", "image_size")
 flags.DEFINE_integer("workers", -1, "Processes that decode; -1 is one a core.")
 flags.DEFINE_float(
     "max_bad_fraction",

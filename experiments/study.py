@@ -26,9 +26,9 @@ from transfusion_tf_experiments.flags import (
     FLAGS,
     changed_run_values,
     command_line,
+    define_field_flags,
     define_location_flags,
     define_run_flags,
-    define_source_flag,
     positive_numbers,
     run_values,
 )
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 define_location_flags()
 define_run_flags()
-define_source_flag()
+define_field_flags("dataset")
 define_execution_flags()
 flags.DEFINE_string("study", None, "A study by name; --list_studies lists them.")
 flags.DEFINE_bool("list_studies", False, "Lists the studies and ends.")
@@ -51,7 +51,6 @@ flags.DEFINE_string(
     "small (drawn data, an hour or two on two cores) or smoke (seconds); of "
     "feature_reuse also published_code (as its authors' code does).",
 )
-flags.DEFINE_string("dataset", None, "Card name, or path of a dataset.toml.")
 flags.DEFINE_string(
     "models", "cbr_tiny", "Models to compare, with commas between them."
 )

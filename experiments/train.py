@@ -15,13 +15,14 @@ all of them see, but for its own place among the workers:
 
 from collections.abc import Sequence
 
-from absl import flags
-
+from transfusion_tf.errors import UserError
+from transfusion_tf.training.config import RunConfig
 from transfusion_tf_experiments.flags import (
     FLAGS,
+    RUN_FIELDS,
+    define_field_flags,
     define_location_flags,
     define_run_flags,
-    define_source_flag,
     define_worker_flags,
     run_options,
     run_values,
@@ -30,23 +31,12 @@ from transfusion_tf_experiments.process import import_tensorflow, start
 
 define_location_flags()
 define_run_flags()
-define_source_flag()
 define_worker_flags()
-flags.DEFINE_string("dataset", None, "Card name, or path of a dataset.toml.")
-flags.DEFINE_string("model", "resnet50", "See transfusion_tf.models.model_names().")
-flags.DEFINE_string(
-    "initialization",
-    "random",
-    "random, transfer, mean_var, sampled, shuffled, gabor, transfer:STAGE, "
-    "transfer:STAGE+SCHEME; statistics schemes take [bn=...].",
-)
-flags.DEFINE_integer("train_examples", None, "Size of the nested training subset.")
-flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and dropout.")
+define_field_flags(*RUN_FIELDS)
+FLAGS.set_default("model", "resnet50")
 
 
 def _main(arguments: Sequence[str]) -> None:
-    from transfusion_tf.errors import UserError
-
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; see --help")
     if not FLAGS.dataset:
@@ -54,17 +44,11 @@ def _main(arguments: Sequence[str]) -> None:
     import_tensorflow()
     from transfusion_tf.datasets import load_card
     from transfusion_tf.studies import train_with_donor
-    from transfusion_tf.training import RunConfig
     from transfusion_tf.training.performance import summary
 
-    config = RunConfig(
-        dataset=FLAGS.dataset,
-        model=FLAGS.model,
-        initialization=FLAGS.initialization,
-        train_examples=FLAGS.train_examples,
-        seed=FLAGS.seed,
-        **run_values(load_card(FLAGS.dataset, FLAGS.source)),
-    )
+    values = run_values(load_card(FLAGS.dataset, FLAGS.source))
+    values |= {name: FLAGS[name].value for name in RUN_FIELDS}
+    config = RunConfig(**values)
     options = run_options()
     result = train_with_donor(config, FLAGS.root, options)
     if options.cluster and options.cluster.worker > 0:

@@ -1,11 +1,17 @@
 """A config is frozen, hashable by content, and complains about nonsense."""
 
+import dataclasses
 import json
+from typing import get_args, get_origin
 
 import pytest
 
+from transfusion_tf.datasets.splits import PROTOCOLS
 from transfusion_tf.errors import UserError
+from transfusion_tf.models import DATASET_MEAN_STD
 from transfusion_tf.training import RunConfig
+from transfusion_tf.training.config import recipe_fields
+from transfusion_tf.training.settings import setting_of
 
 CONFIG = RunConfig(dataset="phantom_retina_64", model="cbr_tiny", data="abc")
 
@@ -66,13 +72,33 @@ def test_what_has_no_effect_does_not_change_the_run_id(changes):
     assert CONFIG.replace(**changes).run_id == CONFIG.run_id
 
 
-def test_runs_of_earlier_versions_keep_their_ids():
-    augmentation = {"policy": "chest", "crop": True, "hue": 0.02}
-    config = CONFIG.replace(augmentation=augmentation)
-    assert CONFIG.run_id == "cbr_tiny-random-0-a86da3194eb1"
-    assert config.run_id == "cbr_tiny-random-0-c03ef1ec197a"
-    later = augmentation | {"random_crop": 1.0, "grayscale": 0.0}
-    assert config.replace(augmentation=later).run_id == config.run_id
+def test_every_field_but_a_place_sets_runs_apart():
+    """Whatever is added to a config later: other content, another id."""
+    active = CONFIG.replace(schedule="plateau", head_steps=10, fold=0)
+    for field in dataclasses.fields(RunConfig):
+        other = active.replace(**{field.name: another_value(active, field)})
+        same = other.run_id == active.run_id
+        assert same == setting_of(field).location, field.name
+
+
+def another_value(config, field):
+    """A valid value of the field that is not the config's."""
+    choices = setting_of(field).choices
+    value = getattr(config, field.name)
+    if choices:
+        return next(choice for choice in choices if choice != value)
+    by_hand = {"fold": 1, "dropout": 0.5, "minimum_learning_rate": 1e-5}
+    if field.name in by_hand:
+        return by_hand[field.name]
+    kind = next(iter(get_args(field.type)), field.type)
+    if kind in (bool, int, float):
+        return not value if kind is bool else (value or 0) + 1
+    return {"a": [1.0]} if get_origin(kind) else f"{value}-other"
+
+
+def test_the_run_id_is_the_same_in_every_process_and_release():
+    """Who changes this on purpose says in the changelog that runs are trained anew."""
+    assert CONFIG.run_id == "cbr_tiny-random-0-4adad9fb637f"
 
 
 def test_the_run_id_is_a_readable_folder_name():
@@ -86,15 +112,22 @@ def test_the_run_id_is_a_readable_folder_name():
     [
         ("steps", 0),
         ("batch_size", 0),
+        ("eval_every", 0),
+        ("donor_steps", 0),
         ("train_examples", 0),
         ("optimizer", "lion"),
         ("schedule", "cosine"),
         ("dropout", 1.0),
+        ("dropout", -0.1),
+        ("early_stopping", -1),
+        ("input_scaling", "caffe"),
         ("learning_rate", 0.0),
         ("weight_decay", -0.1),
         ("gradient_clipping", 0.0),
         ("warmup_steps", -1),
         ("plateau_patience", 0),
+        ("minimum_learning_rate", -1e-6),
+        ("head_steps", -1),
         ("head_steps", 1000),
         ("head_learning_rate", 0.0),
         ("fold", 5),
@@ -125,3 +158,31 @@ def test_settings_that_contradict_each_other_are_refused(changes, message):
 def test_a_config_of_another_version_is_named():
     with pytest.raises(UserError, match="unknown fields learning_rat"):
         RunConfig.from_dict({**CONFIG.to_dict(), "learning_rat": 1})
+
+
+def test_every_field_says_what_it_is_and_whether_the_recipe_shows_it():
+    for field in dataclasses.fields(RunConfig):
+        setting = setting_of(field)
+        assert setting.help.endswith("."), field.name
+        assert setting.recipe in ("always", "used", "never"), field.name
+        assert not (setting.location and setting.recipe != "never"), field.name
+
+
+def test_choices_that_other_packages_own_are_theirs():
+    fields = {field.name: field for field in dataclasses.fields(RunConfig)}
+    assert setting_of(fields["fold_protocol"]).choices == PROTOCOLS
+    assert setting_of(fields["input_scaling"]).choices == (DATASET_MEAN_STD,)
+
+
+def test_the_recipe_shows_what_is_always_told_and_what_has_an_effect():
+    usual = recipe_fields([CONFIG])
+    assert usual[:3] == ["batch_size", "steps", "eval_every"]
+    assert "head_learning_rate" not in usual
+    head_first = CONFIG.replace(head_steps=10, head_learning_rate=0.1)
+    added = set(recipe_fields([CONFIG, head_first])) - set(usual)
+    assert added == {"head_steps", "head_learning_rate"}
+
+
+def test_the_recipe_leaves_out_what_has_no_effect():
+    idle = CONFIG.replace(head_learning_rate=0.1, plateau_patience=3, folds=3)
+    assert recipe_fields([idle]) == recipe_fields([CONFIG])

@@ -9,7 +9,7 @@ from transfusion_tf.input_pipeline import pixel_statistics
 from transfusion_tf.models import input_scaling_of
 from transfusion_tf.studies.measurements.run_models import load_run_model
 from transfusion_tf.training import RunConfig, resolve, train
-from transfusion_tf.training.resolve import donor_input_scaling
+from transfusion_tf.training.resolved_config import donor_input_scaling
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
 

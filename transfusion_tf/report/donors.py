@@ -9,7 +9,7 @@ import numpy as np
 from transfusion_tf.models import input_scaling_description
 from transfusion_tf.studies.measurements.run_labels import donor_name
 from transfusion_tf.studies.study_folder import Run, StudyRecord
-from transfusion_tf.training.resolve import input_scaling_of_run
+from transfusion_tf.training.resolved_config import input_scaling_of_run
 
 # JPEG gives a grey image back with channels that differ by a step or two.
 _GRAY_TOLERANCE = 4

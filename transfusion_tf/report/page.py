@@ -12,7 +12,7 @@ from transfusion_tf.report.cases import STATISTICS, brackets, judge, transfers
 from transfusion_tf.report.donors import donor_notes, same_donor
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results, scheme
 from transfusion_tf.studies.study_folder import Run
-from transfusion_tf.training import RunConfig
+from transfusion_tf.training.config import recipe_fields
 
 SYMBOLS = {
     "higher": ("▲", "higher"),
@@ -195,18 +195,6 @@ def donor_sentences(results: Results) -> list[str]:
     return sentences + donor_notes(results.record)
 
 
-# Of the recipe; the second only where a run uses it.
-_ALWAYS = (
-    *("steps", "batch_size", "optimizer", "learning_rate", "schedule"),
-    *("eval_every", "early_stopping", "dropout", "mixed_precision"),
-)
-_SOMETIMES = (
-    *("warmup_steps", "plateau_patience", "minimum_learning_rate", "weight_decay"),
-    *("gradient_clipping", "early_stopping_metric", "head_steps", "input_scaling"),
-    *("batch_norm_momentum", "fold_protocol"),
-)
-
-
 def _donor_accuracy(run: Run) -> str:
     column = "validation/accuracy"
     if run.metric == "accuracy" or column not in run.metrics:
@@ -223,13 +211,7 @@ def reproduction(results: Results) -> dict[str, Any]:
         found = dict.fromkeys(str(getattr(config, name)) for config in configs)
         return ", ".join(found)
 
-    defaults = {field.name: field.default for field in dataclasses.fields(RunConfig)}
-    used = [
-        name
-        for name in _SOMETIMES
-        if any(getattr(config, name) != defaults[name] for config in configs)
-    ]
-    recipe = {name.replace("_", " "): values(name) for name in (*_ALWAYS, *used)}
+    recipe = {name.replace("_", " "): values(name) for name in recipe_fields(configs)}
     machines = dict.fromkeys(
         str(run.status["machine"]) for run in record.runs if run.status.get("machine")
     )

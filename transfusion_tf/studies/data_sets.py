@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
 from transfusion_tf.training import RunConfig, RunOptions, resolve
-from transfusion_tf.training.resolve import in_fold_of
+from transfusion_tf.training.resolved_config import in_fold_of
 
 
 class DataSets:

@@ -11,7 +11,7 @@ from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.distributed.cluster_workers import LostWorkerError
 from transfusion_tf.training.loop import Loop
 from transfusion_tf.training.precision import precision
-from transfusion_tf.training.resolve import resolve
+from transfusion_tf.training.resolved_config import resolve
 from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.run_lock import LOCK_FILE, run_lock
 from transfusion_tf.training.run_options import RunOptions

@@ -15,7 +15,7 @@ from transfusion_tf.models import table1_parameter_count
 from transfusion_tf.training import provenance
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.dataset_summary import dataset_summary, sample_images
-from transfusion_tf.training.resolve import augmentation_of
+from transfusion_tf.training.resolved_config import augmentation_of
 from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.run_options import RunOptions
 from transfusion_tf.training.state import Progress, StateFiles

@@ -28,7 +28,7 @@ from transfusion_tf.models import (
 )
 from transfusion_tf.recent import Recent
 from transfusion_tf.training.config import RunConfig
-from transfusion_tf.training.resolve import augmentation_of
+from transfusion_tf.training.resolved_config import augmentation_of
 from transfusion_tf.training.schedules import (
     decay_kernels_only,
     make_head_optimizer,

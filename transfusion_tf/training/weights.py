@@ -25,7 +25,7 @@ from transfusion_tf.initialization.weight_files import (
 from transfusion_tf.models import input_scaling_of, named_tensors
 from transfusion_tf.recent import Recent
 from transfusion_tf.training.config import RunConfig
-from transfusion_tf.training.resolve import donor_file, donor_input_scaling
+from transfusion_tf.training.resolved_config import donor_file, donor_input_scaling
 from transfusion_tf.training.run_directory import RunDirectory
 
 WEIGHTS = ("initial", "best", "final")

@@ -14,7 +14,7 @@ from transfusion_tf.recent import Recent
 from transfusion_tf.representations.moments import RepresentationWarning
 from transfusion_tf.studies.measurements.image_sources import SplitImages
 from transfusion_tf.training import RunConfig, RunDirectory
-from transfusion_tf.training.resolve import card_of, in_fold_of
+from transfusion_tf.training.resolved_config import card_of, in_fold_of
 
 # A cache of this process: tables of prepared data, and decoded images, by the file
 # that they come from.

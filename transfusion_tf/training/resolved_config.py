@@ -18,6 +18,7 @@ from transfusion_tf.initialization import is_preset, parse_spec, preset_fingerpr
 from transfusion_tf.input_pipeline import pixel_statistics
 from transfusion_tf.models import DATASET_MEAN_STD, parse_model_name
 from transfusion_tf.models.registry import ARCHITECTURES
+from transfusion_tf.toml_tables import checked
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.run_directory import RunDirectory
 
@@ -150,12 +151,8 @@ def augmentation_of(config: RunConfig) -> Augmentation:
     Raises:
       UserError: a value is unknown or out of range.
     """
-    values = dict(config.augmentation or {})
-    values["layers"] = tuple(values.get("layers", ()))
-    try:
-        return Augmentation(**values)
-    except TypeError as error:
-        raise UserError(f"the run's augmentation is not valid: {error}") from None
+    values = config.augmentation or {}
+    return checked(Augmentation, values, "the run's configuration", "augmentation")
 
 
 def donor_fingerprint(donor: str, planned: Collection[str] = ()) -> str:
