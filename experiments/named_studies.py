@@ -13,6 +13,7 @@ from transfusion_tf_experiments.papers import (
     hidden_representations,
     transfusion,
 )
+from transfusion_tf_experiments.papers.scale import Scale, make_scale
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from transfusion_tf.report.claims import Claim
     from transfusion_tf.studies import Chapter, Study
 
-# Each has a TITLE, CHAPTERS (name -> what makes it at a scale), `make_scale(name)`,
-# `claims(scale)` and `own_data_notes(card)`.
+# Each has a TITLE, SCALES (name -> what makes it), CHAPTERS (name -> what makes it at a
+# scale), `claims(scale)` and `own_data_notes(card)`.
 _PAPERS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
     for module in (transfusion, feature_reuse, hidden_representations)
@@ -143,7 +144,7 @@ def make(
 
     paper_name, _, wanted = name.partition("/")
     paper = _PAPERS[paper_name]
-    scale = paper.make_scale(scale_name or "paper")
+    scale = make_scale(paper.SCALES, scale_name or "paper")
     if seeds is not None:
         scale = scale.with_seeds(seeds)
     changes = dict(changes or {})
@@ -167,7 +168,7 @@ def make(
     return NamedStudy(study, paper.claims(scale) if wanted == "all" else ())
 
 
-def _on_dataset(scale: Any, dataset: str, changes: Mapping[str, Any]) -> Any:
+def _on_dataset(scale: Scale, dataset: str, changes: Mapping[str, Any]) -> Scale:
     """The scale with all of its tasks on the user's own data.
 
     Args:

@@ -17,28 +17,24 @@ one GPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from transfusion_tf_experiments.papers import feature_reuse_published as published
-from transfusion_tf_experiments.papers.feature_reuse_scales import (
-    RANDOM,
-    WEIGHTS,
-)
-from transfusion_tf_experiments.papers.feature_reuse_scales import (
-    make_scale as make_scale,
-)
+from transfusion_tf_experiments.papers.feature_reuse_scales import SCALES as SCALES
+from transfusion_tf_experiments.papers.scale import Scale, stages_of
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
     from transfusion_tf.report.claims import Claim
     from transfusion_tf.studies import Chapter
     from transfusion_tf.training import RunConfig
-    from transfusion_tf_experiments.papers.feature_reuse_scales import Scale
 
     Runs = tuple[RunConfig, ...]
 
 TITLE = "Feature reuse (Matsoukas et al., CVPR 2022)"
+
+WEIGHTS, RANDOM = "transfer", "random"
 
 
 def table1(scale: Scale) -> Chapter:
@@ -51,14 +47,14 @@ def table1(scale: Scale) -> Chapter:
     0.962. ResNet50: RI 0.845, 0.919, 0.664, 0.796, 0.948; WT 0.888, 0.957, 0.795,
     0.800, 0.960.
     """
-    return _chapter(
+    return scale.chapter(
         "table1",
         "Weights, statistics or neither, by model and data set",
         "Test metric of each data set from random weights, from the statistics of the "
         "donor's weights (mean_var) and from the weights themselves (transfer).",
         view="starts",
         runs=_main(scale),
-        published=published.table1(scale.statistics()),
+        published=published.table1(scale.statistics),
         notes=_notes(scale),
     )
 
@@ -72,7 +68,9 @@ def figure1(scale: Scale) -> Chapter:
     (ISIC 141, DDSM 155, APTOS 160, CheXpert 181, Camelyon 202), and as the inductive
     bias weakens (ResNet50, Inception-v3, Swin, DeiT); (WT - ST) / WT goes with them.
     """
-    return _chapter(
+    task = scale.tasks[scale.task_groups["main"][0]]
+    source = scale.options["sources"].get(task.base.donor)
+    return scale.chapter(
         "figure1",
         "When does transfer pay, and when are features reused?",
         "Each dot is a model on a data set. Its place says how far the images are from "
@@ -80,12 +78,7 @@ def figure1(scale: Scale) -> Chapter:
         "much of it the statistics of the weights do not explain, (WT - ST) / WT.",
         view="gains",
         runs=_main(scale),
-        options={
-            # More than there are features.
-            "images": 5 * scale.images,
-            "features": scale.features,
-            "source": scale.source,
-        },
+        options={**scale.options["distances"], "source": source},
         published=published.figure1(),
         notes=_notes(scale),
     )
@@ -99,8 +92,11 @@ def figure2(scale: Scale) -> Chapter:
     Paper: DeiT gains in a jump from its first blocks; CNNs gain evenly, or on large
     and distant data not at all; Swin lies between.
     """
-    runs = [*_sweeps(scale), *scale.runs(scale.sweep_tasks, scale.models, (RANDOM,))]
-    return _chapter(
+    runs = [
+        *_sweeps(scale),
+        *scale.runs(scale.task_groups["sweep"], table1_models(scale), (RANDOM,)),
+    ]
+    return scale.chapter(
         "figure2",
         "Which layers benefit from feature reuse?",
         "Test metric by the share of stages that have the donor's weights, the others "
@@ -120,7 +116,7 @@ def figure3(scale: Scale) -> Chapter:
     all but its last. Layers of an ST model resemble the first half of a WT model's in
     DeiT; CNNs learn similar features from either start.
     """
-    return _chapter(
+    return scale.chapter(
         "figure3",
         "What transfer keeps: similarity of all layers",
         "Linear CKA of every layer with every layer: of a run before and after "
@@ -128,12 +124,11 @@ def figure3(scale: Scale) -> Chapter:
         "from weights, both trained.",
         view="layer_similarity",
         runs=scale.runs(
-            scale.sweep_tasks,
-            _ends(scale),
-            (scale.statistics(), WEIGHTS),
-            seeds=scale.analysed_seeds,
+            scale.task_groups["sweep"],
+            (deit(scale), cnn(scale)),
+            (scale.statistics, WEIGHTS),
         ),
-        options={"kind": scale.kind, "images": scale.images},
+        options=scale.options["layers"],
     )
 
 
@@ -145,7 +140,7 @@ def figure4(scale: Scale) -> Chapter:
     Paper: transferred weights stay near; the more of a network begins from statistics,
     the further it moves. The patchifier and the first block at each scale move anyway.
     """
-    return _chapter(
+    return scale.chapter(
         "figure4",
         "Which transferred weights change?",
         "Distance that each layer's weights travel from their start, over the number "
@@ -163,16 +158,14 @@ def figure5(scale: Scale) -> Chapter:
     Paper: from transferred weights few layers are critical; in DeiT under WT-ST those
     at the transition; in ResNet50 the last ones and those where the scale changes.
     """
-    return _chapter(
+    return scale.chapter(
         "figure5",
         "Re-initialization robustness",
         "Test metric that is lost where one layer of the trained model is set back to "
         "the weights it began from.",
         view="robustness",
         runs=_sweeps(scale),
-        options={"kind": scale.kind, "analysed": [scale.statistics(), WEIGHTS]}
-        if scale.kind == "stage"
-        else {"kind": scale.kind},
+        options=scale.options["robustness"],
     )
 
 
@@ -185,14 +178,14 @@ def figure6(scale: Scale) -> Chapter:
     at any depth saturates halfway as more stages are transferred; those of ResNet50
     improve up to its last layers.
     """
-    return _chapter(
+    return scale.chapter(
         "figure6",
         "Are reused features low-level or high-level?",
         "Test metric of a vote of the nearest training images (cosine similarity) by "
         "their features at each depth.",
         view="knn_by_depth",
         runs=_sweeps(scale),
-        options={"kind": scale.kind, "k": scale.neighbours, **scale.vote},
+        options=scale.options["neighbours"],
     )
 
 
@@ -205,9 +198,9 @@ def figure7(scale: Scale) -> Chapter:
     """
     runs: list[RunConfig] = []
     for model in _capacities(scale):
-        starts = (RANDOM, *scale.sweep(model))
-        runs += scale.runs(scale.capacity_tasks, (model,), starts)
-    return _chapter(
+        specs = (RANDOM, *sweep(scale, model))
+        runs += scale.runs(scale.task_groups["sweep"], (model,), specs)
+    return scale.chapter(
         "figure7",
         "Which layers benefit, by the model's capacity",
         "As figure 2, for smaller and larger members of the families.",
@@ -225,10 +218,10 @@ def figure8(scale: Scale) -> Chapter:
     transformers fast up to half of the network and then hardly.
     """
     runs: list[RunConfig] = []
-    for model in scale.models:
-        starts = (RANDOM, *scale.sweep(model))
-        runs += scale.race((model,), starts)
-    return _chapter(
+    for model in table1_models(scale):
+        specs = (RANDOM, *sweep(scale, model))
+        runs += scale.runs(scale.task_groups["convergence"], (model,), specs)
+    return scale.chapter(
         "figure8",
         "Transfer and the speed of convergence",
         "Validation metric over training at a constant learning rate; how many times "
@@ -246,18 +239,17 @@ def attention_distance(scale: Scale) -> Chapter:
     Paper: with transferred weights early blocks have heads that look near and heads
     that look far; from statistics none learns to look near.
     """
-    return _chapter(
+    return scale.chapter(
         "attention_distance",
         "How far each head looks",
         "Mean attended distance of every head of a trained transformer, by block.",
         view="attention",
         runs=scale.runs(
-            scale.sweep_tasks,
-            (scale.deit,),
-            (scale.statistics(), WEIGHTS),
-            seeds=scale.analysed_seeds,
+            scale.task_groups["sweep"],
+            (deit(scale),),
+            (scale.statistics, WEIGHTS),
         ),
-        options={"images": min(scale.images, 512)},
+        options=scale.options["attention"],
     )
 
 
@@ -268,13 +260,15 @@ def truncated_deit(scale: Scale) -> Chapter:
     Cost: 6 runs, 2 minutes.
     Paper: the first 5 of DeiT's 12 blocks do about as well as all of them.
     """
-    return _chapter(
+    return scale.chapter(
         "truncated_deit",
         "Do later blocks matter?",
         "Test metric of a transferred transformer cut to its first blocks.",
         view="truncated",
         runs=scale.runs(
-            scale.truncated_tasks, (*scale.truncated, scale.deit), (WEIGHTS,)
+            scale.task_groups["sweep"],
+            (*scale.models["truncated"], deit(scale)),
+            (WEIGHTS,),
         ),
     )
 
@@ -287,28 +281,31 @@ def capacity(scale: Scale) -> Chapter:
     Paper: transfer gains slightly more in larger models; the differences between
     architectures are due to their inductive bias, not their size.
     """
-    return _chapter(
+    return scale.chapter(
         "capacity",
         "Weights, statistics or neither, by the model's capacity",
         "As table 1, for smaller and larger members of the families.",
         view="starts",
-        runs=scale.runs(scale.capacity_tasks, _capacities(scale), scale.starts()),
+        runs=scale.runs(scale.task_groups["sweep"], _capacities(scale), starts(scale)),
     )
 
 
 CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
-    "table1": table1,
-    "figure1": figure1,
-    "figure2": figure2,
-    "figure3": figure3,
-    "figure4": figure4,
-    "figure5": figure5,
-    "figure6": figure6,
-    "figure7": figure7,
-    "figure8": figure8,
-    "attention_distance": attention_distance,
-    "truncated_deit": truncated_deit,
-    "capacity": capacity,
+    function.__name__: function
+    for function in (
+        table1,
+        figure1,
+        figure2,
+        figure3,
+        figure4,
+        figure5,
+        figure6,
+        figure7,
+        figure8,
+        attention_distance,
+        truncated_deit,
+        capacity,
+    )
 }
 
 
@@ -327,14 +324,56 @@ def own_data_notes(card: DatasetCard) -> tuple[str, ...]:
     )
 
 
+def table1_models(scale: Scale) -> tuple[str, ...]:
+    """The models of table 1, in rising order of inductive bias."""
+    return scale.models["transformers"] + scale.models["cnns"]
+
+
+def deit(scale: Scale) -> str:
+    """The model of least inductive bias."""
+    return table1_models(scale)[0]
+
+
+def cnn(scale: Scale) -> str:
+    """The model of most inductive bias."""
+    return table1_models(scale)[-1]
+
+
+def families(scale: Scale) -> tuple[tuple[str, ...], ...]:
+    """Models that differ in capacity, each family from the smallest up."""
+    kinds = ("deit_family", "resnet_family")
+    return tuple(scale.models[kind] for kind in kinds if kind in scale.models)
+
+
+def starts(scale: Scale) -> tuple[str, str, str]:
+    """RI, ST and WT."""
+    return RANDOM, scale.statistics, WEIGHTS
+
+
+def sweep(scale: Scale, model: str) -> tuple[str, ...]:
+    """ST, the donor up to each of the model's levels, WT."""
+    between = (
+        f"{WEIGHTS}:{stage}+{scale.statistics}" for stage in scale.levels_of(model)
+    )
+    return (scale.statistics, *between, WEIGHTS)
+
+
+def fractions(scale: Scale, model: str) -> tuple[float, ...]:
+    """Share of a model's stages with the donor's weights, for each of its `sweep`."""
+    names = stages_of(model)
+    shares = ((names.index(level) + 1) / len(names) for level in scale.levels_of(model))
+    return (0.0, *shares, 1.0)
+
+
 def _main(scale: Scale) -> Runs:
     """Table 1's runs."""
-    return scale.runs(tuple(scale.tasks), scale.models, scale.starts())
+    tasks = scale.task_groups["main"]
+    return scale.runs(tasks, table1_models(scale), starts(scale))
 
 
 def _notes(scale: Scale) -> tuple[str, ...]:
     """Where the paper's values are of other data than ours."""
-    if "cbis_ddsm" not in {run.dataset for run in scale.tasks.values()}:
+    if "cbis_ddsm" not in {task.base.dataset for task in scale.tasks.values()}:
         return ()
     return (
         "CBIS-DDSM: the paper's values are of 10 239 images, normal ones among them; "
@@ -344,27 +383,12 @@ def _notes(scale: Scale) -> tuple[str, ...]:
 
 def _sweeps(scale: Scale) -> Runs:
     """ST, the donor up to each level, WT."""
-    return tuple(
-        run
-        for model in scale.models
-        for run in scale.runs(scale.sweep_tasks, (model,), scale.sweep(model))
-    )
-
-
-def _ends(scale: Scale) -> tuple[str, ...]:
-    """The models of least and of most inductive bias."""
-    return scale.deit, scale.cnn
+    tasks = scale.task_groups["sweep"]
+    runs: list[RunConfig] = []
+    for model in table1_models(scale):
+        runs += scale.runs(tasks, (model,), sweep(scale, model))
+    return tuple(runs)
 
 
 def _capacities(scale: Scale) -> tuple[str, ...]:
-    return tuple(model for family in scale.capacity for model in family)
-
-
-def _chapter(
-    name: str, title: str, text: str, *, runs: Iterable[RunConfig] = (), **fields: Any
-) -> Chapter:
-    from transfusion_tf.studies import Chapter
-
-    return Chapter(
-        name=name, title=title, text=text, runs=tuple(dict.fromkeys(runs)), **fields
-    )
+    return tuple(model for family in families(scale) for model in family)

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from transfusion_tf_experiments.papers.feature_reuse_scales import RANDOM, WEIGHTS
+from transfusion_tf_experiments.papers import feature_reuse as chapters
+from transfusion_tf_experiments.papers.feature_reuse import RANDOM, WEIGHTS
 
 if TYPE_CHECKING:
     from transfusion_tf.evaluation import Quantity
     from transfusion_tf.report.claims import Claim
     from transfusion_tf.report.evidence import Evidence
     from transfusion_tf.training import RunConfig
-    from transfusion_tf_experiments.papers.feature_reuse_scales import Scale
+    from transfusion_tf_experiments.papers.scale import Scale
 
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
@@ -27,11 +28,15 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
     from transfusion_tf.report.claims import Claim
 
     ask = _Questions(scale)
-    deit, cnn, first = scale.deit, scale.cnn, scale.sweep_tasks[0]
-    few, many = " and ".join(scale.few), " and ".join(scale.many)
-    swept = " and ".join(scale.sweep_tasks)
-    fewest_blocks = scale.truncated[-1]
-    if "deit_s[blocks=5]" in scale.truncated:
+    groups = scale.task_groups
+    deit, cnn, first = chapters.deit(scale), chapters.cnn(scale), groups["sweep"][0]
+    models, families = chapters.table1_models(scale), chapters.families(scale)
+    transformers, cnns = scale.models["transformers"], scale.models["cnns"]
+    few, many = _listed(groups["few"]), _listed(groups["many"])
+    swept, alike = _listed(groups["sweep"]), ", ".join(groups["alike"])
+    (converging,) = groups["convergence"]
+    fewest_blocks = scale.models["truncated"][-1]
+    if "deit_s[blocks=5]" in scale.models["truncated"]:
         fewest_blocks = "deit_s[blocks=5]"
     return (
         Claim(
@@ -40,7 +45,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "WT / RI of the test metric minus 1, mean over models and data sets",
             "of RI",
             "above",
-            lambda e: ask.excess(e, tuple(scale.tasks), scale.models),
+            lambda e: ask.excess(e, groups["main"], models),
         ),
         Claim(
             "Transfer pays more with less data.",
@@ -54,7 +59,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "Transfer pays more the nearer the domain is to the source.",
             "figure 1, section 3",
             "WT / RI on the data set with the smallest Fréchet distance minus that on "
-            f"the one with the largest, of {', '.join(scale.alike)}, mean over models",
+            f"the one with the largest, of {alike}, mean over models",
             "of RI",
             "above",
             ask.with_nearness,
@@ -62,13 +67,12 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
         Claim(
             "Transfer pays more in models of weaker inductive bias.",
             "figure 1, section 3",
-            f"WT / RI of {deit} minus that of {_listed(scale.cnns)}, mean over data "
-            "sets",
+            f"WT / RI of {deit} minus that of {_listed(cnns)}, mean over data sets",
             "of RI",
             "above",
             lambda e: (
-                ask.excess(e, tuple(scale.tasks), (deit,))
-                - ask.excess(e, tuple(scale.tasks), scale.cnns)
+                ask.excess(e, groups["main"], (deit,))
+                - ask.excess(e, groups["main"], cnns)
             ),
         ),
         Claim(
@@ -90,19 +94,19 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
         Claim(
             "Transformers gain from their early blocks.",
             "figure 2, section 3",
-            f"test metric of {_listed(scale.transformers)} under WT-ST above the line "
+            f"test metric of {_listed(transformers)} under WT-ST above the line "
             f"from ST to WT, mean over levels, {swept}",
             "of the metric",
             "above",
-            lambda e: ask.early(e, scale.transformers),
+            lambda e: ask.early(e, transformers),
         ),
         Claim(
             "CNNs gain evenly from all of their stages.",
             "figure 2, section 3",
-            f"the same of {_listed(scale.cnns)}",
+            f"the same of {_listed(cnns)}",
             "of the metric",
             "alike",
-            lambda e: ask.early(e, scale.cnns),
+            lambda e: ask.early(e, cnns),
         ),
         Claim(
             f"{deit} keeps its early layers and adapts the later ones.",
@@ -164,7 +168,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "Larger models gain more.",
             "figure 7, section 3",
             "WT / RI of "
-            + "; of ".join(f"{f[-1]} minus {f[0]}" for f in scale.capacity)
+            + "; of ".join(f"{f[-1]} minus {f[0]}" for f in families)
             + ", mean over families",
             "of RI",
             "above",
@@ -174,7 +178,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "Convergence speeds up with each stage transferred.",
             "figure 8, section 3",
             "rank correlation of the share of stages transferred with the validation "
-            f"metric while random weights learn, mean over models, {scale.race_task}",
+            f"metric while random weights learn, mean over models, {converging}",
             "rank correlation",
             "above",
             ask.speeds_up,
@@ -186,13 +190,13 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "ST minus WT",
             "px",
             "above",
-            lambda e: ask.looks(e, scale.statistics()) - ask.looks(e, WEIGHTS),
+            lambda e: ask.looks(e, scale.statistics) - ask.looks(e, WEIGHTS),
         ),
         Claim(
             "Five of DeiT's twelve blocks are enough.",
             "appendix I",
             f"test metric of {fewest_blocks} minus {deit}, both from WT, mean over "
-            + " and ".join(scale.truncated_tasks),
+            + swept,
             "of the metric",
             "at_least",
             lambda e: ask.truncated(e, fewest_blocks),
@@ -207,6 +211,8 @@ class _Questions:
         from transfusion_tf.report import reuse_evidence
 
         self._scale = scale
+        self._groups = scale.task_groups
+        self._models = chapters.table1_models(scale)
         self._reuse = reuse_evidence
 
     def cell(self, task: str, model: str, start: str) -> tuple[RunConfig, ...]:
@@ -224,7 +230,7 @@ class _Questions:
         return self._reuse.reuse_share(
             evidence,
             self.cell(task, model, WEIGHTS),
-            self.cell(task, model, self._scale.statistics()),
+            self.cell(task, model, self._scale.statistics),
         )
 
     def excess(
@@ -238,39 +244,41 @@ class _Questions:
 
     def with_less_data(self, evidence: Evidence) -> Quantity:
         """Gain where data are few, minus gain where they are many."""
-        scale = self._scale
-        self._check_different((*scale.few, *scale.many))
-        return self.excess(evidence, scale.few, scale.models) - self.excess(
-            evidence, scale.many, scale.models
+        few, many = self._groups["few"], self._groups["many"]
+        self._check_different(few + many)
+        return self.excess(evidence, few, self._models) - self.excess(
+            evidence, many, self._models
         )
 
     def with_nearness(self, evidence: Evidence) -> Quantity:
         """Gain in the nearest data set minus that in the farthest."""
         scale = self._scale
-        self._check_different(scale.alike)
-        cells = {task: self.cell(task, scale.cnn, WEIGHTS) for task in scale.alike}
+        self._check_different(self._groups["alike"])
+        cells = {
+            task: self.cell(task, chapters.cnn(scale), WEIGHTS)
+            for task in self._groups["alike"]
+        }
         found = self._reuse.distances(evidence, cells)
         order = sorted(found, key=lambda task: found[task])
-        return self.excess(evidence, order[:1], scale.models) - self.excess(
-            evidence, order[-1:], scale.models
+        return self.excess(evidence, order[:1], self._models) - self.excess(
+            evidence, order[-1:], self._models
         )
 
     def gains_go_with_reuse(self, evidence: Evidence) -> Quantity:
         """Rank correlation of both over all cells of table 1."""
-        scale = self._scale
         return self._reuse.rank_correlation(
             [
                 (self.gain(evidence, task, model), self.share(evidence, task, model))
-                for task in scale.tasks
-                for model in scale.models
+                for task in self._groups["main"]
+                for model in self._models
             ]
         )
 
     def weights_over_statistics(self, evidence: Evidence, task: str) -> Quantity:
         """What weights add to statistics, minus what statistics add to nothing."""
-        starts = self._scale.starts()
+        starts = chapters.starts(self._scale)
         found = []
-        for model in self._scale.models:
+        for model in self._models:
             random, statistics, weights = (
                 evidence.test(self.cell(task, model, start)) for start in starts
             )
@@ -281,14 +289,13 @@ class _Questions:
         """How far the sweeps of these models lie above the line, mean."""
         scale = self._scale
         found = []
-        for task in scale.sweep_tasks:
+        for task in self._groups["sweep"]:
             for model in models:
-                fractions = [scale.fraction(model, x) for x in scale.levels[model]]
                 levels = zip(
-                    (0.0, *fractions, 1.0),
+                    chapters.fractions(scale, model),
                     (
                         evidence.test(self.cell(task, model, start))
-                        for start in scale.sweep(model)
+                        for start in chapters.sweep(scale, model)
                     ),
                     strict=True,
                 )
@@ -297,10 +304,10 @@ class _Questions:
 
     def alike_after(self, evidence: Evidence, model: str) -> Quantity:
         """CKA between runs from ST and from WT, layer by layer."""
-        task = self._scale.sweep_tasks[0]
+        task = self._groups["sweep"][0]
         return self._reuse.alike_after(
             evidence,
-            self.cell(task, model, self._scale.statistics()),
+            self.cell(task, model, self._scale.statistics),
             self.cell(task, model, WEIGHTS),
         )
 
@@ -308,8 +315,8 @@ class _Questions:
         """1 minus the distance travelled from WT over that from ST, mean."""
         reuse, scale = self._reuse, self._scale
         ratios = []
-        for task in scale.sweep_tasks:
-            for model in scale.models:
+        for task in self._groups["sweep"]:
+            for model in self._models:
                 weights, statistics = (
                     reuse.of_runs(
                         evidence,
@@ -317,7 +324,7 @@ class _Questions:
                         "travel",
                         reuse.travelled,
                     )
-                    for start in (WEIGHTS, scale.statistics())
+                    for start in (WEIGHTS, scale.statistics)
                 )
                 ratios.append(reuse.ratio(weights, statistics))
         mean = reuse.mean_over_tests(ratios)
@@ -326,7 +333,7 @@ class _Questions:
     def fewer_critical(self, evidence: Evidence) -> Quantity:
         """Mean drop of layers set back, ST minus WT, mean over models."""
         reuse, scale = self._reuse, self._scale
-        task = scale.sweep_tasks[0]
+        task = self._groups["sweep"][0]
         drops = [
             [
                 reuse.of_runs(
@@ -335,9 +342,9 @@ class _Questions:
                     "robustness",
                     reuse.mean_drop,
                 )
-                for start in (scale.statistics(), WEIGHTS)
+                for start in (scale.statistics, WEIGHTS)
             ]
-            for model in scale.models
+            for model in self._models
         ]
         return reuse.mean_over_tests([st - wt for st, wt in drops])
 
@@ -345,7 +352,7 @@ class _Questions:
         self, evidence: Evidence, model: str, depth: float, other: float
     ) -> Quantity:
         """k-NN score at one depth minus that at another, from WT."""
-        cell = self.cell(self._scale.sweep_tasks[0], model, WEIGHTS)
+        cell = self.cell(self._groups["sweep"][0], model, WEIGHTS)
         score = self._reuse.knn_score
         return self._reuse.of_runs(
             evidence, cell, "knn", lambda rows: score(rows, depth) - score(rows, other)
@@ -353,12 +360,12 @@ class _Questions:
 
     def with_capacity(self, evidence: Evidence) -> Quantity:
         """Gain of a family's largest model minus that of its smallest, mean."""
-        tasks = self._scale.capacity_tasks
+        tasks = self._groups["sweep"]
         return self._reuse.mean_over_tests(
             [
                 self.excess(evidence, tasks, family[-1:])
                 - self.excess(evidence, tasks, family[:1])
-                for family in self._scale.capacity
+                for family in chapters.families(self._scale)
             ]
         )
 
@@ -368,15 +375,16 @@ class _Questions:
 
         scale = self._scale
         found = []
-        for model in scale.models:
+        for model in self._models:
             cells = {
-                start: scale.race((model,), (start,))
-                for start in (RANDOM, *scale.sweep(model))
+                start: scale.runs(self._groups["convergence"], (model,), (start,))
+                for start in (RANDOM, *chapters.sweep(scale, model))
             }
-            fractions = [scale.fraction(model, level) for level in scale.levels[model]]
             pairs = []
             for share, start in zip(
-                (0.0, *fractions, 1.0), scale.sweep(model), strict=True
+                chapters.fractions(scale, model),
+                chapters.sweep(scale, model),
+                strict=True,
             ):
                 metric = evidence.while_learning(cells[start], cells[RANDOM])
                 same = Quantity(dict.fromkeys(metric.values, share))
@@ -386,7 +394,7 @@ class _Questions:
 
     def looks(self, evidence: Evidence, start: str) -> Quantity:
         """Pixels that the nearest-looking head of the first block looks at."""
-        cell = self.cell(self._scale.sweep_tasks[0], self._scale.deit, start)
+        cell = self.cell(self._groups["sweep"][0], chapters.deit(self._scale), start)
         return self._reuse.of_runs(
             evidence, cell, "attention", self._reuse.nearest_head
         )
@@ -396,8 +404,8 @@ class _Questions:
         return self._reuse.mean_over_tests(
             [
                 evidence.test(self.cell(task, model, WEIGHTS))
-                - evidence.test(self.cell(task, self._scale.deit, WEIGHTS))
-                for task in self._scale.truncated_tasks
+                - evidence.test(self.cell(task, chapters.deit(self._scale), WEIGHTS))
+                for task in self._groups["sweep"]
             ]
         )
 
@@ -405,7 +413,7 @@ class _Questions:
         """Raises where the user's own data stand for several of the paper's sets."""
         from transfusion_tf.report.evidence import MissingEvidenceError
 
-        chosen = [self._scale.tasks[task] for task in tasks]
+        chosen = [self._scale.tasks[task].base for task in tasks]
         if len(set(chosen)) < len(chosen):
             raise MissingEvidenceError("one data set stands for several of the paper's")
 

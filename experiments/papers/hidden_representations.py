@@ -16,24 +16,29 @@ two donors (3 minutes). At the scale `paper` a run takes about half an hour on o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from transfusion_tf_experiments.papers import (
     hidden_representations_published as published,
 )
 from transfusion_tf_experiments.papers.hidden_representations_scales import (
-    make_scale as make_scale,
+    SCALES as SCALES,
 )
+from transfusion_tf_experiments.papers.scale import Scale
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
     from transfusion_tf.report.claims import Claim
     from transfusion_tf.studies import Chapter
     from transfusion_tf.training import RunConfig
-    from transfusion_tf_experiments.papers.hidden_representations_scales import Scale
+
+    Runs = tuple[RunConfig, ...]
 
 TITLE = "Hidden representations (Juodelyte et al., 2023)"
+
+# Of the head alone: the authors' code.
+_HEAD_RATE = 1e-3
 
 
 def table1(scale: Scale) -> Chapter:
@@ -44,13 +49,12 @@ def table1(scale: Scale) -> Chapter:
     Paper: seven targets of 480 (thyroid) to 10 015 images (ISIC), 2 to 7 classes, 96 to
     224 px; two of them, ISIC and PCam-small, in colour.
     """
-    return _chapter(
+    return scale.chapter(
         "table1",
         "The target data sets",
         "Images, classes and pixels of each target, and how folds are dealt.",
-        scale,
         view="targets",
-        runs=_one_a_target(scale),
+        runs=_one_per_target(scale),
         published=published.table1(),
     )
 
@@ -65,15 +69,14 @@ def table2(scale: Scale) -> Chapter:
     89.3, 68.3; ISIC 94.2, 90.8, 84.0; PCam-small 93.8, 87.1, 73.4 (AUC times 100).
     ImageNet is highest on all targets but chest; training the head first seldom helps.
     """
-    return _chapter(
+    return scale.chapter(
         "table2",
         "Natural against medical donors",
         "Test AUC after fine-tuning from each donor and from random weights, all at "
         "once or the head first, over the folds; and what the paper names as missing: "
         "balanced accuracy and calibration.",
-        scale,
         view="donor_accuracy",
-        runs=scale.runs(head_first=True),
+        runs=_fine_tuned(scale, head_first=True),
         published=published.table2(),
         notes=(
             "“Head first”: the head is trained on frozen weights, then everything is; "
@@ -89,13 +92,12 @@ def figure2(scale: Scale) -> Chapter:
     Cost: 3 runs, 1 minute.
     Paper: seven targets; all but ISIC and PCam-small are grey.
     """
-    return _chapter(
+    return scale.chapter(
         "figure2",
         "Example images",
         "Images of each target, one of every class first.",
-        scale,
         view="targets",
-        runs=_one_a_target(scale),
+        runs=_one_per_target(scale),
         options={"samples": True},
     )
 
@@ -109,15 +111,14 @@ def figure3(scale: Scale) -> Chapter:
     less alike after it than before, and less than two random starts; at the lowest
     layers they are as alike as random ones.
     """
-    return _chapter(
+    return scale.chapter(
         "figure3",
         "Do two donors end alike?",
         "Mean CCA by stage: of each donor with itself after fine-tuning; of one donor "
         "with the other, before and after; of two random starts, untrained.",
-        scale,
         view="donor_similarity",
-        runs=scale.runs(),
-        options=scale.sampling(),
+        runs=_fine_tuned(scale),
+        options=scale.options["similarity"],
     )
 
 
@@ -129,15 +130,14 @@ def figure4(scale: Scale) -> Chapter:
     Paper: ImageNet's filters resemble Gabor functions more than RadImageNet's, which
     are fuzzier.
     """
-    target = scale.targets[0]
-    return _chapter(
+    target = next(iter(scale.tasks))
+    return scale.chapter(
         "figure4",
         "First-layer filters of each donor",
         "The first 36 filters, or all where there are fewer, each donor on its own "
         "scale, and how much of a Gabor function is in them.",
-        scale,
         view="donor_filters",
-        runs=[scale.cell(target, donor)[0] for donor in scale.donors],
+        runs=[runs_of_cell(scale, target, donor)[0] for donor in scale.donors],
     )
 
 
@@ -149,15 +149,14 @@ def figure5(scale: Scale) -> Chapter:
     Paper: above the similarity of independent mistakes on average over all targets,
     with large spread on thyroid.
     """
-    return _chapter(
+    return scale.chapter(
         "figure5",
         "Do models from two donors make the same mistakes?",
         "Share of the test images on which both models are right or both are wrong, "
         "and what it would be if their mistakes were independent, "
         "a₁a₂ + (1 − a₁)(1 − a₂) of their accuracies.",
-        scale,
         view="mistakes",
-        runs=scale.runs(random=False),
+        runs=_fine_tuned(scale, random=False),
         notes=(
             "The paper’s code computes the second from one model’s accuracy alone; "
             "here it is the paper’s formula.",
@@ -173,16 +172,15 @@ def figure6(scale: Scale) -> Chapter:
     Paper: the more alike before and after, the smaller the gain, at all layers, more
     so for RadImageNet.
     """
-    return _chapter(
+    return scale.chapter(
         "figure6",
         "Does it pay to keep the donor’s features?",
         "Each point is a fold: its AUC gain over random weights, relative to theirs, "
         "and how alike the model’s representations are before and after fine-tuning; "
         "with a regression line and its 95 % band.",
-        scale,
         view="gain_and_similarity",
-        runs=scale.runs(head_first=True),
-        options=scale.sampling(),
+        runs=_fine_tuned(scale, head_first=True),
+        options=scale.options["similarity"],
     )
 
 
@@ -206,28 +204,38 @@ def own_data_notes(card: DatasetCard) -> tuple[str, ...]:
     )
 
 
-def _one_a_target(scale: Scale) -> list[RunConfig]:
-    """A run from random weights on each target, for what it says of the data."""
-    return [scale.cell(target, None)[0] for target in scale.targets]
-
-
-def _chapter(
-    name: str,
-    title: str,
-    text: str,
-    scale: Scale,
-    *,
-    runs: Iterable[RunConfig],
-    notes: tuple[str, ...] = (),
-    **fields: Any,
-) -> Chapter:
-    from transfusion_tf.studies import Chapter
-
-    return Chapter(
-        name=name,
-        title=title,
-        text=text,
-        runs=tuple(dict.fromkeys(runs)),
-        notes=(*notes, *scale.notes),
-        **fields,
+def runs_of_cell(
+    scale: Scale, target: str, donor: str | None, *, head_first: bool = False
+) -> Runs:
+    """The runs of one donor (None: random weights) on one target, one per fold."""
+    task = scale.tasks[target]
+    head_steps = task.head_steps if head_first else 0
+    return scale.runs(
+        (target,),
+        scale.models["all"],
+        ("random" if donor is None else "transfer",),
+        donor=donor,
+        steps=task.base.steps + head_steps,
+        head_steps=head_steps,
+        head_learning_rate=_HEAD_RATE if head_first else None,
     )
+
+
+def _fine_tuned(
+    scale: Scale, *, random: bool = True, head_first: bool = False
+) -> list[RunConfig]:
+    """All targets: random weights and each donor; with the head first besides."""
+    runs: list[RunConfig] = []
+    for target in scale.tasks:
+        if random:
+            runs += runs_of_cell(scale, target, None)
+        for donor in scale.donors:
+            runs += runs_of_cell(scale, target, donor)
+            if head_first:
+                runs += runs_of_cell(scale, target, donor, head_first=True)
+    return runs
+
+
+def _one_per_target(scale: Scale) -> list[RunConfig]:
+    """A run from random weights on each target, for what it says of the data."""
+    return [runs_of_cell(scale, target, None)[0] for target in scale.tasks]

@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from transfusion_tf_experiments.papers.hidden_representations import runs_of_cell
+
 if TYPE_CHECKING:
     from transfusion_tf.report.claims import Claim
     from transfusion_tf.report.evidence import Evidence
-    from transfusion_tf_experiments.papers.hidden_representations_scales import (
-        Scale,
-        Target,
-    )
+    from transfusion_tf_experiments.papers.scale import Scale
 
 # Figure 3: "the early layers of ImageNet and RadImageNet".
 _EARLY = (0, 1)
@@ -91,7 +90,7 @@ class _Questions:
         from transfusion_tf.report.fold_quantity import mean_over_targets
 
         return mean_over_targets(
-            [measure(evidence, *self._donors(target)) for target in self._scale.targets]
+            [measure(evidence, *self._donors(target)) for target in self._scale.tasks]
         )
 
     def early_layers(self, evidence: Evidence) -> Any:
@@ -104,10 +103,10 @@ class _Questions:
                 random_over_donors(
                     evidence,
                     *self._donors(target),
-                    self._scale.cell(target, None),
+                    runs_of_cell(self._scale, target, None),
                     _EARLY,
                 )
-                for target in self._scale.targets
+                for target in self._scale.tasks
             ]
         )
 
@@ -123,10 +122,10 @@ class _Questions:
                     evidence,
                     [
                         (
-                            scale.cell(target, donor, head_first=head_first),
-                            scale.cell(target, None),
+                            runs_of_cell(scale, target, donor, head_first=head_first),
+                            runs_of_cell(scale, target, None),
                         )
-                        for target in scale.targets
+                        for target in scale.tasks
                         for head_first in (False, True)
                     ],
                     _STEP,
@@ -135,11 +134,13 @@ class _Questions:
             ]
         )
 
-    def _donors(self, target: Target) -> tuple[Any, Any]:
+    def _donors(self, target: str) -> tuple[Any, Any]:
         """The runs of the natural and of the medical donor on one target."""
         from transfusion_tf.report.evidence import MissingEvidenceError
 
         if len(self._scale.donors) < 2:
             raise MissingEvidenceError("this study has one donor alone")
         natural, medical = self._scale.donors[:2]
-        return self._scale.cell(target, natural), self._scale.cell(target, medical)
+        return runs_of_cell(self._scale, target, natural), runs_of_cell(
+            self._scale, target, medical
+        )

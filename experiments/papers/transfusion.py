@@ -13,28 +13,24 @@ donors that it may have to pretrain first (9 minutes for all four). At the scale
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from transfusion_tf_experiments.papers import transfusion_published as published
-from transfusion_tf_experiments.papers.transfusion_scales import STAGES
-from transfusion_tf_experiments.papers.transfusion_scales import (
-    make_scale as make_scale,
-)
+from transfusion_tf_experiments.papers.scale import Scale, stages_of
+from transfusion_tf_experiments.papers.transfusion_scales import SCALES as SCALES
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
     from transfusion_tf.report.claims import Claim
     from transfusion_tf.studies import Chapter
     from transfusion_tf.training import RunConfig
-    from transfusion_tf_experiments.papers.transfusion_scales import Recipe, Scale
 
     Runs = tuple[RunConfig, ...]
 
 TITLE = "Transfusion (Raghu et al., NeurIPS 2019)"
 
-CBR = ("cbr_large_t", "cbr_large_w", "cbr_small", "cbr_tiny")
-ALL_MODELS = ("resnet50", "inception_v3", *CBR)
+RETINA, CHEST = ("retina",), ("chest",)
 STARTS = ("random", "transfer")
 
 # As the paper writes them.
@@ -56,13 +52,13 @@ def table1(scale: Scale) -> Chapter:
     96.6, 96.7; CBR-LargeT 96.2, 96.2; CBR-LargeW 95.8, 95.8; CBR-Small 95.7, 95.8;
     CBR-Tiny 95.8, 95.8. Transfer helps little, and small models do as well.
     """
-    return _chapter(
+    return scale.chapter(
         "table1",
         "Transfer and random weights on RETINA, six architectures",
         "AUC of referable disease on test, from random and from pretrained weights; "
         "parameters as the paper counts them and as Keras does; the donors' accuracy.",
         view="accuracy",
-        runs=scale.runs(scale.retina, ALL_MODELS, STARTS),
+        runs=scale.runs(RETINA, scale.models["all"], STARTS),
         published=published.table1(),
     )
 
@@ -75,12 +71,12 @@ def table2(scale: Scale) -> Chapter:
     Paper: mixed. Transfer helps edema (CBR-Tiny 84.9 to 89.8 %) and pleural effusion,
     and costs a little on atelectasis and consolidation.
     """
-    return _chapter(
+    return scale.chapter(
         "table2",
         "Transfer and random weights on chest radiographs, finding by finding",
         "AUC of every finding on test, from random and from pretrained weights.",
         view="accuracy",
-        runs=scale.runs(scale.chest, scale.chest_models, STARTS),
+        runs=scale.runs(CHEST, scale.models["chest"], STARTS),
         options={"by_class": True},
         published=published.table2(),
     )
@@ -94,19 +90,19 @@ def table3(scale: Scale) -> Chapter:
     Paper: ResNet50 92.2 % from random weights, 94.6 % transferred; CBR-LargeT 93.6,
     93.9; CBR-LargeW 93.6, 93.7. Transfer helps the large model.
     """
-    smallest = min(scale.sizes)
-    return _chapter(
+    smallest = min(scale.train_examples)
+    return scale.chapter(
         "table3",
         "The very small data regime",
         "AUC on test of models trained on few images: whom transfer helps.",
         view="accuracy",
         runs=scale.runs(
-            scale.retina,
-            scale.scarce_models,
+            RETINA,
+            scale.models["scarce"],
             STARTS,
-            train_examples=scale.sizes[smallest],
+            train_examples=scale.train_examples[smallest],
         ),
-        published=published.table4(scale.sizes, smallest_only=True),
+        published=published.table4(scale.train_examples, smallest_only=True),
         notes=_size_notes(scale, (smallest,)),
     )
 
@@ -120,23 +116,25 @@ def table4(scale: Scale) -> Chapter:
     93.3 at 10k, 95.7 and 95.3 at 50k, 96.0 and 95.9 at 100k; mean_var 94.4 at 10k;
     conv1 alone 92.9 at 5k.
     """
-    smallest, large = min(scale.sizes), (scale.large,)
+    smallest = min(scale.train_examples)
+    large, scarce = scale.models["large"], scale.models["scarce"]
+    first_stage = stages_of(large[0])[0]
     runs = list(table3(scale).runs)
-    for paper_size, size in scale.sizes.items():
-        few = f"transfer:{STAGES[scale.large][0]}"
-        starts = (*STARTS, few if paper_size == smallest else "mean_var")
-        runs += scale.runs(scale.retina, large, starts, train_examples=size)
+    for paper_size, size in scale.train_examples.items():
+        third = f"transfer:{first_stage}" if paper_size == smallest else "mean_var"
+        starts = (*STARTS, third)
+        runs += scale.runs(RETINA, large, starts, train_examples=size)
     # All of the data, for every model that was also trained on little.
-    runs += scale.runs(scale.retina, scale.scarce_models, STARTS)
-    runs += scale.runs(scale.retina, large, ("mean_var",))
-    return _chapter(
+    runs += scale.runs(RETINA, scarce, STARTS)
+    runs += scale.runs(RETINA, large, ("mean_var",))
+    return scale.chapter(
         "table4",
         "How much data it takes",
         "AUC on test by number of training images and start.",
         view="data_sizes",
         runs=runs,
-        published=published.table4(scale.sizes),
-        notes=_size_notes(scale, tuple(scale.sizes)),
+        published=published.table4(scale.train_examples),
+        notes=_size_notes(scale, tuple(scale.train_examples)),
     )
 
 
@@ -148,14 +146,14 @@ def table5(scale: Scale) -> Chapter:
     Paper, lowest stage: ResNet50 0.865 between models from the same pretrained
     weights, 0.647 between random starts; CBR-Small 0.825 and 0.723.
     """
-    return _chapter(
+    return scale.chapter(
         "table5",
         "Similarity between models of the same start",
         "Mean CCA between trained models from the same pretrained weights, between "
         "models from random weights, and the difference, by stage.",
         view="similarity_by_start",
-        runs=_population(scale, ("resnet50", "cbr_small")),
-        options=scale.sampling(),
+        runs=_population(scale, "pair"),
+        options=scale.options["similarity"],
         published=published.table5(),
     )
 
@@ -167,14 +165,14 @@ def figure2(scale: Scale) -> Chapter:
     Cost: 24 runs, 19 minutes, and 8 minutes of analysis.
     Paper: for ResNet50 and Inception-v3 clearly so; for the CBR models hardly.
     """
-    return _chapter(
+    return scale.chapter(
         "figure2",
         "Pretrained and random starts, against two random starts",
         "Mean CCA at the top two stages of trained models: pairs of a random and a "
         "pretrained start, and pairs of two random starts.",
         view="similarity_of_starts",
-        runs=_population(scale, ALL_MODELS),
-        options={**scale.sampling(), "top_stages": 2},
+        runs=_population(scale, "all"),
+        options={**scale.options["similarity"], "top_stages": 2},
     )
 
 
@@ -186,14 +184,14 @@ def figure3(scale: Scale) -> Chapter:
     Paper: ResNet50 moves less than the CBR models, most so at conv1; pretrained
     weights stay nearer to their start than random ones in the lowest stages only.
     """
-    return _chapter(
+    return scale.chapter(
         "figure3",
         "How far training moves each stage",
         "Mean CCA of a model before and after training, by stage; beside it, that of "
         "pretrained minus that of random starts.",
         view="before_and_after",
-        runs=_population(scale, ALL_MODELS),
-        options=scale.sampling(),
+        runs=_population(scale, "all"),
+        options=scale.options["similarity"],
     )
 
 
@@ -205,14 +203,14 @@ def figure4(scale: Scale) -> Chapter:
     Paper, lowest stage: R² 0.838 for pairs of random ResNet50s and 0.752 for mixed
     pairs; 0.197 and 0.160 for CBR-Small. Higher stages: 0.322 at most.
     """
-    return _chapter(
+    return scale.chapter(
         "figure4",
         "Similarity at initialization against similarity after training",
         "Each point is a pair of models. A line that fits says that what a pair "
         "shared at the start it still shares at the end.",
         view="start_and_end",
-        runs=_population(scale, ("resnet50", "cbr_small")),
-        options=scale.sampling(),
+        runs=_population(scale, "pair"),
+        options=scale.options["similarity"],
         published=published.figure4(),
     )
 
@@ -225,13 +223,13 @@ def figure5(scale: Scale) -> Chapter:
     Paper: ResNet50's filters hardly change; CBR-Small's change much, and training
     erases some of the Gabor filters that it starts with.
     """
-    return _chapter(
+    return scale.chapter(
         "figure5",
         "First-layer filters before and after training on RETINA",
         "Filters of one run of each start, before and after, on one scale; how far "
         "they moved, and how much of a Gabor function is in them.",
         view="filters",
-        runs=scale.runs(scale.retina, ("resnet50", "cbr_small"), STARTS, seeds=1),
+        runs=scale.runs(RETINA, scale.models["pair"], STARTS, seeds=1),
     )
 
 
@@ -244,15 +242,15 @@ def figure6(scale: Scale) -> Chapter:
     faster than random weights on RETINA and on CheXpert's consolidation.
     """
     starts = ("random", "mean_var", "transfer")
-    return _chapter(
+    return scale.chapter(
         "figure6",
         "Does the scale of the pretrained weights speed training up?",
         "Validation metric over training from random weights, from the scale of the "
         "pretrained weights alone (mean_var), and from the weights themselves.",
         view="convergence",
         runs=[
-            *scale.runs(scale.retina, (scale.large, scale.second), starts),
-            *scale.runs(scale.chest, (scale.large,), starts),
+            *scale.runs(RETINA, scale.models["large"] + scale.models["second"], starts),
+            *scale.runs(CHEST, scale.models["large"], starts),
         ],
     )
 
@@ -265,14 +263,14 @@ def figure7(scale: Scale) -> Chapter:
     Paper: conv1 alone gives the largest gain in convergence speed; each further
     stage gives less.
     """
-    return _chapter(
+    return scale.chapter(
         "figure7",
         "Weight transfusion: where the gain in speed comes from",
         "Donor weights up to a stage, random weights above: curves, and steps to a "
         "threshold of the validation metric.",
         view="stages",
-        runs=_transfusion(scale, (scale.large,)),
-        options={"threshold": scale.threshold},
+        runs=_transfusion(scale, scale.models["large"]),
+        options=scale.options["convergence"],
     )
 
 
@@ -286,19 +284,19 @@ def figure8(scale: Scale) -> Chapter:
     CBR-LargeW 104 104 from random weights, 82 082 from Gabor filters, 19 419
     transferred.
     """
-    return _chapter(
+    return scale.chapter(
         "figure8",
         "Hybrid approaches: a slim top, synthetic Gabor filters",
-        f"{_NAMES[scale.large]} with donor weights up to {scale.slim()[1]} and half of "
-        "the channels above; synthetic Gabor filters as first layer; random weights "
-        "and full transfer.",
+        f"{_large_name(scale)} with donor weights up to {slim_model(scale)[1]} and "
+        "half of the channels above; synthetic Gabor filters as first layer; random "
+        "weights and full transfer.",
         view="convergence",
         runs=[
-            *scale.runs(scale.retina, (scale.large,), (*STARTS, "gabor")),
-            *scale.runs(scale.retina, (scale.second,), (*STARTS, "gabor")),
+            *scale.runs(RETINA, scale.models["large"], (*STARTS, "gabor")),
+            *scale.runs(RETINA, scale.models["second"], (*STARTS, "gabor")),
             *_slim(scale, "transfer"),
         ],
-        options={"threshold": scale.threshold, "together": True},
+        options={**scale.options["convergence"], "together": True},
         published=published.figure8(),
     )
 
@@ -310,12 +308,12 @@ def figure9(scale: Scale) -> Chapter:
     Cost: 2 runs, 1 minute.
     Paper: as figure 5: the small model's filters change much.
     """
-    return _chapter(
+    return scale.chapter(
         "figure9",
         "First-layer filters of CBR-Small on chest radiographs",
         "Filters before and after training from random and from pretrained weights.",
         view="filters",
-        runs=scale.runs(scale.chest, ("cbr_small",), STARTS, seeds=1),
+        runs=scale.runs(CHEST, ("cbr_small",), STARTS, seeds=1),
     )
 
 
@@ -326,12 +324,13 @@ def figure10(scale: Scale) -> Chapter:
     Cost: 2 runs, 2 minutes.
     Paper: as figure 5: the large model's filters hardly change.
     """
-    return _chapter(
+    largest = scale.models["chest"][0]
+    return scale.chapter(
         "figure10",
-        f"First-layer filters of {_NAMES[scale.chest_models[0]]} on chest radiographs",
+        f"First-layer filters of {_NAMES[largest]} on chest radiographs",
         "Filters before and after training from random and from pretrained weights.",
         view="filters",
-        runs=scale.runs(scale.chest, scale.chest_models[:1], STARTS, seeds=1),
+        runs=scale.runs(CHEST, (largest,), STARTS, seeds=1),
     )
 
 
@@ -364,13 +363,13 @@ def figure14(scale: Scale) -> Chapter:
     Paper: mean_var has the mean and variance of the pretrained weights, not their
     heavy-tailed distribution, and none of their Gabor-like structure.
     """
-    return _chapter(
+    return scale.chapter(
         "figure14",
         "First-layer weights by initialization",
         "Distribution of the first layer's weights, and its filters, before training.",
         view="filters",
         runs=scale.runs(
-            scale.retina, (scale.large,), ("transfer", "random", "mean_var"), seeds=1
+            RETINA, scale.models["large"], ("transfer", "random", "mean_var"), seeds=1
         ),
         options={"histogram": True},
     )
@@ -383,14 +382,14 @@ def figure15(scale: Scale) -> Chapter:
     Cost: 18 runs, 8 minutes.
     Paper: the effect of mean_var is less pronounced in the smaller models.
     """
-    return _chapter(
+    return scale.chapter(
         "figure15",
         "Convergence by initialization in the CBR models",
         "Validation metric over training for three CBR models.",
         view="convergence",
         runs=scale.runs(
-            scale.retina,
-            ("cbr_large_w", "cbr_small", "cbr_tiny"),
+            RETINA,
+            scale.models["cbr"],
             ("random", "mean_var", "transfer"),
         ),
     )
@@ -403,13 +402,13 @@ def figure16(scale: Scale) -> Chapter:
     Cost: 9 runs, 10 minutes.
     Paper: mean_var is faster than random weights for all findings but cardiomegaly.
     """
-    return _chapter(
+    return scale.chapter(
         "figure16",
         "Convergence on chest radiographs, finding by finding",
         "Validation AUC of every finding over training.",
         view="convergence",
         runs=scale.runs(
-            scale.chest, (scale.large,), ("random", "mean_var", "transfer")
+            CHEST, scale.models["large"], ("random", "mean_var", "transfer")
         ),
         options={"by_class": True},
     )
@@ -423,16 +422,16 @@ def figure17(scale: Scale) -> Chapter:
     Paper (means of five runs): identity is slightly better than resampled
     parameters; the donor's own are the worst.
     """
-    return _chapter(
+    return scale.chapter(
         "figure17",
         "Batch norm under mean_var: identity, resampled, transferred",
         "Other layers from mean_var. Random weights and full transfer for reference.",
         view="convergence",
         runs=scale.runs(
-            scale.retina,
-            (scale.large,),
+            RETINA,
+            scale.models["large"],
             ("mean_var", "mean_var[bn=mean_var]", "mean_var[bn=transfer]", *STARTS),
-            seeds=scale.more_seeds,
+            seeds=scale.more_seeds.get("figure17"),
         ),
     )
 
@@ -445,13 +444,13 @@ def figure18(scale: Scale) -> Chapter:
     Paper (means of three runs): mean_var converges like weights drawn from the
     pretrained ones (sampled) and like the pretrained ones shuffled.
     """
-    return _chapter(
+    return scale.chapter(
         "figure18",
         "mean_var against sampled and shuffled weights",
         "Does more than mean and variance of the pretrained weights matter?",
         view="convergence",
         runs=scale.runs(
-            scale.retina, (scale.large,), ("mean_var", "sampled", "shuffled", *STARTS)
+            RETINA, scale.models["large"], ("mean_var", "sampled", "shuffled", *STARTS)
         ),
     )
 
@@ -464,13 +463,13 @@ def figure19(scale: Scale) -> Chapter:
     Paper: the same in both: the lowest stages give the largest speed-up. In
     CBR-LargeW the higher stages add a little more.
     """
-    return _chapter(
+    return scale.chapter(
         "figure19",
         "Weight transfusion in two architectures",
-        f"As figure 7, and for {_NAMES[scale.second]}.",
+        f"As figure 7, and for {_NAMES[scale.models['second'][0]]}.",
         view="stages",
-        runs=_transfusion(scale, (scale.large, scale.second)),
-        options={"threshold": scale.threshold},
+        runs=_transfusion(scale, scale.models["large"] + scale.models["second"]),
+        options=scale.options["convergence"],
     )
 
 
@@ -481,18 +480,18 @@ def figure20(scale: Scale) -> Chapter:
     Cost: 12 runs, 9 minutes.
     Paper: from random weights it is much slower than on the donor's weights.
     """
-    return _chapter(
+    return scale.chapter(
         "figure20",
-        f"The slim {_NAMES[scale.large]} from random weights",
-        f"Half of the channels above {scale.slim()[1]}, with and without the donor's "
-        "weights.",
+        f"The slim {_large_name(scale)} from random weights",
+        f"Half of the channels above {slim_model(scale)[1]}, with and without the "
+        "donor's weights.",
         view="convergence",
         runs=[
-            *scale.runs(scale.retina, (scale.large,), STARTS),
+            *scale.runs(RETINA, scale.models["large"], STARTS),
             *_slim(scale, "transfer"),
             *_slim(scale, "random"),
         ],
-        options={"threshold": scale.threshold, "together": True},
+        options={**scale.options["convergence"], "together": True},
         published=published.figure8(("resnet50",)),
     )
 
@@ -505,8 +504,7 @@ def figure21(scale: Scale) -> Chapter:
     Paper: 16 orientations by 4 frequencies (0.08, 0.16, 0.25, 0.32 cycles a pixel),
     sigma 2, 7 × 7 pixels, grey.
     """
-    del scale  # The bank is the same at every scale.
-    return _chapter(
+    return scale.chapter(
         "figure21",
         "The synthetic Gabor filters",
         "16 orientations, 4 frequencies, 7 × 7 pixels, repeated over the colours.",
@@ -517,10 +515,30 @@ def figure21(scale: Scale) -> Chapter:
 CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
     function.__name__: function
     for function in (
-        *(table1, table2, table3, table4, table5),
-        *(figure2, figure3, figure4, figure5, figure6, figure7, figure8),
-        *(figure9, figure10, figure12, figure13, figure14, figure15),
-        *(figure16, figure17, figure18, figure19, figure20, figure21),
+        table1,
+        table2,
+        table3,
+        table4,
+        table5,
+        figure2,
+        figure3,
+        figure4,
+        figure5,
+        figure6,
+        figure7,
+        figure8,
+        figure9,
+        figure10,
+        figure12,
+        figure13,
+        figure14,
+        figure15,
+        figure16,
+        figure17,
+        figure18,
+        figure19,
+        figure20,
+        figure21,
     )
 }
 
@@ -545,40 +563,49 @@ def own_data_notes(card: DatasetCard) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _population(scale: Scale, models: Sequence[str]) -> Runs:
+def slim_model(scale: Scale) -> tuple[str, str]:
+    """The large model with half of its channels above its third stage.
+
+    Returns:
+      The model's name, and the stage's: block2 in ResNet50.
+    """
+    (large,) = scale.models["large"]
+    stage = stages_of(large)[2]
+    return f"{large}[slim_after={stage},width=0.5]", stage
+
+
+def _population(scale: Scale, kind: str) -> Runs:
     """Runs whose representations are compared: both starts, RETINA."""
-    return scale.runs(scale.retina, models, STARTS, seeds=scale.population)
+    seeds = scale.more_seeds.get("similarity")
+    return scale.runs(RETINA, scale.models[kind], STARTS, seeds=seeds)
 
 
 def _transfusion(scale: Scale, models: Sequence[str]) -> Runs:
     """Donor weights up to no stage, each stage, all stages."""
-    return tuple(
-        run
-        for model in models
-        for run in scale.runs(
-            scale.retina, (model,), ("random", *scale.through_stages(model), "transfer")
-        )
-    )
+    runs: list[RunConfig] = []
+    for model in models:
+        between = (f"transfer:{stage}" for stage in scale.levels_of(model))
+        runs += scale.runs(RETINA, (model,), ("random", *between, "transfer"))
+    return tuple(runs)
 
 
 def _slim(scale: Scale, start: str) -> Runs:
     """The large model with half of the channels above its third stage."""
-    model, stage = scale.slim()
+    model, stage = slim_model(scale)
     start = f"transfer:{stage}" if start == "transfer" else start
-    return scale.runs(scale.retina, (model,), (start,))
+    return scale.runs(RETINA, (model,), (start,))
 
 
 def _frozen(name: str, scale: Scale, task: str, where: str) -> Chapter:
-    recipe: Recipe = getattr(scale, task)
     runs: list[RunConfig] = []
-    for model in scale.fixed_models[task]:
-        *lower, last = scale.stages(model)
-        for stage in lower:
+    for model in scale.models[f"frozen/{task}"]:
+        for stage in scale.levels_of(model):
             starts = ("transfer", f"transfer:{stage}", "random")
-            runs += scale.runs(recipe, (model,), starts, freeze=stage)
+            runs += scale.runs((task,), (model,), starts, freeze=stage)
         # Above the last stage is the head alone: all of the donor below is all of it.
-        runs += scale.runs(recipe, (model,), STARTS, freeze=last)
-    return _chapter(
+        last = stages_of(model)[-1]
+        runs += scale.runs((task,), (model,), STARTS, freeze=last)
+    return scale.chapter(
         name,
         f"Fixed features on {where}",
         "Stages up to one are frozen, the rest is trained: all from the donor; the "
@@ -589,19 +616,15 @@ def _frozen(name: str, scale: Scale, task: str, where: str) -> Chapter:
     )
 
 
+def _large_name(scale: Scale) -> str:
+    return _NAMES[scale.models["large"][0]]
+
+
 def _size_notes(scale: Scale, sizes: tuple[int, ...]) -> tuple[str, ...]:
-    changed = [size for size in sizes if scale.sizes[size] != size]
+    changed = [size for size in sizes if scale.train_examples[size] != size]
     if not changed:
         return ()
-    pairs = ", ".join(f"{scale.sizes[size]:,} for {size:,}" for size in changed)
-    return (f"Numbers of training images here stand for the paper's: {pairs}.",)
-
-
-def _chapter(
-    name: str, title: str, text: str, *, runs: Iterable[RunConfig] = (), **fields: Any
-) -> Chapter:
-    from transfusion_tf.studies import Chapter
-
-    return Chapter(
-        name=name, title=title, text=text, runs=tuple(dict.fromkeys(runs)), **fields
+    pairs = ", ".join(
+        f"{scale.train_examples[size]:,} for {size:,}" for size in changed
     )
+    return (f"Numbers of training images here stand for the paper's: {pairs}.",)

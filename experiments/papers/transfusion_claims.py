@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from transfusion_tf.evaluation import Quantity, mean_quantity
-from transfusion_tf_experiments.papers.transfusion import ALL_MODELS
+from transfusion_tf_experiments.papers.transfusion import CHEST, RETINA, slim_model
 
 if TYPE_CHECKING:
     from transfusion_tf.report.claims import Claim
     from transfusion_tf.report.evidence import Evidence
-    from transfusion_tf_experiments.papers.transfusion_scales import Recipe, Scale
+    from transfusion_tf_experiments.papers.scale import Scale
 
+_SMALL = ("cbr_small", "cbr_tiny")
 _LOWEST, _TOP_TWO = (0,), (-2, -1)
 
 
@@ -25,12 +26,13 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
     from transfusion_tf.report.claims import Claim
 
     ask = _Questions(scale)
-    large, second, scarce = scale.large, scale.second, scale.scarce_models[-1]
-    (resnet,) = scale.models(("resnet50",))
-    fewest = min(scale.sizes.values())
-    lowest, *others = scale.stages(large)[:-1]
+    (large,), (second,) = scale.models["large"], scale.models["second"]
+    resnet, scarce = scale.models["pair"][0], scale.models["scarce"][-1]
+    (large_cbr,) = scale.models["large_cbr"]
+    fewest = min(scale.train_examples.values())
+    lowest, *others = scale.levels_of(large)
     lower = (others or [lowest])[0]
-    slim, kept = scale.slim()
+    slim, kept = slim_model(scale)
     return (
         Claim(
             "Small models do as well as ResNet50.",
@@ -48,7 +50,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "transferred starts",
             "AUC",
             "at_least",
-            lambda e: ask.size_effect(e, *scale.models(("cbr_large_t",))),
+            lambda e: ask.size_effect(e, large_cbr),
         ),
         Claim(
             "With much data, transfer gains little.",
@@ -57,7 +59,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "AUC",
             "alike",
             lambda e: mean_quantity(
-                [ask.gain(e, scale.retina, m) for m in scale.models(ALL_MODELS)]
+                [ask.gain(e, RETINA, m) for m in scale.models["all"]]
             ),
         ),
         Claim(
@@ -67,7 +69,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "AUC",
             "alike",
             lambda e: mean_quantity(
-                [ask.gain(e, scale.chest, model) for model in scale.chest_models]
+                [ask.gain(e, CHEST, model) for model in scale.models["chest"]]
             ),
         ),
         Claim(
@@ -78,8 +80,8 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "AUC",
             "above",
             lambda e: (
-                ask.gain(e, scale.retina, large, train_examples=fewest)
-                - ask.gain(e, scale.retina, large)
+                ask.gain(e, RETINA, large, train_examples=fewest)
+                - ask.gain(e, RETINA, large)
             ),
         ),
         Claim(
@@ -90,8 +92,8 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "AUC",
             "above",
             lambda e: (
-                ask.gain(e, scale.retina, large, train_examples=fewest)
-                - ask.gain(e, scale.retina, scarce, train_examples=fewest)
+                ask.gain(e, RETINA, large, train_examples=fewest)
+                - ask.gain(e, RETINA, scarce, train_examples=fewest)
             ),
         ),
         Claim(
@@ -111,7 +113,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "above",
             lambda e: (
                 ask.starts_apart(e, resnet)
-                - mean_quantity([ask.starts_apart(e, m) for m in _small(scale)])
+                - mean_quantity([ask.starts_apart(e, m) for m in _SMALL])
             ),
         ),
         Claim(
@@ -177,7 +179,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"the same on chest radiographs, mean AUC over the findings of {large}",
             "AUC",
             "above",
-            lambda e: ask.ahead(e, large, "mean_var", scale.chest),
+            lambda e: ask.ahead(e, large, "mean_var", CHEST),
         ),
         Claim(
             "A slim top on donor weights does as well as full transfer.",
@@ -187,8 +189,8 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "AUC",
             "at_least",
             lambda e: (
-                ask.test(e, scale.retina, slim, f"transfer:{kept}")
-                - ask.test(e, scale.retina, large, "transfer")
+                ask.test(e, RETINA, slim, f"transfer:{kept}")
+                - ask.test(e, RETINA, large, "transfer")
             ),
         ),
         Claim(
@@ -279,42 +281,45 @@ class _Questions:
         self._scale = scale
 
     def test(
-        self, evidence: Evidence, recipe: Recipe, model: str, start: str, **changes
+        self,
+        evidence: Evidence,
+        task: tuple[str, ...],
+        model: str,
+        start: str,
+        **changes,
     ) -> Quantity:
         """Test metric of one cell."""
-        return evidence.test(self._scale.runs(recipe, (model,), (start,), **changes))
+        return evidence.test(self._scale.runs(task, (model,), (start,), **changes))
 
     def gain(
-        self, evidence: Evidence, recipe: Recipe, model: str, **changes
+        self, evidence: Evidence, task: tuple[str, ...], model: str, **changes
     ) -> Quantity:
         """Test metric, transfer minus random."""
-        return self.test(evidence, recipe, model, "transfer", **changes) - self.test(
-            evidence, recipe, model, "random", **changes
+        return self.test(evidence, task, model, "transfer", **changes) - self.test(
+            evidence, task, model, "random", **changes
         )
 
     def size_effect(self, evidence: Evidence, large: str) -> Quantity:
         """Test metric, small models minus a large one, over both starts."""
-        recipe = self._scale.retina
         return mean_quantity(
             [
-                self.test(evidence, recipe, small, start)
-                - self.test(evidence, recipe, large, start)
-                for small in _small(self._scale)
+                self.test(evidence, RETINA, small, start)
+                - self.test(evidence, RETINA, large, start)
+                for small in _SMALL
                 for start in ("random", "transfer")
             ]
         )
 
     def ahead(
-        self, evidence: Evidence, model: str, start: str, recipe: Recipe | None = None
+        self, evidence: Evidence, model: str, start: str, task: tuple[str, ...] = RETINA
     ) -> Quantity:
         """Validation metric while random weights learn, minus that of random weights.
 
         Batch norm's treatments are repeated more often than the rest (figure 17);
         what is compared with them here are the seeds that all have.
         """
-        recipe = recipe or self._scale.retina
-        baseline = self._scale.runs(recipe, (model,), ("random",))
-        cell = self._scale.runs(recipe, (model,), (start,))
+        baseline = self._scale.runs(task, (model,), ("random",))
+        cell = self._scale.runs(task, (model,), (start,))
         return evidence.while_learning(cell, baseline) - evidence.while_learning(
             baseline, baseline
         )
@@ -337,10 +342,7 @@ class _Questions:
         self, evidence: Evidence, model: str, stages: tuple[int, ...]
     ) -> Quantity:
         """CCA before and after, random start, the model minus the small ones."""
-        small = [
-            evidence.unmoved(self._population(name)[0], stages)
-            for name in _small(self._scale)
-        ]
+        small = [evidence.unmoved(self._population(name)[0], stages) for name in _SMALL]
         ours = evidence.unmoved(self._population(model)[0], stages)
         return ours - mean_quantity(small)
 
@@ -349,27 +351,24 @@ class _Questions:
 
         A start of `transfer:stage` is the donor up to the last frozen stage.
         """
-        recipe: Recipe = getattr(self._scale, task)
 
         def measured(model: str, stage: str, start: str) -> Quantity:
             start = start.replace(":stage", f":{stage}")
-            return self.test(evidence, recipe, model, start, freeze=stage)
+            return self.test(evidence, (task,), model, start, freeze=stage)
 
         return mean_quantity(
             [
                 measured(model, stage, left) - measured(model, stage, right)
-                for model in self._scale.fixed_models[task]
-                for stage in self._scale.stages(model)[:-1]
+                for model in self._scale.models[f"frozen/{task}"]
+                for stage in self._scale.levels_of(model)
             ]
         )
 
     def _population(self, model: str):
         scale = self._scale
         return tuple(
-            scale.runs(scale.retina, (model,), (start,), seeds=scale.population)
+            scale.runs(
+                RETINA, (model,), (start,), seeds=scale.more_seeds.get("similarity")
+            )
             for start in ("random", "transfer")
         )
-
-
-def _small(scale: Scale) -> tuple[str, ...]:
-    return scale.models(("cbr_small", "cbr_tiny"))

@@ -4,10 +4,10 @@ import pytest
 
 from transfusion_tf_experiments.papers import feature_reuse
 from transfusion_tf_experiments.papers import feature_reuse_published as published
-from transfusion_tf_experiments.papers import feature_reuse_scales as scales
+from transfusion_tf_experiments.papers.scale import STAGES
 
-PAPER = scales.paper()
-CODE = scales.paper("published_code")
+PAPER = feature_reuse.SCALES["paper"]()
+CODE = feature_reuse.SCALES["published_code"]()
 CHAPTERS = {name: make(PAPER) for name, make in feature_reuse.CHAPTERS.items()}
 
 FOUR = {"deit_s", "swin_t", "inception_v3", "resnet50"}
@@ -255,9 +255,9 @@ def test_every_table_and_figure_is_there():
     }
 
 
-@pytest.mark.parametrize("name", scales.SCALE_NAMES)
+@pytest.mark.parametrize("name", feature_reuse.SCALES)
 def test_claims_have_words_a_source_and_a_known_rule(name):
-    found = feature_reuse.claims(scales.make_scale(name))
+    found = feature_reuse.claims(feature_reuse.SCALES[name]())
     assert len({claim.text for claim in found}) == len(found) >= 12
     for claim in found:
         assert claim.source.startswith(("table", "figure", "appendix"))
@@ -266,51 +266,30 @@ def test_claims_have_words_a_source_and_a_known_rule(name):
 
 @pytest.mark.parametrize("name", ["small", "smoke"])
 def test_small_scales_need_no_download_and_three_domains(name):
-    scale = scales.make_scale(name)
-    assert {run.donor.partition("_")[0] for run in scale.tasks.values()} == {
-        "photographs"
-    }
-    assert all(run.dataset.startswith("phantom_") for run in scale.tasks.values())
+    scale = feature_reuse.SCALES[name]()
+    bases = [task.base for task in scale.tasks.values()]
+    assert {base.donor.partition("_")[0] for base in bases} == {"photographs"}
+    assert all(base.dataset.startswith("phantom_") for base in bases)
     if name == "small":
         assert scale.seeds >= 3
-        assert len({run.dataset for run in scale.tasks.values()}) == 3
+        assert len({base.dataset for base in bases}) == 3
 
 
 def test_changes_reach_every_run():
-    scale = scales.small().with_changes({"steps": 7}).with_seeds(1)
+    scale = feature_reuse.SCALES["small"]().with_changes({"steps": 7}).with_seeds(1)
     runs = runs_of(scale)
     assert {run.steps for run in runs} == {7}
     assert {run.seed for run in runs} == {0}
 
 
-# Whose families are looked at in smaller models.
-LARGE = ("deit_s", "deit_b", "swin_t", "resnet50", "resnet152")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "model",
-    [
-        pytest.param(name, marks=pytest.mark.exhaustive) if name in LARGE else name
-        for name in scales.STAGES
-    ],
-)
-def test_stages_are_those_of_the_models(weightless_model, model):
-    from transfusion_tf.models import stages
-    from transfusion_tf.models.architectures import smallest_size
-
-    built = weightless_model(model, max(64, smallest_size(model)))
-    assert tuple(stage.name for stage in stages(built)) == scales.STAGES[model]
-
-
 def test_every_initialization_is_a_spec():
     from transfusion_tf.initialization import parse_spec
 
-    for scale in (PAPER, CODE, scales.small(), scales.smoke()):
-        for run in runs_of(scale):
+    for make in feature_reuse.SCALES.values():
+        for run in runs_of(make()):
             spec = parse_spec(run.initialization)
             model = run.model.partition("[")[0]
-            assert spec.through is None or spec.through in scales.STAGES[model]
+            assert spec.through is None or spec.through in STAGES[model]
 
 
 @pytest.mark.parametrize("name", feature_reuse.CHAPTERS)

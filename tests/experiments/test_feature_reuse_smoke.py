@@ -14,7 +14,7 @@ from transfusion_tf_experiments.papers import feature_reuse
 
 pytestmark = pytest.mark.slow
 
-SCALE = feature_reuse.make_scale("smoke")
+SCALE = feature_reuse.SCALES["smoke"]()
 
 
 @pytest.fixture(scope="module")

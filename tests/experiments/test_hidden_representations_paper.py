@@ -10,9 +10,8 @@ from transfusion_tf_experiments.papers import hidden_representations
 from transfusion_tf_experiments.papers import (
     hidden_representations_published as published,
 )
-from transfusion_tf_experiments.papers import hidden_representations_scales as scales
 
-PAPER = scales.paper()
+PAPER = hidden_representations.SCALES["paper"]()
 CHAPTERS = {name: make(PAPER) for name, make in hidden_representations.CHAPTERS.items()}
 RUNS = {run for chapter in CHAPTERS.values() for run in chapter.runs}
 
@@ -76,8 +75,9 @@ def test_targets_are_those_of_table_1():
     assert {run.dataset for run in RUNS} == set(TARGETS)
 
 
-@pytest.mark.parametrize("target", PAPER.targets, ids=lambda t: t.base.dataset)
-def test_runs_last_at_most_200_epochs_and_are_validated_every_one(target):
+@pytest.mark.parametrize("name", PAPER.tasks)
+def test_runs_last_at_most_200_epochs_and_are_validated_every_one(name):
+    target = PAPER.tasks[name]
     # Four fifths of the images are not the fold's; an eighth of these validates.
     images, _ = TARGETS[target.base.dataset]
     epoch = math.ceil(0.7 * images / target.base.batch_size)
@@ -158,15 +158,15 @@ def test_every_table_and_figure_with_results_is_there():
 
 def test_a_repetition_has_the_same_folds_and_other_seeds():
     twice = PAPER.with_seeds(2)
-    target = twice.targets[0]
-    assert [(run.fold, run.seed) for run in twice.cell(target, None)] == [
+    runs = hidden_representations.runs_of_cell(twice, "chest", None)
+    assert [(run.fold, run.seed) for run in runs] == [
         (fold, 5 * repeat + fold) for repeat in range(2) for fold in range(5)
     ]
 
 
 def test_the_user_s_own_data_take_the_place_of_all_targets():
     changed = PAPER.with_changes({"dataset": "my/dataset.toml", "folds": 3})
-    runs = changed.runs(head_first=True)
+    runs = hidden_representations.table2(changed).runs
     assert {run.dataset for run in runs} == {"my/dataset.toml"}
     assert {(run.metric, run.head) for run in runs} == {(None, None)}
     assert len(runs) == 5 * 3
@@ -174,7 +174,7 @@ def test_the_user_s_own_data_take_the_place_of_all_targets():
 
 def test_other_donors_stand_side_by_side():
     changed = PAPER.with_changes({"donors": ("imagenet", "radimagenet", "photographs")})
-    found = {run.donor for run in changed.runs()}
+    found = {run.donor for run in hidden_representations.figure3(changed).runs}
     assert found == {None, "imagenet", "radimagenet", "photographs"}
     assert PAPER.with_changes({"donor": "imagenet"}).donors == ("imagenet",)
 

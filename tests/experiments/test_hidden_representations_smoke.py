@@ -13,7 +13,7 @@ from transfusion_tf_experiments.papers import hidden_representations as paper
 
 pytestmark = pytest.mark.slow
 
-NATURAL, MEDICAL = paper.make_scale("smoke").donors
+NATURAL, MEDICAL = paper.SCALES["smoke"]().donors
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def everything(workspace):
 def test_the_report_has_a_chapter_for_each_and_a_front_page(everything):
     page = (everything / "report.html").read_text()
     assert "Does the paper’s finding hold here?" in page
-    scale = paper.make_scale("smoke")
+    scale = paper.SCALES["smoke"]()
     for make in paper.CHAPTERS.values():
         assert make(scale).title in page
     assert f"{MEDICAL} saw grey images alone" in page

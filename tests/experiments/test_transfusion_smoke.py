@@ -12,7 +12,7 @@ from smoke_studies import (
 )
 
 from transfusion_tf import files
-from transfusion_tf_experiments.papers import transfusion, transfusion_scales
+from transfusion_tf_experiments.papers import transfusion
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ def everything(workspace):
 def test_the_report_has_a_chapter_for_each_and_a_front_page(everything):
     page = (everything / "report.html").read_text()
     assert "Does the paper’s finding hold here?" in page
-    scale = transfusion_scales.smoke()
+    scale = transfusion.SCALES["smoke"]()
     for make in transfusion.CHAPTERS.values():
         assert make(scale).title in page
 

@@ -1,0 +1,231 @@
+"""The size at which a paper's studies are run: in full, on a laptop, in seconds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from transfusion_tf.errors import one_of
+
+if TYPE_CHECKING:
+    from transfusion_tf.studies import Chapter
+    from transfusion_tf.training import RunConfig
+
+_CBR = ("pool1", "pool2", "pool3", "pool4")
+_RESNET = ("conv1", "block1", "block2", "block3", "block4")
+_STEM = ("conv1", "conv2", "conv3", "conv4")
+_TRANSFORMER = ("patch_embed", *(f"block{number}" for number in range(1, 13)))
+
+# Stages from the input up. `transfusion_tf.models.stages` finds them in a model; here
+# they are names, so that making a study builds no model.
+STAGES = {
+    "cbr_large_t": (*_CBR, "pool5"),
+    "cbr_large_w": _CBR,
+    "cbr_small": _CBR,
+    "cbr_tiny": _CBR,
+    "resnet18": _RESNET,
+    "resnet50": _RESNET,
+    "resnet152": _RESNET,
+    "inception_v3": (*_STEM, *(f"mixed{number}" for number in range(11))),
+    "deit_ti": _TRANSFORMER,
+    "deit_s": _TRANSFORMER,
+    "deit_b": _TRANSFORMER,
+    "swin_t": _TRANSFORMER,
+    "deit_mini": _TRANSFORMER[:7],
+    "swin_mini": _TRANSFORMER[:7],
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A data set, and how models are trained on it.
+
+    Attributes:
+      base: what all of its runs share; model, start and seed are filled in later.
+      overrides: (field, value) -> other fields of `RunConfig`, for the runs in which
+        the field has that value; applied in this order. Models go by their names
+        without options.
+      random_rate: the learning rate from random weights, relative to that of others.
+      head_steps: steps of the head alone, in runs that train it first.
+    """
+
+    base: RunConfig
+    overrides: Mapping[tuple[str, str], Mapping[str, Any]] = dataclasses.field(
+        default_factory=dict
+    )
+    random_rate: float = 1.0
+    head_steps: int = 0
+
+    def run(
+        self, model: str, initialization: str, seed: int, changes: Mapping[str, Any]
+    ) -> RunConfig:
+        """One run; `changes` are fields of `RunConfig` that override all others."""
+        run = self.base.replace(model=model, initialization=initialization, seed=seed)
+        for (field, value), fields in self.overrides.items():
+            if getattr(run, field).partition("[")[0] == value:
+                run = run.replace(**fields)
+        if initialization == "random":
+            run = run.replace(learning_rate=run.learning_rate * self.random_rate)
+        return run.replace(**changes)
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Task:
+        """The same with other values of `RunConfig`'s fields, in every run."""
+        overrides = {
+            key: {name: value for name, value in fields.items() if name not in changes}
+            for key, fields in self.overrides.items()
+        }
+        return dataclasses.replace(
+            self, base=self.base.replace(**changes), overrides=overrides
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """Everything in which `paper`, `small` and `smoke` differ.
+
+    Attributes:
+      name: what `--scale` calls it.
+      tasks: name -> data set and training recipe, in the paper's order.
+      models: kind of study -> the models that it trains.
+      seeds: number of repetitions, of a cross-validation where there are `folds`.
+      more_seeds: kind of study -> number of repetitions, where it is not `seeds`.
+      task_groups: kind of study -> the tasks that it looks at.
+      levels: model -> stages up to which it is transferred or frozen, each in turn;
+        where a model is missing, all but its last.
+      options: kind of study -> what its chapters tell their analyses and views.
+      train_examples: the paper's numbers of training images -> those used here.
+      statistics: the initialization from the statistics of the donor's weights.
+      donors: those that are compared; empty where each task has one.
+      folds: of a cross-validation; None takes the cards' splits.
+      one_own_task: whether a user's own data set takes the place of all tasks as one,
+        and not of each.
+      notes: what differs from the paper, one sentence each; every chapter shows them.
+    """
+
+    name: str
+    tasks: Mapping[str, Task]
+    models: Mapping[str, tuple[str, ...]]
+    seeds: int
+    more_seeds: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    task_groups: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    levels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    train_examples: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    statistics: str = "mean_var"
+    donors: tuple[str, ...] = ()
+    folds: int | None = None
+    one_own_task: bool = False
+    notes: tuple[str, ...] = ()
+
+    def runs(
+        self,
+        tasks: Iterable[str],
+        models: Sequence[str],
+        initializations: Sequence[str],
+        *,
+        seeds: int | None = None,
+        **changes: Any,
+    ) -> tuple[RunConfig, ...]:
+        """Every model on every task from every start; seeds vary slowest.
+
+        Each fold has a seed of its own: random weights of one seed are the same
+        weights.
+
+        Args:
+          tasks: their names.
+          models: names as `transfusion_tf.models.build` takes them.
+          initializations: as `transfusion_tf.initialization.parse_spec` takes them.
+          seeds: number of repetitions, where it is not that of the scale.
+          **changes: fields of `RunConfig` that these runs have in common.
+        """
+        tasks = tuple(tasks)
+        folds = self.folds or 1
+        return tuple(
+            self.tasks[task].run(model, start, seed, self._fold(seed) | changes)
+            for seed in range((seeds or self.seeds) * folds)
+            for task in tasks
+            for model in models
+            for start in initializations
+        )
+
+    def levels_of(self, model: str) -> tuple[str, ...]:
+        """Stages up to which a model is transferred or frozen, without the last."""
+        return self.levels.get(model, stages_of(model)[:-1])
+
+    def chapter(
+        self,
+        name: str,
+        title: str,
+        text: str,
+        *,
+        view: str,
+        runs: Iterable[RunConfig] = (),
+        options: Mapping[str, Any] | None = None,
+        published: tuple[Mapping[str, Any], ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> Chapter:
+        """A table or figure of the paper at this scale; see `studies.Chapter`."""
+        from transfusion_tf.studies import Chapter
+
+        return Chapter(
+            name=name,
+            title=title,
+            text=text,
+            view=view,
+            runs=tuple(dict.fromkeys(runs)),
+            options=options or {},
+            published=published,
+            notes=(*notes, *self.notes),
+        )
+
+    def with_seeds(self, seeds: int) -> Scale:
+        """The same with that many repetitions of everything."""
+        return dataclasses.replace(self, seeds=seeds, more_seeds={})
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Scale:
+        """The same with other values of `RunConfig`'s fields, in every run.
+
+        Args:
+          changes: fields of `RunConfig`. A `donor` takes the place of all donors that
+            are compared; `donors` are others to compare.
+        """
+        changes = dict(changes)
+        donors = changes.pop("donors", self.donors)
+        if self.donors and "donor" in changes:
+            donors = (changes["donor"],)
+        tasks = {name: task.with_changes(changes) for name, task in self.tasks.items()}
+        if self.one_own_task and "dataset" in changes:
+            tasks = dict([next(iter(tasks.items()))])
+        return dataclasses.replace(
+            self,
+            tasks=tasks,
+            donors=tuple(donors),
+            folds=changes.get("folds", self.folds) if self.folds else None,
+        )
+
+    def _fold(self, seed: int) -> dict[str, Any]:
+        """Fields that say which fold of the cross-validation a seed belongs to."""
+        if self.folds is None:
+            return {}
+        return {"fold": seed % self.folds, "folds": self.folds}
+
+
+def stages_of(model: str) -> tuple[str, ...]:
+    """A model's stages from the input up; `deit_s[blocks=5]` has the first few."""
+    architecture, _, options = model.partition("[")
+    names = STAGES[architecture]
+    if options.startswith("blocks="):
+        return names[: 1 + int(options.removeprefix("blocks=").rstrip("]"))]
+    return names
+
+
+def make_scale(scales: Mapping[str, Callable[[], Scale]], name: str) -> Scale:
+    """The scale of that name, of those that a paper has.
+
+    Raises:
+      UserError: there is none.
+    """
+    if name not in scales:
+        raise one_of("--scale", name, scales)
+    return scales[name]()
