@@ -1,5 +1,6 @@
 """A card becomes TFRecord shards that TFDS opens; twice the same; all or nothing."""
 
+import math
 import shutil
 
 import numpy as np
@@ -8,6 +9,15 @@ import tensorflow_datasets as tfds
 
 from transfusion_tf.datasets import load_card, prepare
 from transfusion_tf.datasets.images import read_rgb
+from transfusion_tf.datasets.readers import read_examples
+from transfusion_tf.datasets.readers.tf_records import records
+from transfusion_tf.datasets.shards import (
+    make_index,
+    plan_shards,
+    unreadable_images,
+    write_shards,
+)
+from transfusion_tf.datasets.tfds_metadata import write_tfds_metadata
 from transfusion_tf.errors import UserError
 
 
@@ -53,6 +63,45 @@ def test_building_twice_gives_the_same_bytes(prepared, tmp_path):
     for file in prepared.path.glob("*.tfrecord*"):
         assert (again.path / file.name).read_bytes() == file.read_bytes()
     assert again.index.equals(prepared.index)
+
+
+def test_each_record_starts_where_the_index_says(prepared):
+    for name, rows in prepared.index.groupby("file"):
+        found = [offset for offset, _ in records(prepared.path / name)]
+        assert found == list(rows["offset"])
+
+
+def test_several_shards_hold_what_one_would(prepared, tmp_path):
+    card, folder = prepared.card, tmp_path / "1.0.0"
+    folder.mkdir()
+    examples, _ = read_examples(card)
+    plan = plan_shards(card, examples, shard_pixels=7 * card.stored_size**2)
+    places = write_shards(card, plan, folder, workers=1, progress=False)
+    index = make_index(card, plan, places)
+    write_tfds_metadata(card, plan, index, folder, "several")
+    one = prepared.index.drop(columns=["file", "offset"])
+    assert index.drop(columns=["file", "offset"]).equals(one)
+    builder = tfds.builder_from_directory(folder)
+    for split, info in builder.info.splits.items():
+        rows = tfds.as_numpy(builder.as_dataset(split=split))
+        found = {row["example_id"].decode() for row in rows}
+        assert found == set(prepared.examples(split)["example_id"])
+        assert info.num_shards == math.ceil(len(found) / 7) > 1
+
+
+def test_a_shard_without_a_readable_image_is_an_empty_file(clinic, tmp_path):
+    (clinic.parent / "images" / "003.png").write_bytes(b"damaged")
+    card, folder = load_card(clinic), tmp_path / "1.0.0"
+    folder.mkdir()
+    examples, _ = read_examples(card)
+    plan = plan_shards(card, examples, shard_pixels=1)
+    places = write_shards(card, plan, folder, workers=1, progress=False)
+    write_tfds_metadata(card, plan, make_index(card, plan, places), folder, "single")
+    (problem,) = unreadable_images(card, examples, plan, places)
+    assert problem.image == "images/003.png"
+    builder = tfds.builder_from_directory(folder)
+    rows = tfds.as_numpy(builder.as_dataset(split="train+validation+test"))
+    assert sum(1 for _ in rows) == 47
 
 
 def test_rows_in_another_order_are_the_same_data_set(prepared, clinic_root, tmp_path):

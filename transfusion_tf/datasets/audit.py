@@ -8,16 +8,14 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 
-import joblib
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
-from transfusion_tf.datasets.dicom import MissingExtra
 from transfusion_tf.datasets.images import ImageSource
 from transfusion_tf.datasets.near_duplicates import THUMBNAIL, near_pairs
+from transfusion_tf.datasets.parallel_images import map_images
 from transfusion_tf.datasets.problems import image_problem, problem_table
 from transfusion_tf.datasets.readers import Example, Problem, read_examples
 from transfusion_tf.datasets.splits import stable_hash
@@ -152,7 +150,9 @@ def audit(card: DatasetCard, *, workers: int = -1, progress: bool = True) -> Aud
       UserError: the card's reader can't be used at all, or no row can.
     """
     examples, unread = read_examples(card)
-    measured = _measure_all(card, examples, workers, progress)
+    images = [example.image for example in examples]
+    title = f"Looking at {card.name}"
+    measured = list(map_images(measure, images, workers, title, progress))
     kept = [
         (e, m)
         for e, m in zip(examples, measured, strict=True)
@@ -185,18 +185,9 @@ def audit(card: DatasetCard, *, workers: int = -1, progress: bool = True) -> Aud
     )
 
 
-def measure(image: ImageSource) -> Measures | str:
-    """One image's measures, or what is wrong with it.
-
-    Raises:
-      MissingExtra: a library to read it is not installed.
-    """
-    try:
-        pixels = image.load()
-    except MissingExtra:
-        raise
-    except UserError as error:
-        return str(error)
+def measure(image: ImageSource) -> Measures:
+    """One image's measures."""
+    pixels = image.load()
     height, width = pixels.shape[:2]
     digest = hashlib.blake2b(f"{width}×{height}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).data)
@@ -216,24 +207,6 @@ def measure(image: ImageSource) -> Measures | str:
         tuple(mean.tolist()),
         tuple(deviation.tolist()),
         np.asarray(thumbnail),
-    )
-
-
-def _measure_all(
-    card: DatasetCard, examples: Sequence[Example], workers: int, progress: bool
-) -> list[Measures | str]:
-    parallel = joblib.Parallel(
-        n_jobs=workers, return_as="generator", pre_dispatch="8*n_jobs"
-    )
-    results = parallel(joblib.delayed(measure)(e.image) for e in examples)
-    return list(
-        tqdm(
-            results,
-            total=len(examples),
-            desc=f"Looking at {card.name}",
-            unit="image",
-            disable=not progress,
-        )
     )
 
 

@@ -29,11 +29,17 @@ def building(parent: Path) -> Iterator[Path]:
                 shutil.rmtree(stale, ignore_errors=True)
         folder = parent / f"{_BUILDING}{platform.node()}-{os.getpid()}"
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
         try:
+            # Within: a signal's exception may come before `mkdir` returns.
+            folder.mkdir()
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+            except BaseException:
+                # A signal's, again.
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
 
 
 def publish(folder: Path, target: Path) -> None:

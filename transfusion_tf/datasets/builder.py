@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf import files
+from transfusion_tf.datasets import beam_shards, shards
 from transfusion_tf.datasets import problems as problem_tables
 from transfusion_tf.datasets.build_folder import building, publish
 from transfusion_tf.datasets.card import DatasetCard
@@ -159,8 +160,6 @@ class _Build:
 
     def run(self, scratch: Path) -> None:
         """Builds in `scratch` and moves the result to its place, whole."""
-        from transfusion_tf.datasets import shards
-
         card = self.card
         kept, contradicting = separate(card, self.reading.examples)
         bad = [*self.reading.problems, *contradicting]
@@ -169,34 +168,40 @@ class _Build:
             bad += shards.check_images(card, kept, self.workers, self.progress)
             raise self._error(bad, gaps)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        config = self.version_dir.parent.name
-        version_dir = scratch / card.name / config / self.version_dir.name
-        try:
-            if self.beam_pipeline_options is None:
-                unreadable = shards.write_shards(
-                    card, kept, version_dir, self.workers, self.progress
-                )
-            else:
-                unreadable = shards.write_shards_on_beam(
-                    card, kept, version_dir, self.beam_pipeline_options
-                )
-        except shards.NothingLeftError as error:
-            unreadable = error.args[0]
+        from transfusion_tf.datasets import tfds_metadata
+
+        folder = scratch / self.version_dir.name
+        folder.mkdir()
+        plan = shards.plan_shards(card, kept)
+        places = self._write_shards(plan, folder)
+        unreadable = shards.unreadable_images(card, kept, plan, places)
         lost = {problem.example_id for problem in unreadable}
         bad += unreadable
         gaps = find_gaps(card, [e for e in kept if e.example_id not in lost])
         if gaps or not self._allows(bad):
             raise self._error(bad, gaps)
-        shards.make_index(card, version_dir).to_parquet(
-            version_dir / "index.parquet", index=False
-        )
+        index = shards.make_index(card, plan, places)
+        config = self.version_dir.parent.name
+        tfds_metadata.write_tfds_metadata(card, plan, index, folder, config)
+        index.to_parquet(folder / "index.parquet", index=False)
         if bad:
-            problem_tables.write_table(problem_table(bad), version_dir / "left_out.csv")
+            problem_tables.write_table(problem_table(bad), folder / "left_out.csv")
         if not self.index_file.exists():
             # What a version without its index is: cut off while it was built.
             shutil.rmtree(self.version_dir, ignore_errors=True)
-        publish(version_dir, self.version_dir)
+        publish(folder, self.version_dir)
         self.problems_file.unlink(missing_ok=True)
+
+    def _write_shards(
+        self, plan: Sequence[shards.Shard], folder: Path
+    ) -> list[list[shards.Place]]:
+        if self.beam_pipeline_options is None:
+            return shards.write_shards(
+                self.card, plan, folder, self.workers, self.progress
+            )
+        return beam_shards.write_shards_on_beam(
+            self.card, plan, folder, self.beam_pipeline_options
+        )
 
     def _allows(self, bad: Sequence[Problem]) -> bool:
         return len(bad) <= (self.max_bad_fraction or 0) * self.total

@@ -1,307 +1,234 @@
-"""Examples -> TFRecord shards with TFDS metadata, and an index of their records."""
+"""Examples -> TFRecord shards, noting where each record starts while it is written.
+
+Which example stands where is settled before an image is read. So the shards can be
+written one after another, as here, or beside one another on Apache Beam, and are the
+same byte for byte.
+"""
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
-import io
-import json
-import os
-import struct
-from collections.abc import Iterator, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import joblib
+import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
-from transfusion_tf.datasets.dicom import MissingExtra
 from transfusion_tf.datasets.images import ImageSource, encode_jpeg, to_square
+from transfusion_tf.datasets.parallel_images import map_images
 from transfusion_tf.datasets.problems import ImageProblem, image_problem
 from transfusion_tf.datasets.readers import Example
 from transfusion_tf.datasets.validation import assign_splits
-from transfusion_tf.errors import UserError
+
+# 50 to 250 MB: the JPEGs take 0.2 (photographs) to 0.9 bytes per pixel (small retinas).
+SHARD_PIXELS = 1 << 28
+# Around a record's data: its length (8 bytes), and checksums of both (4 each).
+FRAME_BYTES = 16
+
+# Where in its shard an example's record starts, in bytes; or what is wrong with its
+# image.
+Place = int | str
 
 
-class NothingLeftError(Exception):
-    """A split has lost all its images while they were read."""
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """What one file of records is to hold.
 
-
-def encode(image: ImageSource, size: int, aspect: str) -> bytes | str:
-    """The stored JPEG, or what is wrong with the image.
-
-    Raises:
-      MissingExtra: it can't be known, as a library is not installed.
+    Attributes:
+      split: the examples' split.
+      file: its name, as TensorFlow Datasets expects it.
+      examples: in the order of their records.
     """
-    try:
-        return encode_jpeg(to_square(image.load(), size, aspect))
-    except MissingExtra:
-        raise
-    except UserError as error:
-        return str(error)
-    except MemoryError:
-        return "too large for this machine's memory"
+
+    split: str
+    file: str
+    examples: tuple[Example, ...]
 
 
-def _reason(image: ImageSource) -> str:
-    """What is wrong with the image; empty where nothing is."""
-    try:
-        image.load()
-    except MissingExtra:
-        raise
-    except UserError as error:
-        return str(error)
-    except MemoryError:
-        return "too large for this machine's memory"
-    return ""
+def plan_shards(
+    card: DatasetCard, examples: Sequence[Example], shard_pixels: int = SHARD_PIXELS
+) -> list[Shard]:
+    """Deals examples out to shards, in an order that depends on their ids alone.
+
+    Args:
+      card: what is built.
+      examples: with ids that differ.
+      shard_pixels: how many stored pixels a shard may hold.
+    """
+    of_split: dict[str, list[Example]] = {split: [] for split in SPLITS}
+    for example, split in zip(examples, assign_splits(card, examples), strict=True):
+        of_split[split].append(example)
+    per_shard = max(1, shard_pixels // card.stored_size**2)
+    shards = []
+    for split, rows in of_split.items():
+        rows.sort(key=lambda example: _digest(split + example.example_id))
+        count = math.ceil(len(rows) / per_shard)
+        edges = [round(len(rows) * number / count) for number in range(count + 1)]
+        for number, (start, end) in enumerate(itertools.pairwise(edges)):
+            file = f"{card.name}-{split}.tfrecord-{number:05d}-of-{count:05d}"
+            shards.append(Shard(split, file, tuple(rows[start:end])))
+    return shards
+
+
+def _digest(text: str) -> bytes:
+    # The order of records in TensorFlow Datasets' own builds.
+    return hashlib.md5(text.encode(), usedforsecurity=False).digest()
+
+
+def write_shards(
+    card: DatasetCard,
+    shards: Sequence[Shard],
+    folder: Path,
+    workers: int,
+    progress: bool,
+) -> list[list[Place]]:
+    """Reads and encodes the images in parallel, and writes the shards one by one.
+
+    Args:
+      card: what is built.
+      shards: from `plan_shards`.
+      folder: where the files belong; must exist.
+      workers: processes that read and encode; -1 is one per core.
+      progress: whether to show a bar.
+
+    Returns:
+      For each shard, the places of its examples.
+    """
+    images = [example.image for shard in shards for example in shard.examples]
+    title = f"Preparing {card.name} ({card.stored_size} px)"
+    encoded = map_images(encoder(card), images, workers, title, progress)
+    with contextlib.closing(encoded):
+        return [
+            write_shard(folder / shard.file, shard.examples, encoded)
+            for shard in shards
+        ]
+
+
+def encoder(card: DatasetCard) -> Callable[[ImageSource], bytes]:
+    """Makes an image the JPEG that is stored of it."""
+    return functools.partial(_encode, size=card.stored_size, aspect=card.aspect)
+
+
+def _encode(image: ImageSource, size: int, aspect: str) -> bytes:
+    return encode_jpeg(to_square(image.load(), size, aspect))
+
+
+def write_shard(
+    file: Path, examples: Sequence[Example], encoded: Iterable[bytes | str]
+) -> list[Place]:
+    """Writes a TFRecord file of the examples whose images can be read.
+
+    Args:
+      file: written anew.
+      examples: in the order of their records.
+      encoded: for each, the JPEG that is stored or what is wrong with the image; no
+        more than these are taken.
+
+    Returns:
+      The places of the examples.
+    """
+    import tensorflow as tf
+
+    places: list[Place] = []
+    offset = 0
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for example, image in zip(examples, encoded, strict=False):
+            if isinstance(image, str):
+                places.append(image)
+                continue
+            record = serialize(example, image)
+            writer.write(record)
+            places.append(offset)
+            offset += len(record) + FRAME_BYTES
+    return places
+
+
+def serialize(example: Example, jpeg: bytes) -> bytes:
+    """The `tf.train.Example` of an example and its stored image.
+
+    Its features stand in one order: protobuf leaves it to a hash table, which differs
+    from process to process, and so would the bytes of a data set that is built twice.
+    """
+    import tensorflow as tf
+
+    def of_bytes(value: bytes) -> tf.train.Feature:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    labels = tf.train.FloatList(value=example.labels)
+    features = {
+        "image": of_bytes(jpeg),
+        "label": tf.train.Feature(float_list=labels),
+        "example_id": of_bytes(example.example_id.encode()),
+        "patient_id": of_bytes(example.patient_id.encode()),
+    }
+    record = tf.train.Example(features=tf.train.Features(feature=features))
+    return record.SerializeToString(deterministic=True)
+
+
+def make_index(
+    card: DatasetCard, shards: Sequence[Shard], places: Sequence[Sequence[Place]]
+) -> pd.DataFrame:
+    """One row per record; see `PreparedDataset.index`."""
+    stored = [
+        (shard, place, example)
+        for shard, found in sorted(
+            zip(shards, places, strict=True), key=lambda pair: pair[0].file
+        )
+        for example, place in zip(shard.examples, found, strict=True)
+        if isinstance(place, int)
+    ]
+    index = pd.DataFrame(
+        {
+            "split": [shard.split for shard, _, _ in stored],
+            "file": [shard.file for shard, _, _ in stored],
+            "offset": [place for _, place, _ in stored],
+            "example_id": [example.example_id for _, _, example in stored],
+            "patient_id": [example.patient_id for _, _, example in stored],
+        }
+    )
+    labels = np.array([example.labels for _, _, example in stored], np.float32)
+    for column, name in enumerate(card.labels.classes):
+        index[f"label/{name}"] = labels[:, column]
+    return index
+
+
+def unreadable_images(
+    card: DatasetCard,
+    examples: Sequence[Example],
+    shards: Sequence[Shard],
+    places: Sequence[Sequence[Place]],
+) -> list[ImageProblem]:
+    """The problems of the images that could not be stored, in the examples' order."""
+    reasons = {
+        example.example_id: place
+        for shard, found in zip(shards, places, strict=True)
+        for example, place in zip(shard.examples, found, strict=True)
+        if isinstance(place, str)
+    }
+    return [
+        image_problem(card, example, reasons[example.example_id])
+        for example in examples
+        if example.example_id in reasons
+    ]
 
 
 def check_images(
     card: DatasetCard, examples: Sequence[Example], workers: int, progress: bool
 ) -> list[ImageProblem]:
     """Reads every image and stores none; a problem for each that can't be read."""
-    if not examples:
-        return []
-    reasons = _in_parallel(workers)(
-        joblib.delayed(_reason)(example.image) for example in examples
-    )
-    bar = tqdm(
-        zip(examples, reasons, strict=True),
-        total=len(examples),
-        desc=f"Checking the other rows of {card.name}",
-        unit="image",
-        disable=not progress,
-    )
-    with contextlib.closing(bar):
-        return [image_problem(card, e, reason) for e, reason in bar if reason]
-
-
-def _in_parallel(workers: int) -> joblib.Parallel:
-    return joblib.Parallel(
-        n_jobs=workers,
-        return_as="generator",
-        batch_size="auto",
-        pre_dispatch="4*n_jobs",
-    )
-
-
-def write_shards(
-    card: DatasetCard,
-    examples: Sequence[Example],
-    version_dir: Path,
-    workers: int,
-    progress: bool,
-) -> list[ImageProblem]:
-    """Writes the images that can be read, and returns the others.
-
-    Args:
-      card: what is built.
-      examples: with ids that differ.
-      version_dir: `<folder>/<name>/<config>/<version>`; must not exist yet.
-      workers: processes that read and encode; -1 is one a core.
-      progress: whether to show a bar.
-
-    Raises:
-      NothingLeftError: a split would be empty; its problems are in `args`.
-    """
-    from transfusion_tf.datasets import tfds_card
-
-    splits = dict(
-        zip(
-            [e.example_id for e in examples], assign_splits(card, examples), strict=True
-        )
-    )
-    problems: list[ImageProblem] = []
-    ordered = sorted(examples, key=lambda e: SPLITS.index(splits[e.example_id]))
-    encoded = _in_parallel(workers)(
-        joblib.delayed(encode)(e.image, card.stored_size, card.aspect) for e in ordered
-    )
-    bar = tqdm(
-        zip(ordered, encoded, strict=True),
-        total=len(ordered),
-        desc=f"Preparing {card.name} ({card.stored_size} px)",
-        unit="image",
-        disable=not progress,
-    )
-    present = [name for name in SPLITS if name in splits.values()]
-
-    def records() -> Iterator[tuple[str, Example, bytes]]:
-        written = set()
-        for example, result in bar:
-            if isinstance(result, str):
-                problems.append(image_problem(card, example, result))
-            else:
-                written.add(splits[example.example_id])
-                yield splits[example.example_id], example, result
-        if written != set(present):
-            raise NothingLeftError(problems)
-
-    stream = records()
-    with contextlib.closing(bar):
-        builder = tfds_card.make_builder(card, version_dir, present, stream)
-        try:
-            _download_and_prepare(builder, version_dir)
-        except (AssertionError, ValueError):
-            # TFDS's words for a split without examples: see what else is wrong.
-            for _ in stream:
-                pass
-            raise
-    return problems
-
-
-def _download_and_prepare(builder, version_dir: Path, **options) -> None:
-    import tensorflow_datasets as tfds
-
-    from transfusion_tf.datasets import tfds_card
-
-    tfds.disable_progress_bar()
-    # TFDS makes a folder for downloads, and prints; there is nothing to download.
-    downloads = version_dir.parent.parent.parent / "downloads"
-    with contextlib.redirect_stdout(io.StringIO()), tfds_card.stable_bytes():
-        builder.download_and_prepare(
-            download_dir=str(downloads), file_format="tfrecord", **options
-        )
-
-
-# --- the same on Apache Beam -----------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class EncodeOrNote:
-    """What a Beam worker does with an example: its record, or a note of its problem.
-
-    Attributes:
-      card: what is built.
-      notes: a folder that all workers see; a problem is a file in it, named by the
-        example, so that a worker that is started again repeats and adds nothing.
-    """
-
-    card: DatasetCard
-    notes: Path
-
-    def __call__(self, example: Example) -> Iterator[tuple[str, dict]]:
-        """Yields (key, features), or nothing."""
-        from transfusion_tf.datasets import tfds_card
-
-        result = encode(example.image, self.card.stored_size, self.card.aspect)
-        if isinstance(result, bytes):
-            yield tfds_card.as_features(example, result)
-            return
-        problem = image_problem(self.card, example, result)
-        name = hashlib.sha256(example.example_id.encode()).hexdigest()
-        text = json.dumps(dataclasses.asdict(problem))
-        (self.notes / f"{name}.json").write_text(text, encoding="utf-8")
-
-
-def write_shards_on_beam(
-    card: DatasetCard,
-    examples: Sequence[Example],
-    version_dir: Path,
-    pipeline_options: Sequence[str],
-) -> list[ImageProblem]:
-    """`write_shards` on an Apache Beam runner, through TFDS.
-
-    Args:
-      card: what is built.
-      examples: with ids that differ; the runner's workers must see their files.
-      version_dir: as for `write_shards`, in a folder that the workers see.
-      pipeline_options: Beam's own, such as `--runner=FlinkRunner`.
-
-    Raises:
-      UserError: Beam is not installed, or refuses the options.
-      NothingLeftError: a split would be empty; its problems are in `args`.
-    """
-    try:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
-    except ModuleNotFoundError:
-        raise UserError(
-            "--beam_pipeline_options needs Apache Beam: pip install "
-            "'transfusion_tf[beam]'"
-        ) from None
-    import tensorflow_datasets as tfds
-
-    from transfusion_tf.datasets import tfds_card
-
-    notes = version_dir.parent.parent.parent / "problems"
-    notes.mkdir(parents=True)
-    of_split: dict[str, list[Example]] = {name: [] for name in SPLITS}
-    for example, split in zip(examples, assign_splits(card, examples), strict=True):
-        of_split[split].append(example)
-    transforms = {
-        split: beam.Create(rows)
-        # Else a runner may read all images where the list of them was made.
-        | f"spread {split}" >> beam.Reshuffle()
-        | f"encode {split}" >> beam.FlatMap(EncodeOrNote(card, notes))
-        for split, rows in of_split.items()
-        if rows
-    }
-    builder = tfds_card.make_beam_builder(card, version_dir, transforms)
-    config = tfds.download.DownloadConfig(
-        beam_options=PipelineOptions(list(pipeline_options))
-    )
-    failed: Exception | None = None
-    try:
-        _download_and_prepare(builder, version_dir, download_config=config)
-    except (AssertionError, ValueError) as error:
-        # TFDS's words for a split without examples, among others.
-        failed = error
-    problems = [
-        ImageProblem(**json.loads(note.read_text(encoding="utf-8")))
-        for note in sorted(notes.glob("*.json"))
+    title = f"Checking the other rows of {card.name}"
+    images = [example.image for example in examples]
+    results = map_images(_read, images, workers, title, progress)
+    return [
+        image_problem(card, example, reason)
+        for example, reason in zip(examples, results, strict=True)
+        if reason
     ]
-    if failed is not None:
-        if problems:
-            raise NothingLeftError(problems) from failed
-        raise failed
-    place = {example.example_id: index for index, example in enumerate(examples)}
-    return sorted(problems, key=lambda problem: place[problem.example_id])
 
 
-# --- index -----------------------------------------------------------------------
-
-
-def make_index(card: DatasetCard, version_dir: Path) -> pd.DataFrame:
-    """Finds where each record starts, by walking the TFRecord frames."""
-    import tensorflow as tf
-
-    features = {
-        "example_id": tf.io.FixedLenFeature([], tf.string),
-        "patient_id": tf.io.FixedLenFeature([], tf.string),
-        "label": tf.io.FixedLenFeature([len(card.labels.classes)], tf.float32),
-    }
-    rows = []
-    for file in sorted(version_dir.glob(f"{card.name}-*.tfrecord-*")):
-        split = file.name[len(card.name) + 1 :].split(".")[0]
-        dataset = tf.data.TFRecordDataset(str(file)).map(
-            lambda record: tf.io.parse_single_example(record, features)
-        )
-        parsed = dataset.as_numpy_iterator()
-        for offset, record in zip(record_offsets(file), parsed, strict=True):
-            row = {
-                "split": split,
-                "file": file.name,
-                "offset": offset,
-                "example_id": record["example_id"].decode(),
-                "patient_id": record["patient_id"].decode(),
-            }
-            for name, value in zip(card.labels.classes, record["label"], strict=True):
-                row[f"label/{name}"] = value
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def record_offsets(file: Path) -> Iterator[int]:
-    """Byte offsets of a TFRecord file's records.
-
-    A record is framed as: length (8 bytes, little-endian), its checksum (4), the
-    data, its checksum (4).
-    """
-    size = os.path.getsize(file)
-    offset = 0
-    with file.open("rb") as stream:
-        while offset < size:
-            stream.seek(offset)
-            (length,) = struct.unpack("<Q", stream.read(8))
-            yield offset
-            offset += 8 + 4 + length + 4
+def _read(image: ImageSource) -> None:
+    image.load()
