@@ -48,26 +48,26 @@ def sample_activations(
     the default sampling).
 
     Args:
-        readers: One a model, all with the same stages.
-        images: RGB in [0, 255]: all as one array [images, height, width, 3], from
-            which each repeat draws others; or an iterable of batches [n, height,
-            width, 3], read once, which must hold enough for all repeats.
-        sampling: What to sample.
-        repeats: How many samples to draw.
-        seed: Seed of images, positions and channels.
-        batch_size: Images a forward pass.
-        progress: Whether to show a progress bar.
+      readers: One a model, all with the same stages.
+      images: RGB in [0, 255]: all as one array [images, height, width, 3], from
+        which each repeat draws others; or an iterable of batches [n, height,
+        width, 3], read once, which must hold enough for all repeats.
+      sampling: What to sample.
+      repeats: How many samples to draw.
+      seed: Seed of images, positions and channels.
+      batch_size: Images a forward pass.
+      progress: Whether to show a progress bar.
 
     Yields:
-        A repeat at a time, a dictionary for each model: stage name to
-        [points, channels] float32.
+      A repeat at a time, a dictionary for each model: stage name to
+      [points, channels] float32.
 
     Raises:
-        UserError: If the models' stages differ in positions (unless pooled), images
-            run out, or an activation is NaN or infinite.
+      UserError: If the models' stages differ in positions (unless pooled), images
+        run out, or an activation is NaN or infinite.
 
     Warns:
-        RepresentationWarning: If an array holds fewer images than the points need.
+      RepresentationWarning: If an array holds fewer images than the points need.
     """
     names = readers[0].names
     sampler = _Sampler(readers, images, sampling, repeats, seed, batch_size)
@@ -101,20 +101,20 @@ def stage_moments(
     read itself, and their sums are merged.
 
     Args:
-        reader_a: Of the model whose activations are x.
-        reader_b: Of the other model, y; with the same stages and devices.
-        images: See `sample_activations`, as the rest.
-        sampling: What to sample.
-        repeats: How many samples to draw.
-        seed: Seed of images, positions and channels.
-        batch_size: Images a forward pass, on one device.
-        progress: Whether to show a progress bar.
+      reader_a: Of the model whose activations are x.
+      reader_b: Of the other model, y; with the same stages and devices.
+      images: See `sample_activations`, as the rest.
+      sampling: What to sample.
+      repeats: How many samples to draw.
+      seed: Seed of images, positions and channels.
+      batch_size: Images a forward pass, on one device.
+      progress: Whether to show a progress bar.
 
     Yields:
-        A repeat at a time: stage name to moments.
+      A repeat at a time: stage name to moments.
 
     Raises:
-        UserError: See `sample_activations`.
+      UserError: See `sample_activations`.
     """
     readers = (reader_a, reader_b)
     names = reader_a.names

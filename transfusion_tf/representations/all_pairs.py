@@ -28,18 +28,18 @@ def compare_all_pairs(
     channels (256 MB for twenty models of five stages at the default sampling).
 
     Args:
-        models: What the table calls them -> two or more models of one image size.
-        images: RGB in [0, 255], as `compare_models` takes them.
-        settings: How they are compared.
+      models: What the table calls them -> two or more models of one image size.
+      images: RGB in [0, 255], as `compare_models` takes them.
+      settings: How they are compared.
 
     Returns:
-        One row per pair, stage, repeat and measure: `model_a`, `model_b`, and the
-        columns of `compare_models`. PWCCA's weights come from `model_a`, the earlier
-        one.
+      One row per pair, stage, repeat and measure: `model_a`, `model_b`, and the
+      columns of `compare_models`. PWCCA's weights come from `model_a`, the earlier
+      one.
 
     Raises:
-        UserError: As `compare_models`; if there are fewer than two models, or they
-            take images of different sizes.
+      UserError: As `compare_models`; if there are fewer than two models, or they
+        take images of different sizes.
     """
     if len(models) < 2:
         raise UserError(f"pairs need 2 models or more, got {len(models)}")

@@ -34,10 +34,10 @@ class AttendedDistance:
     """Where one batch's attention goes.
 
     Attributes:
-        distance: Mean attended distance of each image and head, in pixels, float64
-            [batch, heads]; missing where a head looks at class tokens alone.
-        class_token_share: Mean share of the spatial queries' attention that goes to
-            class tokens, float64 [batch, heads] in [0, 1].
+      distance: Mean attended distance of each image and head, in pixels, float64
+        [batch, heads]; missing where a head looks at class tokens alone.
+      class_token_share: Mean share of the spatial queries' attention that goes to
+        class tokens, float64 [batch, heads] in [0, 1].
     """
 
     distance: np.ndarray
@@ -58,16 +58,16 @@ def attended_distance(
     attention give each window as an image of its own, and the window as the grid.
 
     Args:
-        attention: Weights after the softmax, [batch, heads, tokens, tokens]: a row for
-            each query, over the keys.
-        patch_size: Pixels from one patch to the next.
-        grid: Rows and columns of patches; None is the largest square that fits, with
-            at most two class tokens.
-        renormalize: Whether a row's weights on the grid are made to sum to 1.
+      attention: Weights after the softmax, [batch, heads, tokens, tokens]: a row for
+        each query, over the keys.
+      patch_size: Pixels from one patch to the next.
+      grid: Rows and columns of patches; None is the largest square that fits, with
+        at most two class tokens.
+      renormalize: Whether a row's weights on the grid are made to sum to 1.
 
     Raises:
-        UserError: If the shape does not fit, a weight is negative, or rows do not sum
-            to 1.
+      UserError: If the shape does not fit, a weight is negative, or rows do not sum
+        to 1.
     """
     attention = tf.cast(tf.convert_to_tensor(attention), tf.float64)
     shape = tuple(attention.shape)
@@ -117,10 +117,10 @@ class AttentionMeans:
     left out of that head's mean. Memory: five numbers a head.
 
     Example:
-        >>> means = AttentionMeans(["block1", "block2"], patch_size=16)
-        >>> for attention in batches:       # a list of [n, heads, tokens, tokens]
-        ...     means.update(attention)
-        >>> means.table()
+      >>> means = AttentionMeans(["block1", "block2"], patch_size=16)
+      >>> for attention in batches:       # a list of [n, heads, tokens, tokens]
+      ...     means.update(attention)
+      >>> means.table()
     """
 
     def __init__(
@@ -141,11 +141,11 @@ class AttentionMeans:
         """Adds a batch of images.
 
         Args:
-            attention: One array or tensor a block, as `attended_distance` takes them.
+          attention: One array or tensor a block, as `attended_distance` takes them.
 
         Raises:
-            UserError: As `attended_distance`; if the number of blocks or of a block's
-                heads does not fit.
+          UserError: As `attended_distance`; if the number of blocks or of a block's
+            heads does not fit.
         """
         if len(attention) != len(self.blocks):
             raise UserError(
@@ -177,14 +177,14 @@ class AttentionMeans:
         """What has been seen so far.
 
         Returns:
-            One row a head: `block`, `position` (of the block, from 0), `head` (from
-            0), `distance` (mean over images that have one, pixels; missing for none),
-            `std` (between them, divided by their number less 1; missing for one),
-            `class_token_share` (mean over all images, in [0, 1]), `images` (all),
-            `images_without_distance`.
+          One row a head: `block`, `position` (of the block, from 0), `head` (from
+          0), `distance` (mean over images that have one, pixels; missing for none),
+          `std` (between them, divided by their number less 1; missing for one),
+          `class_token_share` (mean over all images, in [0, 1]), `images` (all),
+          `images_without_distance`.
 
         Raises:
-            UserError: If no batch was added.
+          UserError: If no batch was added.
         """
         rows = []
         for position, (block, sums) in enumerate(

@@ -49,10 +49,10 @@ class Directions:
     coefficient. Channels that were dropped have weight 0.
 
     Attributes:
-        x: [channels_x, coefficients] float64.
-        y: [channels_y, coefficients] float64.
-        mean_x: [channels_x] float64.
-        mean_y: [channels_y] float64.
+      x: [channels_x, coefficients] float64.
+      y: [channels_y, coefficients] float64.
+      mean_x: [channels_x] float64.
+      mean_y: [channels_y] float64.
     """
 
     x: np.ndarray
@@ -66,15 +66,15 @@ class CCA:
     """Canonical correlations.
 
     Attributes:
-        coefficients: [min(rank_x, rank_y)] float64 in [0, 1], descending.
-        mean: Plain mean of all coefficients, 0 if there are none. Since it divides by
-            the lower rank, it is 1 when one side holds everything the other does.
-        thresholded_mean: Mean of the leading coefficients that make up 98 % of their
-            sum, the reference implementation's other summary; never below `mean`.
-        rank_x: Number of independent directions in x; below its number of channels
-            when some are constant, duplicated or linearly dependent.
-        rank_y: The same for y.
-        directions: The canonical directions, where asked for.
+      coefficients: [min(rank_x, rank_y)] float64 in [0, 1], descending.
+      mean: Plain mean of all coefficients, 0 if there are none. Since it divides by
+        the lower rank, it is 1 when one side holds everything the other does.
+      thresholded_mean: Mean of the leading coefficients that make up 98 % of their
+        sum, the reference implementation's other summary; never below `mean`.
+      rank_x: Number of independent directions in x; below its number of channels
+        when some are constant, duplicated or linearly dependent.
+      rank_y: The same for y.
+      directions: The canonical directions, where asked for.
     """
 
     coefficients: np.ndarray
@@ -100,17 +100,17 @@ def cca(x, y, *, directions: bool = False) -> CCA:
     float32 hold no more than the first pass resolves.
 
     Args:
-        x: [points, channels_x], array or tensor.
-        y: [points, channels_y].
-        directions: Whether to return the canonical directions too.
+      x: [points, channels_x], array or tensor.
+      y: [points, channels_y].
+      directions: Whether to return the canonical directions too.
 
     Raises:
-        UserError: If the numbers of points differ, or a channel holds NaN or
-            infinity.
+      UserError: If the numbers of points differ, or a channel holds NaN or
+        infinity.
 
     Warns:
-        RepresentationWarning: If a side does not vary, or if points are so few that
-            the coefficients are high whatever the activations hold.
+      RepresentationWarning: If a side does not vary, or if points are so few that
+        the coefficients are high whatever the activations hold.
     """
     return cca_with_moments(x, y, moments_of(x, y), directions=directions)
 
@@ -134,8 +134,8 @@ def cca_from_moments(
     """The same from accumulated moments, for activations too many to hold.
 
     Warns:
-        RepresentationWarning: As `cca`, and if float64 data are conditioned worse
-            than their moments can resolve, or hold dependent channels.
+      RepresentationWarning: As `cca`, and if float64 data are conditioned worse
+        than their moments can resolve, or hold dependent channels.
     """
     covariances = moments.covariances() if isinstance(moments, Moments) else moments
     sides = _Sides.of(covariances)

@@ -28,9 +28,9 @@ class CKA:
     """Centred kernel alignment.
 
     Attributes:
-        value: 1 for equal representations up to rotation and scale, about 0 for
-            unrelated ones. The unbiased estimate may fall slightly outside [0, 1];
-            it is not clipped, or averages over repeats would be biased again.
+      value: 1 for equal representations up to rotation and scale, about 0 for
+        unrelated ones. The unbiased estimate may fall slightly outside [0, 1];
+        it is not clipped, or averages over repeats would be biased again.
     """
 
     value: float
@@ -43,16 +43,16 @@ def cka(x, y, *, biased: bool = False) -> CKA:
     points there are fewer, with O(channels²) or O(points²) memory.
 
     Args:
-        x: [points, channels_x], array or tensor; 4 points or more.
-        y: [points, channels_y].
-        biased: Whether to use the biased HSIC of the first paper.
+      x: [points, channels_x], array or tensor; 4 points or more.
+      y: [points, channels_y].
+      biased: Whether to use the biased HSIC of the first paper.
 
     Raises:
-        UserError: If the numbers of points differ or are below 4, or a channel
-            holds NaN or infinity.
+      UserError: If the numbers of points differ or are below 4, or a channel
+        holds NaN or infinity.
 
     Warns:
-        RepresentationWarning: If a side does not vary; the similarity is then 0.
+      RepresentationWarning: If a side does not vary; the similarity is then 0.
     """
     check_points(x, y)
     points = int(x.shape[0])

@@ -37,13 +37,13 @@ class Settings:
     """How models are compared; the defaults are the papers'.
 
     Attributes:
-        stages: Stages, or layers; None takes all that the models have in common.
-        measures: Any of `MEASURES`.
-        sampling: Points and channels a stage.
-        repeats: Samples, each of new images and channels.
-        seed: Seed of everything drawn.
-        batch_size: Images a forward pass.
-        progress: Whether to show a progress bar.
+      stages: Stages, or layers; None takes all that the models have in common.
+      measures: Any of `MEASURES`.
+      sampling: Points and channels a stage.
+      repeats: Samples, each of new images and channels.
+      seed: Seed of everything drawn.
+      batch_size: Images a forward pass.
+      progress: Whether to show a progress bar.
     """
 
     stages: tuple[str, ...] | None = None
@@ -86,33 +86,33 @@ def compare_models(
     stated in `sample_activations`.
 
     Args:
-        model_a: A model with known stages, or a snapshot of one; PWCCA's weights come
-            from it.
-        model_b: Another, or the same before or after training.
-        images: RGB in [0, 255]: one array [images, height, width, 3], or an iterable
-            of such batches that holds enough for all repeats.
-        stages: Stage names; None takes all that both models have.
-        points: Points a stage and repeat.
-        channels: Channels a stage, the same ones in both models; None takes all.
-        repeats: Samples, each of new images and channels.
-        seed: Seed of everything drawn.
-        measures: Any of `MEASURES`.
-        pooled: Whether to average each image over its positions first.
-        min_images: Images a stage at least; see `Sampling`.
-        batch_size: Images a forward pass.
-        progress: Whether to show a progress bar.
+      model_a: A model with known stages, or a snapshot of one; PWCCA's weights come
+        from it.
+      model_b: Another, or the same before or after training.
+      images: RGB in [0, 255]: one array [images, height, width, 3], or an iterable
+        of such batches that holds enough for all repeats.
+      stages: Stage names; None takes all that both models have.
+      points: Points a stage and repeat.
+      channels: Channels a stage, the same ones in both models; None takes all.
+      repeats: Samples, each of new images and channels.
+      seed: Seed of everything drawn.
+      measures: Any of `MEASURES`.
+      pooled: Whether to average each image over its positions first.
+      min_images: Images a stage at least; see `Sampling`.
+      batch_size: Images a forward pass.
+      progress: Whether to show a progress bar.
 
     Returns:
-        One row a stage, repeat and measure: `stage`, `repeat`, `measure`, `value`,
-        `noise_floor` (the same measure on permuted points), `rank_x`, `rank_y`
-        (missing where the measure has none), `points`.
+      One row a stage, repeat and measure: `stage`, `repeat`, `measure`, `value`,
+      `noise_floor` (the same measure on permuted points), `rank_x`, `rank_y`
+      (missing where the measure has none), `points`.
 
     Raises:
-        UserError: If a stage or measure is unknown, the stages' positions do not
-            match, images run out, or an activation is NaN or infinite.
+      UserError: If a stage or measure is unknown, the stages' positions do not
+        match, images run out, or an activation is NaN or infinite.
 
     Warns:
-        RepresentationWarning: Where points are too few for the score to mean much.
+      RepresentationWarning: Where points are too few for the score to mean much.
     """
     unknown = [name for name in measures if name not in MEASURES]
     if unknown:
@@ -167,12 +167,12 @@ def over_repeats(table: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread over the repeats of any comparison here.
 
     Args:
-        table: From one of the comparisons: one row per repeat.
+      table: From one of the comparisons: one row per repeat.
 
     Returns:
-        The other columns, and `value` (mean), `std` (over repeats, divided by
-        repeats - 1; missing for one), `noise_floor` (mean), `noise_floor_std`,
-        `rank_x`, `rank_y` (means), `points`, `repeats`.
+      The other columns, and `value` (mean), `std` (over repeats, divided by
+      repeats - 1; missing for one), `noise_floor` (mean), `noise_floor_std`,
+      `rank_x`, `rank_y` (means), `points`, `repeats`.
     """
     names = [name for name in table.columns if name not in _PER_REPEAT]
     groups = table.groupby(names, sort=False)
@@ -192,7 +192,7 @@ def score_pair(measure: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> dict
     """One score of x against y, [points, channels] each, and its noise floor.
 
     Returns:
-        `measure`, `value`, `noise_floor`, `rank_x`, `rank_y`, `points`.
+      `measure`, `value`, `noise_floor`, `rank_x`, `rank_y`, `points`.
     """
     compare = MEASURES[measure]
     result = compare(x, y)
@@ -210,7 +210,7 @@ def common_stages(models: Sequence[Model]) -> tuple[str, ...]:
     """Names of the stages that all models have, from the input up.
 
     Raises:
-        UserError: If there is none, or a model's stages are not known.
+      UserError: If there is none, or a model's stages are not known.
     """
     plain = [architecture(model) for model in models]
     names = [tuple(named_outputs(model)) for model in plain]

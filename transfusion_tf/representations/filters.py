@@ -34,14 +34,14 @@ class GaborFit:
     A sinusoid under a Gaussian that may be longer along the stripes than across.
 
     Attributes:
-        explained: Share of the filter's energy, over all its input channels, that the
-            Gabor accounts for, in [0, 1].
-        orientation: Direction across the stripes, degrees in [0, 180), from the x
-            axis (columns) towards the y axis (rows).
-        frequency: Cycles a pixel, up to 0.5.
-        phase: Of the cosine at the Gaussian's centre, degrees in [0, 360).
-        sigma_across: Standard deviation across the stripes, pixels.
-        sigma_along: Standard deviation along the stripes, pixels.
+      explained: Share of the filter's energy, over all its input channels, that the
+        Gabor accounts for, in [0, 1].
+      orientation: Direction across the stripes, degrees in [0, 180), from the x
+        axis (columns) towards the y axis (rows).
+      frequency: Cycles a pixel, up to 0.5.
+      phase: Of the cosine at the Gaussian's centre, degrees in [0, 360).
+      sigma_across: Standard deviation across the stripes, pixels.
+      sigma_along: Standard deviation along the stripes, pixels.
     """
 
     explained: float
@@ -59,10 +59,10 @@ def fit_gabor(filter_weights: np.ndarray) -> GaborFit:
     singular pair); what colour varies besides counts as unexplained.
 
     Args:
-        filter_weights: [height, width, in] or [height, width], 5 pixels or more.
+      filter_weights: [height, width, in] or [height, width], 5 pixels or more.
 
     Raises:
-        UserError: If the filter is too small, or not finite.
+      UserError: If the filter is too small, or not finite.
     """
     weights = np.asarray(filter_weights, np.float64)
     weights = weights.reshape(*weights.shape[:2], -1)
@@ -87,16 +87,16 @@ def gabor_fits(kernel: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
     """Fits a Gabor function to every filter of a first layer.
 
     Args:
-        kernel: [height, width, in, filters], 5 × 5 pixels or more.
-        seed: Seed of the pixel order behind `chance`.
+      kernel: [height, width, in, filters], 5 × 5 pixels or more.
+      seed: Seed of the pixel order behind `chance`.
 
     Returns:
-        One row a filter: `filter`, the fields of `GaborFit`, and `chance`: the share
-        explained once the filter's pixels are in random order. Six free parameters
-        explain some of anything; only what exceeds chance says Gabor.
+      One row a filter: `filter`, the fields of `GaborFit`, and `chance`: the share
+      explained once the filter's pixels are in random order. Six free parameters
+      explain some of anything; only what exceeds chance says Gabor.
 
     Raises:
-        UserError: If the kernel is too small, or not finite.
+      UserError: If the kernel is too small, or not finite.
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -120,20 +120,20 @@ def filter_changes(
     """What training did to each first-layer filter.
 
     Args:
-        before: [height, width, in, filters].
-        after: The same filters after training.
-        seed: Seed of the pixel orders behind `chance`.
+      before: [height, width, in, filters].
+      after: The same filters after training.
+      seed: Seed of the pixel orders behind `chance`.
 
     Returns:
-        One row a filter: `filter`; `cosine` between before and after; `change`, the
-        norm of the difference over the norm before; `explained_before`,
-        `explained_after`, `chance`; `orientation_before`, `orientation_after`;
-        `frequency_before`, `frequency_after`.
-        `explained_before.mean() - explained_after.mean()` is how much of the Gabors
-        was erased.
+      One row a filter: `filter`; `cosine` between before and after; `change`, the
+      norm of the difference over the norm before; `explained_before`,
+      `explained_after`, `chance`; `orientation_before`, `orientation_after`;
+      `frequency_before`, `frequency_after`.
+      `explained_before.mean() - explained_after.mean()` is how much of the Gabors
+      was erased.
 
     Raises:
-        UserError: If the kernels' shapes differ, or as `gabor_fits`.
+      UserError: If the kernels' shapes differ, or as `gabor_fits`.
     """
     if before.shape != after.shape:
         raise UserError(
@@ -172,12 +172,12 @@ def weight_histograms(
     """Histograms of weights over shared bins, one for each initialization.
 
     Args:
-        weights: Weights of any shape, by the name of their initialization.
-        bins: Number of bins, over the range of all of them.
+      weights: Weights of any shape, by the name of their initialization.
+      bins: Number of bins, over the range of all of them.
 
     Returns:
-        One row an initialization and bin: `initialization`, `left`, `right`,
-        `density` (integrates to 1).
+      One row an initialization and bin: `initialization`, `left`, `right`,
+      `density` (integrates to 1).
     """
     edges = np.histogram_bin_edges(
         np.concatenate([np.ravel(values) for values in weights.values()]), bins

@@ -32,17 +32,17 @@ class FrechetDistance:
     """A squared distance between two distributions of features.
 
     Attributes:
-        value: The plain distance of the two samples, 0 or more; biased up.
-        corrected: The same without the bias that falls with the number of images; an
-            estimate of the distance of the populations that may fall below 0. NaN
-            without blocks. With fewer images than features some bias is left.
-        standard_error: Of `corrected`, by the jackknife over blocks; NaN without them.
-        low: Lower end of the interval around `corrected` (Student, blocks - 1 degrees).
-        high: Upper end. Both are NaN without blocks.
-        level: Intended coverage of the interval.
-        images_x: Images on one side.
-        images_y: Images on the other.
-        features: Their number.
+      value: The plain distance of the two samples, 0 or more; biased up.
+      corrected: The same without the bias that falls with the number of images; an
+        estimate of the distance of the populations that may fall below 0. NaN
+        without blocks. With fewer images than features some bias is left.
+      standard_error: Of `corrected`, by the jackknife over blocks; NaN without them.
+      low: Lower end of the interval around `corrected` (Student, blocks - 1 degrees).
+      high: Upper end. Both are NaN without blocks.
+      level: Intended coverage of the interval.
+      images_x: Images on one side.
+      images_y: Images on the other.
+      features: Their number.
     """
 
     value: float
@@ -61,9 +61,9 @@ class Gaussian:
     """What a set of features is reduced to.
 
     Attributes:
-        count: Images.
-        mean: [features] float64.
-        covariance: [features, features] float64, divided by count - 1.
+      count: Images.
+      mean: [features] float64.
+      covariance: [features, features] float64, divided by count - 1.
     """
 
     count: int
@@ -77,7 +77,7 @@ class FeatureMoments:
     Memory: features² float64 numbers, and about 100 MB.
 
     Args:
-        name: Whose features they are, for error messages.
+      name: Whose features they are, for error messages.
     """
 
     def __init__(self, name: str = "the images"):
@@ -88,7 +88,7 @@ class FeatureMoments:
         """Adds [images, features], array or tensor.
 
         Raises:
-            UserError: If the shape does not fit, or a feature is NaN or infinite.
+          UserError: If the shape does not fit, or a feature is NaN or infinite.
         """
         _check_features(features, self._name)
         # Moments are of two sets: the first is what is wanted here.
@@ -98,7 +98,7 @@ class FeatureMoments:
         """What has been seen so far.
 
         Raises:
-            UserError: If that is fewer than two images.
+          UserError: If that is fewer than two images.
         """
         found = self._moments.covariances()
         return Gaussian(found.count, found.mean_x, found.xx)
@@ -117,21 +117,21 @@ def frechet_distance(
     """Fréchet distance of two sets of features.
 
     Args:
-        x: [images_x, features], array or tensor; 2 images or more.
-        y: [images_y, features]; other images.
-        blocks: Into how many blocks each side is cut for the jackknife; 0 for none.
-            None takes 10, or as many as there are images for, see `fitting_blocks`.
-            Each costs a decomposition a side (seconds for 2048 features).
-        groups_x: What the images belong to, such as their patients: images of one
-            stay in one block. None takes each image for itself.
-        groups_y: The same for y.
-        level: Of the interval.
-        seed: Which images make up a block.
+      x: [images_x, features], array or tensor; 2 images or more.
+      y: [images_y, features]; other images.
+      blocks: Into how many blocks each side is cut for the jackknife; 0 for none.
+        None takes 10, or as many as there are images for, see `fitting_blocks`.
+        Each costs a decomposition a side (seconds for 2048 features).
+      groups_x: What the images belong to, such as their patients: images of one
+        stay in one block. None takes each image for itself.
+      groups_y: The same for y.
+      level: Of the interval.
+      seed: Which images make up a block.
 
     Raises:
-        UserError: If shapes do not fit, there are too few images or groups for the
-            blocks asked for, or a feature is NaN or infinite; the message names the
-            set, and counts features from 0.
+      UserError: If shapes do not fit, there are too few images or groups for the
+        blocks asked for, or a feature is NaN or infinite; the message names the
+        set, and counts features from 0.
     """
     given = [("x", np.asarray(x), groups_x), ("y", np.asarray(y), groups_y)]
     for name, features, _ in given:
@@ -158,12 +158,12 @@ def frechet_from_blocks(
     features leave, are dropped before roots are taken.
 
     Args:
-        x: One a block of images, of one side; one block alone gives no interval.
-        y: The same of the other side.
-        level: Of the interval.
+      x: One a block of images, of one side; one block alone gives no interval.
+      y: The same of the other side.
+      level: Of the interval.
 
     Raises:
-        UserError: If there are no blocks, or the numbers of features differ.
+      UserError: If there are no blocks, or the numbers of features differ.
     """
     if not x or not y or len(x[0].mean) != len(y[0].mean):
         raise UserError(
@@ -212,17 +212,17 @@ def block_rows(
     """Cuts images into blocks at random, whole groups at a time.
 
     Args:
-        images: How many there are.
-        blocks: How many blocks; 0 or 1 is one of all.
-        groups: [images], what they belong to; None is each to itself.
-        seed: Of the cut.
+      images: How many there are.
+      blocks: How many blocks; 0 or 1 is one of all.
+      groups: [images], what they belong to; None is each to itself.
+      seed: Of the cut.
 
     Returns:
-        A block's rows, ascending; the blocks hold equally many groups, or one more.
+      A block's rows, ascending; the blocks hold equally many groups, or one more.
 
     Raises:
-        UserError: If a block would hold fewer than 2 images, the groups are not as
-            many as the images, or the number of blocks is none.
+      UserError: If a block would hold fewer than 2 images, the groups are not as
+        many as the images, or the number of blocks is none.
     """
     if not isinstance(blocks, Integral) or blocks < 0:
         raise UserError(f"blocks must be a whole number from 0 up, got {blocks!r}")
@@ -244,15 +244,15 @@ def fitting_blocks(
     """The most blocks that every side's images can be cut into by `block_rows`.
 
     Args:
-        sides: Images of each side, and what they belong to.
-        seed: Of the cut.
-        most: No more than so many.
+      sides: Images of each side, and what they belong to.
+      seed: Of the cut.
+      most: No more than so many.
 
     Returns:
-        2 to `most`, or 0 where a side has too few images or groups for 2 blocks.
+      2 to `most`, or 0 where a side has too few images or groups for 2 blocks.
 
     Raises:
-        UserError: If the groups are not as many as the images.
+      UserError: If the groups are not as many as the images.
     """
     for blocks in range(most, 1, -1):
         cuts = [_cut(images, blocks, groups, seed) for images, groups in sides]
@@ -321,8 +321,8 @@ def _jackknifed(
     """The value without its first-order bias, and its standard error.
 
     Args:
-        value: Of all images.
-        without: For each side, the values without each of its blocks.
+      value: Of all images.
+      without: For each side, the values without each of its blocks.
     """
     if not all(without):
         return np.nan, np.nan

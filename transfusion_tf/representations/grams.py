@@ -27,13 +27,13 @@ def gram_matrix(activations: Any, *, on_device: bool | None = None) -> tf.Tensor
     caller should keep BLAS from starting threads (`blas_threads.one_blas_thread`).
 
     Args:
-        activations: Array or tensor [n, ...] of any real dtype.
-        on_device: Whether to multiply in TensorFlow ops, on the device that holds the
-            activations, rather than in BLAS; by default where there is a GPU.
+      activations: Array or tensor [n, ...] of any real dtype.
+      on_device: Whether to multiply in TensorFlow ops, on the device that holds the
+        activations, rather than in BLAS; by default where there is a GPU.
 
     Returns:
-        0 everywhere where the points are constant but for rounding, which would
-        correlate; NaN where an activation is NaN or infinite.
+      0 everywhere where the points are constant but for rounding, which would
+      correlate; NaN where an activation is NaN or infinite.
     """
     if on_device is None:
         on_device = bool(tf.config.list_logical_devices("GPU"))

@@ -39,14 +39,14 @@ def pooled_stage(model: keras.Model, stage: str | None = None) -> keras.Model:
     """A model that ends in one stage's features, averaged over space.
 
     Args:
-        model: A model with known stages, or any whose layers are named.
-        stage: A stage or layer; None takes the last stage.
+      model: A model with known stages, or any whose layers are named.
+      stage: A stage or layer; None takes the last stage.
 
     Returns:
-        A model from the same images to [images, channels], same weights.
+      A model from the same images to [images, channels], same weights.
 
     Raises:
-        UserError: If there is no such stage; the message lists what there is.
+      UserError: If there is no such stage; the message lists what there is.
     """
     outputs = named_outputs(model, None if stage is None else [stage])
     output = list(outputs.values())[-1]
@@ -75,33 +75,33 @@ def image_distance(
     blocks of 2048), a few such matrices more, and one batch.
 
     Args:
-        features: From images to [images, features] or [images, tokens, channels] (whose
-            spatial tokens are averaged), such as `pooled_stage`; a snapshot of such a
-            model is traced once.
-        source: Array-like [images, height, width, 3], RGB in [0, 255], such as
-            `SplitImages`.
-        target: The same of the other data set; of any size.
-        blocks: Blocks of images a side for the interval and the correction; 0 for
-            neither. None takes 10, or as many as there are images for. See
-            `frechet_distance`.
-        source_groups: [images], such as patients, who stay in one block.
-        target_groups: The same for the target.
-        level: Of the interval.
-        seed: Which images make up a block.
-        batch_size: Images a forward pass.
-        progress: Whether to show a progress bar.
+      features: From images to [images, features] or [images, tokens, channels] (whose
+        spatial tokens are averaged), such as `pooled_stage`; a snapshot of such a
+        model is traced once.
+      source: Array-like [images, height, width, 3], RGB in [0, 255], such as
+        `SplitImages`.
+      target: The same of the other data set; of any size.
+      blocks: Blocks of images a side for the interval and the correction; 0 for
+        neither. None takes 10, or as many as there are images for. See
+        `frechet_distance`.
+      source_groups: [images], such as patients, who stay in one block.
+      target_groups: The same for the target.
+      level: Of the interval.
+      seed: Which images make up a block.
+      batch_size: Images a forward pass.
+      progress: Whether to show a progress bar.
 
     Returns:
-        One row: `source`, `target` (what the images say that they are), `network`,
-        `features`, `value` (plain, biased up), `corrected`, `standard_error`, `low`,
-        `high`, `level`, `images_source`, `images_target`, `blocks`.
+      One row: `source`, `target` (what the images say that they are), `network`,
+      `features`, `value` (plain, biased up), `corrected`, `standard_error`, `low`,
+      `high`, `level`, `images_source`, `images_target`, `blocks`.
 
     Raises:
-        UserError: If images are too few for the blocks asked for, or a pixel or feature
-            is NaN or infinite; the message names the images, and counts from 0.
+      UserError: If images are too few for the blocks asked for, or a pixel or feature
+        is NaN or infinite; the message names the images, and counts from 0.
 
     Warns:
-        RepresentationWarning: If a side has no more images than there are features.
+      RepresentationWarning: If a side has no more images than there are features.
     """
     snapshot = Snapshot.of(features)
     read = _feature_function(snapshot)

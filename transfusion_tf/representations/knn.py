@@ -48,28 +48,28 @@ def knn_predict(
     about 100 MB.
 
     Args:
-        train_features: [training images, channels], array-like or tensor of real
-            numbers.
-        train_labels: Classes, whole numbers from 0 up, [training images]; or [training
-            images, classes] in {0, 1}, NaN where unknown.
-        features: The queries, [images, channels].
-        k: Neighbours, 1 or more.
-        vote: `majority`: each neighbour has one vote; `softmax`: exp(cosine
-            similarity / temperature) votes.
-        temperature: Of the softmax vote, above 0.
+      train_features: [training images, channels], array-like or tensor of real
+        numbers.
+      train_labels: Classes, whole numbers from 0 up, [training images]; or [training
+        images, classes] in {0, 1}, NaN where unknown.
+      features: The queries, [images, channels].
+      k: Neighbours, 1 or more.
+      vote: `majority`: each neighbour has one vote; `softmax`: exp(cosine
+        similarity / temperature) votes.
+      temperature: Of the softmax vote, above 0.
 
     Returns:
-        float64 [images, classes] in [0, 1]: each class's share of the votes of the
-        neighbours whose label is known for it; 0.5 where none is.
+      float64 [images, classes] in [0, 1]: each class's share of the votes of the
+      neighbours whose label is known for it; 0.5 where none is.
 
     Raises:
-        UserError: If shapes do not fit, a label is none of these, a feature is NaN or
-            infinite (rows are counted from 0), there is no such vote, or k or the
-            temperature is out of range.
+      UserError: If shapes do not fit, a label is none of these, a feature is NaN or
+        infinite (rows are counted from 0), there is no such vote, or k or the
+        temperature is out of range.
 
     Warns:
-        RepresentationWarning: If there are fewer than k training images; then all of
-            them are neighbours.
+      RepresentationWarning: If there are fewer than k training images; then all of
+        them are neighbours.
     """
     check_vote(vote, temperature)
     labels = one_hot(train_labels)
@@ -93,10 +93,10 @@ class Neighbours:
     together would all be alike, and graphics cards multiply with three digits.
 
     Example:
-        >>> neighbours = Neighbours(test_features, k=200)
-        >>> for features in batches:                 # [n, channels] each
-        ...     neighbours.update(features)
-        >>> neighbours.vote(train_labels)            # [images, classes]
+      >>> neighbours = Neighbours(test_features, k=200)
+      >>> for features in batches:                 # [n, channels] each
+      ...     neighbours.update(features)
+      >>> neighbours.vote(train_labels)            # [images, classes]
     """
 
     def __init__(self, queries, k: int):
@@ -113,8 +113,8 @@ class Neighbours:
         """Adds training features, [n, channels].
 
         Raises:
-            UserError: If the channels differ from the queries', or a feature is NaN
-                or infinite (rows are counted from 0 over all that were added).
+          UserError: If the channels differ from the queries', or a feature is NaN
+            or infinite (rows are counted from 0 over all that were added).
         """
         waiting = sum(int(part.shape[0]) for part in self._waiting)
         features = _checked(
@@ -154,12 +154,12 @@ class Neighbours:
         """Shares of the neighbours' votes; see `knn_predict`.
 
         Args:
-            train_labels: Of all features seen, in the order they came.
-            vote: One of `VOTES`.
-            temperature: Of the softmax vote.
+          train_labels: Of all features seen, in the order they came.
+          vote: One of `VOTES`.
+          temperature: Of the softmax vote.
 
         Raises:
-            UserError: As `knn_predict`.
+          UserError: As `knn_predict`.
         """
         check_vote(vote, temperature)
         labels = one_hot(train_labels)
@@ -206,10 +206,10 @@ def at_most(k: int, training_images: int) -> int:
     """k, or all training images where there are fewer.
 
     Raises:
-        UserError: If k is no whole number from 1 up, or there are no training images.
+      UserError: If k is no whole number from 1 up, or there are no training images.
 
     Warns:
-        RepresentationWarning: If there are fewer than k.
+      RepresentationWarning: If there are fewer than k.
     """
     check_k(k)
     if training_images < 1:

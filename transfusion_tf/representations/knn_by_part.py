@@ -38,15 +38,15 @@ class KNNSettings:
     """How neighbours are found and vote; the defaults are the paper's.
 
     Attributes:
-        kind: Whose features: of each `layer`, `unit` or `stage`. A convolutional
-            part's are averaged over space.
-        k: Neighbours.
-        vote: `majority`, or `softmax` (see `knn_predict`).
-        temperature: Of the softmax vote.
-        tokens: Of transformers: any of `class`, `spatial` (mean) and `both`, one
-            after the other.
-        batch_size: Images a forward pass.
-        progress: Whether to show a progress bar.
+      kind: Whose features: of each `layer`, `unit` or `stage`. A convolutional
+        part's are averaged over space.
+      k: Neighbours.
+      vote: `majority`, or `softmax` (see `knn_predict`).
+      temperature: Of the softmax vote.
+      tokens: Of transformers: any of `class`, `spatial` (mean) and `both`, one
+        after the other.
+      batch_size: Images a forward pass.
+      progress: Whether to show a progress bar.
     """
 
     kind: str = "stage"
@@ -82,25 +82,25 @@ def knn_by_part(
     and part, and about 100 MB.
 
     Args:
-        model: A model with known stages.
-        train: Batches of the training images, each image once.
-        train_labels: Of their rows, [rows, classes]; NaN where unlabelled.
-        images: Batches of the images to be classified, whose rows are 0, 1, 2, …
-        score: Evaluates the votes' shares for these images, [images, classes], in the
-            order of their rows.
-        settings: How neighbours are found and vote.
+      model: A model with known stages.
+      train: Batches of the training images, each image once.
+      train_labels: Of their rows, [rows, classes]; NaN where unlabelled.
+      images: Batches of the images to be classified, whose rows are 0, 1, 2, …
+      score: Evaluates the votes' shares for these images, [images, classes], in the
+        order of their rows.
+      settings: How neighbours are found and vote.
 
     Returns:
-        One row per part and kind of tokens, from the input up, the head's logits last:
-        `kind`, `part`, `stage`, `position` (from 0 at the input), `tokens` (`spatial`
-        throughout for convolutional networks), `channels`, `value` (the score), `k`,
-        `vote`, `train_images`, `images`.
+      One row per part and kind of tokens, from the input up, the head's logits last:
+      `kind`, `part`, `stage`, `position` (from 0 at the input), `tokens` (`spatial`
+      throughout for convolutional networks), `channels`, `value` (the score), `k`,
+      `vote`, `train_images`, `images`.
 
     Raises:
-        UserError: If the stages are not known, or a feature is NaN or infinite.
+      UserError: If the stages are not known, or a feature is NaN or infinite.
 
     Warns:
-        RepresentationWarning: If there are fewer than k training images.
+      RepresentationWarning: If there are fewer than k training images.
     """
     reader = _FeatureReader(model, settings)
     queries = _all_features(reader, images, settings)
@@ -141,7 +141,7 @@ class _FeatureReader:
     """Pooled features of all parts in one forward pass.
 
     Attributes:
-        keys: Each with its part and the part's position.
+      keys: Each with its part and the part's position.
     """
 
     def __init__(self, model: Model, settings: KNNSettings):

@@ -40,24 +40,24 @@ def layer_cka(
     most are let go earlier), and the layers of all models times batch² float64.
 
     Args:
-        models: What the table calls them -> models of images of one size.
-        images: Array-like [images, height, width, 3], RGB in [0, 255]; 8 or more.
-        settings: What is compared.
+      models: What the table calls them -> models of images of one size.
+      images: Array-like [images, height, width, 3], RGB in [0, 255]; 8 or more.
+      settings: What is compared.
 
     Returns:
-        One row an ordered pair of layers: `model_a`, `layer_a`, `stage_a`
-        (empty where it is not known), `position_a` (from 0 at the input), the same
-        for `b`, `cka` (0 where a layer
-        is constant), `images`, `batch_size`. For two models that is four blocks: each
-        against itself, and either against the other.
+      One row an ordered pair of layers: `model_a`, `layer_a`, `stage_a`
+      (empty where it is not known), `position_a` (from 0 at the input), the same
+      for `b`, `cka` (0 where a layer
+      is constant), `images`, `batch_size`. For two models that is four blocks: each
+      against itself, and either against the other.
 
     Raises:
-        UserError: If a stage or layer is unknown, images are too few or of another
-            size, no layer has a class token where those are asked for, or an
-            activation is NaN or infinite.
+      UserError: If a stage or layer is unknown, images are too few or of another
+        size, no layer has a class token where those are asked for, or an
+        activation is NaN or infinite.
 
     Warns:
-        RepresentationWarning: If a layer does not vary.
+      RepresentationWarning: If a layer does not vary.
     """
     if len(images) < MIN_POINTS:
         raise UserError(f"CKA needs {MIN_POINTS} images or more, got {len(images)}")

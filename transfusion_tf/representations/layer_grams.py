@@ -25,15 +25,15 @@ class LayerSettings:
     """What is compared, and on how many images.
 
     Attributes:
-        kind: `layer`, each where its normalization and activation are done; `unit`,
-            what the paper's axes show; or `stage`. See `model_parts`.
-        names: Stages or layers by name instead; None takes all of `kind`.
-        tokens: Which tokens of transformers: `class`, `spatial` or `both`. `class`
-            takes only layers that have a class token.
-        most_images: Images at most, drawn at random.
-        seed: Seed of the draw.
-        batch_size: Images a forward pass, 8 or more.
-        progress: Whether to show a progress bar.
+      kind: `layer`, each where its normalization and activation are done; `unit`,
+        what the paper's axes show; or `stage`. See `model_parts`.
+      names: Stages or layers by name instead; None takes all of `kind`.
+      tokens: Which tokens of transformers: `class`, `spatial` or `both`. `class`
+        takes only layers that have a class token.
+      most_images: Images at most, drawn at random.
+      seed: Seed of the draw.
+      batch_size: Images a forward pass, 8 or more.
+      progress: Whether to show a progress bar.
     """
 
     kind: str = "layer"
@@ -61,7 +61,7 @@ class GramReader:
     """Reads a batch's Gram matrices of all layers in one forward pass.
 
     Attributes:
-        layers: Name and stage of each; the stage is empty where it is not known.
+      layers: Name and stage of each; the stage is empty where it is not known.
     """
 
     def __init__(self, model: Model, settings: LayerSettings):

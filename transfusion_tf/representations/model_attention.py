@@ -32,20 +32,20 @@ def model_attention(
     Memory: one batch's attention, 1 MB an image and block for a DeiT-S at 224 pixels.
 
     Args:
-        model: A DeiT from `build`.
-        images: Array-like [images, height, width, 3], RGB in [0, 255].
-        most_images: Images at most, drawn at random.
-        renormalize: See `attended_distance`.
-        seed: Seed of the draw.
-        batch_size: Images a forward pass.
-        progress: Whether to show a progress bar.
+      model: A DeiT from `build`.
+      images: Array-like [images, height, width, 3], RGB in [0, 255].
+      most_images: Images at most, drawn at random.
+      renormalize: See `attended_distance`.
+      seed: Seed of the draw.
+      batch_size: Images a forward pass.
+      progress: Whether to show a progress bar.
 
     Returns:
-        The columns of `AttentionMeans.table`.
+      The columns of `AttentionMeans.table`.
 
     Raises:
-        UserError: If the model is no DeiT from `build`, there are no images, or none
-            are asked for.
+      UserError: If the model is no DeiT from `build`, there are no images, or none
+        are asked for.
     """
     if not len(images):
         raise UserError("attention needs at least one image")

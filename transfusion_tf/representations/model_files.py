@@ -65,9 +65,9 @@ def load_model_file(path: Path) -> keras.Model:
     """The model of a `.keras` file, if it is made of nothing but Keras's layers.
 
     Raises:
-        UserError: If the file is damaged; if it holds code, custom objects, layers
-            that load other files, or links; if model or weights are far larger than
-            what is stored; or if Keras cannot build it.
+      UserError: If the file is damaged; if it holds code, custom objects, layers
+        that load other files, or links; if model or weights are far larger than
+        what is stored; or if Keras cannot build it.
     """
     config = check_archive(path)
     try:

@@ -31,15 +31,15 @@ class Covariances:
     """What is left of two sets of activations once they are accumulated.
 
     Attributes:
-        count: Number of points.
-        mean_x: Channel means, [channels_x] float64.
-        mean_y: Channel means, [channels_y] float64.
-        xx: Covariance of x (divided by count - 1), [channels_x, channels_x] float64.
-        yy: Covariance of y, [channels_y, channels_y] float64.
-        xy: Cross-covariance, [channels_x, channels_y] float64.
-        resolution_x: Relative precision of the numbers x arrived in, such as 1.2e-7
-            for float32: what varies less than that does not vary.
-        resolution_y: The same for y.
+      count: Number of points.
+      mean_x: Channel means, [channels_x] float64.
+      mean_y: Channel means, [channels_y] float64.
+      xx: Covariance of x (divided by count - 1), [channels_x, channels_x] float64.
+      yy: Covariance of y, [channels_y, channels_y] float64.
+      xy: Cross-covariance, [channels_x, channels_y] float64.
+      resolution_x: Relative precision of the numbers x arrived in, such as 1.2e-7
+        for float32: what varies less than that does not vary.
+      resolution_y: The same for y.
     """
 
     count: int
@@ -63,14 +63,14 @@ class Moments:
     Accumulators of different shards or replicas can be merged, and pickled.
 
     Args:
-        on_device: Whether to multiply in TensorFlow ops, on the device that holds the
-            activations, rather than in BLAS; by default where there is a GPU.
+      on_device: Whether to multiply in TensorFlow ops, on the device that holds the
+        activations, rather than in BLAS; by default where there is a GPU.
 
     Example:
-        >>> moments = Moments()
-        >>> for x, y in batches:
-        ...     moments.update(x, y)
-        >>> cca_from_moments(moments).mean
+      >>> moments = Moments()
+      >>> for x, y in batches:
+      ...     moments.update(x, y)
+      >>> cca_from_moments(moments).mean
     """
 
     def __init__(self, on_device: bool | None = None):
@@ -93,12 +93,12 @@ class Moments:
         """Adds a batch of points; the accumulator is unchanged if this raises.
 
         Args:
-            x: [points, channels_x], array or tensor of any real dtype.
-            y: [points, channels_y], the same points in the same order.
+          x: [points, channels_x], array or tensor of any real dtype.
+          y: [points, channels_y], the same points in the same order.
 
         Raises:
-            UserError: If shapes do not fit each other or earlier batches, or a
-                value is NaN or infinite; the message names batch and channel.
+          UserError: If shapes do not fit each other or earlier batches, or a
+            value is NaN or infinite; the message names batch and channel.
         """
         check_points(x, y)
         channels = (int(x.shape[1]), int(y.shape[1]))
@@ -126,7 +126,7 @@ class Moments:
         """Adds everything another accumulator has seen to this one.
 
         Raises:
-            UserError: If the two hold different numbers of channels.
+          UserError: If the two hold different numbers of channels.
         """
         if not other._count:
             return
@@ -160,7 +160,7 @@ class Moments:
         """Means and covariances of everything seen so far.
 
         Raises:
-            UserError: If fewer than two points were seen.
+          UserError: If fewer than two points were seen.
         """
         if self._count < 2:
             raise UserError(f"covariances need 2 points or more, got {self._count}")

@@ -21,9 +21,9 @@ class NoiseFloor:
     """A measure's scores after its points were matched at random.
 
     Attributes:
-        mean: Mean score over the repeats: the floor.
-        std: Their standard deviation (divided by repeats - 1; 0 for one repeat).
-        values: The score of each repeat.
+      mean: Mean score over the repeats: the floor.
+      std: Their standard deviation (divided by repeats - 1; 0 for one repeat).
+      values: The score of each repeat.
     """
 
     mean: float
@@ -43,19 +43,19 @@ def noise_floor(
     """Scores x against y with the points of y permuted.
 
     Args:
-        measure: `cca`, `svcca`, `pwcca`, `cka`, `procrustes`, or any function of
-            (x, y) that returns a number or something with a `value`.
-        x: [points, channels_x], array or tensor.
-        y: [points, channels_y].
-        points_per_image: Permute blocks of so many consecutive points instead of
-            single ones. Neighbouring positions are alike, so that single points
-            understate the floor of spatial activations; whole images keep it.
-        repeats: How many permutations.
-        seed: Seed of the permutations.
+      measure: `cca`, `svcca`, `pwcca`, `cka`, `procrustes`, or any function of
+        (x, y) that returns a number or something with a `value`.
+      x: [points, channels_x], array or tensor.
+      y: [points, channels_y].
+      points_per_image: Permute blocks of so many consecutive points instead of
+        single ones. Neighbouring positions are alike, so that single points
+        understate the floor of spatial activations; whole images keep it.
+      repeats: How many permutations.
+      seed: Seed of the permutations.
 
     Raises:
-        UserError: If the numbers of points differ, or the points are not a whole
-            number of images, two or more.
+      UserError: If the numbers of points differ, or the points are not a whole
+        number of images, two or more.
     """
     check_points(x, y)
     points = int(y.shape[0])

@@ -18,17 +18,17 @@ def named_outputs(
     """The tensors that stages, or layers, end in.
 
     Args:
-        model: A functional or sequential model with one input.
-        names: Stages, or layers whose output has 2 to 4 dimensions; where a stage
-            and a layer share a name, it means the stage. None takes all stages.
+      model: A functional or sequential model with one input.
+      names: Stages, or layers whose output has 2 to 4 dimensions; where a stage
+        and a layer share a name, it means the stage. None takes all stages.
 
     Returns:
-        Name to output tensor, in the order of the names.
+      Name to output tensor, in the order of the names.
 
     Raises:
-        UserError: If the model has neither a stage nor a layer of a name; the
-            message lists what there is. If `names` is None and its stages are not
-            known.
+      UserError: If the model has neither a stage nor a layer of a name; the
+        message lists what there is. If `names` is None and its stages are not
+        known.
     """
     if len(getattr(model, "inputs", None) or ()) != 1:
         raise UserError(

@@ -30,10 +30,10 @@ class PairwiseCKA:
     noise. Unequal batches are weighted by their number of points.
 
     Example:
-        >>> similarity = PairwiseCKA(["conv1", "block1", "block2"])
-        >>> for activations in batches:          # a list of [n, ...], one a layer
-        ...     similarity.update(activations)
-        >>> similarity.matrix()                  # [3, 3]
+      >>> similarity = PairwiseCKA(["conv1", "block1", "block2"])
+      >>> for activations in batches:          # a list of [n, ...], one a layer
+      ...     similarity.update(activations)
+      >>> similarity.matrix()                  # [3, 3]
 
     To compare two models, give the layers of both and take the off-diagonal block.
     """
@@ -48,12 +48,12 @@ class PairwiseCKA:
         """Adds one batch.
 
         Args:
-            activations: One array or tensor a layer, [n, ...] with the same n of 4
-                or more points; all further axes are flattened.
+          activations: One array or tensor a layer, [n, ...] with the same n of 4
+            or more points; all further axes are flattened.
 
         Raises:
-            UserError: If the number of layers or of points does not fit, or a layer
-                holds NaN or infinity.
+          UserError: If the number of layers or of points does not fit, or a layer
+            holds NaN or infinity.
         """
         if len(activations) != len(self.names):
             raise UserError(
@@ -92,7 +92,7 @@ class PairwiseCKA:
         """Adds everything another accumulator of the same layers has seen.
 
         Raises:
-            UserError: If the layers differ.
+          UserError: If the layers differ.
         """
         if self.names != other.names:
             raise UserError(f"cannot merge layers {other.names} into {self.names}")
@@ -104,10 +104,10 @@ class PairwiseCKA:
         """CKA of all pairs, [layers, layers] float64; 0 where a layer is constant.
 
         Raises:
-            UserError: If no batch was added.
+          UserError: If no batch was added.
 
         Warns:
-            RepresentationWarning: If a layer does not vary.
+          RepresentationWarning: If a layer does not vary.
         """
         if not self._points:
             raise UserError("no batch was added: call update first")

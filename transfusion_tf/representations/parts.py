@@ -56,14 +56,14 @@ class Part:
     """One part of a network.
 
     Attributes:
-        name: A layer's or a stage's own name; of a unit, what its layers' names begin
-            with (`conv2_block1`), or the name of its first layer with weights.
-        stage: The stage that it lies in; `head` above the last.
-        layers: Its layers, in graph order.
-        output: The tensor that stands for it in analyses; None where no tensor of 2 to
-            4 dimensions does. A layer that only a normalization or an activation
-            follows has none: ResNet50's convolutions are read at their ReLU, or at
-            their batch norm where a residual sum follows.
+      name: A layer's or a stage's own name; of a unit, what its layers' names begin
+        with (`conv2_block1`), or the name of its first layer with weights.
+      stage: The stage that it lies in; `head` above the last.
+      layers: Its layers, in graph order.
+      output: The tensor that stands for it in analyses; None where no tensor of 2 to
+        4 dimensions does. A layer that only a normalization or an activation
+        follows has none: ResNet50's convolutions are read at their ReLU, or at
+        their batch norm where a residual sum follows.
     """
 
     name: str
@@ -84,12 +84,12 @@ def model_parts(model: keras.Model, kind: str = "unit") -> tuple[Part, ...]:
     lie inside other layers, where no graph shows how they hang together, is one unit.
 
     Args:
-        model: A model with known stages.
-        kind: `layer`: every layer that computes something, with or without weights;
-            `unit`; or `stage`.
+      model: A model with known stages.
+      kind: `layer`: every layer that computes something, with or without weights;
+        `unit`; or `stage`.
 
     Raises:
-        UserError: If there is no such kind, or the model's stages are not known.
+      UserError: If there is no such kind, or the model's stages are not known.
     """
     if kind not in KINDS:
         raise one_of("kind of part", kind, KINDS)
@@ -135,7 +135,7 @@ def paired_parts(
     """The parts of two models of one architecture, side by side.
 
     Raises:
-        UserError: If a part, a tensor or a shape of theirs differs.
+      UserError: If a part, a tensor or a shape of theirs differs.
     """
     own, others = model_parts(model, kind), model_parts(other, kind)
     for pair in itertools.zip_longest(own, others):

@@ -22,9 +22,9 @@ class Procrustes:
     """The best rotation's success.
 
     Attributes:
-        value: Similarity in [0, 1]: the cosine between x and the best rotated y.
-        distance: Squared Procrustes distance of the two sides, centred and scaled to
-            length 1: `2 - 2 * value`, in [0, 2].
+      value: Similarity in [0, 1]: the cosine between x and the best rotated y.
+      distance: Squared Procrustes distance of the two sides, centred and scaled to
+        length 1: `2 - 2 * value`, in [0, 2].
     """
 
     value: float
@@ -39,15 +39,15 @@ def procrustes(x, y) -> Procrustes:
     linear maps.
 
     Args:
-        x: [points, channels_x], array or tensor.
-        y: [points, channels_y].
+      x: [points, channels_x], array or tensor.
+      y: [points, channels_y].
 
     Raises:
-        UserError: If the numbers of points differ, or a channel holds NaN or
-            infinity.
+      UserError: If the numbers of points differ, or a channel holds NaN or
+        infinity.
 
     Warns:
-        RepresentationWarning: If a side does not vary; the similarity is then 0.
+      RepresentationWarning: If a side does not vary; the similarity is then 0.
     """
     return procrustes_from_moments(moments_of(x, y))
 

@@ -37,8 +37,8 @@ class Products(Protocol):
     Points are those of x and y joined, of channels_x + channels_y channels.
 
     Attributes:
-        sums: [channels] float64.
-        chunk_rows: How many points are taken at a time.
+      sums: [channels] float64.
+      chunk_rows: How many points are taken at a time.
     """
 
     sums: np.ndarray
@@ -53,7 +53,7 @@ class Products(Protocol):
         should read what is.
 
         Returns:
-            Their sums, [channels] float64: what tells whether they were finite.
+          Their sums, [channels] float64: what tells whether they were finite.
         """
 
     def upper(self) -> np.ndarray:

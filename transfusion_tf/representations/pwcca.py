@@ -20,12 +20,12 @@ class PWCCA:
     """A weighted mean of canonical correlations.
 
     Attributes:
-        value: The weighted mean, in [0, 1]; 0 if a side does not vary.
-        weights: [min(rank_x, rank_y)] float64, summing to 1: each variate's share of
-            the absolute covariance with the channels of x.
-        coefficients: [min(rank_x, rank_y)] float64; those of CCA.
-        rank_x: Number of independent directions in x.
-        rank_y: Number of independent directions in y.
+      value: The weighted mean, in [0, 1]; 0 if a side does not vary.
+      weights: [min(rank_x, rank_y)] float64, summing to 1: each variate's share of
+        the absolute covariance with the channels of x.
+      coefficients: [min(rank_x, rank_y)] float64; those of CCA.
+      rank_x: Number of independent directions in x.
+      rank_y: Number of independent directions in y.
     """
 
     value: float
@@ -43,14 +43,14 @@ def pwcca(x, y) -> PWCCA:
     the directions they use leave out the whitening.)
 
     Args:
-        x: [points, channels_x], array or tensor.
-        y: [points, channels_y].
+      x: [points, channels_x], array or tensor.
+      y: [points, channels_y].
 
     Raises:
-        UserError: As `cca`.
+      UserError: As `cca`.
 
     Warns:
-        RepresentationWarning: As `cca`.
+      RepresentationWarning: As `cca`.
     """
     covariances = moments_of(x, y).covariances()
     return _weighted(cca_with_moments(x, y, covariances, directions=True), covariances)

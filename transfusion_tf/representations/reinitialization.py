@@ -36,22 +36,22 @@ def reinitialize_parts(
     evaluation raises. Memory: both models, and a copy of one part.
 
     Args:
-        model: The trained model.
-        initial: The same architecture with the weights it began from.
-        evaluate: Evaluates `model` with the weights that it has by then.
-        kind: What is set back at a time: `layer`, `unit` or `stage`.
-        unchanged: What `evaluate` gives for the trained model, if that is known.
-        progress: Whether to show a progress bar.
+      model: The trained model.
+      initial: The same architecture with the weights it began from.
+      evaluate: Evaluates `model` with the weights that it has by then.
+      kind: What is set back at a time: `layer`, `unit` or `stage`.
+      unchanged: What `evaluate` gives for the trained model, if that is known.
+      progress: Whether to show a progress bar.
 
     Returns:
-        One row a part, from the input up, the head's last: `kind`, `part`, `stage`,
-        `position` (from 0 at the input), `size` (numbers set back, moving statistics
-        included), `value`, `unchanged`, `drop` (`unchanged` - `value`: what training
-        this part is worth).
+      One row a part, from the input up, the head's last: `kind`, `part`, `stage`,
+      `position` (from 0 at the input), `size` (numbers set back, moving statistics
+      included), `value`, `unchanged`, `drop` (`unchanged` - `value`: what training
+      this part is worth).
 
     Raises:
-        UserError: If the architectures differ, there is no such kind of part, or the
-            stages are not known.
+      UserError: If the architectures differ, there is no such kind of part, or the
+        stages are not known.
     """
     start = Snapshot.of(initial)
     pairs = [pair for pair in paired_parts(model, start.model, kind) if pair[0].weights]
@@ -83,8 +83,8 @@ def set_back(part: Part, initial: Sequence[np.ndarray]) -> Iterator[None]:
     """Gives a part its initial weights for as long as the context lasts.
 
     Args:
-        part: Of the trained model.
-        initial: A value for each of its weights.
+      part: Of the trained model.
+      initial: A value for each of its weights.
     """
     trained = [_copy(variable) for variable in part.weights]
     try:

@@ -21,14 +21,14 @@ class Sampling:
     """How activations are sampled.
 
     Attributes:
-        points: Points a stage. A stage of h × w positions takes ceil(points / (h w))
-            images; from more positions than wanted, that many are drawn.
-        channels: Channels a stage, drawn at random, the same ones in every model;
-            None takes all. Stages with fewer channels give all they have.
-        pooled: Whether to average each image over its positions first: then a point
-            is an image, and `points` images are wanted.
-        min_images: Images a stage at least. 1 is the paper's; then a stage with more
-            positions than `points` is read from a single image.
+      points: Points a stage. A stage of h × w positions takes ceil(points / (h w))
+        images; from more positions than wanted, that many are drawn.
+      channels: Channels a stage, drawn at random, the same ones in every model;
+        None takes all. Stages with fewer channels give all they have.
+      pooled: Whether to average each image over its positions first: then a point
+        is an image, and `points` images are wanted.
+      min_images: Images a stage at least. 1 is the paper's; then a stage with more
+        positions than `points` is read from a single image.
     """
 
     points: int = 10_000
@@ -60,9 +60,9 @@ class Plan:
     """How many points each stage takes, and from how many images.
 
     Attributes:
-        points: Points a stage.
-        positions: Positions an image has at each stage; 1 if pooled.
-        images: Images each stage takes.
+      points: Points a stage.
+      positions: Positions an image has at each stage; 1 if pooled.
+      images: Images each stage takes.
     """
 
     points: int

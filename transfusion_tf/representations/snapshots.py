@@ -20,7 +20,7 @@ class Graph:
     """What computes: a model, and the functions that have been traced of it.
 
     Attributes:
-        model: Its weights are scratch; what computes here brings its own.
+      model: Its weights are scratch; what computes here brings its own.
     """
 
     def __init__(self, model: keras.Model):
@@ -43,9 +43,9 @@ class Graph:
         """A compiled function that takes the model's weights before its inputs.
 
         Args:
-            forward: Calls the model, or another of its layers, in inference.
-            signature: Of the inputs; None traces them as they come.
-            reduce_retracing: Whether one graph serves inputs of several shapes.
+          forward: Calls the model, or another of its layers, in inference.
+          signature: Of the inputs; None traces them as they come.
+          reduce_retracing: Whether one graph serves inputs of several shapes.
         """
         variables = self.model.weights
         if signature is not None:
@@ -76,8 +76,8 @@ class Snapshot:
     """A model at one moment.
 
     Attributes:
-        graph: What computes with it; other snapshots may share it.
-        weights: One tensor for each of the model's weights, in their order.
+      graph: What computes with it; other snapshots may share it.
+      weights: One tensor for each of the model's weights, in their order.
     """
 
     graph: Graph
@@ -88,8 +88,8 @@ class Snapshot:
         """A model as it is now, and stays here whatever becomes of it.
 
         Args:
-            model: A model; a snapshot is handed back.
-            graph: That the model is of; None makes one.
+          model: A model; a snapshot is handed back.
+          graph: That the model is of; None makes one.
         """
         if isinstance(model, Snapshot):
             return model

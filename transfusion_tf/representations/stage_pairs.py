@@ -34,22 +34,22 @@ def compare_stage_pairs(
     one batch's activations of all stages of both models.
 
     Args:
-        model_a: A model.
-        model_b: Another, for images of the same size.
-        images: Array-like [images, height, width, 3], RGB in [0, 255].
-        stages: Stages or layers of both models; None takes each model's own stages.
-        pooled: Whether to average each image over its positions first.
-        most_images: How many images to take at most, drawn at random.
-        seed: Seed of the draw.
-        batch_size: Images a forward pass.
-        progress: Whether to show a progress bar.
+      model_a: A model.
+      model_b: Another, for images of the same size.
+      images: Array-like [images, height, width, 3], RGB in [0, 255].
+      stages: Stages or layers of both models; None takes each model's own stages.
+      pooled: Whether to average each image over its positions first.
+      most_images: How many images to take at most, drawn at random.
+      seed: Seed of the draw.
+      batch_size: Images a forward pass.
+      progress: Whether to show a progress bar.
 
     Returns:
-        One row a pair: `stage_a`, `stage_b`, `cka`, `images`.
+      One row a pair: `stage_a`, `stage_b`, `cka`, `images`.
 
     Raises:
-        UserError: If a stage is unknown, there are fewer than four images, or an
-            activation is NaN or infinite.
+      UserError: If a stage is unknown, there are fewer than four images, or an
+        activation is NaN or infinite.
     """
     if len(images) < MIN_POINTS:
         raise UserError(

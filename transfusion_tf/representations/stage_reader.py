@@ -25,10 +25,10 @@ class StageReader:
     forward pass needs; and the model's weights on each device.
 
     Attributes:
-        names: The stages.
-        shapes: The shape of an image's activations at each of them.
-        model_name: The model's.
-        devices: Number of devices that share the work.
+      names: The stages.
+      shapes: The shape of an image's activations at each of them.
+      model_name: The model's.
+      devices: Number of devices that share the work.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class StageReader:
         """Builds the graph that ends in every stage.
 
         Args:
-            model: A model with known stages, or any whose layers are named; it is read
-                as it is now. Snapshots of one graph share what is traced.
-            stage_names: Stages to read, in any order, or layers; None reads all
-                stages. See `named_outputs`.
-            strategy: Whose devices of this host share the work; None takes all GPUs.
+          model: A model with known stages, or any whose layers are named; it is read
+            as it is now. Snapshots of one graph share what is traced.
+          stage_names: Stages to read, in any order, or layers; None reads all
+            stages. See `named_outputs`.
+          strategy: Whose devices of this host share the work; None takes all GPUs.
 
         Raises:
-            UserError: If the model has neither a stage nor a layer of a name; the
-                message lists those it has. If a weight is NaN or infinite.
+          UserError: If the model has neither a stage nor a layer of a name; the
+            message lists those it has. If a weight is NaN or infinite.
         """
         snapshot = Snapshot.of(model)
         found = named_outputs(snapshot.model, stage_names)
@@ -81,7 +81,7 @@ class StageReader:
         """Whole activations of all stages, each [n, ..., channels].
 
         Args:
-            images: [n, height, width, 3], RGB in [0, 255].
+          images: [n, height, width, 3], RGB in [0, 255].
         """
         return self._replicas[0].read(images)
 
@@ -99,11 +99,11 @@ class StageReader:
         They stay on the device, which may still be at work when this returns.
 
         Args:
-            images: [n, height, width, 3], RGB in [0, 255].
-            rows: A stage's points: image × positions + position; if pooled, image.
-            channels: A stage's channels.
-            pooled: Whether to average over positions first.
-            device: Which of the `devices`, from 0.
+          images: [n, height, width, 3], RGB in [0, 255].
+          rows: A stage's points: image × positions + position; if pooled, image.
+          channels: A stage's channels.
+          pooled: Whether to average over positions first.
+          device: Which of the `devices`, from 0.
         """
         return self._replicas[device].sample(images, rows, channels, pooled)
 

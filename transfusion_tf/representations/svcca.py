@@ -28,23 +28,23 @@ def svcca(
     little variance count as noise.
 
     Args:
-        x: [points, channels_x], array or tensor.
-        y: [points, channels_y].
-        variance_share: Keep, on each side, the fewest principal directions that
-            hold this share of its variance, in (0, 1].
-        num_directions: Keep this many instead (or all there are, if fewer); the
-            published tutorial keeps 20.
-        directions: Whether to return the canonical directions too.
+      x: [points, channels_x], array or tensor.
+      y: [points, channels_y].
+      variance_share: Keep, on each side, the fewest principal directions that
+        hold this share of its variance, in (0, 1].
+      num_directions: Keep this many instead (or all there are, if fewer); the
+        published tutorial keeps 20.
+      directions: Whether to return the canonical directions too.
 
     Returns:
-        Coefficients as for CCA; `rank_x` and `rank_y` are the numbers of principal
-        directions kept.
+      Coefficients as for CCA; `rank_x` and `rank_y` are the numbers of principal
+      directions kept.
 
     Raises:
-        UserError: As `cca`, or if an option is out of range.
+      UserError: As `cca`, or if an option is out of range.
 
     Warns:
-        RepresentationWarning: As `cca`.
+      RepresentationWarning: As `cca`.
     """
     return svcca_from_moments(
         moments_of(x, y),

@@ -46,7 +46,7 @@ def class_token_count(tokens: int) -> int:
     56 × 56 and no class token.
 
     Raises:
-        UserError: If no square grid fits.
+      UserError: If no square grid fits.
     """
     count = tokens - math.isqrt(tokens) ** 2
     if count > _MOST_CLASS_TOKENS:
@@ -64,13 +64,13 @@ def token_kinds(
     """What can be taken of an activation: `spatial`, or all of `TOKENS`.
 
     Args:
-        shape: Of the activation, with the images' axis or without its length.
-        class_tokens: How many an activation [n, tokens, channels] begins with; None
-            guesses, see `class_token_count`.
+      shape: Of the activation, with the images' axis or without its length.
+      class_tokens: How many an activation [n, tokens, channels] begins with; None
+        guesses, see `class_token_count`.
 
     Raises:
-        UserError: If that many class tokens leave no spatial one, or none can be
-            guessed.
+      UserError: If that many class tokens leave no spatial one, or none can be
+        guessed.
     """
     return TOKENS if _class_tokens(shape, class_tokens) else ("spatial",)
 
@@ -81,19 +81,19 @@ def select_tokens(
     """The tokens asked for; activations without a class token as they are.
 
     Args:
-        activations: [n, channels], [n, tokens, channels] or [n, height, width,
-            channels].
-        tokens: `class` (the first token), `spatial`, or `both` (all there are).
-        class_tokens: How many an activation [n, tokens, channels] begins with, such as
-            `class_tokens_of(model)`; None guesses, see `class_token_count`.
+      activations: [n, channels], [n, tokens, channels] or [n, height, width,
+        channels].
+      tokens: `class` (the first token), `spatial`, or `both` (all there are).
+      class_tokens: How many an activation [n, tokens, channels] begins with, such as
+        `class_tokens_of(model)`; None guesses, see `class_token_count`.
 
     Returns:
-        `class`: [n, channels]; else the activations, [n, tokens, channels] without
-        the class tokens for `spatial`.
+      `class`: [n, channels]; else the activations, [n, tokens, channels] without
+      the class tokens for `spatial`.
 
     Raises:
-        UserError: If `class` is asked for and there is no class token; as
-            `token_kinds`, but for `both`.
+      UserError: If `class` is asked for and there is no class token; as
+        `token_kinds`, but for `both`.
     """
     if tokens not in TOKENS:
         raise one_of("kind of tokens", tokens, TOKENS)
@@ -120,16 +120,16 @@ def pooled_tokens(
     representations layer-wise".
 
     Args:
-        activations: As in `select_tokens`.
-        tokens: `class`; `spatial`, the mean over positions; `both`, concatenated,
-            where there is a class token.
-        class_tokens: As in `select_tokens`.
+      activations: As in `select_tokens`.
+      tokens: `class`; `spatial`, the mean over positions; `both`, concatenated,
+        where there is a class token.
+      class_tokens: As in `select_tokens`.
 
     Returns:
-        [n, channels], or [n, 2 channels] for `both`.
+      [n, channels], or [n, 2 channels] for `both`.
 
     Raises:
-        UserError: As `select_tokens`.
+      UserError: As `select_tokens`.
     """
     activations = tf.convert_to_tensor(activations)
     if tokens == "both" and _class_tokens(tuple(activations.shape), class_tokens):

@@ -23,11 +23,11 @@ def weight_distance(initial, trained) -> float:
     """ℓ2 norm of a tensor's change, divided by the number of its weights.
 
     Args:
-        initial: Any array.
-        trained: Another of the same shape.
+      initial: Any array.
+      trained: Another of the same shape.
 
     Raises:
-        UserError: If the shapes differ, or there are no weights.
+      UserError: If the shapes differ, or there are no weights.
     """
     initial, trained = np.float64(initial), np.float64(trained)
     if initial.shape != trained.shape or not initial.size:
@@ -42,18 +42,18 @@ def model_travel(initial: Model, trained: Model) -> pd.DataFrame:
     """Distance travelled by each tensor between two states of one architecture.
 
     Args:
-        initial: The model before training.
-        trained: The same architecture after it.
+      initial: The model before training.
+      trained: The same architecture after it.
 
     Returns:
-        One row a tensor, from the input up: `layer`, `unit`, `stage`, `tensor`
-        (`conv1/kernel`), `size` (its number of weights), `normalization` (whether it
-        belongs to one), `l2` (norm of the change), `distance` (`l2` / size, the
-        paper's), `rms` (`l2` / √size), `relative` (`l2` over the norm of the initial
-        tensor; missing where that is 0).
+      One row a tensor, from the input up: `layer`, `unit`, `stage`, `tensor`
+      (`conv1/kernel`), `size` (its number of weights), `normalization` (whether it
+      belongs to one), `l2` (norm of the change), `distance` (`l2` / size, the
+      paper's), `rms` (`l2` / √size), `relative` (`l2` over the norm of the initial
+      tensor; missing where that is 0).
 
     Raises:
-        UserError: If the architectures differ, or the stages are not known.
+      UserError: If the architectures differ, or the stages are not known.
     """
     start, end = Snapshot.of(initial), Snapshot.of(trained)
     rows = []
@@ -82,19 +82,19 @@ def average_travel(
     """Means over the tensors of each layer, unit or stage: figure 4's curves.
 
     Args:
-        table: From `model_travel`, or several of them, concatenated, each with the
-            columns that tell its run: `run`, `model`, `initialization`.
-        by: `layer`, `unit` or `stage`.
-        normalization: Whether batch and layer norms count; in the paper's code they
-            do not. A part that holds nothing else is then missing.
+      table: From `model_travel`, or several of them, concatenated, each with the
+        columns that tell its run: `run`, `model`, `initialization`.
+      by: `layer`, `unit` or `stage`.
+      normalization: Whether batch and layer norms count; in the paper's code they
+        do not. A part that holds nothing else is then missing.
 
     Returns:
-        One row a run and part, from the input up: the run's columns where there are
-        such, `kind`, `part`, `stage`, `position` (from 0 at the input), `distance`,
-        `rms`, `relative` (means over tensors), `tensors`, `size` (weights in all).
+      One row a run and part, from the input up: the run's columns where there are
+      such, `kind`, `part`, `stage`, `position` (from 0 at the input), `distance`,
+      `rms`, `relative` (means over tensors), `tensors`, `size` (weights in all).
 
     Raises:
-        UserError: If there is no such kind of part.
+      UserError: If there is no such kind of part.
     """
     if by not in KINDS:
         raise one_of("kind of part", by, KINDS)

@@ -28,7 +28,7 @@ def one_hot(labels: Any) -> np.ndarray:
     """float32 [n, classes] in {0, 1, NaN} from classes [n], or such rows as they are.
 
     Raises:
-        UserError: If they are neither.
+      UserError: If they are neither.
     """
     try:
         given = np.asarray(labels)

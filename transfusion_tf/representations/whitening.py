@@ -20,8 +20,8 @@ class Whitening:
     """Coordinates in which one side's covariance is the identity.
 
     Attributes:
-        basis: [channels, rank]; points times this have unit covariance.
-        axes: [channels, varying]; the principal axes before any is cut off.
+      basis: [channels, rank]; points times this have unit covariance.
+      axes: [channels, varying]; the principal axes before any is cut off.
     """
 
     basis: np.ndarray
@@ -47,8 +47,8 @@ def whiten(covariance: np.ndarray, noise: np.ndarray) -> Whitening:
     dropped: constant, duplicated and linearly dependent channels lower the rank.
 
     Args:
-        covariance: [channels, channels] float64.
-        noise: [channels]; the standard deviation rounding alone may give each.
+      covariance: [channels, channels] float64.
+      noise: [channels]; the standard deviation rounding alone may give each.
     """
     deviation = np.sqrt(np.clip(np.diag(covariance), 0, None))
     varies = deviation > noise

@@ -28,22 +28,22 @@ def run_attention(
     """`model_attention` of a run.
 
     Args:
-        run: A run directory of a DeiT.
-        data_root: Where prepared data lie.
-        weights: `initial` or `best`.
-        images: As `model_attention` takes them; None takes the validation split of the
-            run's data.
-        most_images: Images at most, drawn at random.
-        seed: Seed of the draw.
-        batch_size: Images a forward pass.
-        progress: Whether to show a progress bar.
+      run: A run directory of a DeiT.
+      data_root: Where prepared data lie.
+      weights: `initial` or `best`.
+      images: As `model_attention` takes them; None takes the validation split of the
+        run's data.
+      most_images: Images at most, drawn at random.
+      seed: Seed of the draw.
+      batch_size: Images a forward pass.
+      progress: Whether to show a progress bar.
 
     Returns:
-        `run`, `model`, `initialization`, `weights`, and the columns of
-        `AttentionMeans.table`.
+      `run`, `model`, `initialization`, `weights`, and the columns of
+      `AttentionMeans.table`.
 
     Raises:
-        UserError: As `model_attention` and `load_run_model`.
+      UserError: As `model_attention` and `load_run_model`.
     """
     table = model_attention(
         run_snapshot(run, weights).restore(),

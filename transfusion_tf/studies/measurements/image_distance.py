@@ -41,18 +41,18 @@ def run_image_distance(
     """From source images that the donor never saw to all that the run might have.
 
     Args:
-        run: A run directory; its training split is the target.
-        donor: A run directory, whose model has the features and whose test split is
-            the source; of any other donor, Inception-v3's features stand in.
-        data_root: Where prepared data lie.
-        source: Card of the source images where the donor is no run.
-        most_images: Images a side at most, drawn at random.
+      run: A run directory; its training split is the target.
+      donor: A run directory, whose model has the features and whose test split is
+        the source; of any other donor, Inception-v3's features stand in.
+      data_root: Where prepared data lie.
+      source: Card of the source images where the donor is no run.
+      most_images: Images a side at most, drawn at random.
 
     Returns:
-        `dataset` (the run's), and the columns of `image_distance`.
+      `dataset` (the run's), and the columns of `image_distance`.
 
     Raises:
-        UserError: As `run_dataset`, `load_run_model` and `image_distance`.
+      UserError: As `run_dataset`, `load_run_model` and `image_distance`.
     """
     if is_run(donor):
         features = _features.get(donor, lambda: _donor_features(donor))

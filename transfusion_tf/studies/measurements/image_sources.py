@@ -29,8 +29,8 @@ class SplitImages:
     one only those that were asked for last are in memory.
 
     Attributes:
-        shape: Of all images together.
-        description: What they are, for reports.
+      shape: Of all images together.
+      description: What they are, for reports.
     """
 
     dtype = np.dtype(np.uint8)
@@ -73,8 +73,8 @@ class FolderImages:
     Those of another shape are scaled to fit and padded with black.
 
     Attributes:
-        shape: Of all images together.
-        description: What they are, for reports.
+      shape: Of all images together.
+      description: What they are, for reports.
     """
 
     dtype = np.dtype(np.uint8)
@@ -83,12 +83,12 @@ class FolderImages:
         """Lists the folder.
 
         Args:
-            folder: Holds images of the kinds that data sets may have.
-            height: Height of the images that are handed out, pixels.
-            width: Their width.
+          folder: Holds images of the kinds that data sets may have.
+          height: Height of the images that are handed out, pixels.
+          width: Their width.
 
         Raises:
-            UserError: If there is no such folder, or no image in it.
+          UserError: If there is no such folder, or no image in it.
         """
         folder = Path(folder)
         if not folder.is_dir():

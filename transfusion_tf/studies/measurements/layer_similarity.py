@@ -28,17 +28,17 @@ def layer_cka_before_and_after(
     """A run's layers before training and after, all with all: figure 3, top.
 
     Args:
-        run: A run directory.
-        data_root: Where prepared data lie.
-        images: As `layer_cka` takes them; None takes the validation split of the
-            run's data.
-        settings: What is compared.
+      run: A run directory.
+      data_root: Where prepared data lie.
+      images: As `layer_cka` takes them; None takes the validation split of the
+        run's data.
+      settings: What is compared.
 
     Returns:
-        `run`, and the columns of `layer_cka` with the models `initial` and `best`.
+      `run`, and the columns of `layer_cka` with the models `initial` and `best`.
 
     Raises:
-        UserError: As `layer_cka` and `load_run_model`.
+      UserError: As `layer_cka` and `load_run_model`.
     """
     models = {weights: run_snapshot(run, weights) for weights in ("initial", "best")}
     if images is None:
@@ -59,21 +59,21 @@ def layer_cka_of_runs(
     """Layers of several runs, all with all: figure 3, bottom, for two runs WT and ST.
 
     Args:
-        runs: Run directories, of one image size, none twice.
-        data_root: Where prepared data lie.
-        weights: `initial` or `best`, of all.
-        images: As `layer_cka` takes them; None takes the validation split of the
-            first run's data.
-        settings: What is compared.
+      runs: Run directories, of one image size, none twice.
+      data_root: Where prepared data lie.
+      weights: `initial` or `best`, of all.
+      images: As `layer_cka` takes them; None takes the validation split of the
+        first run's data.
+      settings: What is compared.
 
     Returns:
-        The columns of `layer_cka`; the models are called by their runs.
+      The columns of `layer_cka`; the models are called by their runs.
 
     Raises:
-        UserError: As `layer_cka` and `load_run_model`.
+      UserError: As `layer_cka` and `load_run_model`.
 
     Warns:
-        RepresentationWarning: If the runs saw different versions of a data set.
+      RepresentationWarning: If the runs saw different versions of a data set.
     """
     names = run_names(list(runs))
     models = {

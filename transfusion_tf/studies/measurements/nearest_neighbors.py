@@ -38,18 +38,18 @@ def run_knn(
     """`knn_of_split` of a run, with the run's metric and training images.
 
     Args:
-        run: A run directory.
-        data_root: Where prepared data lie.
-        weights: `initial` or `best`.
-        split: `test` or `validation`.
-        settings: How neighbours are found and vote.
+      run: A run directory.
+      data_root: Where prepared data lie.
+      weights: `initial` or `best`.
+      split: `test` or `validation`.
+      settings: How neighbours are found and vote.
 
     Returns:
-        `run`, `model`, `initialization`, `weights`, `split`, and the columns of
-        `knn_of_split`.
+      `run`, `model`, `initialization`, `weights`, `split`, and the columns of
+      `knn_of_split`.
 
     Raises:
-        UserError: As `knn_of_split`, `load_run_model` and `run_dataset`.
+      UserError: As `knn_of_split`, `load_run_model` and `run_dataset`.
     """
     config = RunDirectory(run).config()
     table = knn_of_split(
@@ -77,20 +77,20 @@ def knn_of_split(
     Training images are seen as in evaluation, without augmentation.
 
     Args:
-        model: A model with known stages, for images of the data set's size.
-        prepared: The data set.
-        metric: One of `transfusion_tf.evaluation.METRICS`.
-        split: Whose images are classified: `test` or `validation`.
-        train_examples: Size of the nested subset of training images; None is all.
-        settings: How neighbours are found and vote.
+      model: A model with known stages, for images of the data set's size.
+      prepared: The data set.
+      metric: One of `transfusion_tf.evaluation.METRICS`.
+      split: Whose images are classified: `test` or `validation`.
+      train_examples: Size of the nested subset of training images; None is all.
+      settings: How neighbours are found and vote.
 
     Returns:
-        The columns of `knn_by_part`, whose `value` is of the metric (missing where it
-        is undefined), and `metric`.
+      The columns of `knn_by_part`, whose `value` is of the metric (missing where it
+      is undefined), and `metric`.
 
     Raises:
-        UserError: As `knn_by_part`; if the split is empty, or the training split has
-            fewer examples than asked for.
+      UserError: As `knn_by_part`; if the split is empty, or the training split has
+        fewer examples than asked for.
     """
     rows = prepared.examples(split)
     if rows.empty:

@@ -33,19 +33,19 @@ def reinitialization_robustness(
     The best weights' metric is taken from a finished run's record.
 
     Args:
-        run: A run directory.
-        data_root: Where prepared data lie.
-        kind: What is set back at a time: `layer`, `unit` or `stage`.
-        split: `test` or `validation`.
-        batch_size: Images a forward pass.
-        progress: Whether to show a progress bar.
+      run: A run directory.
+      data_root: Where prepared data lie.
+      kind: What is set back at a time: `layer`, `unit` or `stage`.
+      split: `test` or `validation`.
+      batch_size: Images a forward pass.
+      progress: Whether to show a progress bar.
 
     Returns:
-        `run`, `model`, `initialization`, `split`, `metric` (the run's), the columns of
-        `reinitialize_parts`, and `images`.
+      `run`, `model`, `initialization`, `split`, `metric` (the run's), the columns of
+      `reinitialize_parts`, and `images`.
 
     Raises:
-        UserError: As `load_run_model` and `run_dataset`.
+      UserError: As `load_run_model` and `run_dataset`.
     """
     directory = RunDirectory(run)
     config = directory.config()

@@ -31,12 +31,12 @@ def run_dataset(run: str | Path, data_root: str | Path) -> PreparedDataset:
     `data_root`, they are prepared again from the run's card.
 
     Args:
-        run: A run directory.
-        data_root: Where prepared data lie.
+      run: A run directory.
+      data_root: Where prepared data lie.
 
     Raises:
-        UserError: If the card or the data are gone, or are no longer those the run
-            was trained on.
+      UserError: If the card or the data are gone, or are no longer those the run
+        was trained on.
     """
     directory = RunDirectory(run)
     config = directory.config()
@@ -64,12 +64,12 @@ def run_split(run: str | Path, data_root: str | Path, split: str) -> SplitImages
     """The images of a split of `run_dataset`; those of one split are decoded once.
 
     Args:
-        run: A run directory.
-        data_root: Where prepared data lie.
-        split: `train`, `validation` or `test`.
+      run: A run directory.
+      data_root: Where prepared data lie.
+      split: `train`, `validation` or `test`.
 
     Raises:
-        UserError: As `run_dataset`.
+      UserError: As `run_dataset`.
     """
     prepared = run_dataset(run, data_root)
     config = RunDirectory(run).config()
@@ -89,12 +89,12 @@ def run_images(run: str | Path, data_root: str | Path) -> SplitImages:
     training split: similarity on memorised images says little.
 
     Args:
-        run: A run directory.
-        data_root: Where prepared data lie.
+      run: A run directory.
+      data_root: Where prepared data lie.
 
     Raises:
-        UserError: If the card or the data are gone, or are no longer those the run
-            was trained on.
+      UserError: If the card or the data are gone, or are no longer those the run
+        was trained on.
     """
     return run_split(run, data_root, "validation")
 
@@ -103,8 +103,8 @@ def check_same_data(runs: Sequence[str | Path]) -> None:
     """Warns where a run saw another version of the first run's data set.
 
     Warns:
-        RepresentationWarning: If so; the first run's validation images may be
-            training images of that run.
+      RepresentationWarning: If so; the first run's validation images may be
+        training images of that run.
     """
     seen = [
         (directory.dataset()["name"], _data_and_fold(directory.config()))

@@ -32,7 +32,7 @@ def run_names(runs: list[str | Path]) -> list[str]:
     """What tables call the runs: their folders' names, where those differ.
 
     Raises:
-        UserError: If a run is given twice.
+      UserError: If a run is given twice.
     """
     paths = [os.path.abspath(run) for run in runs]
     twice = [path for path in paths if paths.count(path) > 1]
@@ -64,7 +64,7 @@ def start_names(configs: Sequence[RunConfig]) -> list[str]:
     """The initialization of every run, with its donor where the runs have several.
 
     Returns:
-        `transfer`, or `transfer from photographs`; one a run.
+      `transfer`, or `transfer from photographs`; one a run.
     """
     donors = [donor_name(config) for config in configs]
     several = len({name for name in donors if name is not None}) > 1

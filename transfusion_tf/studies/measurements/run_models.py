@@ -31,15 +31,15 @@ def load_run_model(run: str | Path, weights: str = "best") -> keras.Model:
     """A run's model: built from code, then its weights and nothing else are loaded.
 
     Args:
-        run: A run directory.
-        weights: `initial` or `best`.
+      run: A run directory.
+      weights: `initial` or `best`.
 
     Raises:
-        UserError: If there is no run, the run left no such weights, they are damaged
-            or of another model, or one is NaN or infinite.
+      UserError: If there is no run, the run left no such weights, they are damaged
+        or of another model, or one is NaN or infinite.
 
     Warns:
-        RepresentationWarning: If the run is not finished.
+      RepresentationWarning: If the run is not finished.
     """
     directory = _checked(run, weights)
     model = _build(directory)
@@ -55,14 +55,14 @@ def run_snapshot(run: str | Path, weights: str = "best") -> Snapshot:
     the run has changed.
 
     Args:
-        run: A run directory.
-        weights: `initial` or `best`.
+      run: A run directory.
+      weights: `initial` or `best`.
 
     Raises:
-        UserError: As `load_run_model`.
+      UserError: As `load_run_model`.
 
     Warns:
-        RepresentationWarning: If the run is not finished.
+      RepresentationWarning: If the run is not finished.
     """
     directory = _checked(run, weights)
     graph = _graphs.get(_shape(directory), lambda: Graph(_build(directory)))

@@ -41,18 +41,18 @@ def compare_before_and_after(
     """A run's initial weights against its best ones, a stage at a time.
 
     Args:
-        run: A run directory.
-        data_root: Where prepared data lie.
-        images: RGB in [0, 255], as `compare_models` takes them; None takes the
-            validation split of the run's data.
-        settings: How they are compared; PWCCA's weights come from the initial side.
+      run: A run directory.
+      data_root: Where prepared data lie.
+      images: RGB in [0, 255], as `compare_models` takes them; None takes the
+        validation split of the run's data.
+      settings: How they are compared; PWCCA's weights come from the initial side.
 
     Returns:
-        `run`, and the columns of `compare_models`.
+      `run`, and the columns of `compare_models`.
 
     Raises:
-        UserError: If there is no run, weights are missing, damaged or NaN, a stage
-            is unknown, or the data are not the run's.
+      UserError: If there is no run, weights are missing, damaged or NaN, a stage
+        is unknown, or the data are not the run's.
     """
     models = [run_snapshot(run, weights) for weights in ("initial", "best")]
     if images is None:
@@ -73,25 +73,25 @@ def compare_population(
     """All pairs of runs, a stage at a time; see `compare_all_pairs` for its memory.
 
     Args:
-        runs: Run directories, two or more, none twice. Their numbers of classes may
-            differ; the head is in no stage.
-        data_root: Where prepared data lie.
-        weights: `initial` or `best`, of all.
-        images: RGB in [0, 255], as `compare_models` takes them; None takes the
-            validation split of the first run's data.
-        settings: How they are compared; by default CCA alone.
+      runs: Run directories, two or more, none twice. Their numbers of classes may
+        differ; the head is in no stage.
+      data_root: Where prepared data lie.
+      weights: `initial` or `best`, of all.
+      images: RGB in [0, 255], as `compare_models` takes them; None takes the
+        validation split of the first run's data.
+      settings: How they are compared; by default CCA alone.
 
     Returns:
-        One row per pair, stage, repeat and measure: `run_a`, `run_b`, `model`,
-        `pair` (their initializations, in alphabetical order, with the donor where the
-        runs have several), and the columns of `compare_models`. PWCCA's weights come
-        from `run_a`, the earlier one.
+      One row per pair, stage, repeat and measure: `run_a`, `run_b`, `model`,
+      `pair` (their initializations, in alphabetical order, with the donor where the
+      runs have several), and the columns of `compare_models`. PWCCA's weights come
+      from `run_a`, the earlier one.
 
     Raises:
-        UserError: As `compare_before_and_after` and `compare_all_pairs`.
+      UserError: As `compare_before_and_after` and `compare_all_pairs`.
 
     Warns:
-        RepresentationWarning: If the runs saw different versions of a data set.
+      RepresentationWarning: If the runs saw different versions of a data set.
     """
     names = run_names(list(runs))
     models = {
@@ -118,14 +118,14 @@ def join_start_and_end(initial: pd.DataFrame, best: pd.DataFrame) -> pd.DataFram
     """Two populations of the same runs side by side, averaged over repeats.
 
     Args:
-        initial: From `compare_population` with `weights="initial"`.
-        best: The same with `weights="best"`.
+      initial: From `compare_population` with `weights="initial"`.
+      best: The same with `weights="best"`.
 
     Returns:
-        One row per pair, stage and measure: `run_a`, `run_b`, `model`, `pair`,
-        `stage`, `measure`, and for both `_at_start` and `_at_end` the columns
-        `value`, `std` (over repeats) and `noise_floor`. What only one side has is
-        left out.
+      One row per pair, stage and measure: `run_a`, `run_b`, `model`, `pair`,
+      `stage`, `measure`, and for both `_at_start` and `_at_end` the columns
+      `value`, `std` (over repeats) and `noise_floor`. What only one side has is
+      left out.
     """
     keys = ["run_a", "run_b", "model", "pair", "stage", "measure"]
     sides = []
@@ -141,13 +141,13 @@ def regress_end_on_start(table: pd.DataFrame) -> pd.DataFrame:
     Pairs that share a run are not independent, so R² is a description and no test.
 
     Args:
-        table: From `join_start_and_end`.
+      table: From `join_start_and_end`.
 
     Returns:
-        One row per model, pair of initializations, stage and measure: `pairs`,
-        `slope`, `intercept`, `r_squared` of the least squares line. Missing where
-        there are fewer than three pairs, or all start equally alike (as runs from
-        one donor do).
+      One row per model, pair of initializations, stage and measure: `pairs`,
+      `slope`, `intercept`, `r_squared` of the least squares line. Missing where
+      there are fewer than three pairs, or all start equally alike (as runs from
+      one donor do).
     """
     keys = ["model", "pair", "stage", "measure"]
     rows = []

@@ -28,10 +28,10 @@ class SplitScorer:
     The graph is traced once, and the images are decoded as `kept_eval_batches` says.
 
     Attributes:
-        images: How many images the split has.
+      images: How many images the split has.
 
     Raises:
-        UserError: If the split has none.
+      UserError: If the split has none.
     """
 
     def __init__(

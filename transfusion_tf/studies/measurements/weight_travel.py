@@ -13,16 +13,16 @@ def run_travel(run: str | Path) -> pd.DataFrame:
     """Distance travelled by each tensor from a run's initial to its best weights.
 
     Args:
-        run: A run directory.
+      run: A run directory.
 
     Returns:
-        `run`, `model`, `initialization`, and the columns of `model_travel`.
+      `run`, `model`, `initialization`, and the columns of `model_travel`.
 
     Raises:
-        UserError: As `load_run_model`.
+      UserError: As `load_run_model`.
 
     Warns:
-        RepresentationWarning: If the run is not finished.
+      RepresentationWarning: If the run is not finished.
     """
     initial, best = (run_snapshot(run, weights) for weights in ("initial", "best"))
     return labelled(model_travel(initial, best), run_labels(run))
