@@ -10,13 +10,14 @@ PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
   --no-loadscope-reorder --durations=10 $(PYTEST_FLAGS)
 EXTRAS := beam,dicom,keras-cv,ray,transformers
 
-.PHONY: help install extras study test test-fast test-all lint bench clean
+.PHONY: help install extras study test test-fast test-all lint docs bench clean
 
 help:
 	@echo "make study      draw data, pretrain the donor, run the study, print the report's path"
 	@echo "make test       lint, types and the tests; skips those of extras that are missing"
 	@echo "make test-fast  the tests that take seconds"
 	@echo "make test-all   every test, of all extras too: for every night"
+	@echo "make docs       the pages of the documentation, in build/docs"
 	@echo "make bench      the benchmarks behind the README's table"
 	@echo "make install    only create $(VENV)"
 	@echo "make extras     create it with all extras and what the tests need"
@@ -42,11 +43,15 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+docs: $(VENV)/.installed-docs
+	@$(BIN)/mkdocs build --quiet --strict
+	@echo build/docs/index.html
+
 bench: $(VENV)/.installed
 	@$(BIN)/python -m transfusion_tf_experiments.benchmarks
 
 clean:
-	rm -rf $(VENV) $(VENV)-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	@echo "Installing into $(VENV) (about 3 GB, a few minutes the first time) ..."
@@ -59,6 +64,10 @@ $(VENV)/.installed: setup.cfg constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	@$(PIP) --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.installed-extras: $(VENV)/.installed-dev
