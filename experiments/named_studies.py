@@ -18,7 +18,6 @@ from transfusion_tf_experiments.papers.scale import Scale, make_scale
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from transfusion_tf.report.claims import Claim
     from transfusion_tf.studies import Chapter, Study
 
 # Each has a TITLE, SCALES (name -> what makes it), CHAPTERS (name -> what makes it at a
@@ -27,14 +26,6 @@ _PAPERS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
     for module in (transfusion, feature_reuse, hidden_representations)
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class NamedStudy:
-    """A study, and the claims of a paper that it puts to the test."""
-
-    study: Study
-    claims: tuple[Claim, ...] = ()
 
 
 def demo() -> Study:
@@ -115,7 +106,7 @@ def make(
     source: str | None = None,
     seeds: int | None = None,
     changes: Mapping[str, Any] | None = None,
-) -> NamedStudy:
+) -> Study:
     """The study of that name.
 
     Args:
@@ -139,7 +130,7 @@ def make(
                 f"--study={name} takes no {', '.join(taken)}; give --dataset without "
                 "--study for a study of your own"
             )
-        return NamedStudy(_ALONE[name]())
+        return _ALONE[name]()
     from transfusion_tf.studies import Study
 
     paper_name, _, wanted = name.partition("/")
@@ -160,12 +151,12 @@ def make(
         if wanted in ("all", chapter)
     ]
     where = _dataset_suffix(dataset) if dataset else ""
-    study = Study.of_chapters(
+    return Study.of_chapters(
         f"{paper_name.replace('_', '-')}-{wanted}-{scale.name}{where}",
         paper.TITLE if wanted == "all" else chapters[0].title,
         chapters,
+        paper.claims(scale) if wanted == "all" else (),
     )
-    return NamedStudy(study, paper.claims(scale) if wanted == "all" else ())
 
 
 def _on_dataset(scale: Scale, dataset: str, changes: Mapping[str, Any]) -> Scale:

@@ -36,7 +36,6 @@ from transfusion_tf_experiments.process import import_tensorflow, start
 
 if TYPE_CHECKING:
     from transfusion_tf.studies import Study
-    from transfusion_tf_experiments.named_studies import NamedStudy
 
 define_location_flags()
 define_run_flags()
@@ -72,7 +71,6 @@ flags.DEFINE_bool("show_images", True, "Whether the report shows sample images."
 def _main(arguments: Sequence[str]) -> None:
     from transfusion_tf.errors import UserError
     from transfusion_tf_experiments import named_studies, repeated_commands
-    from transfusion_tf_experiments.named_studies import NamedStudy
 
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; see --help")
@@ -95,14 +93,13 @@ def _main(arguments: Sequence[str]) -> None:
         return
     import_tensorflow()
     from transfusion_tf.report import write_report
-    from transfusion_tf.report.claims import write_claims
     from transfusion_tf.studies import Shard, run_study
 
     shard = None if FLAGS.shard is None else Shard.parse(FLAGS.shard)
-    named = _named_study() if FLAGS.study else NamedStudy(_own_study())
+    study = _named_study() if FLAGS.study else _own_study()
     options, execution = study_options()
     result = run_study(
-        named.study,
+        study,
         FLAGS.root,
         options=options,
         command=command_line(),
@@ -114,8 +111,6 @@ def _main(arguments: Sequence[str]) -> None:
             f"{len(result.waiting)} runs are left to other shards; the report covers "
             "those that are finished"
         )
-    elif named.claims:
-        write_claims(result.path, named.claims, result.run_ids)
     print(write_report(result.path, show_images=FLAGS.show_images))
     if not (result.failed or result.waiting):
         repeated_commands.remember(asked, result.path)
@@ -126,7 +121,7 @@ def _main(arguments: Sequence[str]) -> None:
         )
 
 
-def _named_study() -> "NamedStudy":
+def _named_study() -> "Study":
     from transfusion_tf.errors import UserError
     from transfusion_tf_experiments import named_studies
 

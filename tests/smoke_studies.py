@@ -18,24 +18,21 @@ def run_study(workspace, name, **options):
     from transfusion_tf import studies
     from transfusion_tf.training import RunOptions
 
-    named = named_studies.make(name, "smoke", **options)
+    study = named_studies.make(name, "smoke", **options)
     result = studies.run_study(
-        named.study,
+        study,
         workspace,
         options=RunOptions(data_root=workspace / "data", progress=False),
     )
     assert not result.failed
-    return named, result
+    return result
 
 
 def run_and_report(workspace, name, **options):
     """The study's folder, with its claims and its report."""
     from transfusion_tf.report import write_report
-    from transfusion_tf.report.claims import write_claims
 
-    named, result = run_study(workspace, name, **options)
-    if named.claims:
-        write_claims(result.path, named.claims, result.run_ids)
+    result = run_study(workspace, name, **options)
     write_report(result.path)
     return result.path
 

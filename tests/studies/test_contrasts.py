@@ -1,9 +1,9 @@
 """Contrasts read measurements of runs, on numbers worked out by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
+from studies.measured import names, run_name, scores, table
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import learning_curve_area
@@ -19,55 +19,16 @@ from transfusion_tf.studies.contrasts import (
     Ratio,
     Scaled,
     Slope,
+    Unavailable,
     WhileLearning,
     from_dict,
     measure_effect,
     on_test,
     to_dict,
 )
-from transfusion_tf.studies.measurements.table import (
-    Measurements,
-    PatientDraws,
-    as_rows,
-)
+from transfusion_tf.studies.measurements.table import PatientDraws
 
 STAGES = ("conv1", "block1", "block2", "head")
-
-
-def run_name(start, seed):
-    return f"{start}-{seed}"
-
-
-def names(start, seeds=(0, 1, 2)):
-    return tuple(run_name(start, seed) for seed in seeds)
-
-
-def table(*rows, seeds=(0, 1, 2), **more):
-    """Measurements of runs from two starts."""
-    described = []
-    for row in rows:
-        for side in ("run", "run_b"):
-            if side in row:
-                start, seed = row[side].rsplit("-", 1)
-                suffix = side.removeprefix("run")
-                row = row | {
-                    f"initialization{suffix}": start,
-                    f"seed{suffix}": int(seed),
-                }
-        described.append({"model": "cbr_tiny", "dataset": "retina", **row})
-    return Measurements(as_rows([pd.DataFrame(described)]), **more)
-
-
-def scores(start, values):
-    return [
-        {
-            "quantity": "score",
-            "split": "test",
-            "run": run_name(start, seed),
-            "value": value,
-        }
-        for seed, value in enumerate(values)
-    ]
 
 
 def test_a_difference_is_taken_over_the_seeds_that_both_have():
@@ -247,14 +208,15 @@ def curve(run, values):
         for index, value in enumerate(values)
     ]
     rows.append({"quantity": "best_validation", "run": run, "value": max(values)})
-    return [*rows, {"quantity": "step", "run": run, "value": 10 * len(values) - 10}]
+    rows.append({"quantity": "chance", "run": run, "value": 0.5})
+    return [*rows, {"quantity": "steps", "run": run, "value": 10 * len(values) - 10}]
 
 
 def test_the_metric_while_learning_is_up_to_where_random_weights_have_learnt():
     # The threshold is 0.5 + 0.9 × 0.4 = 0.86; random weights are there at step 20.
     random, transfer = [0.5, 0.6, 0.86, 0.9], [0.5, 0.9, 0.9, 0.1]
     data = table(*curve("random-0", random), *curve("transfer-0", transfer))
-    contrast = WhileLearning(("transfer-0",), ("random-0",), 0.5)
+    contrast = WhileLearning(("transfer-0",), ("random-0",))
     threshold, horizon = contrast.race(data)
     assert (threshold, horizon) == pytest.approx((0.86, 20))
     expected = learning_curve_area([0, 10, 20], transfer[:3])
@@ -296,14 +258,23 @@ def test_the_data_set_nearest_to_the_source_is_found_when_it_is_measured():
         {"quantity": "frechet_distance", "dataset": name, "value": value}
         for name, value in (("retina", 30.0), ("chest", 80.0))
     ]
-    data = Measurements(
-        as_rows([table(*scores("random", [0.6])).rows, pd.DataFrame(distances)])
+    data = table(
+        *(row | {"dataset": "chest"} for row in scores("random", [0.6])),
+        *(row | {"dataset": "retina"} for row in scores("transfer", [0.9])),
+        *distances,
     )
-    options = (("chest", Constant(1.0)), ("retina", Constant(2.0)))
-    assert ByDistance(options).value(data, set()) == 2.0
-    assert ByDistance(options, farthest=True).value(data, set()) == 1.0
+    options = (on_test(["random-0"]), on_test(["transfer-0"]))
+    runs = {"random-0", "transfer-0"}
+    assert ByDistance(options).value(data, runs) == 0.9
+    assert ByDistance(options, farthest=True).value(data, runs) == 0.6
     with pytest.raises(MissingMeasurementError, match="fewer than two data sets"):
-        ByDistance(options[:1]).value(data, set())
+        ByDistance(options[:1]).value(data, runs)
+
+
+def test_what_a_study_cannot_have_says_why():
+    contrast = Minus(Unavailable("this study has one donor alone"), Constant(0.0))
+    with pytest.raises(MissingMeasurementError, match="one donor alone"):
+        measure_effect(contrast, table(*scores("random", [0.6])))
 
 
 def test_contrasts_are_read_as_they_are_written_and_runs_by_their_ids():
@@ -314,7 +285,7 @@ def test_contrasts_are_read_as_they_are_written_and_runs_by_their_ids():
                 PairAverage("cca", ("a", "b"), ("c",), stages=(-2, -1)),
             )
         ),
-        RankCorrelation(((Constant(0.5), WhileLearning(("a",), ("c",), 0.5)),)),
+        RankCorrelation(((Constant(0.5), WhileLearning(("a",), ("c",))),)),
     )
     ids = {"a": "run-a", "b": "run-b", "c": "run-c"}
     found = from_dict(to_dict(contrast, ids))

@@ -11,7 +11,7 @@ from transfusion_tf.studies.donor_runs import (
     pretraining_run,
     with_donor_card,
 )
-from transfusion_tf.studies.populations import grouped
+from transfusion_tf.studies.measurements.comparisons import COMPARISONS
 from transfusion_tf.training import RunConfig, RunDirectory
 
 BASE = RunConfig(dataset="phantom_retina_few", model="resnet50")
@@ -110,21 +110,21 @@ def runs(tmp_path):
     return found
 
 
-def names(groups):
-    return sorted(sorted(run.path.name for run in group) for group in groups)
+def grouped(comparison, runs):
+    """The runs that are compared with one another."""
+    parts = COMPARISONS[comparison](list(runs.values()), "data", {})
+    return sorted(sorted(content["runs"]) for content, _ in parts)
 
 
 def test_folds_are_compared_across_donors_whatever_pixels_they_take(runs):
-    found = names(grouped("fold_best", list(runs.values())))
+    found = grouped("fold_best", runs)
     assert found == [["None-0", "a-0", "b-0"], ["None-1", "a-1", "b-1"]]
 
 
 def test_random_starts_are_compared_across_folds(runs):
-    assert names(grouped("random_initial", list(runs.values()))) == [
-        ["None-0", "None-1"]
-    ]
+    assert grouped("random_initial", runs) == [["None-0", "None-1"]]
 
 
 def test_a_population_is_of_one_model(runs):
-    found = names(grouped("population_best", list(runs.values())))
+    found = grouped("population_best", runs)
     assert found == [["None-0", "None-1", "a-0", "a-1"], ["b-0", "b-1"]]

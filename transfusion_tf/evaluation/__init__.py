@@ -65,7 +65,6 @@ from transfusion_tf.evaluation.predictions import (
     labels_and_probabilities,
     prediction_table,
 )
-from transfusion_tf.evaluation.quantities import Quantity, jackknife, mean_quantity
 from transfusion_tf.evaluation.scores import RunScore, score_run
 
 __all__ = [
@@ -74,7 +73,6 @@ __all__ = [
     "Difference",
     "Interval",
     "PredictionSimilarity",
-    "Quantity",
     "Reliability",
     "RunScore",
     "accuracy",
@@ -95,11 +93,9 @@ __all__ = [
     "feature_reuse_share",
     "fold_difference",
     "forecasts",
-    "jackknife",
     "labels_and_probabilities",
     "learning_curve_area",
     "mean_auc",
-    "mean_quantity",
     "metric",
     "metric_replicates",
     "patient_weights",

@@ -38,7 +38,6 @@ def estimate(
     draws: np.ndarray | None = None,
     patients: int = 0,
     test_to_train: float | None = None,
-    limits: tuple[float, float] = (-np.inf, np.inf),
     level: float = 0.95,
 ) -> Difference:
     """An effect with the interval that this module describes.
@@ -52,7 +51,6 @@ def estimate(
         patients; None where no test patients are behind it.
       patients: of the smallest test set.
       test_to_train: test images over training images; of a cross-validation only.
-      limits: what the effect cannot be beyond; the interval is cut to them.
       level: intended coverage.
 
     Returns:
@@ -88,8 +86,8 @@ def estimate(
     low, high, p_value, freedom = _interval(together, parts, level)
     return Difference(
         estimate=together,
-        low=float(np.clip(low, *limits)),
-        high=float(np.clip(high, *limits)),
+        low=low,
+        high=high,
         level=level,
         seeds=len(values),
         seed_variance=run_variance,

@@ -94,11 +94,11 @@ def compare(
 
 
 def _levels(left: Cell, right: Cell) -> tuple[float, float]:
-    ours, theirs = left.scores, right.scores
-    seeds = sorted(set(ours) & set(theirs))
+    ours, theirs = left.test_values, right.test_values
+    keys = sorted(set(ours) & set(theirs))
     return (
-        sum(ours[seed].value for seed in seeds) / len(seeds),
-        sum(theirs[seed].value for seed in seeds) / len(seeds),
+        sum(ours[key] for key in keys) / len(keys),
+        sum(theirs[key] for key in keys) / len(keys),
     )
 
 

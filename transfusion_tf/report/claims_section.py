@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from transfusion_tf import files
 from transfusion_tf.report import wording
 from transfusion_tf.report.views.parts import lines
+from transfusion_tf.studies.claims import claim_from_dict, judge_claims
+from transfusion_tf.studies.measurements.collect import measure_study
 from transfusion_tf.studies.study_folder import StudyRecord
 
 # How a verdict is shown: symbol, tone, and its words in the line that counts them.
@@ -22,7 +25,7 @@ VERDICTS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Claim:
+class ClaimRow:
     """One of the paper's findings, ready to print.
 
     Attributes:
@@ -48,29 +51,44 @@ class Claim:
     tone: str
 
 
-def claims_section(record: StudyRecord, folder: Path) -> dict[str, Any] | None:
-    """Claims and how many of them hold, for the template; None of a study without.
+def write_claims(record: StudyRecord, folder: Path) -> pd.DataFrame:
+    """Judges the study's claims by its measurements, and writes `claims.csv`.
 
-    Args:
-      record: of the study.
-      folder: the study's, where its table of claims lies: `claim source effect
-        estimate low high unit seeds rule verdict reason`.
+    The file says in every row what made it, so that it can be shown on its own:
+    `command`, `commit`, `created`, `machine`, `hours` (of training and evaluation).
     """
+    claims = [claim_from_dict(values) for values in record.claims]
+    table = judge_claims(claims, measure_study(folder)).assign(**_origin(record))
+    files.write_text(folder / "claims.csv", table.to_csv(index=False))
+    return table
+
+
+def claims_section(record: StudyRecord, folder: Path) -> dict[str, Any] | None:
+    """Claims and how many of them hold, for the template; None of a study without."""
     if not record.claims:
         return None
-    path = folder / record.claims
-    if not path.exists():
-        return {"missing": f"{record.claims} is not there.", "rows": [], "summary": ""}
+    table = write_claims(record, folder)
     texts = ["claim", "source", "effect", "unit", "rule", "verdict", "reason"]
-    table = pd.read_csv(path, dtype={name: str for name in texts})
-    table = table.reindex(columns=[*texts, "estimate", "low", "high", "seeds"])
     table[texts] = table[texts].fillna("")
     scales = _scales(table)
     rows = [_claim(row, scales) for row in lines(table)]
+    return {"rows": rows, "summary": _summary([row.verdict for row in rows])}
+
+
+def _origin(record: StudyRecord) -> dict[str, Any]:
+    runs = (*record.runs, *record.donors)
+    seconds = sum(
+        run.status.get(key) or 0
+        for run in runs
+        for key in ("train_seconds", "evaluation_seconds")
+    )
+    machines = dict.fromkeys(str(run.status.get("machine", "")) for run in runs)
     return {
-        "missing": "",
-        "rows": rows,
-        "summary": _summary([row.verdict for row in rows]),
+        "command": record.command,
+        "commit": record.commit,
+        "created": record.created,
+        "machine": "; ".join(filter(None, machines)),
+        "hours": round(seconds / 3600, 2),
     }
 
 
@@ -84,7 +102,7 @@ def _scales(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
     return scales
 
 
-def _claim(row: Mapping[str, Any], scales: Mapping[str, tuple[float, float]]) -> Claim:
+def _claim(row: Mapping[str, Any], scales: Mapping[str, tuple[float, float]]) -> ClaimRow:
     symbol, tone, _, _ = VERDICTS.get(row["verdict"], ("?", "none", "", ""))
     low, high = scales[row["unit"]]
     span = max(high - low, 1e-12)
@@ -95,7 +113,7 @@ def _claim(row: Mapping[str, Any], scales: Mapping[str, tuple[float, float]]) ->
     ends = [float(row[name]) for name in ("low", "estimate", "high")]
     known = bool(np.isfinite(ends).all())
     estimate = float(row["estimate"])
-    return Claim(
+    return ClaimRow(
         **{name: row[name] for name in ("claim", "source", "effect", "rule", "reason")},
         value=_amount(estimate, row["unit"]) if np.isfinite(estimate) else "",
         interval=f"{_plain(ends[0])} to {_plain(ends[2])}" if known else "",

@@ -10,33 +10,25 @@ import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from transfusion_tf.evaluation import (
     Difference,
-    RunScore,
     chance_level,
-    learning_curve_area,
     steps_to_threshold,
     threshold_between,
 )
-from transfusion_tf.report.repetitions import (
-    RunKey,
-    folded,
-    mean_difference,
-    mean_on_test,
-    mean_over_runs,
-    run_key,
-    scores_of,
-    training_sizes,
-)
+from transfusion_tf.evaluation.units import metric_unit, unit
+from transfusion_tf.report.repetitions import RunKey, folded, run_key, training_sizes
+from transfusion_tf.report.style import start_rank
+from transfusion_tf.studies.contrasts import WhileLearning, effect_or_none, on_test
+from transfusion_tf.studies.measurements.collect import collect as collect_measurements
+from transfusion_tf.studies.measurements.table import NOTHING, Measurements
 from transfusion_tf.studies.study_folder import Run, StudyRecord
 
 BASELINE = "random"
-
-# The order in which initializations are listed, drawn and coloured.
-_ORDER = ("random", "gabor", "mean_var", "sampled", "shuffled", "transfer:", "transfer")
 
 # Fields that are the grid's own axes, or follow from what the others name.
 _NOT_SETTINGS = {"model", "initialization", "train_examples", "seed", "data"} | {
@@ -45,7 +37,7 @@ _NOT_SETTINGS = {"model", "initialization", "train_examples", "seed", "data"} | 
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Cell:
     """The runs of one model, initialization and training size.
 
@@ -53,24 +45,43 @@ class Cell:
       model: its name, with the setting where runs of one model differ in one.
       initialization: the spec, with donor and freezing where they differ.
       train_examples: how many training images.
-      runs: one a seed, or a seed and fold; see `run_key`.
-      test: mean of the test metric over seeds, or folds, with its interval, or None.
-      areas: mean of the validation metric up to the panel's horizon, one a run.
-      steps: steps to the panel's threshold, one a run; None is never.
+      runs: one per seed, or seed and fold; see `run_key`.
+      measurements: of the study.
+      learning: their validation metric while the panel's baseline learns.
     """
 
     model: str
     initialization: str
     train_examples: int
     runs: Mapping[RunKey, Run]
-    test: Difference | None
-    areas: Mapping[RunKey, float]
-    steps: Mapping[RunKey, float | None]
+    measurements: Measurements
+    learning: WhileLearning
 
     @property
-    def scores(self) -> dict[RunKey, RunScore]:
-        """Test scores, one a run."""
-        return scores_of(self.runs)
+    def ids(self) -> tuple[str, ...]:
+        """Of the runs."""
+        return ids_of(self.runs)
+
+    @functools.cached_property
+    def test(self) -> Difference | None:
+        """Mean of the test metric with its interval; None without a test split."""
+        limits = unit(metric_unit(next(iter(self.runs.values())).metric)).limits
+        return effect_or_none(on_test(self.ids), self.measurements, limits)
+
+    @functools.cached_property
+    def test_values(self) -> dict[RunKey, float]:
+        """The test metric, one per run."""
+        return self._by_key(on_test(self.ids).by_run(self.measurements))
+
+    @functools.cached_property
+    def areas(self) -> dict[RunKey, float]:
+        """Mean of the validation metric up to the panel's horizon, one per run."""
+        return self._by_key(self.learning.by_run(self.measurements))
+
+    @functools.cached_property
+    def steps(self) -> dict[RunKey, float | None]:
+        """Steps to the panel's threshold, one per run; None is never."""
+        return self._by_key(self.learning.steps(self.measurements))
 
     @property
     def folded(self) -> bool:
@@ -84,14 +95,13 @@ class Cell:
 
     @property
     def best_validation(self) -> list[float]:
-        """The validation metric of the kept weights, one a run."""
+        """The validation metric of the kept weights, one per run."""
         return [self.runs[key].best_validation() for key in sorted(self.runs)]
 
     def mean_status(self, key: str) -> float | None:
         """Mean over the runs of a number of their status; None where none has it."""
-        values = [run.status.get(key) for run in self.runs.values()]
-        known = [float(value) for value in values if value is not None]
-        return float(np.mean(known)) if known else None
+        found = self.measurements.of(key, run=self.ids)["value"]
+        return float(found.mean()) if len(found) else None
 
     def mean_steps(self) -> float | None:
         """Mean steps to the threshold; None unless every run reached it."""
@@ -100,8 +110,15 @@ class Cell:
             float(np.mean(known)) if known and len(known) == len(self.steps) else None
         )
 
+    def _by_key(self, found: Mapping[str, Any]) -> dict[RunKey, Any]:
+        return {
+            key: found[run.run_id]
+            for key, run in self.runs.items()
+            if run.run_id in found
+        }
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Panel:
     """The initializations of one model at one training size.
 
@@ -111,9 +128,8 @@ class Panel:
       cells: by initialization, in the report's order.
       threshold: of the validation metric, for the race.
       threshold_from: the initialization that the threshold was set by.
-      horizon: the step at which its slowest seed reaches the threshold, or the
-        last step where one never does. What lies beyond is no longer learning, and
-        would make any lead look small in a long training.
+      horizon: the step at which its slowest seed reaches the threshold, or its last
+        step where one never does; see `WhileLearning`.
     """
 
     model: str
@@ -141,13 +157,8 @@ class Panel:
         """Left minus right of the mean validation metric up to the horizon."""
         if left not in self.cells or right not in self.cells:
             return None
-        ours, theirs = self.cells[left].areas, self.cells[right].areas
-        pairs = {
-            key: ours[key] - theirs[key]
-            for key in sorted(set(ours) & set(theirs))
-            if np.isfinite([ours[key], theirs[key]]).all()
-        }
-        return mean_over_runs(pairs, self.cells[left].runs) if pairs else None
+        ours, theirs = self.cells[left], self.cells[right]
+        return effect_or_none(ours.learning - theirs.learning, ours.measurements)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,17 +169,19 @@ class Results:
       record: what it was read from.
       metric: the main metric.
       panels: models by size, each from the smallest training size up.
+      measurements: of the study that they belong to.
     """
 
     record: StudyRecord
     metric: str
     panels: tuple[Panel, ...]
+    measurements: Measurements = NOTHING
 
     @functools.cached_property
     def initializations(self) -> tuple[str, ...]:
         """All labels, in the report's order."""
         labels = {label for panel in self.panels for label in panel.cells}
-        return tuple(sorted(labels, key=_rank))
+        return tuple(sorted(labels, key=start_rank))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -204,15 +217,38 @@ def scheme(initialization: str) -> str:
     return match.group() if match else initialization
 
 
+def ids_of(runs: Mapping[RunKey, Run]) -> tuple[str, ...]:
+    """Ids of runs, in the order of their seeds and folds."""
+    return tuple(runs[key].run_id for key in sorted(runs))
+
+
 def test_difference(left: Cell | None, right: Cell | None) -> Difference | None:
     """Left minus right on test, over seeds or folds of both; None if not comparable."""
-    if left is None or right is None:
+    if left is None or right is None or not _same_tests(left, right):
         return None
-    return mean_difference(left.runs, right.runs)
+    return effect_or_none(on_test(left.ids) - on_test(right.ids), left.measurements)
 
 
-def collect(record: StudyRecord) -> Results:
-    """Groups the finished runs and computes what the report compares."""
+def _same_tests(left: Cell, right: Cell) -> bool:
+    """Whether what both sides have was tested on the same examples and patients."""
+    draws = left.measurements.patient_draws
+    return all(
+        draws[a.run_id].fingerprint == draws[b.run_id].fingerprint
+        for key, a in left.runs.items()
+        if (b := right.runs.get(key)) is not None
+        and {a.run_id, b.run_id} <= draws.keys()
+    )
+
+
+def collect(record: StudyRecord, measurements: Measurements | None = None) -> Results:
+    """Groups the finished runs of one data set.
+
+    Args:
+      record: of a study, or some runs of it.
+      measurements: of the whole study; None collects those of the record.
+    """
+    if measurements is None:
+        measurements = collect_measurements(record)
     labels = _labels(record.runs, record.donors)
     sizes = training_sizes(record.runs)
     grouped: dict[tuple[str, int], dict[str, dict[RunKey, Run]]] = {}
@@ -221,26 +257,41 @@ def collect(record: StudyRecord) -> Results:
         panel = grouped.setdefault((model, sizes[run.run_id]), {})
         panel.setdefault(initialization, {})[run_key(run)] = run
     metric = record.runs[0].metric if record.runs else "referable_auc"
-    panels = [_panel(model, size, cells) for (model, size), cells in grouped.items()]
+    panels = [
+        _panel(model, size, cells, measurements)
+        for (model, size), cells in grouped.items()
+    ]
     panels.sort(
         key=lambda panel: (panel.parameters or 0, panel.model, panel.train_examples)
     )
-    return Results(record, metric, tuple(panels))
+    return Results(record, metric, tuple(panels), measurements)
 
 
-def _panel(model: str, size: int, grouped: Mapping[str, Mapping[RunKey, Run]]) -> Panel:
+def _panel(
+    model: str,
+    size: int,
+    grouped: Mapping[str, Mapping[RunKey, Run]],
+    measurements: Measurements,
+) -> Panel:
     best = {
         label: float(np.nanmean([run.best_validation() for run in runs.values()]))
         for label, runs in grouped.items()
     }
     # Without the baseline, the initialization that ends lowest sets the mark.
     start = BASELINE if BASELINE in grouped else min(best, key=lambda k: best[k])
-    last = max(run.config.steps for runs in grouped.values() for run in runs.values())
-    threshold, horizon = race(grouped[start].values(), last)
+    baseline = ids_of(grouped[start])
     cells = {
-        label: _cell(model, label, size, grouped[label], threshold, horizon)
-        for label in sorted(grouped, key=_rank)
+        label: Cell(
+            model=model,
+            initialization=label,
+            train_examples=size,
+            runs=grouped[label],
+            measurements=measurements,
+            learning=WhileLearning(ids_of(grouped[label]), baseline),
+        )
+        for label in sorted(grouped, key=start_rank)
     }
+    threshold, horizon = cells[start].learning.race(measurements)
     return Panel(model, size, cells, threshold, start, horizon)
 
 
@@ -248,7 +299,7 @@ def race(baseline: Iterable[Run], last: float) -> tuple[float, float]:
     """What a race is run to, set by the runs that the others are compared with.
 
     Args:
-      baseline: runs from random weights, one a seed or fold.
+      baseline: runs from random weights, one per seed or fold.
       last: step at which the longest run of all ends.
 
     Returns:
@@ -261,31 +312,6 @@ def race(baseline: Iterable[Run], last: float) -> tuple[float, float]:
     threshold = threshold_between([best], chance_level(runs[0].metric, classes))
     steps = [steps_to_threshold(*run.curve(), threshold) for run in runs]
     return threshold, max(last if step is None else step for step in steps) or last
-
-
-def _cell(
-    model: str,
-    label: str,
-    size: int,
-    runs: Mapping[RunKey, Run],
-    threshold: float,
-    horizon: float,
-) -> Cell:
-    return Cell(
-        model=model,
-        initialization=label,
-        train_examples=size,
-        runs=runs,
-        test=mean_on_test(runs),
-        areas={
-            key: learning_curve_area(*run.curve(), until=horizon)
-            for key, run in runs.items()
-        },
-        steps={
-            key: steps_to_threshold(*run.curve(), threshold)
-            for key, run in runs.items()
-        },
-    )
 
 
 def _labels(runs: Sequence[Run], donors: Sequence[Run]) -> dict[str, tuple[str, str]]:
@@ -331,8 +357,3 @@ def _uses_donor(run: Run) -> bool:
 
 def _vary(values: Iterable[object]) -> bool:
     return len({repr(value) for value in values}) > 1
-
-
-def _rank(label: str) -> tuple[int, str]:
-    matching = [i for i, start in enumerate(_ORDER) if label.startswith(start)]
-    return (matching[0] if matching else len(_ORDER), label)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transfusion_tf.studies.analyses import analyse
+from transfusion_tf.studies.comparison_tables import compare_runs_of
 from transfusion_tf.studies.study import Chapter, Study
 from transfusion_tf.training import RunConfig, RunDirectory
 
@@ -72,7 +72,7 @@ def chapter_records(
         if not set(ids) & set(waiting):
             runs = [RunDirectory(root / "runs" / run_id) for run_id in ids]
             finished = [run for run in runs if run.finished()]
-            values["analyses"], left_out = analyse(
+            values["analyses"], left_out = compare_runs_of(
                 chapter, finished, root, data_root, progress=progress
             )
             values["notes"] = (*chapter.notes, *left_out)

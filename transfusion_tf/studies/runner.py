@@ -12,6 +12,7 @@ from tqdm import tqdm
 from transfusion_tf import files
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies.chapters import chapter_records
+from transfusion_tf.studies.claims import claim_to_dict
 from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.studies.disk import check_disk_space
 from transfusion_tf.studies.donor_runs import (
@@ -216,6 +217,9 @@ class _Record:
         self.path = root / "studies" / plan.study.name
         self.options = options
         self._plan = plan
+        self._claims = [
+            claim_to_dict(claim, plan.run_ids) for claim in plan.study.claims
+        ]
         self._content: dict[str, Any] = {
             "name": plan.study.name,
             "title": plan.study.title,
@@ -250,6 +254,7 @@ class _Record:
         content = {
             **self._content,
             **({"chapters": chapters} if chapters else {}),
+            **({"claims": self._claims} if self._claims else {}),
             "created": before.get("created", now) if same else now,
             "failed": [{"run": run, "message": text} for run, text in failed.items()],
         }

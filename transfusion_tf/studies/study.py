@@ -8,6 +8,7 @@ from typing import Any
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization import parse_spec
 from transfusion_tf.models import parse_model_name
+from transfusion_tf.studies.claims import Claim
 from transfusion_tf.training import RunConfig
 
 
@@ -21,7 +22,9 @@ class Chapter:
       text: what it shows, in a sentence or two.
       view: how the report draws it, one of `transfusion_tf.report.views.VIEWS`.
       runs: unresolved configs of the runs that it is made of; chapters may share them.
-      options: what the view and its analyses take, as plain values.
+      measurements: the comparisons of models that it shows beside results, names of
+        `transfusion_tf.studies.measurements.comparisons.COMPARISONS`.
+      options: what the view and its measurements take, as plain values.
       published: the paper's own numbers, a row each: `quantity`, `value`, and
         whatever else tells which of our rows stands beside it (`model`,
         `initialization`, `train_examples`, `stage`, ...).
@@ -33,6 +36,7 @@ class Chapter:
     text: str
     view: str
     runs: tuple[RunConfig, ...] = ()
+    measurements: tuple[str, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     published: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
@@ -48,22 +52,30 @@ class Study:
       runs: unresolved configs, in the order in which they are run. A `donor` that
         names a data set stands for a model pretrained on it, a run of its own.
       chapters: of a study after a paper; the report then has one of each.
+      claims: of the paper, judged in the report.
     """
 
     name: str
     title: str
     runs: tuple[RunConfig, ...]
     chapters: tuple[Chapter, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     @classmethod
-    def of_chapters(cls, name: str, title: str, chapters: Sequence[Chapter]) -> "Study":
+    def of_chapters(
+        cls,
+        name: str,
+        title: str,
+        chapters: Sequence[Chapter],
+        claims: Sequence[Claim] = (),
+    ) -> "Study":
         """A study of all that its chapters need, each run once.
 
         Seeds vary slowest: when it is stopped, whole seeds are done.
         """
         runs = dict.fromkeys(run for chapter in chapters for run in chapter.runs)
         in_order = sorted(runs, key=lambda run: run.seed)
-        return cls(name, title, tuple(in_order), tuple(chapters))
+        return cls(name, title, tuple(in_order), tuple(chapters), tuple(claims))
 
 
 def grid(

@@ -160,7 +160,7 @@ class StudyRecord:
       donors: finished donor runs.
       unfinished: all that have no result.
       chapters: of a study after a paper; the report then has one of each.
-      claims: the table of the paper's findings, a file in the study's folder.
+      claims: the paper's findings as plain values, see `studies.claims`.
       donor_cards: of weight files that donors came from: `name title input_scaling
         color note weights`.
     """
@@ -176,7 +176,7 @@ class StudyRecord:
     donors: tuple[Run, ...]
     unfinished: tuple[Unfinished, ...]
     chapters: tuple[ChapterRecord, ...] = ()
-    claims: str | None = None
+    claims: tuple[Mapping[str, Any], ...] = ()
     donor_cards: tuple[Mapping[str, str], ...] = ()
 
 
@@ -227,7 +227,7 @@ def read_study(study_dir: str | Path) -> StudyRecord:
         donors=_finished(read, values.get("donor_runs", [])),
         unfinished=tuple(unfinished),
         chapters=tuple(_chapter(chapter) for chapter in values.get("chapters", [])),
-        claims=values.get("claims"),
+        claims=tuple(values.get("claims") or ()),
         donor_cards=tuple(values.get("donor_cards") or ()),
     )
 
@@ -270,7 +270,7 @@ def _read_run(path: Path, failure: str | None) -> Run | Unfinished:
             return Unfinished(path.name, kind, message)
         run = Run(path.name, directory, config, status, directory.dataset())
         # Read now what may be broken: a report must not fail half-way.
-        _ = run.score, run.metrics
+        _ = run.directory.predictions("test"), run.metrics
         return run
     except (OSError, ValueError, KeyError) as error:
         return Unfinished(path.name, "unreadable", f"{type(error).__name__}: {error}")

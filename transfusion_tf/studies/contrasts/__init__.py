@@ -9,11 +9,12 @@ from transfusion_tf.studies.contrasts.branches import (
     Scaled,
     Slope,
 )
-from transfusion_tf.studies.contrasts.effects import measure_effect
+from transfusion_tf.studies.contrasts.effects import effect_or_none, measure_effect
 from transfusion_tf.studies.contrasts.leaves import (
     Average,
     Constant,
     PairAverage,
+    Unavailable,
     WhileLearning,
     on_test,
 )
@@ -37,7 +38,9 @@ __all__ = [
     "Ratio",
     "Scaled",
     "Slope",
+    "Unavailable",
     "WhileLearning",
+    "effect_or_none",
     "from_dict",
     "measure_effect",
     "on_test",

@@ -68,11 +68,11 @@ class ByDistance(Contrast):
     """The contrast of the data set that is nearest to the source, or farthest from it.
 
     Attributes:
-      options: data set's name and its contrast, as pairs.
+      options: a contrast of each data set.
       farthest: whether the farthest counts.
     """
 
-    options: tuple[tuple[str, Contrast], ...]
+    options: tuple[Contrast, ...]
     farthest: bool = False
 
     def value(self, measurements: Measurements, selected: Collection[str]) -> float:
@@ -86,11 +86,16 @@ class ByDistance(Contrast):
     def _chosen(self, measurements: Measurements) -> Contrast:
         rows = measurements.of("frechet_distance")
         distances = dict(zip(rows["dataset"], rows["value"], strict=True))
-        known = [pair for pair in self.options if pair[0] in distances]
-        if len({name for name, _ in known}) < 2:
+        datasets = measurements.runs["dataset"]
+        known = {}
+        for option in self.options:
+            runs = [run for group in option.groups() for run in group]
+            name = next((datasets[run] for run in runs if run in datasets), None)
+            if name in distances:
+                known[distances[name]] = option
+        if len(known) < 2:
             raise MissingMeasurementError("fewer than two data sets have a distance")
-        order = sorted(known, key=lambda pair: distances[pair[0]])
-        return order[-1 if self.farthest else 0][1]
+        return known[max(known) if self.farthest else min(known)]
 
 
 @dataclasses.dataclass(frozen=True)

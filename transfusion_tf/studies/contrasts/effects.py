@@ -1,5 +1,6 @@
 """From a contrast to an effect with an interval."""
 
+import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
@@ -27,6 +28,7 @@ def measure_effect(contrast: Contrast, measurements: Measurements) -> Difference
     repetitions = _repetitions(contrast, measurements)
     keys = sorted(set(repetitions.values()))
     if not keys:
+        contrast.value(measurements, ())
         raise MissingMeasurementError("no seed has all of the runs")
     folded = any(len(key) > 1 for key in keys)
     sources: dict[str, Sequence[Hashable]] = {"fold" if folded else "seed": keys}
@@ -59,6 +61,29 @@ def measure_effect(contrast: Contrast, measurements: Measurements) -> Difference
         patients=min(patients, default=0),
         test_to_train=float(np.mean(known)) if folded and known else None,
     )
+
+
+def effect_or_none(
+    contrast: Contrast,
+    measurements: Measurements,
+    limits: tuple[float, float] | None = None,
+) -> Difference | None:
+    """The effect; None where something was not measured.
+
+    Args:
+      contrast: of run ids.
+      measurements: of the study.
+      limits: of what is a level and no difference: its interval is cut to them, and
+        there is no p value of its being zero.
+    """
+    try:
+        found = measure_effect(contrast, measurements)
+    except MissingMeasurementError:
+        return None
+    if limits is None:
+        return found
+    low, high = np.clip([found.low, found.high], *limits)
+    return dataclasses.replace(found, low=float(low), high=float(high), p_value=np.nan)
 
 
 def _repetitions(

@@ -56,6 +56,8 @@ class Average(Contrast):
     def by_run(self, measurements: Measurements) -> dict[str, float]:
         """The number of every run that has one."""
         rows = measurements.of(self.quantity, run=self.runs)
+        # Of two states of one run, or of the run itself; not of pairs of runs.
+        rows = rows[(rows["run_b"] == "") | (rows["run_b"] == rows["run"])]
         if self.split:
             rows = rows[rows["split"] == self.split]
         found = {
@@ -144,19 +146,17 @@ class WhileLearning(Contrast):
     """Mean of the validation metric until runs from random weights have learnt.
 
     They have learnt where the metric is nine tenths of the way from chance to their
-    best, mean over them; the horizon is the step at which the slowest gets there. What
-    lies beyond is no longer learning, and would make any lead look small in a long
-    training.
+    best, mean over them; the horizon is the step at which the slowest gets there, or
+    their last step where one never does. What lies beyond is no longer learning, and
+    would make any lead look small in a long training.
 
     Attributes:
       runs: whose curves are averaged.
       baseline: the runs from random weights that set the horizon.
-      chance: the metric of a model that knows nothing.
     """
 
     runs: tuple[Any, ...]
     baseline: tuple[Any, ...]
-    chance: float
 
     def value(self, measurements: Measurements, selected: Collection[str]) -> float:
         found = measurements.once(self, lambda: self.by_run(measurements))
@@ -174,11 +174,19 @@ class WhileLearning(Contrast):
         """The threshold of the metric, and the horizon."""
         curves = _curves(measurements, self.baseline)
         best = measurements.of("best_validation", run=self.baseline)["value"]
-        threshold = threshold_between([float(np.nanmean(best))], self.chance)
-        runs = {*self.runs, *self.baseline}
-        last = float(measurements.of("step", run=runs)["value"].max())
+        chance = float(measurements.of("chance", run=self.baseline)["value"].mean())
+        threshold = threshold_between([float(np.nanmean(best))], chance)
+        last = float(measurements.of("steps", run=self.baseline)["value"].max())
         steps = [steps_to_threshold(*curve, threshold) for curve in curves.values()]
         return threshold, max(last if step is None else step for step in steps) or last
+
+    def steps(self, measurements: Measurements) -> dict[str, float | None]:
+        """Steps of every run to the threshold; None is never."""
+        threshold, _ = self.race(measurements)
+        return {
+            run: steps_to_threshold(*curve, threshold)
+            for run, curve in _curves(measurements, self.runs).items()
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,6 +202,20 @@ class Constant(Contrast):
         self, measurements: Measurements, selected: Collection[str]
     ) -> np.ndarray | None:
         return np.asarray(self.number)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unavailable(Contrast):
+    """What a study cannot have measured, such as two data sets where there is one.
+
+    Attributes:
+      reason: why.
+    """
+
+    reason: str
+
+    def value(self, measurements: Measurements, selected: Collection[str]) -> float:
+        raise MissingMeasurementError(self.reason)
 
 
 def on_test(runs: Sequence[Any]) -> Average:

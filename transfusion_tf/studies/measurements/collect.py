@@ -17,8 +17,8 @@ from transfusion_tf.studies.measurements.table import (
 )
 from transfusion_tf.studies.measurements.training_results import (
     describe,
-    result_rows,
     patient_draws,
+    result_rows,
     test_to_train,
 )
 from transfusion_tf.studies.study_folder import Run, StudyRecord, read_study

@@ -1,12 +1,14 @@
 """Tables of comparisons of models, as rows of measurements.
 
-`transfusion_tf.studies.analyses` keeps a table for each run, or group of runs, that
-chapters have compared; each kind of table has its own columns.
+`transfusion_tf.studies.comparison_tables` keeps a table for each run, or group of runs,
+that chapters have compared; each kind of table has its own columns.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
+
+from transfusion_tf.representations import average_travel
 
 
 def comparison_rows(kind: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -93,22 +95,38 @@ def _layer_similarity(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _travel(table: pd.DataFrame) -> pd.DataFrame:
-    """Every tensor's way from its initial to its best values."""
-    layers = table.drop_duplicates(["run", "layer"])
-    places = layers.groupby("run", sort=False).cumcount()
-    order = dict(zip(zip(layers["run"], layers["layer"]), places))
+    """How far each part's tensors came from their initial to their best values."""
+    parts = average_travel(table)
     common = pd.DataFrame(
         {
-            "run": table["run"],
-            "run_b": table["run"],
-            "stage": table["stage"],
-            "position": [order[key] for key in zip(table["run"], table["layer"])],
-            "item": table["tensor"],
+            "run": parts["run"],
+            "run_b": parts["run"],
+            "stage": parts["stage"],
+            "position": parts["position"],
+            "item": parts["part"],
         }
     ).assign(weights="initial", weights_b="best", unit="")
-    names = [name for name in ("distance", "rms", "relative") if name in table]
     return pd.concat(
-        [common.assign(quantity=f"travel_{n}", value=table[n]) for n in names],
+        [
+            common.assign(quantity=f"travel_{name}", value=parts[name])
+            for name in ("distance", "rms", "relative")
+        ],
+        ignore_index=True,
+    )
+
+
+def _agreement(table: pd.DataFrame) -> pd.DataFrame:
+    """How alike the mistakes of two runs are, and that above independent ones."""
+    common = table[["run", "run_b"]].assign(
+        weights="best", weights_b="best", split="test", unit="share of the images"
+    )
+    return pd.concat(
+        [
+            common.assign(quantity="prediction_similarity", value=table["similarity"]),
+            common.assign(
+                quantity="prediction_similarity_excess", value=table["excess"]
+            ),
+        ],
         ignore_index=True,
     )
 
@@ -171,6 +189,7 @@ _CONVERTERS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "layer_cka": _layer_similarity,
     "layer_cka_pairs": _layer_similarity,
     "travel": _travel,
+    "agreement": _agreement,
     "robustness": _of_parts({"drop": ("robustness_drop", "of the metric")}),
     "knn": _of_parts({"value": ("knn_score", "of the metric")}, "tokens"),
     "attention": _of_parts(

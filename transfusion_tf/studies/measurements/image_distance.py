@@ -52,11 +52,17 @@ def run_image_distance(
       `dataset` (the run's), and the columns of `image_distance`.
 
     Raises:
-      UserError: As `run_dataset`, `load_run_model` and `image_distance`.
+      UserError: As `run_dataset`, `load_run_model` and `image_distance`; if neither
+        donor nor `source` says which images to compare with.
     """
     if is_run(donor):
         features = _features.get(donor, lambda: _donor_features(donor))
         images = run_split(donor, data_root, "test")
+    elif source is None:
+        raise UserError(
+            f"donor {donor} is no run that says which images it was trained on; give "
+            "their card as `source`"
+        )
     else:
         features = _features.get(donor, _inception)
         prepared = prepare(load_card(source), data_root, progress=False)

@@ -152,6 +152,9 @@ class Measurements:
             bootstrap.to_parquet(temporary, index=False)
 
 
+NOTHING = Measurements(pd.DataFrame(columns=list(COLUMNS)))
+
+
 def read_measurements(folder: Path, content: str | None = None) -> Measurements | None:
     """What `Measurements.write` left there; None where it was made of something else.
 

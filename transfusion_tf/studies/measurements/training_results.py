@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from transfusion_tf.evaluation import chance_level
 from transfusion_tf.evaluation.units import metric_unit
 from transfusion_tf.studies.measurements.run_labels import donor_name
 from transfusion_tf.studies.measurements.table import PatientDraws
@@ -114,6 +115,10 @@ def _status_rows(run: Run) -> Iterable[dict[str, Any]]:
         if value is not None:
             own_unit = metric_unit(run.metric) if unit is None else unit
             yield {"quantity": name, "value": float(value), "unit": own_unit}
+    steps = float(run.config.steps)
+    yield {"quantity": "steps", "value": steps, "unit": "steps"}
+    chance = chance_level(run.metric, len(run.dataset["classes"]))
+    yield _metric("chance", chance, run.metric)
 
 
 def _donor_seed(config: RunConfig) -> int | None:

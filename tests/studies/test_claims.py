@@ -1,0 +1,114 @@
+"""A claim holds, does not hold, or is not decided, by a rule on its interval."""
+
+import json
+
+import pytest
+from studies.measured import names, scores, table
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.studies.claims import (
+    Claim,
+    Gate,
+    claim_from_dict,
+    claim_to_dict,
+    judge_claims,
+)
+from transfusion_tf.studies.contrasts import Constant, Unavailable, on_test
+
+
+def claim(rule, contrast=None, unit="AUC", **fields):
+    contrast = contrast or on_test(names("effect"))
+    return Claim("Water is wet.", "figure 1", "wetness", unit, rule, contrast, **fields)
+
+
+def judge(asked, *rows):
+    return judge_claims([asked], table(*rows)).iloc[0]
+
+
+def around(centre, half):
+    """Three seeds whose 95 % interval is centre ± half."""
+    step = half / 2.484  # t(0.975, 2) / sqrt(3) standard deviations of (-1, 0, 1).
+    return scores("effect", [centre - step, centre, centre + step])
+
+
+@pytest.mark.parametrize(
+    ("rule", "centre", "half", "expected"),
+    [
+        # The margin of AUC is 0.02.
+        ("above", 0.05, 0.04, "holds"),
+        ("above", 0.05, 0.06, "not decided here"),
+        ("above", -0.05, 0.04, "does not hold"),
+        ("above", 0.00, 0.01, "does not hold"),
+        ("above", 0.01, 0.015, "not decided here"),
+        ("alike", 0.00, 0.01, "holds"),
+        ("alike", 0.00, 0.03, "not decided here"),
+        ("alike", 0.05, 0.02, "does not hold"),
+        ("alike", -0.05, 0.02, "does not hold"),
+        ("at_least", 0.05, 0.06, "holds"),
+        ("at_least", -0.01, 0.005, "holds"),
+        ("at_least", -0.01, 0.05, "not decided here"),
+        ("at_least", -0.05, 0.02, "does not hold"),
+    ],
+)
+def test_rules(rule, centre, half, expected):
+    row = judge(claim(rule), *around(centre, half))
+    assert row["verdict"] == expected
+    assert row["estimate"] == pytest.approx(centre)
+    assert row["high"] - row["estimate"] == pytest.approx(half, rel=1e-3)
+
+
+def test_margins_belong_to_units():
+    rows = around(0.0, 0.03)
+    assert judge(claim("alike", unit="AUC"), *rows)["verdict"] == "not decided here"
+    found = judge(claim("alike", unit="CCA"), *rows)
+    assert found["verdict"] == "holds"
+    assert "±0.05" in found["rule"]
+
+
+def test_one_seed_decides_nothing():
+    row = judge(claim("above"), *scores("effect", [0.4]))
+    assert (row["verdict"], row["seeds"]) == ("not decided here", 1)
+    assert "too few seeds" in row["reason"]
+
+
+def test_what_was_not_run_is_not_asked():
+    row = judge(claim("above", on_test(["gone-0"])), *scores("effect", [0.4]))
+    assert (row["verdict"], row["estimate"]) == ("not asked", None)
+    assert row["reason"] == "no run of gone-0 has a result"
+
+
+def test_what_a_study_cannot_have_is_not_asked():
+    row = judge(claim("above", Unavailable("one donor alone")))
+    assert (row["verdict"], row["reason"]) == ("not asked", "one donor alone")
+
+
+def test_a_closed_gate_keeps_a_claim_from_being_judged():
+    rows = [*around(0.05, 0.04), *scores("donor", [0.49, 0.5, 0.51])]
+    gate = Gate("the donor has learnt nothing", on_test(names("donor")) - Constant(0.5))
+    row = judge(claim("above", gates=(gate,)), *rows)
+    assert (row["verdict"], row["reason"]) == (
+        "not decided here",
+        "the donor has learnt nothing",
+    )
+    assert row["estimate"] == pytest.approx(0.05)
+
+
+def test_an_open_gate_lets_it_be_judged():
+    rows = [*around(0.05, 0.04), *scores("donor", [0.8, 0.81, 0.82])]
+    gate = Gate("the donor has learnt nothing", on_test(names("donor")) - Constant(0.5))
+    assert judge(claim("above", gates=(gate,)), *rows)["verdict"] == "holds"
+
+
+def test_a_claim_is_judged_alike_from_what_a_study_keeps_of_it():
+    gate = Gate("the donor has learnt nothing", on_test(names("donor")))
+    asked = claim("at_least", gates=(gate,), published=0.03)
+    ids = {name: name for start in ("effect", "donor") for name in names(start)}
+    kept = json.loads(json.dumps(claim_to_dict(asked, ids)))
+    assert claim_from_dict(kept) == asked
+
+
+def test_unknown_rules_and_units_are_refused():
+    with pytest.raises(UserError, match="above, alike, at_least"):
+        claim("below")
+    with pytest.raises(UserError, match="unit 'furlong'"):
+        claim("above", unit="furlong")

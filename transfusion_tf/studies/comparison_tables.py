@@ -1,0 +1,105 @@
+"""Computes and keeps the tables of comparisons that chapters ask for.
+
+They lie below `<root>/analyses/` under the hash of what they were made of, so that
+chapters and studies share them and a second command computes nothing.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from transfusion_tf import files
+from transfusion_tf.errors import UserError, one_of
+from transfusion_tf.representations import RepresentationWarning
+from transfusion_tf.studies.measurements.comparisons import COMPARISONS, Part
+from transfusion_tf.studies.study import Chapter
+from transfusion_tf.training import RunDirectory
+
+
+def compare_runs_of(
+    chapter: Chapter,
+    runs: Sequence[RunDirectory],
+    root: Path,
+    data_root: str | Path,
+    *,
+    progress: bool = True,
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Computes the tables of a chapter's measurements that are not there yet.
+
+    What cannot be computed is left out, and tried again the next time.
+
+    Args:
+      chapter: whose `measurements` say which, and whose options how: `points`,
+        `channels`, `repeats` (of similarity by stage); `kind` (of the parts of a
+        network: `layer`, `unit` or `stage`), `images` (at most, for CKA, attention and
+        the Fréchet distance), `k`, `vote` and `temperature` (of neighbours), `split`
+        (that is evaluated), `features` (the model whose donor's features the Fréchet
+        distance is in), `source` (the card of the source images where the donor is
+        published weights), `analysed` (initializations; all where it is missing).
+      runs: its finished runs.
+      root: tables go to `<root>/analyses/`.
+      data_root: where prepared data lie.
+      progress: whether to show a progress bar.
+
+    Returns:
+      Measurement -> its tables' paths, relative to `root`; and a sentence for each
+      reason why one was left out.
+
+    Raises:
+      UserError: a measurement that there is not.
+    """
+    parts = _parts(chapter, runs, data_root)
+    waiting = {path: part for path, part in parts.items() if not (root / path).exists()}
+    failed: dict[Path, str] = {}
+    bar = tqdm(
+        waiting.items(),
+        desc=f"{chapter.name}: comparing",
+        disable=not progress or not waiting,
+    )
+    with bar, warnings.catch_warnings():
+        # Every pair of runs has the same few points: said once is enough.
+        warnings.simplefilter("once", RepresentationWarning)
+        for path, (name, (_, compute)) in bar:
+            try:
+                table = compute()
+            except UserError as error:
+                failed[path] = f"The comparison {name} was left out: {error}."
+                continue
+            files.write_text(root / path, table.to_csv(index=False))
+    found: dict[str, list[str]] = {name: [] for name in chapter.measurements}
+    for path, (name, _) in parts.items():
+        if path not in failed:
+            found[name].append(str(path))
+    reasons = list(dict.fromkeys(failed.values()))
+    for reason in reasons:
+        tqdm.write(f"{chapter.name}: {reason}")
+    return found, reasons
+
+
+def _parts(
+    chapter: Chapter, runs: Sequence[RunDirectory], data_root: str | Path
+) -> dict[Path, tuple[str, Part]]:
+    """Where each table lies, and what it is."""
+    wanted = chapter.options.get("analysed")
+    chosen = [
+        run
+        for run in sorted(runs, key=lambda run: run.path.name)
+        if wanted is None or run.config().initialization in wanted
+    ]
+    parts = {}
+    for name in chapter.measurements:
+        if name not in COMPARISONS:
+            raise one_of("measurement", name, COMPARISONS)
+        for part in COMPARISONS[name](chosen, data_root, chapter.options):
+            path = Path("analyses") / f"{name}-{_hash(part[0])}.csv"
+            parts[path] = (name, part)
+    return parts
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
