@@ -6,6 +6,7 @@ representations paper, section 3.1.
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -90,7 +91,7 @@ class CCA:
         return self.mean
 
 
-def cca(x, y, *, directions: bool = False) -> CCA:
+def cca(x: Any, y: Any, *, directions: bool = False) -> CCA:
     """Canonical correlations of two sets of activations of the same points.
 
     Invariant to any invertible linear map of either side. One streaming pass in
@@ -116,7 +117,7 @@ def cca(x, y, *, directions: bool = False) -> CCA:
 
 
 def cca_with_moments(
-    x, y, moments: Moments | Covariances, *, directions: bool = False
+    x: Any, y: Any, moments: Moments | Covariances, *, directions: bool = False
 ) -> CCA:
     """`cca` of activations whose moments are known already, saving the first pass."""
     covariances = moments.covariances() if isinstance(moments, Moments) else moments
@@ -178,7 +179,7 @@ class _Sides:
         )
 
 
-def _refined(x, y, covariances: Covariances, sides: _Sides) -> _Sides:
+def _refined(x: Any, y: Any, covariances: Covariances, sides: _Sides) -> _Sides:
     """Takes the moments again along the axes found, where each has its own scale."""
     c = covariances
     refine_x, refine_y = sides.unresolved(c)
@@ -203,7 +204,7 @@ def _refined(x, y, covariances: Covariances, sides: _Sides) -> _Sides:
     )
 
 
-def _along(points, mean: np.ndarray, axes: np.ndarray) -> tf.Tensor:
+def _along(points: Any, mean: np.ndarray, axes: np.ndarray) -> tf.Tensor:
     return tf.matmul(tf.cast(points, tf.float64) - mean, axes)
 
 

@@ -7,6 +7,7 @@ to 1 for no reason but their width; the unbiased does not.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -36,7 +37,7 @@ class CKA:
     value: float
 
 
-def cka(x, y, *, biased: bool = False) -> CKA:
+def cka(x: Any, y: Any, *, biased: bool = False) -> CKA:
     """Linear CKA over all points at once.
 
     Invariant to rotation and to overall scale. Works in whichever of channels and
@@ -77,7 +78,7 @@ def biased_cka_from_moments(moments: Moments | Covariances) -> CKA:
     return CKA(float(np.linalg.norm(c.xy) ** 2 / self_similarity))
 
 
-def _unbiased_from_channels(x, y, covariances: Covariances) -> CKA:
+def _unbiased_from_channels(x: Any, y: Any, covariances: Covariances) -> CKA:
     """Unbiased CKA from channel covariances: the Grams are never formed.
 
     About the mean, a point's row of the Gram without its diagonal sums to minus its
@@ -104,7 +105,7 @@ def _unbiased_from_channels(x, y, covariances: Covariances) -> CKA:
     return CKA(hsic(c.xy, lengths_x, lengths_y) / np.sqrt(own_x * own_y))
 
 
-def _squared_lengths(points, mean: np.ndarray) -> np.ndarray:
+def _squared_lengths(points: Any, mean: np.ndarray) -> np.ndarray:
     """Squared distance of each point from the mean, [points] float64."""
     rows = chunk_rows(len(mean))
     parts = [

@@ -54,7 +54,7 @@ class Settings:
     batch_size: int = 16
     progress: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("repeats", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be 1 or more, got {getattr(self, name)}")

@@ -13,6 +13,7 @@ that term as the extrapolation of Chong and Forsyth (CVPR 2020) does, and an int
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -84,7 +85,7 @@ class FeatureMoments:
         self._name = name
         self._moments = Moments()
 
-    def update(self, features) -> None:
+    def update(self, features: Any) -> None:
         """Adds [images, features], array or tensor.
 
         Raises:
@@ -105,8 +106,8 @@ class FeatureMoments:
 
 
 def frechet_distance(
-    x,
-    y,
+    x: Any,
+    y: Any,
     *,
     blocks: int | None = None,
     groups_x: Sequence | None = None,
@@ -272,7 +273,7 @@ def _cut(
     return [np.flatnonzero(number[member] == block) for block in range(blocks)]
 
 
-def _check_features(features, name: str) -> None:
+def _check_features(features: Any, name: str) -> None:
     """Raises UserError unless these are [images, features] of finite numbers."""
     if len(features.shape) != 2 or not features.shape[1]:
         raise UserError(

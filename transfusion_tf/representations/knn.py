@@ -34,9 +34,9 @@ _FLOAT32 = (tf.float32, tf.float16, tf.bfloat16)
 
 
 def knn_predict(
-    train_features,
-    train_labels,
-    features,
+    train_features: Any,
+    train_labels: Any,
+    features: Any,
     k: int = 200,
     *,
     vote: str = "majority",
@@ -99,7 +99,7 @@ class Neighbours:
       >>> neighbours.vote(train_labels)            # [images, classes]
     """
 
-    def __init__(self, queries, k: int):
+    def __init__(self, queries: Any, k: int):
         check_k(k)
         self.k = int(k)
         self._queries = _checked(queries, "the queries")
@@ -109,7 +109,7 @@ class Neighbours:
         self._waiting: list[tf.Tensor] = []
         self._seen = 0
 
-    def update(self, features) -> None:
+    def update(self, features: Any) -> None:
         """Adds training features, [n, channels].
 
         Raises:
@@ -147,7 +147,7 @@ class Neighbours:
 
     def vote(
         self,
-        train_labels,
+        train_labels: Any,
         vote: str = "majority",
         temperature: float = TEMPERATURE,
     ) -> np.ndarray:
@@ -259,7 +259,13 @@ def _unit_length(features: tf.Tensor) -> tf.Tensor:
 
 
 @tf.function(reduce_retracing=True)
-def _nearest(queries, chunk, similarities, rows, first):
+def _nearest(
+    queries: tf.Tensor,
+    chunk: tf.Tensor,
+    similarities: tf.Tensor,
+    rows: tf.Tensor,
+    first: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The best of those found before and of a chunk that begins with row `first`."""
     k = tf.shape(similarities)[1]
     fresh = tf.matmul(_unit_length(queries), _unit_length(chunk), transpose_b=True)

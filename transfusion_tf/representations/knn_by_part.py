@@ -57,7 +57,7 @@ class KNNSettings:
     batch_size: int = 32
     progress: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise one_of("kind of part", self.kind, KINDS)
         check_k(self.k)

@@ -44,7 +44,7 @@ class LayerSettings:
     batch_size: int = 16
     progress: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise one_of("kind of part", self.kind, KINDS)
         if self.tokens not in TOKENS:

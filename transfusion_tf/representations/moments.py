@@ -6,6 +6,7 @@ channels and never on the number of points.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -89,7 +90,7 @@ class Moments:
         """Number of points seen."""
         return self._count
 
-    def update(self, x, y) -> None:
+    def update(self, x: Any, y: Any) -> None:
         """Adds a batch of points; the accumulator is unchanged if this raises.
 
         Args:
@@ -182,14 +183,14 @@ class Moments:
         )
 
 
-def moments_of(x, y) -> Moments:
+def moments_of(x: Any, y: Any) -> Moments:
     """Moments of two complete sets of points, [points, channels] each."""
     moments = Moments()
     moments.update(x, y)
     return moments
 
 
-def check_points(x, y) -> None:
+def check_points(x: Any, y: Any) -> None:
     """Raises UserError unless x and y are [points, channels] of the same points."""
     for name, value in (("x", x), ("y", y)):
         if len(value.shape) != 2:
@@ -208,12 +209,12 @@ def check_points(x, y) -> None:
         )
 
 
-def resolution(values) -> float:
+def resolution(values: Any) -> float:
     """Relative precision of an array's numbers; integers count as float64."""
     return _RESOLUTIONS.get(tf.as_dtype(values.dtype), 2.0**-52)
 
 
-def _first_shift(x, y) -> np.ndarray:
+def _first_shift(x: Any, y: Any) -> np.ndarray:
     """Channel means of the first points of both, [channels_x + channels_y].
 
     0 where a mean is no more than 4 deviations: that costs products 4 of their 52 bits,

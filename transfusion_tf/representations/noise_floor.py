@@ -33,8 +33,8 @@ class NoiseFloor:
 
 def noise_floor(
     measure: Callable[[Any, Any], Any],
-    x,
-    y,
+    x: Any,
+    y: Any,
     *,
     points_per_image: int = 1,
     repeats: int = 5,

@@ -5,6 +5,7 @@ Linderman, NeurIPS 2021.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Procrustes:
     distance: float
 
 
-def procrustes(x, y) -> Procrustes:
+def procrustes(x: Any, y: Any) -> Procrustes:
     """Similarity after the best rotation of one side onto the other.
 
     Both sides are centred and scaled to unit norm; the smaller is padded with zero

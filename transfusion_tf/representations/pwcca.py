@@ -4,6 +4,7 @@ Morcos, Raghu, Bengio, NeurIPS 2018, section 3.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class PWCCA:
     rank_y: int
 
 
-def pwcca(x, y) -> PWCCA:
+def pwcca(x: Any, y: Any) -> PWCCA:
     """Projection weighted CCA; the weights come from the first argument.
 
     Not symmetric: directions count for as much as they carry of the channels of x.

@@ -36,7 +36,7 @@ class Sampling:
     pooled: bool = False
     min_images: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("points", "channels", "min_images"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -82,7 +82,9 @@ class Plan:
         }
         return Plan(sampling.points, positions, images)
 
-    def draw_points(self, rng, available_images: int) -> dict[str, np.ndarray]:
+    def draw_points(
+        self, rng: np.random.Generator, available_images: int
+    ) -> dict[str, np.ndarray]:
         """A stage's points, ascending: image × positions + position."""
         return {
             name: draw(
@@ -108,7 +110,9 @@ class Plan:
 class ImageSupply:
     """Hands each repeat its images, batch by batch."""
 
-    def __init__(self, images: Any, wanted: int, repeats: int, rng):
+    def __init__(
+        self, images: Any, wanted: int, repeats: int, rng: np.random.Generator
+    ):
         self._total = repeats * wanted
         self._given = 0
         self._rng = rng
@@ -159,7 +163,7 @@ class ImageSupply:
             yield np.stack(batch)
 
 
-def draw(rng, available: int, wanted: int) -> np.ndarray:
+def draw(rng: np.random.Generator, available: int, wanted: int) -> np.ndarray:
     """Some of so many, none twice, ascending; all of them where there are too few."""
     if available <= wanted:
         return np.arange(available)
@@ -167,7 +171,7 @@ def draw(rng, available: int, wanted: int) -> np.ndarray:
 
 
 def draw_channels(
-    rng, readers: Sequence[Readable], sampling: Sampling
+    rng: np.random.Generator, readers: Sequence[Readable], sampling: Sampling
 ) -> list[dict[str, np.ndarray]]:
     """The same channels in every model that has as many as the first."""
     drawn: list[dict[str, np.ndarray]] = []

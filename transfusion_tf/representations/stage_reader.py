@@ -2,7 +2,8 @@
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -77,7 +78,7 @@ class StageReader:
         """Number of channels of a stage."""
         return self.shapes[name][-1]
 
-    def read(self, images) -> dict[str, tf.Tensor]:
+    def read(self, images: Any) -> dict[str, tf.Tensor]:
         """Whole activations of all stages, each [n, ..., channels].
 
         Args:
@@ -87,7 +88,7 @@ class StageReader:
 
     def sample(
         self,
-        images,
+        images: Any,
         rows: dict[str, np.ndarray],
         channels: dict[str, np.ndarray],
         *,
@@ -127,11 +128,17 @@ class _Replica:
     def on_device(self) -> contextlib.AbstractContextManager:
         return tf.device(self._device) if self._device else contextlib.nullcontext()
 
-    def read(self, images) -> dict[str, tf.Tensor]:
+    def read(self, images: Any) -> dict[str, tf.Tensor]:
         with self.on_device():
             return self._graph.read(self._weights, tf.cast(images, tf.float32))
 
-    def sample(self, images, rows, channels, pooled: bool) -> dict[str, tf.Tensor]:
+    def sample(
+        self,
+        images: Any,
+        rows: Mapping[str, tf.Tensor],
+        channels: Mapping[str, tf.Tensor],
+        pooled: bool,
+    ) -> dict[str, tf.Tensor]:
         read = self._graph.pooled if pooled else self._graph.sample
         with self.on_device():
             index = [
@@ -154,10 +161,15 @@ class _StageGraph:
         self.sample = graph.function(self._forward_sampled, signature)
         self.pooled = graph.function(self._forward_pooled, signature)
 
-    def _forward(self, images):
+    def _forward(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._outputs(images, training=False)
 
-    def _forward_sampled(self, images, rows, channels):
+    def _forward_sampled(
+        self,
+        images: tf.Tensor,
+        rows: Mapping[str, tf.Tensor],
+        channels: Mapping[str, tf.Tensor],
+    ) -> dict[str, tf.Tensor]:
         sampled = {}
         for name, output in self._forward(images).items():
             points = tf.reshape(output, [-1, output.shape[-1]])
@@ -165,7 +177,12 @@ class _StageGraph:
             sampled[name] = tf.gather(chosen, channels[name], axis=1)
         return sampled
 
-    def _forward_pooled(self, images, rows, channels):
+    def _forward_pooled(
+        self,
+        images: tf.Tensor,
+        rows: Mapping[str, tf.Tensor],
+        channels: Mapping[str, tf.Tensor],
+    ) -> dict[str, tf.Tensor]:
         sampled = {}
         for name, output in self._forward(images).items():
             shape = [tf.shape(output)[0], -1, output.shape[-1]]

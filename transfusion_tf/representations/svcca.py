@@ -4,6 +4,7 @@ Raghu, Gilmer, Yosinski, Sohl-Dickstein, NeurIPS 2017.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from transfusion_tf.representations.whitening import EIGENVALUE_CUTOFF
 
 
 def svcca(
-    x,
-    y,
+    x: Any,
+    y: Any,
     *,
     variance_share: float = 0.99,
     num_directions: int | None = None,

@@ -8,6 +8,8 @@ layer has its own.) That number falls as tensors grow: n weights that each move 
 have δ / √n. The root mean square change, δ, stands beside it.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -19,7 +21,7 @@ _RUN_COLUMNS = ("run", "model", "initialization")
 _MEASURES = ("distance", "rms", "relative")
 
 
-def weight_distance(initial, trained) -> float:
+def weight_distance(initial: Any, trained: Any) -> float:
     """ℓ2 norm of a tensor's change, divided by the number of its weights.
 
     Args:
