@@ -148,14 +148,6 @@ def photograph_metadata(
     return PhotographMetadata(name, name, int(label_draw * len(_FILES)), split)
 
 
-def photograph_footprint(
-    index: int, *, seed: int = 0, validation_share: float = 0.15
-) -> Footprint:
-    """Where a crop lies in its photograph; raises as `draw_photograph_crop` does."""
-    metadata = photograph_metadata(index, seed=seed, validation_share=validation_share)
-    return _footprint(random_stream(seed, _CROP, index), metadata)
-
-
 def draw_photograph_crop(
     index: int, *, seed: int = 0, size: int, validation_share: float = 0.15
 ) -> np.ndarray:

@@ -45,12 +45,12 @@ def compare_mistakes(run: str | Path, run_b: str | Path) -> pd.DataFrame:
     """The agreement of two runs on the test examples of both, as one row.
 
     Returns:
-        `run`, `run_b`, `similarity` and `excess` (above that of independent mistakes),
-        each with `_low` and `_high`, 95 % over patients; `independent`; `accuracy`,
-        `accuracy_b`.
+      `run`, `run_b`, `similarity` and `excess` (above that of independent mistakes),
+      each with `_low` and `_high`, 95 % over patients; `independent`; `accuracy`,
+      `accuracy_b`.
 
     Raises:
-        UserError: If they were tested on different examples.
+      UserError: If they were tested on different examples.
     """
     sides = [RunDirectory(path) for path in (run, run_b)]
     found = _similarity(*sides)
