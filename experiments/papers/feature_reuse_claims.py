@@ -6,31 +6,45 @@ for its interval that was fixed before any run was made. Gains are WT / RI, feat
 reuse is (WT - ST) / WT, as in the paper's figure 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from transfusion_tf_experiments.papers import feature_reuse as chapters
-from transfusion_tf_experiments.papers.feature_reuse import RANDOM, WEIGHTS
+from transfusion_tf.studies.claims import Claim
+from transfusion_tf.studies.contrasts import (
+    Average,
+    ByDistance,
+    Constant,
+    Contrast,
+    Mean,
+    PairAverage,
+    RankCorrelation,
+    Ratio,
+    Scaled,
+    Unavailable,
+    WhileLearning,
+    on_test,
+)
+from transfusion_tf.training import RunConfig
+from transfusion_tf_experiments.papers import feature_reuse_models as trained
+from transfusion_tf_experiments.papers.feature_reuse_models import (
+    RANDOM,
+    TABLE1,
+    WEIGHTS,
+)
+from transfusion_tf_experiments.papers.scale import Scale
 
-if TYPE_CHECKING:
-    from transfusion_tf.evaluation import Quantity
-    from transfusion_tf.report.claims import Claim
-    from transfusion_tf.report.evidence import Evidence
-    from transfusion_tf.training import RunConfig
-    from transfusion_tf_experiments.papers.scale import Scale
+_ONE_DATA_SET = Unavailable("one data set stands for several of the paper's")
 
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """The paper's claims, about the models and data sets that the scale trains."""
-    from transfusion_tf.report import reuse_evidence as reuse
-    from transfusion_tf.report.claims import Claim
-
     ask = _Questions(scale)
     groups = scale.task_groups
-    deit, cnn, first = chapters.deit(scale), chapters.cnn(scale), groups["sweep"][0]
-    models, families = chapters.table1_models(scale), chapters.families(scale)
+    deit, cnn, first = (
+        trained.deit(scale),
+        trained.cnn(scale),
+        groups["sweep"][0],
+    )
+    models, families = scale.models_of(TABLE1), trained.families(scale)
     transformers, cnns = scale.models["transformers"], scale.models["cnns"]
     few, many = _listed(groups["few"]), _listed(groups["many"])
     swept, alike = _listed(groups["sweep"]), ", ".join(groups["alike"])
@@ -45,7 +59,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "WT / RI of the test metric minus 1, mean over models and data sets",
             "of RI",
             "above",
-            lambda e: ask.excess(e, groups["main"], models),
+            ask.excess(groups["main"], models),
         ),
         Claim(
             "Transfer pays more with less data.",
@@ -53,7 +67,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"WT / RI on {few} minus that on {many}, mean over models",
             "of RI",
             "above",
-            ask.with_less_data,
+            ask.with_less_data(),
         ),
         Claim(
             "Transfer pays more the nearer the domain is to the source.",
@@ -62,7 +76,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"the one with the largest, of {alike}, mean over models",
             "of RI",
             "above",
-            ask.with_nearness,
+            ask.with_nearness(),
         ),
         Claim(
             "Transfer pays more in models of weaker inductive bias.",
@@ -70,10 +84,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"WT / RI of {deit} minus that of {_listed(cnns)}, mean over data sets",
             "of RI",
             "above",
-            lambda e: (
-                ask.excess(e, groups["main"], (deit,))
-                - ask.excess(e, groups["main"], cnns)
-            ),
+            ask.excess(groups["main"], (deit,)) - ask.excess(groups["main"], cnns),
         ),
         Claim(
             "Where transfer pays more, more features are reused.",
@@ -81,7 +92,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "rank correlation of WT / RI with (WT - ST) / WT over models and data sets",
             "rank correlation",
             "above",
-            ask.gains_go_with_reuse,
+            ask.gains_go_with_reuse(),
         ),
         Claim(
             "Where transfer pays most, statistics alone explain little of it.",
@@ -89,7 +100,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"(WT - ST) minus (ST - RI) of the test metric, mean over models, {first}",
             "of the metric",
             "above",
-            lambda e: ask.weights_over_statistics(e, first),
+            ask.weights_over_statistics(first),
         ),
         Claim(
             "Transformers gain from their early blocks.",
@@ -98,7 +109,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"from ST to WT, mean over levels, {swept}",
             "of the metric",
             "above",
-            lambda e: ask.early(e, transformers),
+            ask.early(transformers),
         ),
         Claim(
             "CNNs gain evenly from all of their stages.",
@@ -106,7 +117,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"the same of {_listed(cnns)}",
             "of the metric",
             "alike",
-            lambda e: ask.early(e, cnns),
+            ask.early(cnns),
         ),
         Claim(
             f"{deit} keeps its early layers and adapts the later ones.",
@@ -115,9 +126,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "half of layers minus that over the second",
             "CKA",
             "above",
-            lambda e: reuse.of_runs(
-                e, ask.cell(first, deit, WEIGHTS), "layer_cka", reuse.early_minus_late
-            ),
+            ask.keeps_early_layers(deit),
         ),
         Claim(
             "CNNs learn similar features from either start, transformers do not.",
@@ -126,7 +135,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"{cnn} minus {deit}",
             "CKA",
             "above",
-            lambda e: ask.alike_after(e, cnn) - ask.alike_after(e, deit),
+            ask.alike_after(cnn) - ask.alike_after(deit),
         ),
         Claim(
             "Transferred weights stay closer to where they began.",
@@ -135,7 +144,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"and {swept}, taken from 1",
             "of ST",
             "above",
-            ask.stays_closer,
+            ask.stays_closer(),
         ),
         Claim(
             "From transferred weights fewer layers are critical.",
@@ -144,7 +153,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"and models, ST minus WT, {first}",
             "of the metric",
             "above",
-            ask.fewer_critical,
+            ask.fewer_critical(),
         ),
         Claim(
             "Later transformer blocks do not make features better.",
@@ -153,7 +162,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "its end",
             "of the metric",
             "at_least",
-            lambda e: ask.knn_gap(e, deit, 0.5, 1.0),
+            ask.knn_gap(deit, 0.5, 1.0),
         ),
         Claim(
             "CNN features get better up to the last stage.",
@@ -162,7 +171,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "depth",
             "of the metric",
             "above",
-            lambda e: ask.knn_gap(e, cnn, 1.0, 0.5),
+            ask.knn_gap(cnn, 1.0, 0.5),
         ),
         Claim(
             "Larger models gain more.",
@@ -172,7 +181,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             + ", mean over families",
             "of RI",
             "above",
-            ask.with_capacity,
+            ask.with_capacity(),
         ),
         Claim(
             "Convergence speeds up with each stage transferred.",
@@ -181,7 +190,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"metric while random weights learn, mean over models, {converging}",
             "rank correlation",
             "above",
-            ask.speeds_up,
+            ask.speeds_up(),
         ),
         Claim(
             "Only transferred weights look near in early blocks.",
@@ -190,7 +199,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "ST minus WT",
             "px",
             "above",
-            lambda e: ask.looks(e, scale.statistics) - ask.looks(e, WEIGHTS),
+            ask.looks(scale.statistics) - ask.looks(WEIGHTS),
         ),
         Claim(
             "Five of DeiT's twelve blocks are enough.",
@@ -199,223 +208,201 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             + swept,
             "of the metric",
             "at_least",
-            lambda e: ask.truncated(e, fewest_blocks),
+            ask.truncated(fewest_blocks),
         ),
     )
 
 
 class _Questions:
-    """The measurements that claims are put together from, at one scale."""
+    """The contrasts that claims are put together from, at one scale."""
 
     def __init__(self, scale: Scale):
-        from transfusion_tf.report import reuse_evidence
-
         self._scale = scale
         self._groups = scale.task_groups
-        self._models = chapters.table1_models(scale)
-        self._reuse = reuse_evidence
+        self._models = scale.models_of(TABLE1)
 
-    def cell(self, task: str, model: str, start: str) -> tuple[RunConfig, ...]:
-        """The runs of one cell of table 1."""
+    def runs(self, task: str, model: str, start: str) -> tuple[RunConfig, ...]:
+        """The repetitions of one model and start."""
         return self._scale.runs((task,), (model,), (start,))
 
-    def gain(self, evidence: Evidence, task: str, model: str) -> Quantity:
-        """WT / RI of one cell."""
-        return self._reuse.relative_gain(
-            evidence, self.cell(task, model, WEIGHTS), self.cell(task, model, RANDOM)
-        )
+    def test(self, task: str, model: str, start: str) -> Contrast:
+        """Test metric of one model and start."""
+        return on_test(self.runs(task, model, start))
 
-    def share(self, evidence: Evidence, task: str, model: str) -> Quantity:
-        """(WT - ST) / WT of one cell."""
-        return self._reuse.reuse_share(
-            evidence,
-            self.cell(task, model, WEIGHTS),
-            self.cell(task, model, self._scale.statistics),
-        )
+    def gain(self, task: str, model: str) -> Contrast:
+        """WT / RI of the test metric."""
+        return Ratio(self.test(task, model, WEIGHTS), self.test(task, model, RANDOM))
 
-    def excess(
-        self, evidence: Evidence, tasks: Sequence[str], models: Sequence[str]
-    ) -> Quantity:
-        """WT / RI minus 1, mean over tasks and models; over seeds alone."""
-        reuse = self._reuse
-        gains = [self.gain(evidence, task, model) for task in tasks for model in models]
-        mean = reuse.mean_over_tests([reuse.over_seeds(gain) for gain in gains])
-        return type(mean)({seed: value - 1 for seed, value in mean.values.items()})
+    def share(self, task: str, model: str) -> Contrast:
+        """(WT - ST) / WT of the test metric."""
+        weights = self.test(task, model, WEIGHTS)
+        return Ratio(weights - self.test(task, model, self._scale.statistics), weights)
 
-    def with_less_data(self, evidence: Evidence) -> Quantity:
+    def excess(self, tasks: Sequence[str], models: Sequence[str]) -> Contrast:
+        """WT / RI minus 1, mean over tasks and models."""
+        gains = [self.gain(task, model) for task in tasks for model in models]
+        return _mean(gains) - Constant(1.0)
+
+    def with_less_data(self) -> Contrast:
         """Gain where data are few, minus gain where they are many."""
         few, many = self._groups["few"], self._groups["many"]
-        self._check_different(few + many)
-        return self.excess(evidence, few, self._models) - self.excess(
-            evidence, many, self._models
-        )
+        if self._are_one(few + many):
+            return _ONE_DATA_SET
+        return self.excess(few, self._models) - self.excess(many, self._models)
 
-    def with_nearness(self, evidence: Evidence) -> Quantity:
+    def with_nearness(self) -> Contrast:
         """Gain in the nearest data set minus that in the farthest."""
-        scale = self._scale
-        self._check_different(self._groups["alike"])
-        cells = {
-            task: self.cell(task, chapters.cnn(scale), WEIGHTS)
-            for task in self._groups["alike"]
-        }
-        found = self._reuse.distances(evidence, cells)
-        order = sorted(found, key=lambda task: found[task])
-        return self.excess(evidence, order[:1], self._models) - self.excess(
-            evidence, order[-1:], self._models
-        )
+        tasks = self._groups["alike"]
+        if self._are_one(tasks):
+            return _ONE_DATA_SET
+        options = tuple(self.excess((task,), self._models) for task in tasks)
+        return ByDistance(options) - ByDistance(options, farthest=True)
 
-    def gains_go_with_reuse(self, evidence: Evidence) -> Quantity:
-        """Rank correlation of both over all cells of table 1."""
-        return self._reuse.rank_correlation(
-            [
-                (self.gain(evidence, task, model), self.share(evidence, task, model))
+    def gains_go_with_reuse(self) -> Contrast:
+        """Rank correlation of gain and reuse over data sets and models of table 1."""
+        return RankCorrelation(
+            tuple(
+                (self.gain(task, model), self.share(task, model))
                 for task in self._groups["main"]
                 for model in self._models
-            ]
+            )
         )
 
-    def weights_over_statistics(self, evidence: Evidence, task: str) -> Quantity:
+    def weights_over_statistics(self, task: str) -> Contrast:
         """What weights add to statistics, minus what statistics add to nothing."""
-        starts = chapters.starts(self._scale)
         found = []
         for model in self._models:
             random, statistics, weights = (
-                evidence.test(self.cell(task, model, start)) for start in starts
+                self.test(task, model, start) for start in trained.starts(self._scale)
             )
-            found.append(weights - statistics - (statistics - random))
-        return self._reuse.mean_over_tests(found)
+            found.append((weights - statistics) - (statistics - random))
+        return _mean(found)
 
-    def early(self, evidence: Evidence, models: Sequence[str]) -> Quantity:
-        """How far the sweeps of these models lie above the line, mean."""
-        scale = self._scale
+    def early(self, models: Sequence[str]) -> Contrast:
+        """How far sweeps lie above the line between their ends, mean over levels."""
         found = []
         for task in self._groups["sweep"]:
             for model in models:
-                levels = zip(
-                    chapters.fractions(scale, model),
-                    (
-                        evidence.test(self.cell(task, model, start))
-                        for start in chapters.sweep(scale, model)
-                    ),
-                    strict=True,
-                )
-                found.append(self._reuse.above_the_line(list(levels)))
-        return self._reuse.mean_over_tests(found)
+                starts = trained.sweep(self._scale, model)
+                low, *levels, high = (self.test(task, model, start) for start in starts)
+                _, *shares, _ = trained.fractions(self._scale, model)
+                if not levels:
+                    return Unavailable(
+                        "there are no levels between statistics and weights"
+                    )
+                found += [
+                    (level - Scaled(low, 1 - share)) - Scaled(high, share)
+                    for level, share in zip(levels, shares, strict=True)
+                ]
+        return _mean(found)
 
-    def alike_after(self, evidence: Evidence, model: str) -> Quantity:
+    def keeps_early_layers(self, model: str) -> Contrast:
+        """CKA of layers before and after training, first half minus second."""
+        runs = self.runs(self._groups["sweep"][0], model, WEIGHTS)
+        first, second = (
+            Average("layer_cka", runs, stages=half, same_stage=True)
+            for half in ("first half", "second half")
+        )
+        return first - second
+
+    def alike_after(self, model: str) -> Contrast:
         """CKA between runs from ST and from WT, layer by layer."""
-        task = self._groups["sweep"][0]
-        return self._reuse.alike_after(
-            evidence,
-            self.cell(task, model, self._scale.statistics),
-            self.cell(task, model, WEIGHTS),
+        statistics, weights = (
+            self.runs(self._groups["sweep"][0], model, start)
+            for start in (self._scale.statistics, WEIGHTS)
+        )
+        return PairAverage(
+            "layer_cka", statistics, weights, match="same", same_stage=True
         )
 
-    def stays_closer(self, evidence: Evidence) -> Quantity:
+    def stays_closer(self) -> Contrast:
         """1 minus the distance travelled from WT over that from ST, mean."""
-        reuse, scale = self._reuse, self._scale
         ratios = []
         for task in self._groups["sweep"]:
             for model in self._models:
                 weights, statistics = (
-                    reuse.of_runs(
-                        evidence,
-                        self.cell(task, model, start),
-                        "travel",
-                        reuse.travelled,
-                    )
-                    for start in (WEIGHTS, scale.statistics)
+                    Average("travel_distance", self.runs(task, model, start))
+                    for start in (WEIGHTS, self._scale.statistics)
                 )
-                ratios.append(reuse.ratio(weights, statistics))
-        mean = reuse.mean_over_tests(ratios)
-        return type(mean)({seed: 1 - value for seed, value in mean.values.items()})
+                ratios.append(Ratio(weights, statistics))
+        return Constant(1.0) - _mean(ratios)
 
-    def fewer_critical(self, evidence: Evidence) -> Quantity:
+    def fewer_critical(self) -> Contrast:
         """Mean drop of layers set back, ST minus WT, mean over models."""
-        reuse, scale = self._reuse, self._scale
         task = self._groups["sweep"][0]
-        drops = [
-            [
-                reuse.of_runs(
-                    evidence,
-                    self.cell(task, model, start),
-                    "robustness",
-                    reuse.mean_drop,
-                )
-                for start in (scale.statistics, WEIGHTS)
-            ]
-            for model in self._models
-        ]
-        return reuse.mean_over_tests([st - wt for st, wt in drops])
+        drops = []
+        for model in self._models:
+            statistics, weights = (
+                Average("robustness_drop", self.runs(task, model, start))
+                for start in (self._scale.statistics, WEIGHTS)
+            )
+            drops.append(statistics - weights)
+        return _mean(drops)
 
-    def knn_gap(
-        self, evidence: Evidence, model: str, depth: float, other: float
-    ) -> Quantity:
-        """k-NN score at one depth minus that at another, from WT."""
-        cell = self.cell(self._groups["sweep"][0], model, WEIGHTS)
-        score = self._reuse.knn_score
-        return self._reuse.of_runs(
-            evidence, cell, "knn", lambda rows: score(rows, depth) - score(rows, other)
+    def knn_gap(self, model: str, depth: float, other: float) -> Contrast:
+        """k-NN score at one depth minus that at another, from WT.
+
+        Of a transformer's tokens, those that do best there.
+        """
+        runs = self.runs(self._groups["sweep"][0], model, WEIGHTS)
+        left, right = (
+            Average("knn_score", runs, stages=place, reduce="max")
+            for place in (depth, other)
         )
+        return left - right
 
-    def with_capacity(self, evidence: Evidence) -> Quantity:
+    def with_capacity(self) -> Contrast:
         """Gain of a family's largest model minus that of its smallest, mean."""
         tasks = self._groups["sweep"]
-        return self._reuse.mean_over_tests(
+        return _mean(
             [
-                self.excess(evidence, tasks, family[-1:])
-                - self.excess(evidence, tasks, family[:1])
-                for family in chapters.families(self._scale)
+                self.excess(tasks, family[-1:]) - self.excess(tasks, family[:1])
+                for family in trained.families(self._scale)
             ]
         )
 
-    def speeds_up(self, evidence: Evidence) -> Quantity:
-        """Rank correlation of fraction transferred and speed, mean over models."""
-        from transfusion_tf.evaluation import Quantity
-
-        scale = self._scale
-        found = []
+    def speeds_up(self) -> Contrast:
+        """Rank correlation of share transferred and speed, mean over models."""
+        scale, found = self._scale, []
         for model in self._models:
-            cells = {
-                start: scale.runs(self._groups["convergence"], (model,), (start,))
-                for start in (RANDOM, *chapters.sweep(scale, model))
-            }
-            pairs = []
-            for share, start in zip(
-                chapters.fractions(scale, model),
-                chapters.sweep(scale, model),
-                strict=True,
-            ):
-                metric = evidence.while_learning(cells[start], cells[RANDOM])
-                same = Quantity(dict.fromkeys(metric.values, share))
-                pairs.append((same, metric))
-            found.append(self._reuse.rank_correlation(pairs))
-        return self._reuse.mean_over_tests(found)
+            random, *starts = (
+                scale.runs(self._groups["convergence"], (model,), (start,))
+                for start in (RANDOM, *trained.sweep(scale, model))
+            )
+            shares = trained.fractions(scale, model)
+            found.append(
+                RankCorrelation(
+                    tuple(
+                        (Constant(share), WhileLearning(runs, random))
+                        for share, runs in zip(shares, starts, strict=True)
+                    )
+                )
+            )
+        return _mean(found)
 
-    def looks(self, evidence: Evidence, start: str) -> Quantity:
+    def looks(self, start: str) -> Contrast:
         """Pixels that the nearest-looking head of the first block looks at."""
-        cell = self.cell(self._groups["sweep"][0], chapters.deit(self._scale), start)
-        return self._reuse.of_runs(
-            evidence, cell, "attention", self._reuse.nearest_head
-        )
+        runs = self.runs(self._groups["sweep"][0], trained.deit(self._scale), start)
+        return Average("attended_distance", runs, stages=(0,), reduce="min")
 
-    def truncated(self, evidence: Evidence, model: str) -> Quantity:
+    def truncated(self, model: str) -> Contrast:
         """Test metric of a cut model minus that of the whole, mean over tasks."""
-        return self._reuse.mean_over_tests(
+        whole = trained.deit(self._scale)
+        return _mean(
             [
-                evidence.test(self.cell(task, model, WEIGHTS))
-                - evidence.test(self.cell(task, chapters.deit(self._scale), WEIGHTS))
+                self.test(task, model, WEIGHTS) - self.test(task, whole, WEIGHTS)
                 for task in self._groups["sweep"]
             ]
         )
 
-    def _check_different(self, tasks: Sequence[str]) -> None:
-        """Raises where the user's own data stand for several of the paper's sets."""
-        from transfusion_tf.report.evidence import MissingEvidenceError
-
+    def _are_one(self, tasks: Sequence[str]) -> bool:
+        """Whether a user's own data stand for several of the paper's sets."""
         chosen = [self._scale.tasks[task].base for task in tasks]
-        if len(set(chosen)) < len(chosen):
-            raise MissingEvidenceError("one data set stands for several of the paper's")
+        return len(set(chosen)) < len(chosen)
+
+
+def _mean(contrasts: list[Contrast]) -> Contrast:
+    return Mean(tuple(contrasts))
 
 
 def _listed(models: Sequence[str]) -> str:

@@ -207,6 +207,7 @@ def small() -> Scale:
             "transformers": ("deit_mini", "swin_mini"),
             "cnns": ("cbr_tiny",),
             "deit_family": ("deit_mini[blocks=3]", "deit_mini"),
+            "resnet_family": (),
             "truncated": ("deit_mini[blocks=3]",),
         },
         seeds=3,
@@ -263,6 +264,7 @@ def smoke() -> Scale:
             "cnns": ("cbr_tiny",),
             # No family, but trained anyway.
             "deit_family": (cut, "cbr_tiny"),
+            "resnet_family": (),
             "truncated": ("deit_mini[blocks=1]",),
         },
         seeds=1,

@@ -19,18 +19,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from transfusion_tf_experiments.papers import (
-    hidden_representations_published as published,
-)
 from transfusion_tf_experiments.papers.hidden_representations_scales import (
     SCALES as SCALES,
 )
+from transfusion_tf_experiments.papers.published_numbers import read_published
 from transfusion_tf_experiments.papers.scale import Scale
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
-    from transfusion_tf.report.claims import Claim
     from transfusion_tf.studies import Chapter
+    from transfusion_tf.studies.claims import Claim
     from transfusion_tf.training import RunConfig
 
     Runs = tuple[RunConfig, ...]
@@ -55,7 +53,7 @@ def table1(scale: Scale) -> Chapter:
         "Images, classes and pixels of each target, and how folds are dealt.",
         view="targets",
         runs=_one_per_target(scale),
-        published=published.table1(),
+        published=read_published("hidden_representations_table1"),
     )
 
 
@@ -77,7 +75,7 @@ def table2(scale: Scale) -> Chapter:
         "balanced accuracy and calibration.",
         view="donor_accuracy",
         runs=_fine_tuned(scale, head_first=True),
-        published=published.table2(),
+        published=read_published("hidden_representations_table2"),
         notes=(
             "“Head first”: the head is trained on frozen weights, then everything is; "
             "the paper’s column “Freeze”.",
@@ -117,6 +115,7 @@ def figure3(scale: Scale) -> Chapter:
         "Mean CCA by stage: of each donor with itself after fine-tuning; of one donor "
         "with the other, before and after; of two random starts, untrained.",
         view="donor_similarity",
+        measurements=("before_after", "fold_initial", "fold_best", "random_initial"),
         runs=_fine_tuned(scale),
         options=scale.options["similarity"],
     )
@@ -156,6 +155,7 @@ def figure5(scale: Scale) -> Chapter:
         "and what it would be if their mistakes were independent, "
         "a₁a₂ + (1 − a₁)(1 − a₂) of their accuracies.",
         view="mistakes",
+        measurements=("agreement",),
         runs=_fine_tuned(scale, random=False),
         notes=(
             "The paper’s code computes the second from one model’s accuracy alone; "
@@ -179,6 +179,7 @@ def figure6(scale: Scale) -> Chapter:
         "and how alike the model’s representations are before and after fine-tuning; "
         "with a regression line and its 95 % band.",
         view="gain_and_similarity",
+        measurements=("before_after",),
         runs=_fine_tuned(scale, head_first=True),
         options=scale.options["similarity"],
     )

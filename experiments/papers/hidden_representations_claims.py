@@ -6,18 +6,26 @@ a rule for its interval that was fixed before any run was made. Where nothing el
 said, models were fine-tuned as a whole from the first step on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
+from transfusion_tf.studies.claims import Claim
+from transfusion_tf.studies.contrasts import (
+    Average,
+    Constant,
+    Contrast,
+    Mean,
+    PairAverage,
+    Ratio,
+    Scaled,
+    Slope,
+    Unavailable,
+    on_test,
+)
+from transfusion_tf.training import RunConfig
 from transfusion_tf_experiments.papers.hidden_representations import runs_of_cell
+from transfusion_tf_experiments.papers.scale import Scale, stages_of
 
-if TYPE_CHECKING:
-    from transfusion_tf.report.claims import Claim
-    from transfusion_tf.report.evidence import Evidence
-    from transfusion_tf_experiments.papers.scale import Scale
-
+_ONE_DONOR = Unavailable("this study has one donor alone")
 # Figure 3: "the early layers of ImageNet and RadImageNet".
 _EARLY = (0, 1)
 # Of CCA: what a slope is printed for.
@@ -26,9 +34,6 @@ _STEP = 0.1
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """The paper's claims, about the donors and targets of the scale."""
-    from transfusion_tf.report import donor_evidence as donors
-    from transfusion_tf.report.claims import Claim
-
     ask = _Questions(scale)
     return (
         Claim(
@@ -38,7 +43,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "targets",
             "AUC",
             "at_least",
-            lambda e: ask.over_targets(e, donors.test_difference),
+            ask.over_targets(_test_difference),
         ),
         Claim(
             "Two donors are less alike after fine-tuning than before.",
@@ -47,7 +52,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "and targets",
             "CCA",
             "above",
-            lambda e: ask.over_targets(e, donors.grown_apart),
+            ask.over_targets(_grown_apart),
         ),
         Claim(
             "The early layers of two donors are no more alike than random ones.",
@@ -56,7 +61,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "two stages, mean over targets",
             "CCA",
             "at_least",
-            ask.early_layers,
+            ask.early_layers(),
         ),
         Claim(
             "Models from two donors err alike more than by chance.",
@@ -65,7 +70,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "targets",
             "share of the images",
             "above",
-            lambda e: ask.over_targets(e, donors.similarity_excess),
+            ask.over_targets(_similarity_excess),
         ),
         Claim(
             "The more a model keeps of its donor, the less it gains.",
@@ -74,73 +79,84 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "(both ways of it), mean over stages and donors",
             "relative AUC",
             "above",
-            ask.gain_lost,
+            ask.gain_lost(),
         ),
     )
 
 
+Runs = tuple[RunConfig, ...]
+
+
 class _Questions:
-    """The measurements that claims are put together from, at one scale."""
+    """The contrasts that claims are put together from, at one scale."""
 
     def __init__(self, scale: Scale):
         self._scale = scale
 
-    def over_targets(self, evidence: Evidence, measure: Callable[..., Any]) -> Any:
-        """A difference of the two donors' runs, mean over targets."""
-        from transfusion_tf.report.fold_quantity import mean_over_targets
-
-        return mean_over_targets(
-            [measure(evidence, *self._donors(target)) for target in self._scale.tasks]
-        )
-
-    def early_layers(self, evidence: Evidence) -> Any:
-        """Random starts minus donors at the lowest stages, mean over targets."""
-        from transfusion_tf.evaluation import mean_quantity
-        from transfusion_tf.report.donor_evidence import random_over_donors
-
-        return mean_quantity(
-            [
-                random_over_donors(
-                    evidence,
-                    *self._donors(target),
-                    runs_of_cell(self._scale, target, None),
-                    _EARLY,
-                )
-                for target in self._scale.tasks
-            ]
-        )
-
-    def gain_lost(self, evidence: Evidence) -> Any:
-        """Minus the slope of gain over similarity, mean over donors."""
-        from transfusion_tf.evaluation import mean_quantity
-        from transfusion_tf.report.donor_evidence import falling_slope
-
-        scale = self._scale
-        return mean_quantity(
-            [
-                falling_slope(
-                    evidence,
-                    [
-                        (
-                            runs_of_cell(scale, target, donor, head_first=head_first),
-                            runs_of_cell(scale, target, None),
-                        )
-                        for target in scale.tasks
-                        for head_first in (False, True)
-                    ],
-                    _STEP,
-                )
-                for donor in scale.donors
-            ]
-        )
-
-    def _donors(self, target: str) -> tuple[Any, Any]:
-        """The runs of the natural and of the medical donor on one target."""
-        from transfusion_tf.report.evidence import MissingEvidenceError
-
+    def over_targets(self, contrast: Callable[[Runs, Runs], Contrast]) -> Contrast:
+        """A contrast of the two donors' runs, mean over targets."""
         if len(self._scale.donors) < 2:
-            raise MissingEvidenceError("this study has one donor alone")
+            return _ONE_DONOR
+        pairs = (self._donors(target) for target in self._scale.tasks)
+        return Mean(tuple(contrast(*pair) for pair in pairs))
+
+    def early_layers(self) -> Contrast:
+        """Random starts minus donors at the lowest stages, mean over targets."""
+        if len(self._scale.donors) < 2:
+            return _ONE_DONOR
+        found = []
+        for target in self._scale.tasks:
+            random = runs_of_cell(self._scale, target, None)
+            among_random = PairAverage("cca", random, weights="initial", stages=_EARLY)
+            found.append(
+                among_random - _similarity(*self._donors(target), "initial", _EARLY)
+            )
+        return Mean(tuple(found))
+
+    def gain_lost(self) -> Contrast:
+        """Minus the slope of gain over similarity, mean over stages and donors.
+
+        A point is a fold of a target: its gain over random weights, relative to theirs,
+        and its CCA before and after fine-tuning.
+        """
+        scale = self._scale
+        slopes = []
+        for donor in scale.donors:
+            for stage in range(len(stages_of(scale.models["all"][0]))):
+                points = []
+                for target in scale.tasks:
+                    random = runs_of_cell(scale, target, None)
+                    for head_first in (False, True):
+                        runs = runs_of_cell(scale, target, donor, head_first=head_first)
+                        kept = Average("cca", runs, stages=(stage,))
+                        gain = Ratio(on_test(runs), on_test(random)) - Constant(1.0)
+                        points.append((kept, gain))
+                slopes.append(Slope(tuple(points)))
+        return Scaled(Mean(tuple(slopes)), -_STEP)
+
+    def _donors(self, target: str) -> tuple[Runs, Runs]:
+        """The runs of the natural and of the medical donor on one target."""
         natural, medical = self._scale.donors[:2]
         return runs_of_cell(self._scale, target, natural), runs_of_cell(
             self._scale, target, medical
         )
+
+
+def _test_difference(left: Runs, right: Runs) -> Contrast:
+    return on_test(left) - on_test(right)
+
+
+def _grown_apart(left: Runs, right: Runs) -> Contrast:
+    """CCA of two donors before fine-tuning minus after it, mean over all stages."""
+    return _similarity(left, right, "initial") - _similarity(left, right, "best")
+
+
+def _similarity_excess(left: Runs, right: Runs) -> Contrast:
+    """Prediction similarity minus that of independent mistakes."""
+    return PairAverage("prediction_similarity_excess", left, right, match="same")
+
+
+def _similarity(
+    left: Runs, right: Runs, weights: str, stages: tuple[int, ...] | None = None
+) -> Contrast:
+    return PairAverage("cca", left, right, match="same", weights=weights, stages=stages)

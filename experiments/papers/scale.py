@@ -121,7 +121,7 @@ class Scale:
     def runs(
         self,
         tasks: Iterable[str],
-        models: Sequence[str],
+        models: Iterable[str],
         initializations: Sequence[str],
         *,
         seeds: int | None = None,
@@ -133,21 +133,26 @@ class Scale:
         weights.
 
         Args:
-          tasks: their names.
-          models: names as `transfusion_tf.models.build` takes them.
+          tasks: names of tasks, or of groups of them.
+          models: names of models, or kinds of study for those that they train.
           initializations: as `transfusion_tf.initialization.parse_spec` takes them.
           seeds: number of repetitions, where it is not that of the scale.
           **changes: fields of `RunConfig` that these runs have in common.
         """
-        tasks = tuple(tasks)
+        wanted_tasks = _expand(tasks, self.task_groups)
+        wanted_models = self.models_of(models)
         folds = self.folds or 1
         return tuple(
             self.tasks[task].run(model, start, seed, self._fold(seed) | changes)
             for seed in range((seeds or self.seeds) * folds)
-            for task in tasks
-            for model in models
+            for task in wanted_tasks
+            for model in wanted_models
             for start in initializations
         )
+
+    def models_of(self, kinds: Iterable[str]) -> tuple[str, ...]:
+        """Models of several kinds of study; what is no kind is a model itself."""
+        return _expand(kinds, self.models)
 
     def levels_of(self, model: str) -> tuple[str, ...]:
         """Stages up to which a model is transferred or frozen, without the last."""
@@ -161,6 +166,7 @@ class Scale:
         *,
         view: str,
         runs: Iterable[RunConfig] = (),
+        measurements: tuple[str, ...] = (),
         options: Mapping[str, Any] | None = None,
         published: tuple[Mapping[str, Any], ...] = (),
         notes: tuple[str, ...] = (),
@@ -174,6 +180,7 @@ class Scale:
             text=text,
             view=view,
             runs=tuple(dict.fromkeys(runs)),
+            measurements=measurements,
             options=options or {},
             published=published,
             notes=(*notes, *self.notes),
@@ -209,6 +216,12 @@ class Scale:
         if self.folds is None:
             return {}
         return {"fold": seed % self.folds, "folds": self.folds}
+
+
+def _expand(
+    names: Iterable[str], groups: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    return tuple(item for name in names for item in groups.get(name, (name,)))
 
 
 def stages_of(model: str) -> tuple[str, ...]:

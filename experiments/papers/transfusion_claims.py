@@ -5,17 +5,20 @@ its interval that was fixed before any run was made. All effects are on the RETI
 unless they say otherwise.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from transfusion_tf.evaluation import Quantity, mean_quantity
-from transfusion_tf_experiments.papers.transfusion import CHEST, RETINA, slim_model
-
-if TYPE_CHECKING:
-    from transfusion_tf.report.claims import Claim
-    from transfusion_tf.report.evidence import Evidence
-    from transfusion_tf_experiments.papers.scale import Scale
+from transfusion_tf.studies.claims import Claim
+from transfusion_tf.studies.contrasts import (
+    Average,
+    Contrast,
+    Mean,
+    PairAverage,
+    Scaled,
+    WhileLearning,
+    on_test,
+)
+from transfusion_tf.training import RunConfig
+from transfusion_tf_experiments.papers.scale import Scale
+from transfusion_tf_experiments.papers.transfusion_convergence import slim_model
+from transfusion_tf_experiments.papers.transfusion_scales import CHEST, RETINA
 
 _SMALL = ("cbr_small", "cbr_tiny")
 _LOWEST, _TOP_TWO = (0,), (-2, -1)
@@ -23,8 +26,6 @@ _LOWEST, _TOP_TWO = (0,), (-2, -1)
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """The paper's claims, about the models that the scale trains."""
-    from transfusion_tf.report.claims import Claim
-
     ask = _Questions(scale)
     (large,), (second,) = scale.models["large"], scale.models["second"]
     resnet, scarce = scale.models["pair"][0], scale.models["scarce"][-1]
@@ -41,7 +42,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "transferred starts",
             "AUC",
             "at_least",
-            lambda e: ask.size_effect(e, resnet),
+            ask.size_effect(resnet),
         ),
         Claim(
             "Small models do as well as a large CBR.",
@@ -50,7 +51,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "transferred starts",
             "AUC",
             "at_least",
-            lambda e: ask.size_effect(e, large_cbr),
+            ask.size_effect(large_cbr),
         ),
         Claim(
             "With much data, transfer gains little.",
@@ -58,9 +59,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "test AUC, transfer minus random, all training images, mean over models",
             "AUC",
             "alike",
-            lambda e: mean_quantity(
-                [ask.gain(e, RETINA, m) for m in scale.models["all"]]
-            ),
+            _mean([ask.gain(RETINA, m) for m in scale.models["all"]]),
         ),
         Claim(
             "On chest radiographs, too, transfer gains little.",
@@ -68,9 +67,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "mean test AUC over the findings, transfer minus random, mean over models",
             "AUC",
             "alike",
-            lambda e: mean_quantity(
-                [ask.gain(e, CHEST, model) for model in scale.models["chest"]]
-            ),
+            _mean([ask.gain(CHEST, model) for model in scale.models["chest"]]),
         ),
         Claim(
             "The gain grows as data shrink.",
@@ -79,10 +76,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "minus that with all",
             "AUC",
             "above",
-            lambda e: (
-                ask.gain(e, RETINA, large, train_examples=fewest)
-                - ask.gain(e, RETINA, large)
-            ),
+            ask.gain(RETINA, large, train_examples=fewest) - ask.gain(RETINA, large),
         ),
         Claim(
             "With few images, transfer gains more in large models.",
@@ -91,10 +85,8 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"minus {scarce}",
             "AUC",
             "above",
-            lambda e: (
-                ask.gain(e, RETINA, large, train_examples=fewest)
-                - ask.gain(e, RETINA, scarce, train_examples=fewest)
-            ),
+            ask.gain(RETINA, large, train_examples=fewest)
+            - ask.gain(RETINA, scarce, train_examples=fewest),
         ),
         Claim(
             "Pretrained and random starts end in different representations.",
@@ -103,7 +95,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"two stages of {resnet}",
             "CCA",
             "above",
-            lambda e: ask.starts_apart(e, resnet),
+            ask.starts_apart(resnet),
         ),
         Claim(
             "More so in large models than in small ones.",
@@ -111,10 +103,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"the same, {resnet} minus the mean of CBR-Small and CBR-Tiny",
             "CCA",
             "above",
-            lambda e: (
-                ask.starts_apart(e, resnet)
-                - mean_quantity([ask.starts_apart(e, m) for m in _SMALL])
-            ),
+            ask.starts_apart(resnet) - _mean([ask.starts_apart(m) for m in _SMALL]),
         ),
         Claim(
             "Large models move less in training, at the lowest stage.",
@@ -123,7 +112,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"{resnet} minus the mean of CBR-Small and CBR-Tiny",
             "CCA",
             "above",
-            lambda e: ask.moves_less(e, resnet, _LOWEST),
+            ask.moves_less(resnet, _LOWEST),
         ),
         Claim(
             "The difference is largest at the lowest stage.",
@@ -131,9 +120,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "that difference at the lowest stage minus that at the top two",
             "CCA",
             "above",
-            lambda e: (
-                ask.moves_less(e, resnet, _LOWEST) - ask.moves_less(e, resnet, _TOP_TWO)
-            ),
+            ask.moves_less(resnet, _LOWEST) - ask.moves_less(resnet, _TOP_TWO),
         ),
         Claim(
             "Models of one pretrained start stay alike at the lowest stage.",
@@ -142,7 +129,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "stage",
             "CCA",
             "above",
-            lambda e: ask.kept_alike(e, resnet),
+            ask.kept_alike(resnet),
         ),
         Claim(
             "Transfer speeds training up.",
@@ -151,7 +138,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "random",
             "AUC",
             "above",
-            lambda e: ask.ahead(e, large, "transfer"),
+            ask.ahead(large, "transfer"),
         ),
         Claim(
             "The lowest stages give most of that gain.",
@@ -159,10 +146,8 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"the gain of donor weights up to {lower}, minus what the stages above add",
             "AUC",
             "above",
-            lambda e: (
-                ask.ahead(e, large, f"transfer:{lower}") * 2
-                - ask.ahead(e, large, "transfer")
-            ),
+            Scaled(ask.ahead(large, f"transfer:{lower}"), 2.0)
+            - ask.ahead(large, "transfer"),
         ),
         Claim(
             "The scale of the weights alone speeds training up.",
@@ -171,7 +156,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "random",
             "AUC",
             "above",
-            lambda e: ask.ahead(e, large, "mean_var"),
+            ask.ahead(large, "mean_var"),
         ),
         Claim(
             "On chest radiographs, too, the scale of the weights speeds training up.",
@@ -179,7 +164,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"the same on chest radiographs, mean AUC over the findings of {large}",
             "AUC",
             "above",
-            lambda e: ask.ahead(e, large, "mean_var", CHEST),
+            ask.ahead(large, "mean_var", CHEST),
         ),
         Claim(
             "A slim top on donor weights does as well as full transfer.",
@@ -188,10 +173,8 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "transferred",
             "AUC",
             "at_least",
-            lambda e: (
-                ask.test(e, RETINA, slim, f"transfer:{kept}")
-                - ask.test(e, RETINA, large, "transfer")
-            ),
+            ask.test(RETINA, slim, f"transfer:{kept}")
+            - ask.test(RETINA, large, "transfer"),
         ),
         Claim(
             "Synthetic Gabor filters do what the donor's first layer does.",
@@ -200,9 +183,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"transfer:{lowest}",
             "AUC",
             "alike",
-            lambda e: (
-                ask.ahead(e, large, "gabor") - ask.ahead(e, large, f"transfer:{lowest}")
-            ),
+            ask.ahead(large, "gabor") - ask.ahead(large, f"transfer:{lowest}"),
         ),
         Claim(
             "Gabor filters speed training up.",
@@ -211,9 +192,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"{large} and {second}",
             "AUC",
             "above",
-            lambda e: mean_quantity(
-                [ask.ahead(e, m, "gabor") for m in (large, second)]
-            ),
+            _mean([ask.ahead(m, "gabor") for m in (large, second)]),
         ),
         Claim(
             "Under mean_var, identity batch norm is at least as good as the donor's.",
@@ -222,14 +201,12 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "mean of resampled and transferred",
             "AUC",
             "at_least",
-            lambda e: (
-                ask.ahead(e, large, "mean_var")
-                - mean_quantity(
-                    [
-                        ask.ahead(e, large, f"mean_var[bn={treatment}]")
-                        for treatment in ("mean_var", "transfer")
-                    ]
-                )
+            ask.ahead(large, "mean_var")
+            - _mean(
+                [
+                    ask.ahead(large, f"mean_var[bn={treatment}]")
+                    for treatment in ("mean_var", "transfer")
+                ]
             ),
         ),
         Claim(
@@ -239,12 +216,8 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "and shuffled minus mean_var",
             "AUC",
             "alike",
-            lambda e: (
-                mean_quantity(
-                    [ask.ahead(e, large, start) for start in ("sampled", "shuffled")]
-                )
-                - ask.ahead(e, large, "mean_var")
-            ),
+            _mean([ask.ahead(large, start) for start in ("sampled", "shuffled")])
+            - ask.ahead(large, "mean_var"),
         ),
         Claim(
             "Fixed pretrained features beat fixed random ones.",
@@ -252,7 +225,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "test AUC with frozen stages, transfer minus random, mean over stages",
             "AUC",
             "above",
-            lambda e: ask.frozen(e, "retina", "transfer", "random"),
+            ask.frozen("retina", "transfer", "random"),
         ),
         Claim(
             "On chest radiographs, too, fixed pretrained features beat random ones.",
@@ -260,7 +233,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "the same on chest radiographs, mean AUC over the findings",
             "AUC",
             "above",
-            lambda e: ask.frozen(e, "chest", "transfer", "random"),
+            ask.frozen("chest", "transfer", "random"),
         ),
         Claim(
             "Fixed features do not miss the layers that they were trained with.",
@@ -269,106 +242,100 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "above, mean over stages",
             "AUC",
             "alike",
-            lambda e: ask.frozen(e, "retina", "transfer", "transfer:stage"),
+            ask.frozen("retina", "transfer", "transfer:stage"),
         ),
     )
 
 
 class _Questions:
-    """The measurements that claims are put together from, at one scale."""
+    """The contrasts that claims are put together from, at one scale."""
 
     def __init__(self, scale: Scale):
         self._scale = scale
 
     def test(
-        self,
-        evidence: Evidence,
-        task: tuple[str, ...],
-        model: str,
-        start: str,
-        **changes,
-    ) -> Quantity:
-        """Test metric of one cell."""
-        return evidence.test(self._scale.runs(task, (model,), (start,), **changes))
+        self, task: tuple[str, ...], model: str, start: str, **changes: object
+    ) -> Contrast:
+        """Test metric of one group of runs."""
+        return on_test(self._scale.runs(task, (model,), (start,), **changes))
 
-    def gain(
-        self, evidence: Evidence, task: tuple[str, ...], model: str, **changes
-    ) -> Quantity:
+    def gain(self, task: tuple[str, ...], model: str, **changes: object) -> Contrast:
         """Test metric, transfer minus random."""
-        return self.test(evidence, task, model, "transfer", **changes) - self.test(
-            evidence, task, model, "random", **changes
+        return self.test(task, model, "transfer", **changes) - self.test(
+            task, model, "random", **changes
         )
 
-    def size_effect(self, evidence: Evidence, large: str) -> Quantity:
+    def size_effect(self, large: str) -> Contrast:
         """Test metric, small models minus a large one, over both starts."""
-        return mean_quantity(
+        return _mean(
             [
-                self.test(evidence, RETINA, small, start)
-                - self.test(evidence, RETINA, large, start)
+                self.test(RETINA, small, start) - self.test(RETINA, large, start)
                 for small in _SMALL
                 for start in ("random", "transfer")
             ]
         )
 
-    def ahead(
-        self, evidence: Evidence, model: str, start: str, task: tuple[str, ...] = RETINA
-    ) -> Quantity:
+    def ahead(self, model: str, start: str, task: tuple[str, ...] = RETINA) -> Contrast:
         """Validation metric while random weights learn, minus that of random weights.
 
         Batch norm's treatments are repeated more often than the rest (figure 17);
         what is compared with them here are the seeds that all have.
         """
         baseline = self._scale.runs(task, (model,), ("random",))
-        cell = self._scale.runs(task, (model,), (start,))
-        return evidence.while_learning(cell, baseline) - evidence.while_learning(
-            baseline, baseline
-        )
+        runs = self._scale.runs(task, (model,), (start,))
+        return WhileLearning(runs, baseline) - WhileLearning(baseline, baseline)
 
-    def starts_apart(self, evidence: Evidence, model: str) -> Quantity:
+    def starts_apart(self, model: str) -> Contrast:
         """CCA of random with random minus random with transferred, top two stages."""
         random, transfer = self._population(model)
-        return evidence.alike_within(random, _TOP_TWO) - evidence.alike_across(
-            random, transfer, _TOP_TWO
+        return PairAverage("cca", random, stages=_TOP_TWO) - PairAverage(
+            "cca", random, transfer, stages=_TOP_TWO
         )
 
-    def kept_alike(self, evidence: Evidence, model: str) -> Quantity:
+    def kept_alike(self, model: str) -> Contrast:
         """CCA of transferred pairs minus random pairs, lowest stage."""
         random, transfer = self._population(model)
-        return evidence.alike_within(transfer, _LOWEST) - evidence.alike_within(
-            random, _LOWEST
+        return PairAverage("cca", transfer, stages=_LOWEST) - PairAverage(
+            "cca", random, stages=_LOWEST
         )
 
-    def moves_less(
-        self, evidence: Evidence, model: str, stages: tuple[int, ...]
-    ) -> Quantity:
+    def moves_less(self, model: str, stages: tuple[int, ...]) -> Contrast:
         """CCA before and after, random start, the model minus the small ones."""
-        small = [evidence.unmoved(self._population(name)[0], stages) for name in _SMALL]
-        ours = evidence.unmoved(self._population(model)[0], stages)
-        return ours - mean_quantity(small)
+        ours, *small = (
+            Average("cca", self._population(name)[0], stages=stages)
+            for name in (model, *_SMALL)
+        )
+        return ours - _mean(small)
 
-    def frozen(self, evidence: Evidence, task: str, left: str, right: str) -> Quantity:
+    def frozen(self, task: str, left: str, right: str) -> Contrast:
         """Test metric with frozen stages, left minus right, over models and stages.
 
         A start of `transfer:stage` is the donor up to the last frozen stage.
         """
 
-        def measured(model: str, stage: str, start: str) -> Quantity:
+        def test(model: str, stage: str, start: str) -> Contrast:
             start = start.replace(":stage", f":{stage}")
-            return self.test(evidence, (task,), model, start, freeze=stage)
+            return self.test((task,), model, start, freeze=stage)
 
-        return mean_quantity(
+        return _mean(
             [
-                measured(model, stage, left) - measured(model, stage, right)
+                test(model, stage, left) - test(model, stage, right)
                 for model in self._scale.models[f"frozen/{task}"]
                 for stage in self._scale.levels_of(model)
             ]
         )
 
-    def _population(self, model: str):
-        scale = self._scale
-        return tuple(
-            scale.runs(
-                RETINA, (model,), (start,), seeds=scale.more_seeds.get("similarity")
-            )
+    def _population(
+        self, model: str
+    ) -> tuple[tuple[RunConfig, ...], tuple[RunConfig, ...]]:
+        """Runs from random and from transferred weights, for pairs of them."""
+        seeds = self._scale.more_seeds.get("similarity")
+        random, transfer = (
+            self._scale.runs(RETINA, (model,), (start,), seeds=seeds)
             for start in ("random", "transfer")
         )
+        return random, transfer
+
+
+def _mean(contrasts: list[Contrast]) -> Contrast:
+    return Mean(tuple(contrasts))

@@ -18,7 +18,19 @@ from __future__ import annotations
 
 from transfusion_tf_experiments.papers.scale import Scale, Task
 
-CBR = ("cbr_large_t", "cbr_large_w", "cbr_small", "cbr_tiny")
+RETINA, CHEST = ("retina",), ("chest",)
+STARTS = ("random", "transfer")
+
+# As the paper writes them.
+PRINTED_NAMES = {
+    "resnet50": "ResNet50",
+    "cbr_large_t": "CBR-LargeT",
+    "cbr_large_w": "CBR-LargeW",
+    "cbr_small": "CBR-Small",
+    "cbr_tiny": "CBR-Tiny",
+}
+
+_CBR = ("cbr_large_t", "cbr_large_w", "cbr_small", "cbr_tiny")
 
 
 def paper() -> Scale:
@@ -62,9 +74,9 @@ def paper() -> Scale:
             "chest": Task(chest),
         },
         models={
-            "all": ("resnet50", "inception_v3", *CBR),
+            "all": ("resnet50", "inception_v3", *_CBR),
             "pair": ("resnet50", "cbr_small"),
-            "chest": ("resnet50", *CBR),
+            "chest": ("resnet50", *_CBR),
             "scarce": ("resnet50", "cbr_large_t", "cbr_large_w"),
             "large": ("resnet50",),
             "second": ("cbr_large_w",),

@@ -3,7 +3,7 @@
 import pytest
 
 from transfusion_tf_experiments.papers import feature_reuse
-from transfusion_tf_experiments.papers import feature_reuse_published as published
+from transfusion_tf_experiments.papers.published_numbers import read_published
 from transfusion_tf_experiments.papers.scale import STAGES
 
 PAPER = feature_reuse.SCALES["paper"]()
@@ -194,14 +194,14 @@ def test_the_published_code_adds_what_the_paper_does_not_say():
 
 
 def test_the_published_code_weighs_neighbours_by_their_similarity():
-    options = feature_reuse.figure6(CODE).options
+    options = feature_reuse.CHAPTERS["figure6"](CODE).options
     assert (options["vote"], options["temperature"]) == ("softmax", 0.1)
     assert "vote" not in CHAPTERS["figure6"].options
 
 
 def test_what_the_published_code_starts_from_stands_beside_the_papers_values():
-    starts = {run.initialization for run in feature_reuse.table1(CODE).runs}
-    rows = feature_reuse.table1(CODE).published
+    starts = {run.initialization for run in feature_reuse.CHAPTERS["table1"](CODE).runs}
+    rows = feature_reuse.CHAPTERS["table1"](CODE).published
     named = {row["initialization"] for row in rows if "initialization" in row}
     assert named == starts
 
@@ -229,23 +229,43 @@ def test_both_protocols_train_the_same_cells():
 def test_published_numbers_of_table_1(key, value, spread):
     rows = {
         (row["model"], row["initialization"], row["dataset"]): row
-        for row in published.table1()
+        for row in read_published("feature_reuse_table1")
         if row["quantity"] == "test"
     }
     assert len(rows) == 60
     assert (rows[key]["value"], rows[key]["spread"]) == (value, spread)
 
 
-def test_published_gains_follow_from_table_1():
-    rows = {
-        (row.get("model"), row["dataset"], row["quantity"]): row["value"]
-        for row in published.figure1()
+def test_published_distances():
+    rows = {row["dataset"]: row for row in read_published("feature_reuse_figure1")[:5]}
+    assert {row["quantity"] for row in rows.values()} == {"frechet_distance"}
+    # "APTOS2019 [...] FID 160", table 1's head.
+    assert {name: row["value"] for name, row in rows.items()} == {
+        "aptos2019": 160,
+        "cbis_ddsm": 155,
+        "isic2019": 141,
+        CHEXPERT: 181,
+        "patch_camelyon": 202,
     }
-    assert rows[(None, "isic2019", "frechet_distance")] == 141
-    gain = rows[("deit_s", "aptos2019", "relative_gain")]
-    assert gain == pytest.approx(0.894 / 0.684, abs=1e-4)
-    share = rows[("deit_s", "aptos2019", "feature_reuse_share")]
-    assert share == pytest.approx((0.894 - 0.721) / 0.894, abs=1e-4)
+
+
+def test_published_gains_follow_from_table_1():
+    table1 = {
+        (row["model"], row.get("dataset"), row.get("initialization")): row["value"]
+        for row in read_published("feature_reuse_table1")
+    }
+    rows = read_published("feature_reuse_figure1")[5:]
+    assert len(rows) == 2 * 4 * 5
+    for row in rows:
+        random, statistics, weights = (
+            table1[row["model"], row["dataset"], start]
+            for start in ("random", "mean_var", "transfer")
+        )
+        expected = {
+            "relative_gain": weights / random,
+            "feature_reuse_share": (weights - statistics) / weights,
+        }
+        assert row["value"] == pytest.approx(expected[row["quantity"]], abs=1e-4)
 
 
 def test_every_table_and_figure_is_there():

@@ -3,7 +3,7 @@
 import pytest
 
 from transfusion_tf_experiments.papers import transfusion
-from transfusion_tf_experiments.papers import transfusion_published as published
+from transfusion_tf_experiments.papers.published_numbers import read_published
 
 PAPER = transfusion.SCALES["paper"]()
 CHAPTERS = {name: make(PAPER) for name, make in transfusion.CHAPTERS.items()}
@@ -256,7 +256,7 @@ def test_the_race_is_to_an_auc_of_0_91():
 def test_published_numbers(rows, key, value):
     found = {
         (row["model"], row.get("initialization"), row["quantity"]): row["value"]
-        for row in getattr(published, rows)()
+        for row in read_published(f"transfusion_{rows}")
     }
     assert found[key] == pytest.approx(value)
 

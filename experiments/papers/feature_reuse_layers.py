@@ -1,0 +1,126 @@
+"""Chapters of feature reuse that look into the layers of trained models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from transfusion_tf_experiments.papers.feature_reuse_models import (
+    SWEEP,
+    WEIGHTS,
+    cnn,
+    deit,
+    sweeps,
+)
+from transfusion_tf_experiments.papers.scale import Scale
+
+if TYPE_CHECKING:
+    from transfusion_tf.studies import Chapter
+
+
+def figure3(scale: Scale) -> Chapter:
+    """CKA of every layer with every layer: before and after, and ST against WT.
+
+    Command: `transfusion-study --study=feature_reuse/figure3`.
+    Cost: 12 runs, 3 minutes, and a minute of analysis.
+    Paper: DeiT keeps its early and middle layers and adapts the later; ResNet50 keeps
+    all but its last. Layers of an ST model resemble the first half of a WT model's in
+    DeiT; CNNs learn similar features from either start.
+    """
+    return scale.chapter(
+        "figure3",
+        "What transfer keeps: similarity of all layers",
+        "Linear CKA of every layer with every layer: of a run before and after "
+        "training, from transferred weights; and of a run from statistics with one "
+        "from weights, both trained.",
+        view="layer_similarity",
+        measurements=("layer_cka", "layer_cka_pairs"),
+        runs=scale.runs(
+            SWEEP,
+            (deit(scale), cnn(scale)),
+            (scale.statistics, WEIGHTS),
+        ),
+        options=scale.options["layers"],
+    )
+
+
+def figure4(scale: Scale) -> Chapter:
+    """How far weights travel in training, layer by layer, by WT-ST fraction.
+
+    Command: `transfusion-study --study=feature_reuse/figure4`.
+    Cost: 36 runs, 7 minutes, and a minute of analysis.
+    Paper: transferred weights stay near; the more of a network begins from statistics,
+    the further it moves. The patchifier and the first block at each scale move anyway.
+    """
+    return scale.chapter(
+        "figure4",
+        "Which transferred weights change?",
+        "Distance that each layer's weights travel from their start, over the number "
+        "of weights, mean over its tensors and over data sets.",
+        view="travel",
+        measurements=("travel",),
+        runs=sweeps(scale),
+    )
+
+
+def figure5(scale: Scale) -> Chapter:
+    """Re-initialization robustness: each layer in turn set back to its start.
+
+    Command: `transfusion-study --study=feature_reuse/figure5`.
+    Cost: 36 runs, 7 minutes, and 2 minutes of analysis.
+    Paper: from transferred weights few layers are critical; in DeiT under WT-ST those
+    at the transition; in ResNet50 the last ones and those where the scale changes.
+    """
+    return scale.chapter(
+        "figure5",
+        "Re-initialization robustness",
+        "Test metric that is lost where one layer of the trained model is set back to "
+        "the weights it began from.",
+        view="robustness",
+        measurements=("robustness",),
+        runs=sweeps(scale),
+        options=scale.options["robustness"],
+    )
+
+
+def figure6(scale: Scale) -> Chapter:
+    """k-NN evaluation at every depth, by WT-ST fraction.
+
+    Command: `transfusion-study --study=feature_reuse/figure6`.
+    Cost: 36 runs, 7 minutes, and 2 minutes of analysis.
+    Paper: DeiT's features are good for the task from the middle on, and the best score
+    at any depth saturates halfway as more stages are transferred; those of ResNet50
+    improve up to its last layers.
+    """
+    return scale.chapter(
+        "figure6",
+        "Are reused features low-level or high-level?",
+        "Test metric of a vote of the nearest training images (cosine similarity) by "
+        "their features at each depth.",
+        view="knn_by_depth",
+        measurements=("knn",),
+        runs=sweeps(scale),
+        options=scale.options["neighbours"],
+    )
+
+
+def attention_distance(scale: Scale) -> Chapter:
+    """Appendix E: how far the heads of every block look.
+
+    Command: `transfusion-study --study=feature_reuse/attention_distance`.
+    Cost: 6 runs, 2 minutes.
+    Paper: with transferred weights early blocks have heads that look near and heads
+    that look far; from statistics none learns to look near.
+    """
+    return scale.chapter(
+        "attention_distance",
+        "How far each head looks",
+        "Mean attended distance of every head of a trained transformer, by block.",
+        view="attention",
+        measurements=("attention",),
+        runs=scale.runs(
+            SWEEP,
+            (deit(scale),),
+            (scale.statistics, WEIGHTS),
+        ),
+        options=scale.options["attention"],
+    )

@@ -1,0 +1,194 @@
+"""Chapters of Transfusion about representations and first-layer filters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from transfusion_tf_experiments.papers.published_numbers import read_published
+from transfusion_tf_experiments.papers.scale import Scale
+from transfusion_tf_experiments.papers.transfusion_scales import (
+    CHEST,
+    PRINTED_NAMES,
+    RETINA,
+    STARTS,
+)
+
+if TYPE_CHECKING:
+    from transfusion_tf.studies import Chapter
+    from transfusion_tf.training import RunConfig
+
+    Runs = tuple[RunConfig, ...]
+
+
+def table5(scale: Scale) -> Chapter:
+    """CCA between models of one start with different seeds, stage by stage.
+
+    Command: `transfusion-study --study=transfusion/table5`.
+    Cost: 12 runs, 11 minutes, and 3 minutes of analysis.
+    Paper, lowest stage: ResNet50 0.865 between models from the same pretrained
+    weights, 0.647 between random starts; CBR-Small 0.825 and 0.723.
+    """
+    return scale.chapter(
+        "table5",
+        "Similarity between models of the same start",
+        "Mean CCA between trained models from the same pretrained weights, between "
+        "models from random weights, and the difference, by stage.",
+        view="similarity_by_start",
+        measurements=("population_best",),
+        runs=_population(scale, "pair"),
+        options=scale.options["similarity"],
+        published=read_published("transfusion_table5"),
+    )
+
+
+def figure2(scale: Scale) -> Chapter:
+    """Are random and pretrained starts further apart than two random starts?
+
+    Command: `transfusion-study --study=transfusion/figure2`.
+    Cost: 24 runs, 19 minutes, and 8 minutes of analysis.
+    Paper: for ResNet50 and Inception-v3 clearly so; for the CBR models hardly.
+    """
+    return scale.chapter(
+        "figure2",
+        "Pretrained and random starts, against two random starts",
+        "Mean CCA at the top two stages of trained models: pairs of a random and a "
+        "pretrained start, and pairs of two random starts.",
+        view="similarity_of_starts",
+        measurements=("population_best",),
+        runs=_population(scale, "all"),
+        options={**scale.options["similarity"], "top_stages": 2},
+    )
+
+
+def figure3(scale: Scale) -> Chapter:
+    """Similarity before and after training, stage by stage.
+
+    Command: `transfusion-study --study=transfusion/figure3`.
+    Cost: 24 runs, 19 minutes, and 8 minutes of analysis.
+    Paper: ResNet50 moves less than the CBR models, most so at conv1; pretrained
+    weights stay nearer to their start than random ones in the lowest stages only.
+    """
+    return scale.chapter(
+        "figure3",
+        "How far training moves each stage",
+        "Mean CCA of a model before and after training, by stage; beside it, that of "
+        "pretrained minus that of random starts.",
+        view="before_and_after",
+        measurements=("before_after",),
+        runs=_population(scale, "all"),
+        options=scale.options["similarity"],
+    )
+
+
+def figure4(scale: Scale) -> Chapter:
+    """Do models that start alike end alike? R² at conv1 and at higher stages.
+
+    Command: `transfusion-study --study=transfusion/figure4`.
+    Cost: 12 runs, 11 minutes, and 6 minutes of analysis.
+    Paper, lowest stage: R² 0.838 for pairs of random ResNet50s and 0.752 for mixed
+    pairs; 0.197 and 0.160 for CBR-Small. Higher stages: 0.322 at most.
+    """
+    return scale.chapter(
+        "figure4",
+        "Similarity at initialization against similarity after training",
+        "Each point is a pair of models. A line that fits says that what a pair "
+        "shared at the start it still shares at the end.",
+        view="start_and_end",
+        measurements=("population_initial", "population_best"),
+        runs=_population(scale, "pair"),
+        options=scale.options["similarity"],
+        published=read_published("transfusion_figure4"),
+    )
+
+
+def figure5(scale: Scale) -> Chapter:
+    """First-layer filters before and after training on RETINA.
+
+    Command: `transfusion-study --study=transfusion/figure5`.
+    Cost: 4 runs, 3 minutes.
+    Paper: ResNet50's filters hardly change; CBR-Small's change much, and training
+    erases some of the Gabor filters that it starts with.
+    """
+    return scale.chapter(
+        "figure5",
+        "First-layer filters before and after training on RETINA",
+        "Filters of one run of each start, before and after, on one scale; how far "
+        "they moved, and how much of a Gabor function is in them.",
+        view="filters",
+        runs=scale.runs(RETINA, ("pair",), STARTS, seeds=1),
+    )
+
+
+def figure9(scale: Scale) -> Chapter:
+    """First-layer filters of CBR-Small on chest radiographs.
+
+    Command: `transfusion-study --study=transfusion/figure9`.
+    Cost: 2 runs, 1 minute.
+    Paper: as figure 5: the small model's filters change much.
+    """
+    return scale.chapter(
+        "figure9",
+        "First-layer filters of CBR-Small on chest radiographs",
+        "Filters before and after training from random and from pretrained weights.",
+        view="filters",
+        runs=scale.runs(CHEST, ("cbr_small",), STARTS, seeds=1),
+    )
+
+
+def figure10(scale: Scale) -> Chapter:
+    """First-layer filters of ResNet50 on chest radiographs.
+
+    Command: `transfusion-study --study=transfusion/figure10`.
+    Cost: 2 runs, 2 minutes.
+    Paper: as figure 5: the large model's filters hardly change.
+    """
+    largest = scale.models["chest"][0]
+    return scale.chapter(
+        "figure10",
+        f"First-layer filters of {PRINTED_NAMES[largest]} on chest radiographs",
+        "Filters before and after training from random and from pretrained weights.",
+        view="filters",
+        runs=scale.runs(CHEST, (largest,), STARTS, seeds=1),
+    )
+
+
+def figure14(scale: Scale) -> Chapter:
+    """Weights of the first layer by initialization: histogram and filters.
+
+    Command: `transfusion-study --study=transfusion/figure14`.
+    Cost: 3 runs, 2 minutes.
+    Paper: mean_var has the mean and variance of the pretrained weights, not their
+    heavy-tailed distribution, and none of their Gabor-like structure.
+    """
+    return scale.chapter(
+        "figure14",
+        "First-layer weights by initialization",
+        "Distribution of the first layer's weights, and its filters, before training.",
+        view="filters",
+        runs=scale.runs(
+            RETINA, ("large",), ("transfer", "random", "mean_var"), seeds=1
+        ),
+        options={"histogram": True},
+    )
+
+
+def figure21(scale: Scale) -> Chapter:
+    """The bank of 64 synthetic Gabor filters (appendix F.3).
+
+    Command: `transfusion-study --study=transfusion/figure21`.
+    Cost: no run, seconds.
+    Paper: 16 orientations by 4 frequencies (0.08, 0.16, 0.25, 0.32 cycles a pixel),
+    sigma 2, 7 × 7 pixels, grey.
+    """
+    return scale.chapter(
+        "figure21",
+        "The synthetic Gabor filters",
+        "16 orientations, 4 frequencies, 7 × 7 pixels, repeated over the colours.",
+        view="gabor_bank",
+    )
+
+
+def _population(scale: Scale, kind: str) -> Runs:
+    """Runs whose representations are compared: both starts, RETINA."""
+    seeds = scale.more_seeds.get("similarity")
+    return scale.runs(RETINA, (kind,), STARTS, seeds=seeds)
