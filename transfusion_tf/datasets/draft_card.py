@@ -18,6 +18,7 @@ from transfusion_tf.datasets.draft_tables import (
     patient_entry,
 )
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
+from transfusion_tf.datasets.readers.class_folders import subfolders
 from transfusion_tf.errors import UserError
 
 CARD_FILE = "dataset.toml"
@@ -102,7 +103,7 @@ def _from_class_folders(root: Path) -> Draft | None:
 
 
 def _class_folders_in(folder: Path, name: str) -> Draft | None:
-    tops = [f for f in _subfolders(folder) if f.name.lower() in SPLIT_NAMES]
+    tops = [f for f in subfolders(folder) if f.name.lower() in SPLIT_NAMES]
     reader: list[tuple[str, Any, str]] = [
         ("kind", "class_folders", "a folder a class"),
         ("folder", name, "the folder of these folders, from this file"),
@@ -112,7 +113,7 @@ def _class_folders_in(folder: Path, name: str) -> Draft | None:
         reader.append(("split_folders", True, f"they stand below {names}"))
     classes: dict[str, list[Path]] = defaultdict(list)
     for top in tops or [folder]:
-        for child in _subfolders(top):
+        for child in subfolders(top):
             images = [p for p in child.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES]
             if images:
                 classes[child.name] += images
@@ -128,12 +129,6 @@ def _class_folders_in(folder: Path, name: str) -> Draft | None:
         images = [path for path, match in found.items() if not match]
     reader.append(patient_entry([path.name for path in images]))
     return Draft(reader, "class", sorted(classes), [], images, [])
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(
-        p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")
-    )
 
 
 def _as_toml(folder: Path, draft: Draft) -> str:

@@ -14,7 +14,7 @@ from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import one_label
 from transfusion_tf.datasets.readers.rows import Example, LeftOut, Problem, Rows
 from transfusion_tf.errors import UserError
-from transfusion_tf.toml_tables import TABLE, Text, rule
+from transfusion_tf.toml_tables import TABLE, Text
 
 _SplitFolders = Annotated[
     StrictBool | Mapping[str, check.SplitName],
@@ -22,14 +22,6 @@ _SplitFolders = Annotated[
         {"expected": "true, or names of folders to train, validation, test or draw"}
     ),
 ]
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True
 
 
 @dataclass(frozen=True, kw_only=True, config=TABLE)
@@ -47,9 +39,7 @@ class ClassFolderOptions:
     mask_pattern: check.Pattern | None = None
     """A file that matches it is left out as the mask of the image that the groups, put
     together, name; that image must be there."""
-    name_patterns: Mapping[
-        str, Annotated[str, rule("a regular expression", _is_pattern)]
-    ] = Field(default_factory=dict)
+    name_patterns: Mapping[str, check.AnyPattern] = Field(default_factory=dict)
     """A pattern per class, which the names of its files must match."""
     patient_pattern: check.Pattern | None = None
     """Its first group in the file's name is the patient; without it every image is a
@@ -76,7 +66,7 @@ def read_class_folders(card: DatasetCard) -> Rows:
     tops: list[tuple[str | None, Path]] = [(None, root)]
     if options.split_folders:
         tops = []
-        for folder in _subfolders(root):
+        for folder in subfolders(root):
             if folder.name in options.leave_out:
                 yield from _left_out(root, folder)
                 continue
@@ -89,7 +79,7 @@ def read_class_folders(card: DatasetCard) -> Rows:
             if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
                 name = str(path.relative_to(root))
                 yield Problem(name, "an image outside the folders of the classes")
-        for folder in _subfolders(top):
+        for folder in subfolders(top):
             if folder.name in options.leave_out:
                 yield from _left_out(root, folder)
                 continue
@@ -116,7 +106,8 @@ def _folder_split(split_folders: bool | Mapping[str, str], folder: Path) -> str 
     return check.fixed_split(split_folders[folder.name])
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def subfolders(folder: Path) -> list[Path]:
+    """Folders of a folder, in the order of their names, hidden ones left out."""
     return sorted(
         path
         for path in folder.iterdir()

@@ -55,12 +55,20 @@ class PhotographOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class DrawnRetina:
-    """A fundus that is drawn when it is needed."""
-
+class _Drawing:
     index: int
     seed: int
     size: int
+
+    def fingerprint(self) -> str:
+        """All that the drawing depends on."""
+        return repr(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnRetina(_Drawing):
+    """A fundus that is drawn when it is needed."""
+
     lesion_scale: float
 
     def load(self) -> np.ndarray:
@@ -68,10 +76,6 @@ class DrawnRetina:
         return retina.draw_retina(
             self.index, seed=self.seed, size=self.size, lesion_scale=self.lesion_scale
         )
-
-    def fingerprint(self) -> str:
-        """All that the drawing depends on."""
-        return repr(self)
 
 
 def read_phantom_retina(card: DatasetCard) -> Rows:
@@ -87,12 +91,9 @@ def read_phantom_retina(card: DatasetCard) -> Rows:
 
 
 @dataclasses.dataclass(frozen=True)
-class DrawnChest:
+class DrawnChest(_Drawing):
     """A radiograph that is drawn when it is needed."""
 
-    index: int
-    seed: int
-    size: int
     finding_scale: float
 
     def load(self) -> np.ndarray:
@@ -100,10 +101,6 @@ class DrawnChest:
         return chest.draw_chest(
             self.index, seed=self.seed, size=self.size, finding_scale=self.finding_scale
         )
-
-    def fingerprint(self) -> str:
-        """All that the drawing depends on."""
-        return repr(self)
 
 
 def read_phantom_chest(card: DatasetCard) -> Rows:
@@ -113,10 +110,7 @@ def read_phantom_chest(card: DatasetCard) -> Rows:
     read by radiologists, metrics are measured on what is really there.
     """
     options = reader_options(card, PhantomChestOptions)
-    if card.labels.named != FINDINGS:
-        raise UserError(
-            f"{card.path}: key 'labels.classes' should be {', '.join(FINDINGS)}"
-        )
+    _require_classes(card, FINDINGS)
     seed, share = options.seed, options.uncertain_share
     films = [
         chest.chest_metadata(index, seed=seed, uncertain_share=share)
@@ -138,12 +132,9 @@ def read_phantom_chest(card: DatasetCard) -> Rows:
 
 
 @dataclasses.dataclass(frozen=True)
-class DrawnSkin:
+class DrawnSkin(_Drawing):
     """A photograph of a skin lesion that is drawn when it is needed."""
 
-    index: int
-    seed: int
-    size: int
     lesion_scale: float
 
     def load(self) -> np.ndarray:
@@ -152,18 +143,11 @@ class DrawnSkin:
             self.index, seed=self.seed, size=self.size, lesion_scale=self.lesion_scale
         )
 
-    def fingerprint(self) -> str:
-        """All that the drawing depends on."""
-        return repr(self)
-
 
 def read_phantom_skin(card: DatasetCard) -> Rows:
     """Drawn photographs of skin lesions, two a patient."""
     options = reader_options(card, PhantomOptions)
-    if card.labels.classes != KINDS:
-        raise UserError(
-            f"{card.path}: key 'labels.classes' should be {', '.join(KINDS)}"
-        )
+    _require_classes(card, KINDS)
     seed = options.seed
     for index in range(2 * options.patients):
         meta = skin.skin_metadata(index, seed=seed)
@@ -174,12 +158,8 @@ def read_phantom_skin(card: DatasetCard) -> Rows:
 
 
 @dataclasses.dataclass(frozen=True)
-class DrawnPhotograph:
+class DrawnPhotograph(_Drawing):
     """A crop of a photograph that is cut when it is needed."""
-
-    index: int
-    seed: int
-    size: int
 
     def load(self) -> np.ndarray:
         """See `phantoms.photographs.draw_photograph_crop`."""
@@ -187,20 +167,13 @@ class DrawnPhotograph:
             self.index, seed=self.seed, size=self.size
         )
 
-    def fingerprint(self) -> str:
-        """All that the crop depends on."""
-        return repr(self)
-
 
 def read_photographs(card: DatasetCard) -> Rows:
     """Crops of the photographs in the scikit-image and scikit-learn wheels."""
     options = reader_options(card, PhotographOptions)
     seed = options.seed
     names = photographs.photograph_names()
-    if names != card.labels.classes:
-        raise UserError(
-            f"{card.path}: key 'labels.classes' should be {', '.join(names)}"
-        )
+    _require_classes(card, names)
     for index in range(options.crops):
         meta = photographs.photograph_metadata(index, seed=seed)
         labels = tuple(float(i == meta.label) for i in range(len(names)))
@@ -208,4 +181,11 @@ def read_photographs(card: DatasetCard) -> Rows:
         where = f"crop {index}"
         yield Example(
             meta.example_id, meta.patient_id, labels, meta.split, image, where
+        )
+
+
+def _require_classes(card: DatasetCard, names: tuple[str, ...]) -> None:
+    if card.labels.named != names:
+        raise UserError(
+            f"{card.path}: key 'labels.classes' should be {', '.join(names)}"
         )

@@ -19,14 +19,17 @@ Places = Annotated[
 ]
 
 
-def _has_group(pattern: str) -> bool:
+def _groups(pattern: str) -> int:
     try:
-        return re.compile(pattern).groups >= 1
+        return re.compile(pattern).groups
     except re.error:
-        return False
+        return -1
 
 
-Pattern = Annotated[str, rule("a regular expression with a group", _has_group)]
+AnyPattern = Annotated[str, rule("a regular expression", lambda p: _groups(p) >= 0)]
+Pattern = Annotated[
+    str, rule("a regular expression with a group", lambda p: _groups(p) > 0)
+]
 
 T = TypeVar("T")
 
