@@ -23,7 +23,7 @@ from transfusion_tf.evaluation import (
     prediction_similarity,
 )
 from transfusion_tf.report import write_report
-from transfusion_tf.report.chapters import read_material
+from transfusion_tf.report.material import read_material
 from transfusion_tf.report.donors import donor_facts, donor_notes
 from transfusion_tf.report.views import VIEWS
 from transfusion_tf.studies import read_study

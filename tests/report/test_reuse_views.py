@@ -8,7 +8,7 @@ from report.seen import empty_axes, quotes_its_table
 
 from transfusion_tf.evaluation import difference, feature_reuse_share, relative_gain
 from transfusion_tf.report import write_report
-from transfusion_tf.report.chapters import read_material
+from transfusion_tf.report.material import read_material
 from transfusion_tf.report.views import VIEWS, reuse_cells
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.study_folder import ChapterRecord

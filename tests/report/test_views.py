@@ -10,7 +10,7 @@ from report.seen import empty_axes, quotes_its_table
 
 from transfusion_tf.evaluation import difference, seed_interval
 from transfusion_tf.initialization import gabor_filter_bank
-from transfusion_tf.report.chapters import read_material
+from transfusion_tf.report.material import read_material
 from transfusion_tf.report.views import VIEWS, pairs, paper_values
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.study_folder import ChapterRecord

@@ -14,6 +14,7 @@ from transfusion_tf.report.paper_page import write_paper_page
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.results import Results, collect
 from transfusion_tf.report.verdict import reach_verdict
+from transfusion_tf.studies.measurements.collect import measure_study
 from transfusion_tf.studies.study_folder import StudyRecord, read_study
 
 
@@ -45,7 +46,7 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
     if record.chapters:
         write_paper_page(record, folder)
     else:
-        results = collect(record)
+        results = collect(record, measure_study(folder))
         context = _context(record, results, folder, show_images)
         files.write_text(target, render("report.html", context))
     mark_current(folder, show_images=show_images)

@@ -13,11 +13,13 @@ import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.report import page, tables, wording
-from transfusion_tf.report.chapters import Material, read_material
 from transfusion_tf.report.claims_section import claims_section
+from transfusion_tf.report.material import Material, read_material
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.results import Results
 from transfusion_tf.report.views import VIEWS, View, paper_values
+from transfusion_tf.studies.measurements.collect import measure_study
+from transfusion_tf.studies.measurements.table import Measurements
 from transfusion_tf.studies.study_folder import ChapterRecord, StudyRecord
 
 # Longer tables are folded away.
@@ -63,7 +65,10 @@ def write_paper_page(record: StudyRecord, folder: str | Path) -> Path:
       UserError: the folder cannot be written to.
     """
     folder = Path(folder)
-    chapters = [_chapter(record, chapter, folder) for chapter in record.chapters]
+    measurements = measure_study(folder)
+    chapters = [
+        _chapter(record, chapter, folder, measurements) for chapter in record.chapters
+    ]
     everything = Results(record, record.runs[0].metric if record.runs else "", ())
     tables.write_table(_runs(record), folder / "tables", "runs")
     context = {
@@ -81,8 +86,13 @@ def write_paper_page(record: StudyRecord, folder: str | Path) -> Path:
     return target
 
 
-def _chapter(record: StudyRecord, chapter: ChapterRecord, folder: Path) -> Chapter:
-    material = read_material(record, chapter)
+def _chapter(
+    record: StudyRecord,
+    chapter: ChapterRecord,
+    folder: Path,
+    measurements: Measurements,
+) -> Chapter:
+    material = read_material(record, chapter, measurements)
     view, missing = None, list(material.missing)
     if chapter.view not in VIEWS:
         missing.append(f"This version has no view called {chapter.view}.")

@@ -16,12 +16,19 @@ import numpy as np
 
 from transfusion_tf.evaluation import (
     Difference,
+    RunScore,
     chance_level,
     steps_to_threshold,
     threshold_between,
 )
 from transfusion_tf.evaluation.units import metric_unit, unit
-from transfusion_tf.report.repetitions import RunKey, folded, run_key, training_sizes
+from transfusion_tf.report.repetitions import (
+    RunKey,
+    folded,
+    run_key,
+    scores_of,
+    training_sizes,
+)
 from transfusion_tf.report.style import start_rank
 from transfusion_tf.studies.contrasts import WhileLearning, effect_or_none, on_test
 from transfusion_tf.studies.measurements.collect import collect as collect_measurements
@@ -67,6 +74,11 @@ class Cell:
         """Mean of the test metric with its interval; None without a test split."""
         limits = unit(metric_unit(next(iter(self.runs.values())).metric)).limits
         return effect_or_none(on_test(self.ids), self.measurements, limits)
+
+    @property
+    def scores(self) -> dict[RunKey, RunScore]:
+        """Test scores, one per run."""
+        return scores_of(self.runs)
 
     @functools.cached_property
     def test_values(self) -> dict[RunKey, float]:

@@ -29,6 +29,8 @@ _COLOURS = {
     "sampled": "#cc79a7",
     "shuffled": "#b08a00",
 }
+# The order in which initializations are listed, drawn and coloured.
+_ORDER = ("random", "gabor", "mean_var", "sampled", "shuffled", "transfer:", "transfer")
 _SPARE = ("#56b4e9", "#7f3c8d", "#4b7f1b", "#a5463a", "#2f4b7c", "#8c6d46")
 _MARKERS = "osD^vPX<>h"
 
@@ -67,6 +69,13 @@ class Mark:
 
     colour: str
     marker: str
+    dashed: bool = False  # of a reference, and not the subject
+
+
+def start_rank(label: str) -> tuple[int, str]:
+    """By what initializations are sorted, the baseline first."""
+    matching = [i for i, start in enumerate(_ORDER) if label.startswith(start)]
+    return (matching[0] if matching else len(_ORDER), label)
 
 
 def marks(initializations: Sequence[str]) -> dict[str, Mark]:

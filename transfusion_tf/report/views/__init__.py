@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.views import (
     accuracy,
     attention,

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfusion_tf.report import gallery, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import Panel, Results
 from transfusion_tf.report.style import Mark, styled
 from transfusion_tf.report.views import paper_values, plots

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from transfusion_tf.report import gallery, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, Panel, Results
 from transfusion_tf.report.style import Mark, styled
 from transfusion_tf.report.views import paper_values, plots

@@ -15,7 +15,7 @@ from transfusion_tf.evaluation import (
 )
 from transfusion_tf.report import gallery, wording
 from transfusion_tf.report.calibration import reliability_diagram
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.repetitions import mean_difference, mean_on_test
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.style import Mark, styled

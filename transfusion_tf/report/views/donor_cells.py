@@ -7,7 +7,7 @@ import numpy as np
 
 from transfusion_tf.evaluation import Difference
 from transfusion_tf.report import style
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.donors import donor_facts
 from transfusion_tf.report.repetitions import RunKey, mean_over_runs, run_key
 from transfusion_tf.report.results import BASELINE

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.report import gallery, images, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.style import Mark, styled
 from transfusion_tf.report.views.donor_cells import cell_marks, donor_cells
 from transfusion_tf.report.views.parts import Sheet, View, find, long_table

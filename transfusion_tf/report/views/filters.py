@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import seed_interval
 from transfusion_tf.report import comparison_figures, gallery, images, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.gallery import Picture
 from transfusion_tf.report.results import Cell
 from transfusion_tf.report.style import Mark, styled

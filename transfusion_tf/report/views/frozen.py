@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from transfusion_tf.evaluation import difference
 from transfusion_tf.report import gallery, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
 from transfusion_tf.report.style import Mark, styled
 from transfusion_tf.report.views import plots

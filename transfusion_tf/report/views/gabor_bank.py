@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from transfusion_tf.initialization import gabor_filter_bank
 from transfusion_tf.report import gallery, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.style import MUTED, styled
 from transfusion_tf.report.views.parts import Sheet, View
 from transfusion_tf.representations import gabor_fits

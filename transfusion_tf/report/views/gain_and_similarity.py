@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from transfusion_tf.evaluation.regression import RegressionLine, regression_line
 from transfusion_tf.report import gallery, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.style import INK, MUTED, Mark, styled
 from transfusion_tf.report.views import pairs, plots

@@ -16,7 +16,7 @@ from transfusion_tf.evaluation import (
     relative_gain,
 )
 from transfusion_tf.report import gallery, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.style import INK, MUTED, styled
 from transfusion_tf.report.views import plots
 from transfusion_tf.report.views.parts import (

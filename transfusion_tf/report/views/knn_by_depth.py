@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from transfusion_tf.evaluation import seed_interval
 from transfusion_tf.report import gallery, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.views import layer_profiles, plots
 from transfusion_tf.report.views.layer_profiles import Profile
 from transfusion_tf.report.views.parts import (

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from transfusion_tf.evaluation import seed_interval
 from transfusion_tf.report import wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.style import Mark, styled
 from transfusion_tf.report.views import plots
 from transfusion_tf.report.views.parts import Sheet, measured

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transfusion_tf.report import gallery, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.style import WIDTH, styled
 from transfusion_tf.report.views.parts import Sheet, View, long_table, one_seed_note
 

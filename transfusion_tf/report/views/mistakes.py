@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from transfusion_tf.evaluation import PredictionSimilarity
 from transfusion_tf.report import gallery, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.repetitions import RunKey
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.style import MUTED, Mark, styled

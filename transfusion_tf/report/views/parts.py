@@ -9,7 +9,7 @@ import pandas as pd
 
 from transfusion_tf.evaluation import Difference
 from transfusion_tf.report import wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.gallery import Picture
 from transfusion_tf.report.views import paper_values
 

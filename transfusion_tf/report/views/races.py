@@ -16,7 +16,7 @@ from transfusion_tf.evaluation import (
 )
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.report import wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.repetitions import RunKey
 from transfusion_tf.report.results import BASELINE, Panel, Results
 from transfusion_tf.report.views.parts import dataset_title, measured

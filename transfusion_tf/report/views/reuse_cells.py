@@ -14,7 +14,7 @@ import numpy as np
 
 from transfusion_tf.evaluation import Difference, RunScore, cell_interval
 from transfusion_tf.report import style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, scheme
 from transfusion_tf.report.style import Mark
 from transfusion_tf.report.views.network_order import stage_order, through

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from transfusion_tf.report import gallery, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.views import layer_profiles
 from transfusion_tf.report.views.parts import View, long_table, one_seed_note
 from transfusion_tf.report.views.reuse_cells import seeds_of, start_marks, start_name

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from transfusion_tf.report import gallery, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.style import INK, Mark, styled
 from transfusion_tf.report.views import pairs, paper_values, plots
 from transfusion_tf.report.views.parts import (

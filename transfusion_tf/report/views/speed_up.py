@@ -15,7 +15,7 @@ from transfusion_tf.evaluation import (
     steps_to_threshold,
 )
 from transfusion_tf.report import gallery, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import race
 from transfusion_tf.report.style import MUTED, Mark, styled
 from transfusion_tf.report.views import plots

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from transfusion_tf.evaluation import Difference
 from transfusion_tf.report import gallery, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.style import MUTED, Mark, styled
 from transfusion_tf.report.views import plots

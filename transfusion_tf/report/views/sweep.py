@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from transfusion_tf.evaluation import ratio_of_means
 from transfusion_tf.report import gallery, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.style import MUTED, Mark, styled
 from transfusion_tf.report.views import plots
 from transfusion_tf.report.views.parts import (

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transfusion_tf.report import gallery, images, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.donors import is_gray
 from transfusion_tf.report.style import styled
 from transfusion_tf.report.views import plots

@@ -10,7 +10,7 @@ from transfusion_tf.evaluation import difference
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.models.architectures import ARCHITECTURES
 from transfusion_tf.report import gallery, style, wording
-from transfusion_tf.report.chapters import Material
+from transfusion_tf.report.material import Material
 from transfusion_tf.report.style import styled
 from transfusion_tf.report.views import plots
 from transfusion_tf.report.views.parts import (

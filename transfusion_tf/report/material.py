@@ -8,7 +8,9 @@ import pandas as pd
 
 from transfusion_tf.report import wording
 from transfusion_tf.report.results import Results, collect
+from transfusion_tf.studies.measurements.collect import collect as collect_measurements
 from transfusion_tf.studies.measurements.run_labels import start_names
+from transfusion_tf.studies.measurements.table import NOTHING, Measurements
 from transfusion_tf.studies.study_folder import ChapterRecord, Run, StudyRecord
 
 # What tells one measurement of an analysis from another.
@@ -31,12 +33,14 @@ class Material:
       analyses: kind -> the rows that are about the chapter's runs, with `dataset`
         beside them (and `model`, `initialization`, `seed` for `before_after`).
       missing: what is not there yet, a sentence each.
+      measurements: of the whole study.
     """
 
     chapter: ChapterRecord
     results: tuple[Results, ...]
     analyses: Mapping[str, pd.DataFrame]
     missing: tuple[str, ...]
+    measurements: Measurements = NOTHING
 
     @property
     def runs(self) -> dict[str, Run]:
@@ -50,13 +54,20 @@ class Material:
         return self.analyses.get(kind, pd.DataFrame())
 
 
-def read_material(record: StudyRecord, chapter: ChapterRecord) -> Material:
+def read_material(
+    record: StudyRecord,
+    chapter: ChapterRecord,
+    measurements: Measurements | None = None,
+) -> Material:
     """Gathers a chapter's runs and analyses; what is missing is said, and no error.
 
     Args:
       record: of the whole study.
       chapter: one of its chapters.
+      measurements: of the study; None collects them.
     """
+    if measurements is None:
+        measurements = collect_measurements(record)
     wanted = set(chapter.runs)
     runs = [run for run in record.runs if run.run_id in wanted]
     by_dataset: dict[str, list[Run]] = {}
@@ -67,13 +78,18 @@ def read_material(record: StudyRecord, chapter: ChapterRecord) -> Material:
     )
     return Material(
         chapter=chapter,
-        results=tuple(_collect(record, part) for part in by_dataset.values()),
+        results=tuple(
+            _collect(record, part, measurements) for part in by_dataset.values()
+        ),
         analyses=analyses,
         missing=(*_missing_runs(record, chapter, len(runs)), *missing),
+        measurements=measurements,
     )
 
 
-def _collect(record: StudyRecord, runs: Sequence[Run]) -> Results:
+def _collect(
+    record: StudyRecord, runs: Sequence[Run], measurements: Measurements
+) -> Results:
     """Results of one data set.
 
     Collected a model at a time: what only sets one model apart from another, such as
@@ -83,13 +99,16 @@ def _collect(record: StudyRecord, runs: Sequence[Run]) -> Results:
     for run in runs:
         by_model.setdefault(run.config.model, []).append(run)
     parts = [
-        collect(dataclasses.replace(record, runs=tuple(part)))
+        collect(dataclasses.replace(record, runs=tuple(part)), measurements)
         for part in by_model.values()
     ]
     panels = [panel for part in parts for panel in part.panels]
     panels.sort(key=lambda p: (p.parameters or 0, p.model, p.train_examples))
     return Results(
-        dataclasses.replace(record, runs=tuple(runs)), runs[0].metric, tuple(panels)
+        dataclasses.replace(record, runs=tuple(runs)),
+        runs[0].metric,
+        tuple(panels),
+        measurements,
     )
 
 
