@@ -1,0 +1,328 @@
+"""Chapters on the test metric: by model and start, by class, by number of images."""
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from transfusion_tf.report import wording
+from transfusion_tf.report.chapter_kinds import ChapterKind
+from transfusion_tf.report.charts import Chart, Panel
+from transfusion_tf.report.charts_layers import Dots, Lines
+from transfusion_tf.report.long_table import LongTable, Row, finite
+from transfusion_tf.report.results import BASELINE
+from transfusion_tf.report.rows.accuracy import DONOR_METRICS, accuracy_rows, size_rows
+from transfusion_tf.report.rows.cells import start_marks, start_rows
+from transfusion_tf.report.sentences import extremes, one_seed_note, settled
+from transfusion_tf.report.sheets import (
+    Column,
+    SheetPlan,
+    beside_paper,
+    count,
+    interval,
+    paper_number,
+    with_interval,
+    with_spread,
+)
+
+_PANEL = ("dataset", "model", "train_examples")
+_GAIN = "difference_to_random"
+
+
+def _class_names(table: LongTable) -> list[str]:
+    return [q for q in table.values("quantity") if q.startswith("auc/")]
+
+
+def _donor_columns(table: LongTable) -> list[Column]:
+    for name in DONOR_METRICS:
+        if f"donor/{name}" in table.values("quantity"):
+            head = f"Donor’s {wording.metric_title(name)}"
+            return [_panel_column(head, f"donor/{name}", _donor)]
+    return []
+
+
+def _donor(row: Row | None) -> str:
+    if row is None:
+        return wording.MISSING
+    paper = paper_number(row)
+    small = "" if paper == wording.MISSING else f"\npaper {paper}"
+    return wording.number(row["value"]) + small
+
+
+def _panel_column(head: str, quantity: str, show=count) -> Column:
+    return Column(head, quantity=quantity, show=show, of=_PANEL, once=True)
+
+
+def _accuracy_columns(table: LongTable) -> list[Column]:
+    return [
+        Column("Model", word="panel", once=True),
+        Column("Start", word="initialization"),
+        Column("Test {unit}", quantity="test"),
+        Column("95 % interval", quantity="test", show=interval),
+        Column("minus random weights", quantity=_GAIN, show=with_interval),
+        Column("Paper", quantity="test", show=paper_number, if_paper=True),
+        _panel_column("Parameters", "parameters"),
+        _panel_column("as the paper counts", "parameters_table1"),
+        *_donor_columns(table),
+    ]
+
+
+def _class_columns(table: LongTable) -> list[Column]:
+    return [
+        Column("Model", word="panel", once=True),
+        Column("Start", word="initialization"),
+        *(
+            Column(name, quantity=quantity, show=beside_paper(with_spread))
+            for name, quantity in [
+                ("Mean", "test"),
+                *((q.removeprefix("auc/"), q) for q in _class_names(table)),
+            ]
+        ),
+    ]
+
+
+def _say_differences(table: LongTable) -> list[str]:
+    parts = table.where(quantity=_GAIN).split("initialization")
+    return [_difference_sentence(part) for part in parts]
+
+
+def _difference_sentence(part: LongTable) -> str:
+    label, unit = part.first["initialization"], part.first["unit"]
+    several = len(part.values("train_examples")) > 1
+    values = {
+        f"{row['model']} on {wording.count(row['train_examples'])}"
+        if several
+        else str(row["model"]): float(row["value"])
+        for row in part.rows
+    }
+    found = extremes(values)
+    if found is None:
+        return f"From {label} nothing can be compared with random weights."
+    (least, low), (most, high) = found
+    if len(values) == 1:
+        text = f"From {label}, {least} ends {wording.signed(low)} {unit} from random"
+    else:
+        text = (
+            f"From {label}, models end {wording.signed(low)} ({least}) to "
+            f"{wording.signed(high)} {unit} ({most}) from random weights"
+        )
+    if part.frame["seeds"].max() > 1:
+        text += f"; the interval leaves out zero in {settled(part)} of {len(part)}"
+    return text + "."
+
+
+def _say_classes(table: LongTable) -> list[str]:
+    prefix = f"{_GAIN}/auc/"
+    part = table.frame[table.frame["quantity"].str.startswith(prefix)]
+    means = part.groupby("quantity", sort=False)["value"].mean()
+    found = extremes({str(name).removeprefix(prefix): v for name, v in means.items()})
+    if found is None:
+        return []
+    (least, low), (most, high) = found
+    return [
+        f"Averaged over models, {most} gains most ({wording.signed(high)}) and {least} "
+        f"least ({wording.signed(low)})."
+    ]
+
+
+def _say_best(table: LongTable) -> list[str]:
+    tests = table.where(quantity="test")
+    names = {f"{r['model']} from {r['initialization']}": r["value"] for r in tests.rows}
+    best = extremes(names)
+    if best is None or len(tests) < 3:
+        return []
+    (worst, low), (name, high) = best
+    return [
+        f"Highest is {name} ({wording.number(high)}), lowest {worst} "
+        f"({wording.number(low)})."
+    ]
+
+
+_BY_CLASS = ChapterKind(
+    name="accuracy",
+    rows=accuracy_rows,
+    charts=(
+        Chart(
+            (Panel((Dots(None, rows="panel"),), title="{shown}", grid="x"),),
+            text="Test metric by model and start, with 95 % intervals",
+            suffix="{dataset}",
+            suffix_if_one=False,
+            by=("dataset",),
+            facet="shown",
+            share="y",
+            small=lambda own: 0.62 + 0.24 * len(own.values("panel")),
+            x="test AUC",
+        ),
+    ),
+    sheet=SheetPlan(
+        _class_columns,
+        lines=(*_PANEL, "initialization"),
+        group=_PANEL,
+        caption="AUC on test, ± over seeds.",
+    ),
+    sentences=(_say_differences, _say_classes, _say_best, one_seed_note()),
+)
+
+ACCURACY = ChapterKind(
+    name="accuracy",
+    rows=accuracy_rows,
+    charts=(
+        Chart(
+            (Panel((Dots("test", rows="panel"),), x="test {unit}", grid="x"),),
+            text="Test metric by model and start, with 95 % intervals",
+            suffix="{dataset}",
+            suffix_if_one=False,
+            by=("dataset",),
+            height=lambda own: 0.95 + 0.34 * len(own.values("panel")),
+        ),
+    ),
+    sheet=SheetPlan(_accuracy_columns, lines=(*_PANEL, "initialization"), group=_PANEL),
+    sentences=(_say_differences, _say_best, one_seed_note()),
+    variants={"by_class": _BY_CLASS},
+)
+
+
+def _scale_sizes(axes: Axes, own: LongTable) -> None:
+    sizes = sorted(own.whole.values("train_examples"))
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [wording.count(size) for size in sizes])
+    axes.xaxis.set_minor_locator(NullLocator())
+    low, high = sizes[0], sizes[-1]
+    room = (high / low) ** 0.12 if high > low else 1.3
+    axes.set_xlim(low / room, high * room)
+
+
+def _size_height(own: LongTable) -> float:
+    return 2.3 if len(own.values("train_examples")) > 1 else 1.55
+
+
+def _say_sizes(table: LongTable) -> list[str]:
+    """What the least and the most data make of each start's lead."""
+    said = []
+    leads = table.where(quantity=_GAIN)
+    for part in leads.split("model", "initialization"):
+        rows = sorted(part.rows, key=lambda row: row["train_examples"])
+        first, last = rows[0], rows[-1]
+        if len(rows) > 1:
+            said.append(
+                f"{first['model']}, {first['initialization']} minus random weights: "
+                f"{_with_images(first)} images, {_with_images(last)}."
+            )
+    return (
+        said
+        or [
+            f"{row['model']}, {row['initialization']} minus {BASELINE} weights: "
+            f"{_with_images(row)} images."
+            for row in leads.rows
+        ]
+    )[:3]
+
+
+def _with_images(row: Row) -> str:
+    images = wording.count(row["train_examples"])
+    return f"{wording.signed(row['value'])} with {images}"
+
+
+DATA_SIZES = ChapterKind(
+    name="data_sizes",
+    rows=size_rows,
+    charts=(
+        Chart(
+            (
+                Panel(
+                    (Lines("test", "train_examples", factor=0.035),),
+                    title="{model}",
+                    y="test {unit}",
+                    adjust=_scale_sizes,
+                ),
+            ),
+            text="Test metric against the number of training images, by model and "
+            "start",
+            suffix="{dataset}",
+            by=("dataset",),
+            facet="model",
+            share="xy",
+            height=_size_height,
+            x="training images",
+        ),
+    ),
+    sheet=SheetPlan(
+        (
+            Column("Model", word="model", once=True),
+            Column("Start", word="initialization"),
+            Column("Training images", word="images", once=True),
+            Column("Test {unit}", quantity="test"),
+            Column("minus random weights", quantity=_GAIN, show=with_interval),
+            Column("Paper", quantity="test", show=paper_number, if_paper=True),
+        ),
+        lines=(*_PANEL, "initialization"),
+        group=_PANEL,
+        words=2,
+    ),
+    sentences=(_say_sizes, one_seed_note()),
+)
+
+
+def _start_columns(table: LongTable) -> list[Column]:
+    tests = table.where(quantity="test")
+    return [
+        Column("Model", word="sized_model", once=True),
+        Column("Start", word="label"),
+        *(
+            Column(
+                data,
+                quantity="test",
+                show=beside_paper(with_spread),
+                where={"data": data},
+            )
+            for data in tests.values("data")
+        ),
+    ]
+
+
+def _say_starts(table: LongTable) -> list[str]:
+    said = []
+    for part in table.where(quantity="test").split("model"):
+        gains = []
+        for own in part.split("data"):
+            random, weights = (
+                own.find(initialization=start) for start in (BASELINE, "transfer")
+            )
+            if finite(random) and finite(weights):
+                gain = wording.signed(weights["value"] - random["value"])
+                gains.append(f"{gain} on {own.first['data']}")
+        if gains:
+            model = part.first["model"]
+            said.append(f"{model}: WT minus RI is {wording.listed(gains)}.")
+    return said
+
+
+STARTS = ChapterKind(
+    name="starts",
+    rows=start_rows,
+    charts=(
+        Chart(
+            (
+                Panel(
+                    (Dots("test", rows="model", label="label"),),
+                    title="{data}",
+                    x="test {unit}",
+                    grid="x",
+                ),
+            ),
+            text="Test metric by model, data set and start, with 95 % intervals",
+            facet="data",
+            share="y",
+            small=lambda own: 0.75 + 0.27 * len(own.values("model")),
+        ),
+    ),
+    sheet=SheetPlan(
+        _start_columns,
+        lines=("model", "initialization"),
+        where={"quantity": "test"},
+        caption="RI: random weights; ST: statistics of the donor's weights; WT: the "
+        "weights. ± is over seeds; the metric is each data set's own.",
+    ),
+    sentences=(_say_starts, one_seed_note()),
+    marks=start_marks,
+)
+
+KINDS = (ACCURACY, DATA_SIZES, STARTS)

@@ -1,0 +1,319 @@
+"""Charts are declarations: which panels, what is drawn in each, how they are laid out.
+
+A chart reads a `LongTable` only. What is drawn in a panel is a list of layers, see
+`transfusion_tf.report.charts_layers`. Titles, names of files and texts are templates
+that the first row of what they stand for fills: `"test {unit}"`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from transfusion_tf.report.long_table import LongTable
+from transfusion_tf.report.material import Material
+from transfusion_tf.report.style import MUTED, RULE, WIDTH, Mark
+
+_LEGEND_WIDTH = 74  # characters that fit one line of a legend
+_SUPTITLE: dict[str, Any] = {
+    "x": 0.02,
+    "ha": "left",
+    "fontsize": 9.5,
+    "fontweight": "bold",
+}
+
+
+class Layer(Protocol):
+    """Something that is drawn into axes from the rows of a panel."""
+
+    def draw(self, axes: Axes, table: LongTable) -> None:
+        """Draws it.
+
+        Args:
+          axes: of the panel.
+          table: the panel's rows; `table.whole` has those of the figure.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnFigure:
+    """A figure, and what the page needs to know of it.
+
+    Attributes:
+      figure: as drawn.
+      suffix: of its files' names, after the chapter's.
+      text: what it shows, for those who cannot see it.
+    """
+
+    figure: Figure
+    suffix: str
+    text: str
+
+
+class Drawing(Protocol):
+    """A chart, or what draws figures unlike any other."""
+
+    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
+        """Its figures, in order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One pair of axes.
+
+    Attributes:
+      layers: drawn in order.
+      title: template.
+      x: template, below the axes.
+      y: template, left of the axes.
+      where: values that its rows have; all rows of the figure by default.
+      grid: lines behind: `x`, `y` or `both`.
+      height: inches, where panels stand one above the other.
+      pad: between title and axes, points.
+      legend: whether the figure's legend names what is drawn here.
+      adjust: called last with axes and rows, for scales, ticks and limits.
+    """
+
+    layers: tuple[Layer, ...]
+    title: str = ""
+    x: str = ""
+    y: str = ""
+    where: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    grid: str = "y"
+    height: float = 3.1
+    pad: float = 4
+    legend: bool = True
+    adjust: Callable[[Axes, LongTable], None] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    """One figure, or one for every data set, model, ...
+
+    Attributes:
+      panels: of each figure.
+      text: template: what it shows, for those who cannot see it.
+      suffix: template: of the files' names.
+      by: columns; every combination of their values is a figure of its own.
+      where: values that the chart's rows have.
+      facet: a column; the first panel is drawn once for each of its values, and those
+        panels stand first.
+      small: height of panels, inches, that stand two a row; 0 for a stack. A function
+        of the figure's rows where it depends on how much there is.
+      title: template, of the figure.
+      x: template, below the lowest panels.
+      y: template, left of all panels.
+      share: axes that panels share: `x`, `y`, `xy`.
+      all_y: whether every small panel has its label at the left, not the leftmost only.
+      suffix_if_one: whether a lone figure's files have the suffix too.
+      legend: whether there is one.
+      height: of a stack's panels in place of their own.
+      marks: how labels are drawn, in place of the chapter's marks.
+      finish: called last with figure, axes and rows.
+    """
+
+    panels: tuple[Panel, ...]
+    text: str
+    suffix: str = ""
+    by: tuple[str, ...] = ()
+    where: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    facet: str = ""
+    small: float | Callable[[LongTable], float] = 0.0
+    title: str = ""
+    x: str = ""
+    y: str = ""
+    share: str = ""
+    all_y: bool = False
+    suffix_if_one: bool = True
+    legend: bool = True
+    height: Callable[[LongTable], float] | None = None
+    marks: Callable[[LongTable], Mapping[str, Mark]] | None = None
+    finish: Callable[[Figure, Sequence[Axes], LongTable], None] | None = None
+
+    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
+        """Its figures, in order."""
+        parts = list(table.where(**self.where).split(*self.by))
+        for part in parts:
+            if not len(part):
+                continue
+            shown = self.suffix_if_one or len(parts) > 1
+            suffix = fill(self.suffix, part) if shown else ""
+            yield DrawnFigure(self._draw(part), suffix, fill(self.text, part))
+
+    def _draw(self, part: LongTable) -> Figure:
+        marks = self.marks(part) if self.marks else part.marks
+        whole = dataclasses.replace(part, figure=None, marks=marks)
+        whole = dataclasses.replace(whole, figure=whole)
+        drawn = list(self._panels(whole))
+        figure, axes = self._lay_out(drawn, whole)
+        for each, (panel, own) in zip(axes, drawn, strict=True):
+            for layer in panel.layers:
+                layer.draw(each, own)
+            self._name(each, panel, own, axes.index(each))
+            if panel.adjust:
+                panel.adjust(each, own)
+        if self.title:
+            figure.suptitle(fill(self.title, whole), **_SUPTITLE)
+        if self.y:
+            figure.supylabel(fill(self.y, whole), fontsize=8.5)
+        if self.finish:
+            self.finish(figure, axes, whole)
+        if self.legend:
+            named = zip(axes, drawn, strict=True)
+            legend_below(
+                figure,
+                [each for each, (panel, _) in named if panel.legend],
+                [paper_key(whole.paper_label)] if _shows_paper(drawn) else [],
+            )
+        return figure
+
+    def _panels(self, whole: LongTable) -> Iterator[tuple[Panel, LongTable]]:
+        first, others = self.panels[0], self.panels
+        if self.facet:
+            others = self.panels[1:]
+            own = whole.where(**first.where)
+            for value in own.values(self.facet):
+                yield first, own.where(**{self.facet: value})
+        for panel in others:
+            yield panel, whole.where(**panel.where)
+
+    def _lay_out(
+        self, drawn: Sequence[tuple[Panel, LongTable]], whole: LongTable
+    ) -> tuple[Figure, list[Axes]]:
+        shared: dict[str, Any] = {
+            "sharex": "x" in self.share,
+            "sharey": "y" in self.share,
+        }
+        if self.small:
+            small = self.small(whole) if callable(self.small) else self.small
+            return small_panels(len(drawn), small, fill(self.x, whole), **shared)
+        heights = [
+            self.height(own) if self.height else panel.height for panel, own in drawn
+        ]
+        figure, axes = stacked(heights, **shared)
+        if self.x:
+            axes[-1].set_xlabel(fill(self.x, whole))
+        return figure, axes
+
+    def _name(self, axes: Axes, panel: Panel, own: LongTable, index: int) -> None:
+        if panel.title:
+            axes.set_title(short(fill(panel.title, own)), pad=panel.pad)
+        if panel.x:
+            axes.set_xlabel(fill(panel.x, own))
+        if panel.y and (not self.small or self.all_y or index % 2 == 0):
+            axes.set_ylabel(fill(panel.y, own))
+        if panel.grid:
+            axes.grid(axis=panel.grid, color=RULE, linewidth=0.5)  # type: ignore[arg-type]
+            axes.set_axisbelow(True)
+
+
+@dataclasses.dataclass(frozen=True)
+class ForEach:
+    """Several figures for every combination of the values of some columns."""
+
+    by: tuple[str, ...]
+    charts: tuple[Chart, ...]
+
+    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
+        """All of the first combination, then all of the second, ..."""
+        for part in table.split(*self.by):
+            for chart in self.charts:
+                yield from chart.figures(material, part)
+
+
+def fill(template: str, table: LongTable) -> str:
+    """The template with the values of the first row."""
+    known = table if len(table) else table.whole
+    if "{" not in template or not len(known):
+        return template
+    return template.format(**known.first)
+
+
+def stacked(heights: Sequence[float], **options: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of panels one above the other, heights in inches."""
+    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+    panels = figure.subplots(
+        len(heights), 1, squeeze=False, height_ratios=list(heights), **options
+    )
+    return figure, list(panels[:, 0])
+
+
+def small_panels(
+    count: int, height: float = 1.7, label: str = "", **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of small panels, two a row; what is over is not shown.
+
+    Args:
+      count: of panels.
+      height: of each, inches.
+      label: of the horizontal axis, below the lowest panels.
+      **options: of `Figure.subplots`.
+    """
+    rows = -(-count // 2)
+    figure = Figure(figsize=(WIDTH, height * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, 2, squeeze=False, **options)
+    for axes in panels.flat[count:]:
+        axes.set_visible(False)
+    for axes in panels.flat[max(0, count - 2) : count]:
+        axes.set_xlabel(label)
+    return figure, list(panels.flat[:count])
+
+
+def legend_below(
+    figure: Figure, axes: Sequence[Axes], extra: Sequence[Line2D] = ()
+) -> None:
+    """One legend for all panels, below them, so that it covers nothing."""
+    handles: dict[str, Artist] = {}
+    for each in axes:
+        for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    for line in extra:
+        handles.setdefault(str(line.get_label()), line)
+    if not handles:
+        return
+    longest = max(len(label) for label in handles) + 7
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower left",
+        ncols=max(1, min(4, _LEGEND_WIDTH // longest, len(handles))),
+        handlelength=1.7,
+        labelspacing=0.3,
+        columnspacing=1.4,
+    )
+
+
+def paper_key(text: str) -> Line2D:
+    """What the legend says of hollow marks."""
+    return Line2D(
+        [],
+        [],
+        linestyle="none",
+        marker="o",
+        markersize=5.5,
+        color=MUTED,
+        fillstyle="none",
+        label=text,
+    )
+
+
+def short(text: str, most: int = 30) -> str:
+    """The text, broken before its options where it is long."""
+    if len(text) <= most or "[" not in text:
+        return text
+    return text.replace("[", "\n[", 1)
+
+
+def _shows_paper(drawn: Sequence[tuple[Panel, LongTable]]) -> bool:
+    """Whether a layer draws a value of the paper."""
+    return any(
+        getattr(layer, "shows_paper", False) and own.has_paper(layer.quantity)  # type: ignore[attr-defined]
+        for panel, own in drawn
+        for layer in panel.layers
+    )

@@ -1,0 +1,179 @@
+"""The long table of a chapter: one row per number, and what charts and sheets ask it.
+
+Rows are mappings. Besides the columns that are published they may have others that only
+say how they are shown: `label` (words of a legend), `panel`, `place`, `unit`; and rows
+with `hidden` are drawn, such as the points of a curve, but not published.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transfusion_tf.evaluation import Difference, Interval
+from transfusion_tf.report import paper_values
+from transfusion_tf.report.style import Mark
+
+COLUMNS = (
+    *("dataset", "model", "initialization", "train_examples", "frozen", "stage"),
+    *("pair", "run_a", "run_b", "quantity", "value", "std", "low", "high", "seeds"),
+    *("paper", "paper_spread"),
+)
+# Columns that a published table has only where one of its rows has a value.
+_OPTIONAL = ("frozen", "stage", "pair", "run_a", "run_b")
+_NUMBERS = ("value", "std", "low", "high", "paper", "paper_spread")
+_UNKNOWN = Mark("#56b4e9", "^")
+
+# One, one of several, or any.
+Quantity = str | tuple[str, ...] | None
+Row = Mapping[str, Any]
+Rows = list[dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LongTable:
+    """Rows of a chapter, or some of them.
+
+    Attributes:
+      frame: one row per number.
+      published: the paper's rows.
+      marks: how labels are drawn.
+      figure: all rows of the figure that is being drawn, where these are some of them.
+    """
+
+    frame: pd.DataFrame
+    published: Sequence[Row] = ()
+    marks: Mapping[str, Mark] = dataclasses.field(default_factory=dict)
+    figure: LongTable | None = None
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Row], published: Sequence[Row] = ()) -> LongTable:
+        """The rows with the paper's values beside them.
+
+        Args:
+          rows: `quantity`, `value` and any other of the columns.
+          published: the paper's rows.
+        """
+        frame = pd.DataFrame(list(rows))
+        others = [name for name in frame.columns if name not in COLUMNS]
+        frame = frame.reindex(columns=[*COLUMNS, *others])
+        if "hidden" not in frame:
+            frame["hidden"] = False
+        frame["hidden"] = frame["hidden"].eq(True)
+        frame = paper_values.join(frame, published)
+        for name in ("seeds", "train_examples"):
+            frame[name] = frame[name].astype("Int64")
+        for name in _NUMBERS:
+            frame[name] = frame[name].astype(float)
+        return cls(frame, published)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def publish(self, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """The rows for the file beside the page, unrounded.
+
+        Args:
+          columns: in place of a long table's.
+        """
+        if columns:
+            return self.frame.loc[~self.frame["hidden"], list(columns)]
+        shown = self.frame.loc[~self.frame["hidden"], list(COLUMNS)]
+        empty = [name for name in _OPTIONAL if shown[name].isna().all()]
+        return shown.drop(columns=empty).reset_index(drop=True)
+
+    def where(self, **wanted: Any) -> LongTable:
+        """The rows with these values; a tuple names alternatives, None is no wish."""
+        frame = self.frame
+        for name, value in wanted.items():
+            if value is None:
+                continue
+            if name not in frame:
+                frame = frame.head(0)
+                break
+            column = frame[name]
+            same = column.isin(value) if isinstance(value, tuple) else column == value
+            frame = frame[same]
+        return dataclasses.replace(self, frame=frame)
+
+    def find(self, **wanted: Any) -> Row | None:
+        """The first row with these values, or None."""
+        found = self.where(**wanted)
+        return found.first if len(found) else None
+
+    def values(self, column: str) -> list[Any]:
+        """What a column has, each once, as it comes."""
+        if column not in self.frame:
+            return []
+        return list(dict.fromkeys(self.frame[column].dropna()))
+
+    def split(self, *columns: str) -> Iterator[LongTable]:
+        """The rows of every combination of these columns' values, as they come."""
+        if not columns:
+            yield self
+        elif all(name in self.frame for name in columns):
+            for _, frame in self.frame.groupby(list(columns), sort=False):
+                yield dataclasses.replace(self, frame=frame)
+
+    @property
+    def rows(self) -> list[Row]:
+        """One mapping per row."""
+        return [
+            {str(name): value for name, value in row.items()}
+            for row in self.frame.to_dict("records")
+        ]
+
+    @property
+    def first(self) -> Row:
+        """The first row."""
+        return dataclasses.replace(self, frame=self.frame.head(1)).rows[0]
+
+    @property
+    def whole(self) -> LongTable:
+        """All rows of the figure."""
+        return self.figure if self.figure is not None else self
+
+    def mark(self, label: str) -> Mark:
+        """How a label is drawn."""
+        return self.marks.get(label, _UNKNOWN)
+
+    def has_paper(self, quantity: Quantity = None) -> bool:
+        """Whether a value of the paper stands beside one of ours."""
+        return bool(self.where(quantity=quantity).frame["paper"].notna().any())
+
+    @property
+    def paper_label(self) -> str:
+        """What the paper's values are called."""
+        return paper_values.label(self.published, self.values("dataset"))
+
+
+def measured(found: Difference | None) -> dict[str, Any]:
+    """The columns of an estimate over seeds."""
+    if found is None:
+        return {"value": np.nan}
+    return {
+        "value": found.estimate,
+        "std": found.std,
+        "low": found.low,
+        "high": found.high,
+        "seeds": found.seeds,
+    }
+
+
+def with_ends(found: Interval) -> dict[str, Any]:
+    """The columns of an estimate that has an interval alone."""
+    return {"value": found.estimate, "low": found.low, "high": found.high}
+
+
+def finite(row: Row | None) -> bool:
+    """Whether there is a row, and its value is a number."""
+    return row is not None and bool(np.isfinite(row["value"]))
+
+
+def has_interval(row: Row | None) -> bool:
+    """Whether both ends of its interval are known."""
+    return row is not None and bool(np.isfinite([row["low"], row["high"]]).all())

@@ -1,0 +1,1 @@
+"""Rows of long tables: what chapters show, computed from runs and analyses."""

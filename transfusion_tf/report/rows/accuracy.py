@@ -1,0 +1,128 @@
+"""Rows of what is measured on test: by start, by class, and of the donor."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfusion_tf.report import wording
+from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.material import Material
+from transfusion_tf.report.repetitions import RunKey, mean_over_runs
+from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
+from transfusion_tf.studies.study_folder import Run
+
+# What a donor's accuracy is called, best first: the papers print the first.
+DONOR_METRICS = ("top5_accuracy", "accuracy")
+
+
+def panels(material: Material) -> Iterator[tuple[Results, Panel]]:
+    """Every model and size of every data set."""
+    for results in material.results:
+        for panel in results.panels:
+            yield results, panel
+
+
+def keys_of(results: Results, panel: Panel) -> dict[str, Any]:
+    """The columns that say which panel a row is of."""
+    return {
+        "dataset": results.record.runs[0].dataset["name"],
+        "model": panel.model,
+        "train_examples": panel.train_examples,
+        "images": wording.count(panel.train_examples),
+        "panel": results.panel_name(panel),
+        "unit": wording.metric_unit(results.metric),
+    }
+
+
+def accuracy_rows(material: Material) -> Rows:
+    """The test metric by model and start; with `by_class`, class by class as well."""
+    rows = []
+    for results, panel in panels(material):
+        keys = keys_of(results, panel)
+        for cell in panel.cells.values():
+            rows += cell_rows(results, panel, cell)
+            if material.chapter.options.get("by_class"):
+                own = {**keys, "initialization": cell.initialization}
+                rows += class_rows(own, cell, panel.baseline)
+        first = next(iter(panel.cells.values()))
+        for name in ("parameters", "parameters_table1"):
+            value = first.mean_status(name)
+            if value is not None:
+                rows.append({**keys, "quantity": name, "value": value})
+        donor = donor_of(results, panel)
+        if donor is not None:
+            rows += [
+                {**keys, "quantity": f"donor/{name}", "value": value}
+                for name in DONOR_METRICS
+                if (value := donor_metric(donor, name)) is not None
+            ]
+    return rows
+
+
+def size_rows(material: Material) -> Rows:
+    """The test metric of every model, size and start."""
+    return [
+        row
+        for results, panel in panels(material)
+        for cell in panel.cells.values()
+        for row in cell_rows(results, panel, cell)
+    ]
+
+
+def cell_rows(results: Results, panel: Panel, cell: Cell) -> Rows:
+    """The test metric and its difference to random weights."""
+    keys = {**keys_of(results, panel), "initialization": cell.initialization}
+    rows = [{**keys, "quantity": "test", "shown": "mean", **measured(cell.test)}]
+    against = panel.test_difference(cell.initialization, BASELINE)
+    if cell.initialization != BASELINE and against is not None:
+        rows.append({**keys, "quantity": "difference_to_random", **measured(against)})
+    return rows
+
+
+def class_rows(keys: dict[str, Any], cell: Cell, baseline: Cell | None) -> Rows:
+    """AUC of every class, and its difference to random."""
+    rows = []
+    for name in next(iter(cell.runs.values())).dataset["classes"]:
+        quantity = f"auc/{name}"
+        ours = by_seed(cell, quantity)
+        if not ours:
+            continue
+        found = measured(mean_over_runs(ours, cell.runs))
+        rows.append({**keys, "quantity": quantity, "shown": name, **found})
+        theirs = by_seed(baseline, quantity) if baseline else {}
+        pairs = {key: ours[key] - theirs[key] for key in ours if key in theirs}
+        if pairs and cell is not baseline:
+            against = measured(mean_over_runs(pairs, cell.runs))
+            name = f"difference_to_random/{quantity}"
+            rows.append({**keys, "quantity": name, **against})
+    return rows
+
+
+def by_seed(cell: Cell, quantity: str) -> dict[RunKey, float]:
+    """A metric on test, one per run; runs where it is undefined are left out."""
+    return {
+        key: run.test_metrics[quantity]
+        for key, run in sorted(cell.runs.items())
+        if quantity in run.test_metrics
+    }
+
+
+def donor_of(results: Results, panel: Panel) -> Run | None:
+    """The run that pretrained the panel's donor, where it was made here."""
+    named = {
+        Path(str(run.config.donor)).name
+        for cell in panel.cells.values()
+        for run in cell.runs.values()
+        if cell.initialization != BASELINE
+    }
+    return next((run for run in results.record.donors if run.run_id in named), None)
+
+
+def donor_metric(donor: Run, name: str) -> float | None:
+    """A donor's accuracy on test, or where it has no test split on validation."""
+    if name in donor.test_metrics:
+        return donor.test_metrics[name]
+    _, values = donor.curve(name)
+    return float(np.nanmax(values)) if np.isfinite(values).any() else None

@@ -1,0 +1,305 @@
+"""Rows of the feature-reuse studies: runs of one model, start, data set and size.
+
+Starts are ordered by the share of a network's stages that have the donor's weights:
+random initialization (RI), statistics alone (ST), the donor up to a stage (WT-ST), all
+of it (WT).
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from transfusion_tf.evaluation import (
+    Difference,
+    RunScore,
+    cell_interval,
+    difference,
+    ratio_of_means,
+)
+from transfusion_tf.models import parse_model_name
+from transfusion_tf.models.architectures import ARCHITECTURES
+from transfusion_tf.report import style, wording
+from transfusion_tf.report.long_table import LongTable, Rows, measured, with_ends
+from transfusion_tf.report.material import Material
+from transfusion_tf.report.results import BASELINE, scheme
+from transfusion_tf.report.rows.network_order import stage_order, through
+from transfusion_tf.report.style import Mark
+from transfusion_tf.studies.study_folder import Run
+
+STATISTICS = "mean_var"
+# Of WT-ST, by the share of stages transferred.
+LEVELS = matplotlib.colors.ListedColormap(
+    matplotlib.colormaps["plasma"](np.linspace(0.84, 0.08, 256))
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cell:
+    """Runs that differ in their seed alone.
+
+    Attributes:
+      dataset: the card's name.
+      train_examples: how many training images.
+      model: its name.
+      initialization: the spec.
+      runs: one per seed.
+      fraction: share of the stages that have the donor's weights: 0 is ST, 1 is WT;
+        None is RI.
+      data: the data set; with its number of images where it comes in several sizes.
+    """
+
+    dataset: str
+    train_examples: int
+    model: str
+    initialization: str
+    runs: Mapping[int, Run]
+    fraction: float | None
+    data: str
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The columns that say which cell a row is of, and how it is called."""
+        return {
+            "dataset": self.dataset,
+            "train_examples": self.train_examples,
+            "model": self.model,
+            "initialization": self.initialization,
+            "data": self.data,
+            "label": start_name(self),
+            "fraction": np.nan if self.fraction is None else self.fraction,
+            "share": wording.number(self.fraction, 2),
+            "unit": wording.metric_unit(self.any_run.metric),
+        }
+
+    @property
+    def task(self) -> tuple[str, int, str]:
+        """Data set, number of images and model."""
+        return self.dataset, self.train_examples, self.model
+
+    @property
+    def scores(self) -> dict[int, RunScore]:
+        """Test scores, one per seed."""
+        return {s: run.score for s, run in self.runs.items() if run.score is not None}
+
+    @property
+    def values(self) -> list[float]:
+        """The test metric, one per seed."""
+        return [score.value for score in self.scores.values()]
+
+    @property
+    def test(self) -> Difference | None:
+        """Mean of the test metric with its interval; None without a test split."""
+        scores = self.scores
+        return cell_interval(scores) if scores else None
+
+    @property
+    def any_run(self) -> Run:
+        """One of them."""
+        return next(iter(self.runs.values()))
+
+
+def cells(material: Material) -> list[Cell]:
+    """All cells of a chapter, in the order of its runs.
+
+    The learning rate from random weights is another than from others (feature reuse,
+    section 2): here cells are told apart by model and start alone.
+    """
+    grouped: dict[tuple[str, int, str, str], dict[int, Run]] = {}
+    for name in material.chapter.runs:
+        run = material.runs.get(name)
+        if run is not None:
+            key = (
+                run.dataset["name"],
+                run.train_examples,
+                run.config.model,
+                run.config.initialization,
+            )
+            grouped.setdefault(key, {})[run.config.seed] = run
+    models = list(dict.fromkeys(model for _, _, model, _ in grouped))
+    orders = {
+        model: stage_order(
+            run for run in material.runs.values() if run.config.model == model
+        )
+        for model in models
+    }
+    data = list(dict.fromkeys(key[:2] for key in grouped))
+    found = [
+        Cell(*key, runs, fraction(key[3], orders[key[2]]), _data_name(key[:2], data))
+        for key, runs in grouped.items()
+    ]
+    return sorted(
+        found,
+        key=lambda cell: (
+            data.index((cell.dataset, cell.train_examples)),
+            models.index(cell.model),
+            -1.0 if cell.fraction is None else cell.fraction,
+        ),
+    )
+
+
+def fraction(initialization: str, order: Sequence[str]) -> float | None:
+    """Share of the stages that have the donor's weights; None of another start.
+
+    Args:
+      initialization: a spec.
+      order: the model's stages from the input up.
+    """
+    if scheme(initialization) == STATISTICS:
+        return 0.0
+    if initialization == "transfer":
+        return 1.0
+    stage = through(initialization)
+    if stage is None or stage not in order:
+        return None
+    return (order.index(stage) + 1) / len(order)
+
+
+def find_cell(found: Iterable[Cell], **wanted: Any) -> Cell | None:
+    """The first cell with these attributes."""
+    for cell in found:
+        if all(getattr(cell, name) == value for name, value in wanted.items()):
+            return cell
+    return None
+
+
+def models_of(found: Iterable[Cell]) -> list[str]:
+    """Their models, in the chapter's order."""
+    return list(dict.fromkeys(cell.model for cell in found))
+
+
+def start_name(cell: Cell) -> str:
+    """`RI`, `ST`, `WT`, or `WT-ST block2`."""
+    if cell.fraction is None:
+        return "RI" if cell.initialization == BASELINE else cell.initialization
+    stage = through(cell.initialization)
+    return f"WT-ST {stage}" if stage else ("ST", "WT")[round(cell.fraction)]
+
+
+def start_marks(table: LongTable) -> dict[str, Mark]:
+    """Initialization -> mark.
+
+    The three starts look as everywhere in the report; among WT-ST levels, ST and WT are
+    the ends of the levels' own ramp, light to dark. Random weights are a reference.
+    """
+    named = style.marks([BASELINE, STATISTICS, "transfer"])
+    starts = {
+        row["initialization"]: row["fraction"]
+        for row in table.rows
+        if isinstance(row["initialization"], str)
+    }
+    swept = has_levels(table)
+    marks = {}
+    for start, share in starts.items():
+        mark = named.get(scheme(start), named[BASELINE])
+        if swept and np.isfinite(share):
+            mark = Mark(matplotlib.colors.to_hex(LEVELS(share)), mark.marker)
+        dashed = not np.isfinite(share)
+        marks[start] = dataclasses.replace(mark, dashed=dashed)
+    return marks
+
+
+def has_levels(table: LongTable) -> bool:
+    """Whether some starts are between ST and WT."""
+    return any(through(start) is not None for start in table.values("initialization"))
+
+
+def test_rows(found: Iterable[Cell]) -> Rows:
+    """The test metric of each."""
+    return [{**cell.keys, "quantity": "test", **measured(cell.test)} for cell in found]
+
+
+def start_rows(material: Material) -> Rows:
+    """The test metric of every cell, and how many parameters each model has."""
+    found = cells(material)
+    counts = {}
+    for model in models_of(found):
+        cell = find_cell(found, model=model)
+        count = cell.any_run.status.get("parameters") if cell else None
+        if count is not None:
+            counts[model] = count
+    tests: Rows = [
+        {
+            **row,
+            "sized_model": f"{row['model']}\n{wording.amount(counts[row['model']])}",
+        }
+        if row["model"] in counts
+        else {**row, "sized_model": row["model"] + "\n"}
+        for row in test_rows(found)
+    ]
+    return tests + [
+        {"model": model, "quantity": "parameters", "value": count}
+        for model, count in counts.items()
+    ]
+
+
+def sweep_rows(material: Material) -> Rows:
+    """The test metric by share transferred, and over that of statistics alone."""
+    found = cells(material)
+    swept = {cell.data for cell in found if through(cell.initialization)}
+    rows = test_rows(found)
+    gains: dict[tuple[str, float], list[float]] = {
+        (model, 0.0): [1.0] for model in models_of(found)
+    }
+    for cell in found:
+        statistics = same_task(cell, found, fraction=0.0)
+        if not cell.fraction or statistics is None:
+            continue
+        gain = ratio_of_means(cell.values, statistics.values)
+        count = {"seeds": len(cell.runs)}
+        rows.append(
+            {**cell.keys, "quantity": "statistics_gain", **with_ends(gain), **count}
+        )
+        if np.isfinite(gain.estimate):
+            gains.setdefault((cell.model, cell.fraction), []).append(gain.estimate)
+    # Where random weights stand, left of a share of 0.
+    rows += [
+        {**cell.keys, "hidden": True, "quantity": "test_of_random", "place": -0.14}
+        | measured(cell.test)
+        for cell in found
+        if cell.fraction is None
+    ]
+    means = sorted(gains.items(), key=lambda item: item[0][1])
+    return [{**row, "swept": not swept or row["data"] in swept} for row in rows] + [
+        {"hidden": True, "quantity": "mean_gain", "model": model, "fraction": share}
+        | {"value": float(np.mean(values))}
+        for (model, share), values in means
+    ]
+
+
+def block_rows(material: Material) -> Rows:
+    """The test metric by number of blocks, and minus that of the whole model."""
+    found = sorted(cells(material), key=blocks_of)
+    wholes: dict[str, Cell] = {}
+    for cell in found:
+        wholes[cell.data] = max(wholes.get(cell.data, cell), cell, key=blocks_of)
+    rows = [
+        {**row, "blocks": float(blocks_of(cell))}
+        for cell in found
+        for row in test_rows([cell])
+    ]
+    for cell in found:
+        if cell is not wholes[cell.data]:
+            gap = difference(cell.scores, wholes[cell.data].scores)
+            keys = {**cell.keys, "blocks": float(blocks_of(cell))}
+            rows.append({**keys, "quantity": "difference_to_whole", **measured(gap)})
+    return rows
+
+
+def blocks_of(cell: Cell) -> int:
+    """How many blocks a cell's model has."""
+    spec = parse_model_name(cell.model)
+    return spec.blocks or ARCHITECTURES[spec.architecture].blocks or 0
+
+
+def same_task(cell: Cell, found: Iterable[Cell], **wanted: Any) -> Cell | None:
+    """The cell of the same model and data with another start."""
+    return find_cell(found, task=cell.task, **wanted)
+
+
+def _data_name(pair: tuple[str, int], data: Sequence[tuple[str, int]]) -> str:
+    dataset, images = pair
+    sizes = {size for name, size in data if name == dataset}
+    return f"{dataset}, {wording.count(images)}" if len(sizes) > 1 else dataset

@@ -1,0 +1,233 @@
+"""Rows of first-layer filters: how training moved them, and Gabor functions in them."""
+
+import dataclasses
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transfusion_tf.errors import UserError
+from transfusion_tf.evaluation import seed_interval
+from transfusion_tf.initialization import gabor_filter_bank
+from transfusion_tf.report import images
+from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.material import Material
+from transfusion_tf.report.results import Cell, Panel
+from transfusion_tf.report.rows.accuracy import keys_of, panels
+from transfusion_tf.report.rows.donors import donor_cells
+from transfusion_tf.representations import filter_changes, gabor_fits
+
+FILTERS = 36  # of each donor
+# As `gabor_filter_bank` orders them: cycles per pixel before the paper's resizing.
+FREQUENCIES = (0.08, 0.16, 0.25, 0.32)
+GABOR = {
+    "gabor_share_before": "explained_before",
+    "gabor_share_after": "explained_after",
+    "gabor_share_chance": "chance",
+}
+# More than half of a filter's energy in one Gabor function.
+_GABOR_LIKE = 0.5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PanelKernels:
+    """First-layer filters of one model at one training size.
+
+    Attributes:
+      keys: the columns that say which panel a row is of.
+      panel: its runs.
+      kernels: initialization -> before and after, of the lowest seed that kept them.
+    """
+
+    keys: Mapping[str, Any]
+    panel: Panel
+    kernels: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+def kernels_of_panels(material: Material) -> list[PanelKernels]:
+    """The filters of all panels that kept any."""
+    found = []
+    for results, panel in panels(material):
+        kernels = {
+            label: pairs[0]
+            for label, cell in panel.cells.items()
+            if (pairs := _kernels(cell))
+        }
+        if kernels:
+            found.append(PanelKernels(keys_of(results, panel), panel, kernels))
+    return found
+
+
+def _kernels(cell: Cell) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [
+        run.directory.first_layer()
+        for _, run in sorted(cell.runs.items())
+        if (run.directory.path / "first_layer.npz").exists()
+    ]
+
+
+def filter_rows(material: Material) -> Rows:
+    """How far filters moved, how much of a Gabor is in them, how weights spread.
+
+    Options: `histogram` looks at the weights at initialization only.
+    """
+    only_before = bool(material.chapter.options.get("histogram"))
+    rows: Rows = []
+    for each in kernels_of_panels(material):
+        changes: dict[str, pd.DataFrame] = {}
+        try:
+            changes = {
+                label: _gabors(*pair, only_before=only_before)
+                for label, pair in each.kernels.items()
+            }
+        except UserError as error:
+            rows.append(_refusal(error))
+        for label in each.kernels:
+            keys = {**each.keys, "initialization": label}
+            rows += _cell_rows(keys, each.panel.cells[label], changes.get(label))
+    return rows
+
+
+def _refusal(error: UserError) -> dict[str, Any]:
+    said = f"No Gabor fits: {error}."
+    return {"hidden": True, "quantity": "refusal", "said": said}
+
+
+def _gabors(
+    before: np.ndarray, after: np.ndarray, *, only_before: bool
+) -> pd.DataFrame:
+    """How much of a Gabor is in every filter."""
+    if only_before:
+        return gabor_fits(before).rename(columns={"explained": "explained_before"})
+    return filter_changes(before, after)
+
+
+def _cell_rows(
+    keys: Mapping[str, Any], cell: Cell, changes: pd.DataFrame | None
+) -> Rows:
+    pairs = _kernels(cell)
+    moved = [images.filter_change(*pair) for pair in pairs]
+    moved = [value for value in moved if np.isfinite(value)]
+    rows: Rows = []
+    if moved:
+        rows.append({"quantity": "moved", **measured(seed_interval(moved))})
+    if changes is not None:
+        shown = {name: column for name, column in GABOR.items() if column in changes}
+        rows += [
+            {"quantity": name, "value": changes[column].mean(), "seeds": 1}
+            for name, column in shown.items()
+        ]
+        rows += [
+            {"quantity": "filter", "hidden": True, **values}
+            for values in changes[list(shown.values())].to_dict("records")
+        ]
+    initial = pairs[0][0].astype(np.float64)
+    deviation = initial.std()
+    kurtosis = np.mean((initial - initial.mean()) ** 4) / deviation**4 - 3
+    rows += [
+        {"quantity": name, "value": float(value), "seeds": 1}
+        for name, value in (
+            ("weight_mean", initial.mean()),
+            ("weight_std", deviation),
+            ("weight_excess_kurtosis", kurtosis if deviation else np.nan),
+        )
+    ]
+    return [{**keys, **row} for row in rows]
+
+
+def donor_kernels(material: Material) -> dict[str, np.ndarray]:
+    """Donor -> the first of its filters, as the runs start from them."""
+    kernels: dict[str, np.ndarray] = {}
+    for cell in donor_cells(material):
+        path = cell.first.directory.path / "first_layer.npz"
+        if not cell.head_first and path.exists():
+            initial, _ = cell.first.directory.first_layer()
+            kernels.setdefault(cell.donor, initial[..., :FILTERS])
+    return kernels
+
+
+def donor_filter_rows(material: Material) -> Rows:
+    """How much of a Gabor is in each donor's filters, and how much colour."""
+    rows: Rows = []
+    for name, kernel in donor_kernels(material).items():
+        keys = {"initialization": name, "donor": name, "head_first": False}
+        size = "{} × {}".format(*kernel.shape[:2])
+        rows.append({**keys, "hidden": True, "quantity": "kernel", "size": size})
+        try:
+            rows += [{**keys, **row} for row in _fit_rows(gabor_fits(kernel), kernel)]
+        except UserError as error:
+            rows.append(_refusal(error))
+    return rows
+
+
+def _fit_rows(fits: pd.DataFrame, kernel: np.ndarray) -> Rows:
+    values = {
+        "gabor_share": fits["explained"].mean(),
+        "gabor_share_chance": fits["chance"].mean(),
+        "gabor_like": (fits["explained"] > _GABOR_LIKE).mean(),
+        "color_share": color_share(kernel),
+    }
+    rows: Rows = [{"quantity": q, "value": float(value)} for q, value in values.items()]
+    return rows + [
+        {"stage": f"filter {index}", "quantity": "explained", "value": float(value)}
+        for index, value in enumerate(fits["explained"])
+    ]
+
+
+def color_share(kernel: np.ndarray) -> float:
+    """Share of the filters' energy that is not the same in red, green and blue.
+
+    Args:
+      kernel: [height, width, 3, filters].
+
+    Returns:
+      In [0, 1]; 0 where all filters are grey, NaN where they are all zero.
+    """
+    kernel = kernel.astype(np.float64)
+    gray = kernel.mean(axis=2, keepdims=True)
+    energy = float(np.sum(kernel**2))
+    return float(np.sum((kernel - gray) ** 2)) / energy if energy else float("nan")
+
+
+def bank_rows(material: Material) -> Rows:
+    """A row per synthetic Gabor filter: what it was made with and what a fit finds.
+
+    `frequency` is in cycles per pixel before resizing, orientations are in degrees;
+    `turned` is between the orientation asked for and the one fitted, up to 90; `mean_…`
+    are means over the filters of one frequency.
+    """
+    del material  # The bank is the same for all.
+    table = _bank_table()
+    means = table.groupby("frequency")[
+        ["fitted_frequency", "turned", "explained", "chance"]
+    ].mean()
+    joined = table.join(means.add_prefix("mean_"), on="frequency")
+    return [
+        {"quantity": "filter", **{str(name): value for name, value in row.items()}}
+        for row in joined.to_dict("records")
+    ]
+
+
+@cache
+def _bank_table() -> pd.DataFrame:
+    bank = gabor_filter_bank()
+    angles = len(bank) // len(FREQUENCIES)
+    fits = gabor_fits(bank.transpose(1, 2, 0)[:, :, np.newaxis])
+    orientation = np.tile(np.arange(angles) * 180 / angles, len(FREQUENCIES))
+    # Half a turn is the same direction.
+    fitted = fits["orientation"].round(6) % 180
+    turned = (fitted - orientation) % 180
+    return pd.DataFrame(
+        {
+            "filter": fits["filter"],
+            "frequency": np.repeat(FREQUENCIES, angles),
+            "orientation": orientation,
+            "explained": fits["explained"],
+            "fitted_frequency": fits["frequency"],
+            "fitted_orientation": fitted,
+            "chance": fits["chance"],
+            "turned": turned.where(turned <= 90, 180 - turned),
+        }
+    )

@@ -1,0 +1,218 @@
+"""Rows of profiles: a number of each part of a network, by start; means over seeds.
+
+What the chapters on travel, robustness, k-NN and attention share.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from transfusion_tf.evaluation import seed_interval
+from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.material import Material
+from transfusion_tf.report.rows.cells import Cell, cells
+from transfusion_tf.representations import average_travel
+
+_HEAD = "head"
+_ALL_TOKENS = "both"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Profile:
+    """Of one cell.
+
+    Attributes:
+      cell: its runs.
+      parts: names from the input up.
+      values: [seeds, parts].
+      body: places of the parts below the head.
+    """
+
+    cell: Cell
+    parts: tuple[str, ...]
+    values: np.ndarray
+    body: tuple[int, ...]
+
+    @property
+    def means(self) -> np.ndarray:
+        """[parts], over seeds."""
+        return self.values.mean(axis=0)
+
+    @property
+    def best(self) -> np.ndarray:
+        """[seeds]: the best score at any depth below the head."""
+        return self.values[:, list(self.body)].max(axis=1)
+
+
+def profiles(material: Material, table: pd.DataFrame, column: str) -> list[Profile]:
+    """The profiles of all cells that were analysed.
+
+    Args:
+      material: of the chapter.
+      table: rows of an analysis: `run`, `position`, `stage`, `part`.
+      column: with the numbers.
+    """
+    if table.empty:
+        return []
+    found = []
+    for cell in cells(material):
+        own = _own(table, cell)
+        if own.empty:
+            continue
+        square = own.pivot_table(index="run", columns="position", values=column)
+        order = own.drop_duplicates("position").set_index("position")
+        order = order.loc[square.columns]
+        # A head's layers have names of their own.
+        body = np.flatnonzero(order["stage"] != _HEAD)
+        parts = tuple(order["part"].astype(str))
+        found.append(Profile(cell, parts, square.to_numpy(float), tuple(body)))
+    return found
+
+
+def _own(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    return table[table["run"].isin([run.run_id for run in cell.runs.values()])]
+
+
+def travel_rows(material: Material) -> Rows:
+    """How far each layer's weights travel: means over the tensors of each unit."""
+    table = material.analysis("travel")
+    if not table.empty:
+        parts = [average_travel(own).assign(run=r) for r, own in table.groupby("run")]
+        table = pd.concat(parts, ignore_index=True)
+    found = profiles(material, table, "distance")
+    return part_rows(found, "distance") + drawn_rows(found)
+
+
+def robustness_rows(material: Material) -> Rows:
+    """What is lost where one part is set back to the weights it began from."""
+    found = profiles(material, material.analysis("robustness"), "drop")
+    return part_rows(found, "drop") + drawn_rows(found)
+
+
+def knn_rows(material: Material) -> Rows:
+    """k-NN score at each depth for every kind of tokens, as `pair`, and the best."""
+    table = material.analysis("knn")
+    if table.empty:
+        return []
+    rows: Rows = []
+    for tokens, own in table.groupby("tokens", sort=False):
+        found = profiles(material, own, "value")
+        rows += [row | {"pair": tokens} for row in part_rows(found, "knn")]
+    # Where there are several kinds of tokens, one row per part: of all of them.
+    several = table.groupby(["run", "position"])["tokens"].transform("nunique") > 1
+    found = profiles(
+        material, table[~several | (table["tokens"] == _ALL_TOKENS)], "value"
+    )
+    rows += [
+        {**profile.cell.keys, "quantity": "best_knn"}
+        | measured(seed_interval(list(profile.best)))
+        for profile in found
+    ]
+    return rows + drawn_rows(found)
+
+
+def part_rows(found: Sequence[Profile], quantity: str) -> Rows:
+    """A row per part, as `stage`."""
+    return [
+        {**profile.cell.keys, "stage": part, "quantity": quantity}
+        | measured(seed_interval(list(profile.values[:, index])))
+        for profile in found
+        for index, part in enumerate(profile.parts)
+    ]
+
+
+def drawn_rows(found: Sequence[Profile]) -> Rows:
+    """What is drawn and printed: means over data sets; no line of the published table.
+
+    Of every model and start: `profile` with the range of its runs, and below the head
+    `mean_over_parts`, `highest` (with `at`), `last` and `mean_best`.
+    """
+    rows: Rows = []
+    for starts in over_data(found).values():
+        for profile in starts.values():
+            keys = {**profile.cell.keys, "hidden": True, "dataset": None}
+            values, body = profile.values, list(profile.body)
+            means = profile.means[body]
+            top = int(np.nanargmax(means)) if np.isfinite(means).any() else 0
+            low, high = values.min(axis=0), values.max(axis=0)
+            for place, part in enumerate(profile.parts):
+                row = {"place": float(place), "value": profile.means[place]}
+                if len(values) > 1:
+                    row |= {"low": low[place], "high": high[place]}
+                rows.append({**keys, "quantity": "profile", "stage": part, **row})
+            for quantity, value in (
+                ("mean_over_parts", np.nanmean(means)),
+                ("highest", means[top]),
+                ("last", means[-1]),
+                ("mean_best", profile.best.mean()),
+            ):
+                rows.append({**keys, "quantity": quantity, "value": float(value)})
+                rows[-1]["at"] = profile.parts[body[top]]
+    return rows
+
+
+def over_data(found: Sequence[Profile]) -> Mapping[str, Mapping[str, Profile]]:
+    """Model -> start -> profile; of several data sets their mean, run by run."""
+    together: dict[str, dict[str, Profile]] = {}
+    for profile in found:
+        starts = together.setdefault(profile.cell.model, {})
+        start = profile.cell.initialization
+        if start in starts:
+            values = np.concatenate([starts[start].values, profile.values])
+            profile = dataclasses.replace(profile, values=values)
+        starts[start] = profile
+    return together
+
+
+def attention_rows(material: Material) -> Rows:
+    """How far each head of each block looks, near ones first; and what is drawn."""
+    table = material.analysis("attention")
+    rows: Rows = []
+    if table.empty:
+        return rows
+    for number, cell in enumerate(cells(material)):
+        own = _own(table, cell)
+        if own.empty:
+            continue
+        name = f"{cell.model}, {cell.keys['label']}"
+        keys = {**cell.keys, "cell": number, "title": name}
+        keys["task"] = name.replace(", ", "\n", 1)
+        rows += [{**keys, **row} for row in _ranked_heads(own)]
+        rows += [{**keys, **row, "hidden": True} for row in _drawn_heads(own)]
+    return rows
+
+
+def _ranked_heads(own: pd.DataFrame) -> Rows:
+    """A row per head; heads are told apart by how far they look."""
+    ranked = own.assign(
+        rank=own.groupby(["run", "position"])["distance"].rank(method="first")
+    )
+    return [
+        {"stage": key[1], "pair": f"head {key[2]:g}", "quantity": "attended_distance"}
+        | measured(seed_interval(list(part["distance"])))
+        for key, part in ranked.groupby(["position", "block", "rank"])
+    ]
+
+
+def _drawn_heads(own: pd.DataFrame) -> Rows:
+    rows: Rows = [
+        {"quantity": "head", "place": place + 1.0, "value": distance}
+        for place, distance in zip(own["position"], own["distance"], strict=True)
+    ]
+    for place, part in own.groupby("position"):
+        ends = part.groupby("run")["distance"].agg(["min", "mean", "max"]).mean()
+        values = {
+            "mean_head": part["distance"].mean(),
+            "nearest": ends["min"],
+            "mean": ends["mean"],
+            "farthest": ends["max"],
+            "class_token_share": part["class_token_share"].mean(),
+        }
+        block = str(part["block"].iloc[0])
+        rows += [
+            {"quantity": name, "stage": block, "place": place + 1.0, "value": value}
+            for name, value in values.items()
+        ]
+    return rows
