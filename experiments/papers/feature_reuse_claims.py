@@ -9,49 +9,32 @@ reuse is (WT - ST) / WT, as in the paper's figure 1.
 from collections.abc import Sequence
 
 from transfusion_tf.studies.claims import Claim
-from transfusion_tf.studies.contrasts import (
-    Average,
-    ByDistance,
-    Constant,
-    Contrast,
-    Mean,
-    PairAverage,
-    RankCorrelation,
-    Ratio,
-    Scaled,
-    Unavailable,
-    WhileLearning,
-    on_test,
-)
-from transfusion_tf.training import RunConfig
 from transfusion_tf_experiments.papers import feature_reuse_models as trained
-from transfusion_tf_experiments.papers.feature_reuse_models import (
-    RANDOM,
-    TABLE1,
-    WEIGHTS,
-)
+from transfusion_tf_experiments.papers.feature_reuse_effects import Effects
+from transfusion_tf_experiments.papers.feature_reuse_models import TABLE1, WEIGHTS
 from transfusion_tf_experiments.papers.scale import Scale
-
-_ONE_DATA_SET = Unavailable("one data set stands for several of the paper's")
 
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """The paper's claims, about the models and data sets that the scale trains."""
-    ask = _Questions(scale)
-    groups = scale.task_groups
-    deit, cnn, first = (
-        trained.deit(scale),
-        trained.cnn(scale),
-        groups["sweep"][0],
+    effects = Effects(scale)
+    subjects = (
+        _gain_claims,
+        _reuse_claims,
+        _layer_claims,
+        _depth_claims,
+        _capacity_claims,
+        _appendix_claims,
     )
-    models, families = scale.models_of(TABLE1), trained.families(scale)
-    transformers, cnns = scale.models["transformers"], scale.models["cnns"]
+    return tuple(claim for subject in subjects for claim in subject(scale, effects))
+
+
+def _gain_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+    """When transfer pays."""
+    groups, models = scale.task_groups, scale.models_of(TABLE1)
+    deit, cnns = trained.deit(scale), scale.models["cnns"]
     few, many = _listed(groups["few"]), _listed(groups["many"])
-    swept, alike = _listed(groups["sweep"]), ", ".join(groups["alike"])
-    (converging,) = groups["convergence"]
-    fewest_blocks = scale.models["truncated"][-1]
-    if "deit_s[blocks=5]" in scale.models["truncated"]:
-        fewest_blocks = "deit_s[blocks=5]"
+    alike = ", ".join(groups["alike"])
     return (
         Claim(
             "Transfer pays.",
@@ -59,7 +42,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "WT / RI of the test metric minus 1, mean over models and data sets",
             "of RI",
             "above",
-            ask.excess(groups["main"], models),
+            effects.excess(groups["main"], models),
         ),
         Claim(
             "Transfer pays more with less data.",
@@ -67,7 +50,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"WT / RI on {few} minus that on {many}, mean over models",
             "of RI",
             "above",
-            ask.with_less_data(),
+            effects.with_less_data(),
         ),
         Claim(
             "Transfer pays more the nearer the domain is to the source.",
@@ -76,7 +59,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"the one with the largest, of {alike}, mean over models",
             "of RI",
             "above",
-            ask.with_nearness(),
+            effects.with_nearness(),
         ),
         Claim(
             "Transfer pays more in models of weaker inductive bias.",
@@ -84,15 +67,25 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"WT / RI of {deit} minus that of {_listed(cnns)}, mean over data sets",
             "of RI",
             "above",
-            ask.excess(groups["main"], (deit,)) - ask.excess(groups["main"], cnns),
+            effects.excess(groups["main"], (deit,))
+            - effects.excess(groups["main"], cnns),
         ),
+    )
+
+
+def _reuse_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+    """Whether features are reused where it pays, and which."""
+    transformers, cnns = scale.models["transformers"], scale.models["cnns"]
+    sweep = scale.task_groups["sweep"]
+    first, swept = sweep[0], _listed(sweep)
+    return (
         Claim(
             "Where transfer pays more, more features are reused.",
             "figure 1, section 3",
             "rank correlation of WT / RI with (WT - ST) / WT over models and data sets",
             "rank correlation",
             "above",
-            ask.gains_go_with_reuse(),
+            effects.gains_go_with_reuse(),
         ),
         Claim(
             "Where transfer pays most, statistics alone explain little of it.",
@@ -100,7 +93,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"(WT - ST) minus (ST - RI) of the test metric, mean over models, {first}",
             "of the metric",
             "above",
-            ask.weights_over_statistics(first),
+            effects.weights_over_statistics(first),
         ),
         Claim(
             "Transformers gain from their early blocks.",
@@ -109,7 +102,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"from ST to WT, mean over levels, {swept}",
             "of the metric",
             "above",
-            ask.early(transformers),
+            effects.early(transformers),
         ),
         Claim(
             "CNNs gain evenly from all of their stages.",
@@ -117,8 +110,17 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"the same of {_listed(cnns)}",
             "of the metric",
             "alike",
-            ask.early(cnns),
+            effects.early(cnns),
         ),
+    )
+
+
+def _layer_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+    """What training does to transferred layers."""
+    deit, cnn = trained.deit(scale), trained.cnn(scale)
+    sweep = scale.task_groups["sweep"]
+    first, swept = sweep[0], _listed(sweep)
+    return (
         Claim(
             f"{deit} keeps its early layers and adapts the later ones.",
             "figure 3, section 3",
@@ -126,7 +128,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "half of layers minus that over the second",
             "CKA",
             "above",
-            ask.keeps_early_layers(deit),
+            effects.keeps_early_layers(deit),
         ),
         Claim(
             "CNNs learn similar features from either start, transformers do not.",
@@ -135,7 +137,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"{cnn} minus {deit}",
             "CKA",
             "above",
-            ask.alike_after(cnn) - ask.alike_after(deit),
+            effects.alike_after(cnn) - effects.alike_after(deit),
         ),
         Claim(
             "Transferred weights stay closer to where they began.",
@@ -144,7 +146,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"and {swept}, taken from 1",
             "of ST",
             "above",
-            ask.stays_closer(),
+            effects.stays_closer(),
         ),
         Claim(
             "From transferred weights fewer layers are critical.",
@@ -153,8 +155,15 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"and models, ST minus WT, {first}",
             "of the metric",
             "above",
-            ask.fewer_critical(),
+            effects.fewer_critical(),
         ),
+    )
+
+
+def _depth_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+    """What each depth of a network is good for."""
+    deit, cnn = trained.deit(scale), trained.cnn(scale)
+    return (
         Claim(
             "Later transformer blocks do not make features better.",
             "figure 6, section 3",
@@ -162,7 +171,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "its end",
             "of the metric",
             "at_least",
-            ask.knn_gap(deit, 0.5, 1.0),
+            effects.knn_gap(deit, 0.5, 1.0),
         ),
         Claim(
             "CNN features get better up to the last stage.",
@@ -171,8 +180,16 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "depth",
             "of the metric",
             "above",
-            ask.knn_gap(cnn, 1.0, 0.5),
+            effects.knn_gap(cnn, 1.0, 0.5),
         ),
+    )
+
+
+def _capacity_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+    """Larger models, and more of a model transferred."""
+    families = trained.families(scale)
+    (converging,) = scale.task_groups["convergence"]
+    return (
         Claim(
             "Larger models gain more.",
             "figure 7, section 3",
@@ -181,7 +198,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             + ", mean over families",
             "of RI",
             "above",
-            ask.with_capacity(),
+            effects.with_capacity(),
         ),
         Claim(
             "Convergence speeds up with each stage transferred.",
@@ -190,8 +207,18 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             f"metric while random weights learn, mean over models, {converging}",
             "rank correlation",
             "above",
-            ask.speeds_up(),
+            effects.speeds_up(),
         ),
+    )
+
+
+def _appendix_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+    """How far heads look, and models cut short."""
+    deit, swept = trained.deit(scale), _listed(scale.task_groups["sweep"])
+    fewest_blocks = scale.models["truncated"][-1]
+    if "deit_s[blocks=5]" in scale.models["truncated"]:
+        fewest_blocks = "deit_s[blocks=5]"
+    return (
         Claim(
             "Only transferred weights look near in early blocks.",
             "appendix E",
@@ -199,7 +226,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "ST minus WT",
             "px",
             "above",
-            ask.looks(scale.statistics) - ask.looks(WEIGHTS),
+            effects.looks(scale.statistics) - effects.looks(WEIGHTS),
         ),
         Claim(
             "Five of DeiT's twelve blocks are enough.",
@@ -208,201 +235,9 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             + swept,
             "of the metric",
             "at_least",
-            ask.truncated(fewest_blocks),
+            effects.truncated(fewest_blocks),
         ),
     )
-
-
-class _Questions:
-    """The contrasts that claims are put together from, at one scale."""
-
-    def __init__(self, scale: Scale):
-        self._scale = scale
-        self._groups = scale.task_groups
-        self._models = scale.models_of(TABLE1)
-
-    def runs(self, task: str, model: str, start: str) -> tuple[RunConfig, ...]:
-        """The repetitions of one model and start."""
-        return self._scale.runs((task,), (model,), (start,))
-
-    def test(self, task: str, model: str, start: str) -> Contrast:
-        """Test metric of one model and start."""
-        return on_test(self.runs(task, model, start))
-
-    def gain(self, task: str, model: str) -> Contrast:
-        """WT / RI of the test metric."""
-        return Ratio(self.test(task, model, WEIGHTS), self.test(task, model, RANDOM))
-
-    def share(self, task: str, model: str) -> Contrast:
-        """(WT - ST) / WT of the test metric."""
-        weights = self.test(task, model, WEIGHTS)
-        return Ratio(weights - self.test(task, model, self._scale.statistics), weights)
-
-    def excess(self, tasks: Sequence[str], models: Sequence[str]) -> Contrast:
-        """WT / RI minus 1, mean over tasks and models."""
-        gains = [self.gain(task, model) for task in tasks for model in models]
-        return _mean(gains) - Constant(1.0)
-
-    def with_less_data(self) -> Contrast:
-        """Gain where data are few, minus gain where they are many."""
-        few, many = self._groups["few"], self._groups["many"]
-        if self._are_one(few + many):
-            return _ONE_DATA_SET
-        return self.excess(few, self._models) - self.excess(many, self._models)
-
-    def with_nearness(self) -> Contrast:
-        """Gain in the nearest data set minus that in the farthest."""
-        tasks = self._groups["alike"]
-        if self._are_one(tasks):
-            return _ONE_DATA_SET
-        options = tuple(self.excess((task,), self._models) for task in tasks)
-        return ByDistance(options) - ByDistance(options, farthest=True)
-
-    def gains_go_with_reuse(self) -> Contrast:
-        """Rank correlation of gain and reuse over data sets and models of table 1."""
-        return RankCorrelation(
-            tuple(
-                (self.gain(task, model), self.share(task, model))
-                for task in self._groups["main"]
-                for model in self._models
-            )
-        )
-
-    def weights_over_statistics(self, task: str) -> Contrast:
-        """What weights add to statistics, minus what statistics add to nothing."""
-        found = []
-        for model in self._models:
-            random, statistics, weights = (
-                self.test(task, model, start) for start in trained.starts(self._scale)
-            )
-            found.append((weights - statistics) - (statistics - random))
-        return _mean(found)
-
-    def early(self, models: Sequence[str]) -> Contrast:
-        """How far sweeps lie above the line between their ends, mean over levels."""
-        found = []
-        for task in self._groups["sweep"]:
-            for model in models:
-                starts = trained.sweep(self._scale, model)
-                low, *levels, high = (self.test(task, model, start) for start in starts)
-                _, *shares, _ = trained.fractions(self._scale, model)
-                if not levels:
-                    return Unavailable(
-                        "there are no levels between statistics and weights"
-                    )
-                found += [
-                    (level - Scaled(low, 1 - share)) - Scaled(high, share)
-                    for level, share in zip(levels, shares, strict=True)
-                ]
-        return _mean(found)
-
-    def keeps_early_layers(self, model: str) -> Contrast:
-        """CKA of layers before and after training, first half minus second."""
-        runs = self.runs(self._groups["sweep"][0], model, WEIGHTS)
-        first, second = (
-            Average("layer_cka", runs, stages=half, same_stage=True)
-            for half in ("first half", "second half")
-        )
-        return first - second
-
-    def alike_after(self, model: str) -> Contrast:
-        """CKA between runs from ST and from WT, layer by layer."""
-        statistics, weights = (
-            self.runs(self._groups["sweep"][0], model, start)
-            for start in (self._scale.statistics, WEIGHTS)
-        )
-        return PairAverage(
-            "layer_cka", statistics, weights, match="same", same_stage=True
-        )
-
-    def stays_closer(self) -> Contrast:
-        """1 minus the distance travelled from WT over that from ST, mean."""
-        ratios = []
-        for task in self._groups["sweep"]:
-            for model in self._models:
-                weights, statistics = (
-                    Average("travel_distance", self.runs(task, model, start))
-                    for start in (WEIGHTS, self._scale.statistics)
-                )
-                ratios.append(Ratio(weights, statistics))
-        return Constant(1.0) - _mean(ratios)
-
-    def fewer_critical(self) -> Contrast:
-        """Mean drop of layers set back, ST minus WT, mean over models."""
-        task = self._groups["sweep"][0]
-        drops = []
-        for model in self._models:
-            statistics, weights = (
-                Average("robustness_drop", self.runs(task, model, start))
-                for start in (self._scale.statistics, WEIGHTS)
-            )
-            drops.append(statistics - weights)
-        return _mean(drops)
-
-    def knn_gap(self, model: str, depth: float, other: float) -> Contrast:
-        """k-NN score at one depth minus that at another, from WT.
-
-        Of a transformer's tokens, those that do best there.
-        """
-        runs = self.runs(self._groups["sweep"][0], model, WEIGHTS)
-        left, right = (
-            Average("knn_score", runs, stages=place, reduce="max")
-            for place in (depth, other)
-        )
-        return left - right
-
-    def with_capacity(self) -> Contrast:
-        """Gain of a family's largest model minus that of its smallest, mean."""
-        tasks = self._groups["sweep"]
-        return _mean(
-            [
-                self.excess(tasks, family[-1:]) - self.excess(tasks, family[:1])
-                for family in trained.families(self._scale)
-            ]
-        )
-
-    def speeds_up(self) -> Contrast:
-        """Rank correlation of share transferred and speed, mean over models."""
-        scale, found = self._scale, []
-        for model in self._models:
-            random, *starts = (
-                scale.runs(self._groups["convergence"], (model,), (start,))
-                for start in (RANDOM, *trained.sweep(scale, model))
-            )
-            shares = trained.fractions(scale, model)
-            found.append(
-                RankCorrelation(
-                    tuple(
-                        (Constant(share), WhileLearning(runs, random))
-                        for share, runs in zip(shares, starts, strict=True)
-                    )
-                )
-            )
-        return _mean(found)
-
-    def looks(self, start: str) -> Contrast:
-        """Pixels that the nearest-looking head of the first block looks at."""
-        runs = self.runs(self._groups["sweep"][0], trained.deit(self._scale), start)
-        return Average("attended_distance", runs, stages=(0,), reduce="min")
-
-    def truncated(self, model: str) -> Contrast:
-        """Test metric of a cut model minus that of the whole, mean over tasks."""
-        whole = trained.deit(self._scale)
-        return _mean(
-            [
-                self.test(task, model, WEIGHTS) - self.test(task, whole, WEIGHTS)
-                for task in self._groups["sweep"]
-            ]
-        )
-
-    def _are_one(self, tasks: Sequence[str]) -> bool:
-        """Whether a user's own data stand for several of the paper's sets."""
-        chosen = [self._scale.tasks[task].base for task in tasks]
-        return len(set(chosen)) < len(chosen)
-
-
-def _mean(contrasts: list[Contrast]) -> Contrast:
-    return Mean(tuple(contrasts))
 
 
 def _listed(models: Sequence[str]) -> str:

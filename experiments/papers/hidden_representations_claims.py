@@ -34,7 +34,7 @@ _STEP = 0.1
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """The paper's claims, about the donors and targets of the scale."""
-    ask = _Questions(scale)
+    effects = _Effects(scale)
     return (
         Claim(
             "A natural donor does at least as well as a medical one.",
@@ -43,7 +43,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "targets",
             "AUC",
             "at_least",
-            ask.over_targets(_test_difference),
+            effects.over_targets(_test_difference),
         ),
         Claim(
             "Two donors are less alike after fine-tuning than before.",
@@ -52,7 +52,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "and targets",
             "CCA",
             "above",
-            ask.over_targets(_grown_apart),
+            effects.over_targets(_grown_apart),
         ),
         Claim(
             "The early layers of two donors are no more alike than random ones.",
@@ -61,7 +61,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "two stages, mean over targets",
             "CCA",
             "at_least",
-            ask.early_layers(),
+            effects.early_layers(),
         ),
         Claim(
             "Models from two donors err alike more than by chance.",
@@ -70,7 +70,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "targets",
             "share of the images",
             "above",
-            ask.over_targets(_similarity_excess),
+            effects.over_targets(_similarity_excess),
         ),
         Claim(
             "The more a model keeps of its donor, the less it gains.",
@@ -79,7 +79,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "(both ways of it), mean over stages and donors",
             "relative AUC",
             "above",
-            ask.gain_lost(),
+            effects.gain_lost(),
         ),
     )
 
@@ -87,7 +87,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
 Runs = tuple[RunConfig, ...]
 
 
-class _Questions:
+class _Effects:
     """The contrasts that claims are put together from, at one scale."""
 
     def __init__(self, scale: Scale):
