@@ -225,7 +225,7 @@ def runs_of_cell(
 def _fine_tuned(
     scale: Scale, *, random: bool = True, head_first: bool = False
 ) -> list[RunConfig]:
-    """All targets: random weights and each donor; with the head first besides."""
+    """All targets, from random weights and each donor; also with the head first."""
     runs: list[RunConfig] = []
     for target in scale.tasks:
         if random:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 _CBR = ("pool1", "pool2", "pool3", "pool4")
 _RESNET = ("conv1", "block1", "block2", "block3", "block4")
-_STEM = ("conv1", "conv2", "conv3", "conv4")
-_TRANSFORMER = ("patch_embed", *(f"block{number}" for number in range(1, 13)))
+_INCEPTION_STEM = ("conv1", "conv2", "conv3", "conv4")
+_INCEPTION_MIXED = tuple(f"mixed{number}" for number in range(11))
+_BLOCKS = tuple(f"block{number}" for number in range(1, 13))
+_TRANSFORMER = ("patch_embed", *_BLOCKS)
 
 # Stages from the input up. `transfusion_tf.models.stages` finds them in a model; here
 # they are names, so that making a study builds no model.
@@ -27,7 +29,7 @@ STAGES = {
     "resnet18": _RESNET,
     "resnet50": _RESNET,
     "resnet152": _RESNET,
-    "inception_v3": (*_STEM, *(f"mixed{number}" for number in range(11))),
+    "inception_v3": _INCEPTION_STEM + _INCEPTION_MIXED,
     "deit_ti": _TRANSFORMER,
     "deit_s": _TRANSFORMER,
     "deit_b": _TRANSFORMER,

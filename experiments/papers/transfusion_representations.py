@@ -177,7 +177,7 @@ def figure21(scale: Scale) -> Chapter:
 
     Command: `transfusion-study --study=transfusion/figure21`.
     Cost: no run, seconds.
-    Paper: 16 orientations by 4 frequencies (0.08, 0.16, 0.25, 0.32 cycles a pixel),
+    Paper: 16 orientations by 4 frequencies (0.08, 0.16, 0.25, 0.32 cycles per pixel),
     sigma 2, 7 × 7 pixels, grey.
     """
     return scale.chapter(

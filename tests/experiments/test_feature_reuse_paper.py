@@ -11,6 +11,9 @@ CODE = feature_reuse.SCALES["published_code"]()
 CHAPTERS = {name: make(PAPER) for name, make in feature_reuse.CHAPTERS.items()}
 
 FOUR = {"deit_s", "swin_t", "inception_v3", "resnet50"}
+DEIT_FAMILY = {"deit_ti", "deit_s", "deit_b"}
+PATCHIFIER_AND_BLOCKS = ["patch_embed"] + [f"block{n}" for n in range(1, 12)]
+RESNET_FAMILY = {"resnet18", "resnet50", "resnet152"}
 CHEXPERT = "chexpert_14_by_patient"
 FIVE = {"aptos2019", "cbis_ddsm", "isic2019", CHEXPERT, "patch_camelyon"}
 
@@ -101,15 +104,13 @@ def test_figure_8_has_a_constant_rate_on_chexpert():
         ("figure4", FOUR),
         ("figure5", FOUR),
         ("figure6", FOUR),
-        ("figure7", {"deit_ti", "deit_s", "deit_b"}
-                    | {"resnet18", "resnet50", "resnet152"}),
+        ("figure7", DEIT_FAMILY | RESNET_FAMILY),
         ("figure8", FOUR),
         ("attention_distance", {"deit_s"}),
         ("truncated_deit", {"deit_s"} | {f"deit_s[blocks={n}]" for n in range(1, 12)}),
-        ("capacity", {"deit_ti", "deit_s", "deit_b"}
-                     | {"resnet18", "resnet50", "resnet152"}),
+        ("capacity", DEIT_FAMILY | RESNET_FAMILY),
     ],
-)  # fmt: skip
+)
 def test_models_data_sets_and_repetitions(chapter, models):
     assert values(chapter, "model") == models
     # "each experiment is repeated 5 times".
@@ -162,8 +163,8 @@ def test_starts_are_weights_statistics_and_neither():
         # "a RESNET50 with weight transfer up to conv1 is written ResNet50-WT-ST-1/5";
         # "for ViTs it refers to the patchifier".
         ("resnet50", ("conv1", "block1", "block2", "block3")),
-        ("deit_s", ("patch_embed", *(f"block{n}" for n in range(1, 12)))),
-        ("swin_t", ("patch_embed", *(f"block{n}" for n in range(1, 12)))),
+        ("deit_s", PATCHIFIER_AND_BLOCKS),
+        ("swin_t", PATCHIFIER_AND_BLOCKS),
     ],
 )
 def test_the_sweep_goes_through_all_stages(model, stages):
@@ -269,10 +270,9 @@ def test_published_gains_follow_from_table_1():
 
 
 def test_every_table_and_figure_is_there():
-    wanted = {"table1", *(f"figure{n}" for n in range(1, 9))}
-    assert set(CHAPTERS) == wanted | {
-        *("attention_distance", "truncated_deit", "capacity"),
-    }
+    wanted = {"table1"} | {f"figure{n}" for n in range(1, 9)}
+    wanted |= {"attention_distance", "truncated_deit", "capacity"}
+    assert set(CHAPTERS) == wanted
 
 
 @pytest.mark.parametrize("name", feature_reuse.SCALES)

@@ -76,8 +76,12 @@ def test_donors_stand_side_by_side_in_a_study_of_one_s_own(workspace, everything
     )
     found = run_binary(
         workspace,
-        *("--dataset=phantom_retina_few", "--seeds=1", "--steps=2", "--batch_size=4"),
-        *("--eval_every=2", "--initializations=random,transfer"),
+        "--dataset=phantom_retina_few",
+        "--seeds=1",
+        "--steps=2",
+        "--batch_size=4",
+        "--eval_every=2",
+        "--initializations=random,transfer",
         f"--donors={NATURAL},{MEDICAL},{workspace / 'clinic.toml'}",
     )
     assert found.returncode == 0, found.stderr[-3000:]
@@ -105,7 +109,8 @@ def test_donors_stand_side_by_side_in_a_study_of_one_s_own(workspace, everything
         ),
         (
             (
-                *("--dataset=phantom_retina_few", "--models=resnet50"),
+                "--dataset=phantom_retina_few",
+                "--models=resnet50",
                 "--donors=imagenet,radimagenet",
             ),
             "TRANSFUSION_DATA",

@@ -224,9 +224,8 @@ def test_donors_are_trained_on_imagenet_but_for_inception_v3():
 def test_representations_are_sampled_as_in_appendix_c_and_its_follow_up():
     for name in ("table5", "figure2", "figure3", "figure4"):
         options = CHAPTERS[name].options
-        assert (options["points"], options["channels"], options["repeats"]) == (
-            *(10_000, 64, 5),
-        ), name
+        found = (options["points"], options["channels"], options["repeats"])
+        assert found == (10_000, 64, 5), name
 
 
 def test_the_race_is_to_an_auc_of_0_91():

@@ -48,9 +48,7 @@ def test_one_alone_reuses_the_runs(everything, workspace):
 def test_every_claim_is_judged(everything):
     table = pd.read_csv(everything / "claims.csv")
     assert len(table) >= 12
-    assert set(table["verdict"]) <= {
-        *("holds", "does not hold", "not decided here"),
-    }
+    assert set(table["verdict"]) <= {"holds", "does not hold", "not decided here"}
     # One seed decides nothing but what two runs of each start were made for.
     assert np.isfinite(table["estimate"]).all()
 
@@ -85,8 +83,10 @@ def test_a_user_s_own_card_takes_the_place_of_the_paper_s_data(workspace, everyt
         (("--study=transfusion/table1",), "TRANSFUSION_DATA"),
         (
             (
-                *("--study=transfusion/table1", "--scale=smoke"),
-                *("--dataset=chest_kermany", "--source=nowhere"),
+                "--study=transfusion/table1",
+                "--scale=smoke",
+                "--dataset=chest_kermany",
+                "--source=nowhere",
             ),
             "nowhere",
         ),
