@@ -23,9 +23,9 @@ from transfusion_tf.evaluation import (
     prediction_similarity,
 )
 from transfusion_tf.report import write_report
-from transfusion_tf.report.material import read_material
+from transfusion_tf.report.chapters import draw_chapter
 from transfusion_tf.report.donors import donor_facts, donor_notes
-from transfusion_tf.report.views import VIEWS
+from transfusion_tf.report.material import read_material
 from transfusion_tf.studies import read_study
 
 # All pictures of a planted study are drawn first.
@@ -50,7 +50,7 @@ def drawn(record, tmp_path_factory):
     """Chapter -> its view, drawn once; and the folder of the pictures."""
     folder = tmp_path_factory.mktemp("figures")
     views = {
-        chapter.name: VIEWS[chapter.view](read_material(record, chapter), folder)
+        chapter.name: draw_chapter(read_material(record, chapter), folder)
         for chapter in record.chapters
     }
     return views, folder
@@ -279,7 +279,7 @@ def test_a_single_fold_is_drawn_without_an_interval(planted, tmp_path):
     ]
     record = read_study(planted.write(chapters))
     for chapter in record.chapters:
-        view = VIEWS[chapter.view](read_material(record, chapter), tmp_path)
+        view = draw_chapter(read_material(record, chapter), tmp_path)
         assert view.pictures, chapter.name
         table = view.table[view.table["quantity"].isin(["cca", "similarity"])]
         assert pd.isna(table["low"]).all(), chapter.name

@@ -8,8 +8,9 @@ from report.seen import empty_axes, quotes_its_table
 
 from transfusion_tf.evaluation import difference, feature_reuse_share, relative_gain
 from transfusion_tf.report import write_report
+from transfusion_tf.report.chapters import draw_chapter
 from transfusion_tf.report.material import read_material
-from transfusion_tf.report.views import VIEWS, reuse_cells
+from transfusion_tf.report.rows import cells
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.study_folder import ChapterRecord
 
@@ -34,7 +35,7 @@ def drawn(record, tmp_path_factory):
     """Chapter -> its view, drawn once; and the folder of the pictures."""
     figures = tmp_path_factory.mktemp("figures")
     views = {
-        chapter.name: VIEWS[chapter.view](read_material(record, chapter), figures)
+        chapter.name: draw_chapter(read_material(record, chapter), figures)
         for chapter in record.chapters
     }
     return views, figures
@@ -114,7 +115,7 @@ def test_the_page_has_a_section_for_each(study):
 
 
 def test_cells_are_told_apart_by_start_though_learning_rates_differ(record):
-    found = reuse_cells.cells(material_of(record, "figure2"))
+    found = cells.cells(material_of(record, "figure2"))
     assert {cell.model for cell in found} == {DEIT, CNN}
     skin = [cell for cell in found if (cell.dataset, cell.model) == (SKIN, DEIT)]
     fractions = [cell.fraction for cell in skin]
@@ -137,7 +138,7 @@ def test_cells_are_told_apart_by_start_though_learning_rates_differ(record):
     ],
 )
 def test_fractions_count_the_stages_that_are_transferred(initialization, expected):
-    found = reuse_cells.fraction(initialization, STAGES[DEIT])
+    found = cells.fraction(initialization, STAGES[DEIT])
     assert found == (None if expected is None else pytest.approx(expected))
 
 
@@ -179,7 +180,7 @@ def test_gains_say_which_data_set_is_nearest(drawn):
 
 def test_without_distances_gains_are_drawn_all_the_same(record, tmp_path):
     material = material_of(record, "figure1")
-    view = VIEWS["gains"](dataclasses.replace(material, analyses={}), tmp_path)
+    view = draw_chapter(dataclasses.replace(material, analyses={}), tmp_path)
     assert view.pictures
 
 
@@ -277,6 +278,6 @@ def test_a_cut_model_is_compared_with_the_whole_one(record, study, drawn):
 )
 def test_what_was_not_analysed_is_empty_and_no_error(record, view, tmp_path):
     chapter = ChapterRecord("empty", "", "", view, runs=tuple(record.chapters[0].runs))
-    found = VIEWS[view](read_material(record, chapter), tmp_path)
+    found = draw_chapter(read_material(record, chapter), tmp_path)
     assert not found.pictures
     assert isinstance(found.table, pd.DataFrame)

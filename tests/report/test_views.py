@@ -10,8 +10,10 @@ from report.seen import empty_axes, quotes_its_table
 
 from transfusion_tf.evaluation import difference, seed_interval
 from transfusion_tf.initialization import gabor_filter_bank
+from transfusion_tf.report import paper_values
+from transfusion_tf.report.chapters import KINDS, draw_chapter
 from transfusion_tf.report.material import read_material
-from transfusion_tf.report.views import VIEWS, pairs, paper_values
+from transfusion_tf.report.rows import pairs
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.study_folder import ChapterRecord
 
@@ -40,7 +42,7 @@ def drawn(record, tmp_path_factory):
     """Chapter -> its view, drawn once; and the folder of the pictures."""
     folder = tmp_path_factory.mktemp("figures")
     views = {
-        chapter.name: VIEWS[chapter.view](read_material(record, chapter), folder)
+        chapter.name: draw_chapter(read_material(record, chapter), folder)
         for chapter in record.chapters
     }
     return views, folder
@@ -70,7 +72,7 @@ def cell_of(record, name, model, start):
 
 def test_every_view_has_a_planted_chapter(record):
     here = {chapter.view for chapter in record.chapters}
-    assert here | set(planted_donors.VIEWS) | set(planted_reuse.VIEWS) == set(VIEWS)
+    assert here | set(planted_donors.VIEWS) | set(planted_reuse.VIEWS) == set(KINDS)
 
 
 def test_every_chapter_draws_something_in_all_axes(drawn):
@@ -176,7 +178,7 @@ def test_convergence_counts_the_steps_of_the_panel(record, drawn):
 def test_a_study_may_set_the_threshold(record, tmp_path):
     chapter = chapter_of(record, "figure6")
     high = dataclasses.replace(chapter, options={"threshold": 0.999})
-    view = VIEWS["convergence"](read_material(record, high), tmp_path)
+    view = draw_chapter(read_material(record, high), tmp_path)
     assert set(rows_of(view, quantity="reached")["value"]) == {0}
     assert rows_of(view, quantity="steps")["value"].isna().all()
     assert all("0.999" in sentence for sentence in view.sentences[:2])
@@ -287,7 +289,7 @@ def test_start_and_end_say_when_there_are_too_few_pairs(record, planted, tmp_pat
     chapter = chapter_of(record, "figure4")
     two = [planted.ids[("cbr_tiny", "random", seed)] for seed in (0, 1)]
     few = dataclasses.replace(chapter, runs=tuple(two))
-    view = VIEWS["start_and_end"](read_material(record, few), tmp_path)
+    view = draw_chapter(read_material(record, few), tmp_path)
     assert "Fewer than 3 pairs" in view.sentences[0]
 
 
@@ -312,7 +314,7 @@ def test_filters_too_small_for_a_gabor_are_still_shown(planted_study, plant, tmp
     run.write_arrays("first_layer", initial=small, best=1.5 * small)
     record = read_study(study.write())
     chapter = ChapterRecord("f", "F", "", "filters", runs=(run.path.name,))
-    view = VIEWS["filters"](read_material(record, chapter), tmp_path)
+    view = draw_chapter(read_material(record, chapter), tmp_path)
     assert value_of(view, quantity="moved") == pytest.approx(0.5)
     assert "too small" in view.sentences[-1]
 
@@ -374,7 +376,7 @@ def test_runs_of_several_data_sets_are_kept_apart(planted_study, plant, tmp_path
         names.append(run.path.name)
     record = read_study(study.write())
     chapter = ChapterRecord("f", "F", "", "convergence", runs=tuple(names))
-    view = VIEWS["convergence"](read_material(record, chapter), tmp_path / "figures")
+    view = draw_chapter(read_material(record, chapter), tmp_path / "figures")
     assert [picture.name for picture in view.pictures] == [
         "f-retina-cbr_tiny",
         "f-chest-cbr_tiny",
@@ -388,7 +390,7 @@ def test_a_comparison_that_is_not_made_yet_is_said_and_no_error(record, name, tm
     paths = {kind: ("analyses/gone.csv",) for kind in chapter.analyses}
     material = read_material(record, dataclasses.replace(chapter, analyses=paths))
     assert "analyses/gone.csv has not been made yet" in material.missing[0]
-    assert VIEWS[chapter.view](material, tmp_path).pictures == ()
+    assert draw_chapter(material, tmp_path).pictures == ()
 
 
 def test_a_comparison_that_is_damaged_is_said_and_no_error(record, planted):

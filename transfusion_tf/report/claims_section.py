@@ -10,7 +10,7 @@ import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.report import wording
-from transfusion_tf.report.views.parts import lines
+from transfusion_tf.report.long_table import lines
 from transfusion_tf.studies.claims import claim_from_dict, judge_claims
 from transfusion_tf.studies.measurements.collect import measure_study
 from transfusion_tf.studies.study_folder import StudyRecord
@@ -102,7 +102,9 @@ def _scales(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
     return scales
 
 
-def _claim(row: Mapping[str, Any], scales: Mapping[str, tuple[float, float]]) -> ClaimRow:
+def _claim(
+    row: Mapping[str, Any], scales: Mapping[str, tuple[float, float]]
+) -> ClaimRow:
     symbol, tone, _, _ = VERDICTS.get(row["verdict"], ("?", "none", "", ""))
     low, high = scales[row["unit"]]
     span = max(high - low, 1e-12)

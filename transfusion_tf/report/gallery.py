@@ -1,34 +1,16 @@
 """Draws all figures of a report and keeps them as PNG and SVG."""
 
-import base64
 import dataclasses
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from transfusion_tf import files
 from transfusion_tf.report import figures, images, style, wording
 from transfusion_tf.report.cases import MARGIN
+from transfusion_tf.report.pictures import Picture, keep, slug
 from transfusion_tf.report.repetitions import RunKey
 from transfusion_tf.report.results import BASELINE, Cell, Results
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """A figure as the page shows it.
-
-    Attributes:
-      name: of its files, without suffix.
-      source: the figure as a data URI.
-      text: what it shows, for those who cannot see it.
-    """
-
-    name: str
-    source: str
-    text: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,11 +126,6 @@ def draw_samples(results: Results, folder: Path) -> dict[str, list[str]]:
     }
 
 
-def slug(text: str) -> str:
-    """A file name made of it."""
-    return re.sub(r"[^\w]+", "-", text).strip("-")
-
-
 def _filter_pair(cell: Cell) -> FilterPair | None:
     kernels: Mapping[RunKey, tuple[np.ndarray, np.ndarray]] = {
         key: run.directory.first_layer()
@@ -166,16 +143,3 @@ def _filter_pair(cell: Cell) -> FilterPair | None:
     before, after = (images.data_uri(mosaic, "png") for mosaic in mosaics)
     changes = tuple(images.filter_change(*pair) for pair in kernels.values())
     return FilterPair(cell.initialization, before, after, changes, mosaics)
-
-
-def keep(figure: Figure, folder: Path, name: str, text: str) -> Picture:
-    """Writes `<name>.svg` and `<name>.png`; the picture for the page."""
-    encoded = {"svg": style.encode(figure, "svg")}
-    # All stays where it is: laying it out is a fifth of the time of both.
-    figure.set_layout_engine("none")
-    encoded["png"] = style.encode(figure, "png")
-    for kind, content in encoded.items():
-        with files.replacing(folder / f"{name}.{kind}") as temporary:
-            temporary.write_bytes(content)
-    source = base64.b64encode(encoded["svg"]).decode()
-    return Picture(name, f"data:image/svg+xml;base64,{source}", text)

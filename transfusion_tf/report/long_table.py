@@ -74,6 +74,10 @@ class LongTable:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def replace(self, frame: pd.DataFrame) -> LongTable:
+        """The same with other rows."""
+        return dataclasses.replace(self, frame=frame)
+
     def publish(self, columns: Sequence[str] = ()) -> pd.DataFrame:
         """The rows for the file beside the page, unrounded.
 
@@ -98,7 +102,7 @@ class LongTable:
             column = frame[name]
             same = column.isin(value) if isinstance(value, tuple) else column == value
             frame = frame[same]
-        return dataclasses.replace(self, frame=frame)
+        return self.replace(frame)
 
     def find(self, **wanted: Any) -> Row | None:
         """The first row with these values, or None."""
@@ -117,20 +121,17 @@ class LongTable:
             yield self
         elif all(name in self.frame for name in columns):
             for _, frame in self.frame.groupby(list(columns), sort=False):
-                yield dataclasses.replace(self, frame=frame)
+                yield self.replace(frame)
 
     @property
     def rows(self) -> list[Row]:
         """One mapping per row."""
-        return [
-            {str(name): value for name, value in row.items()}
-            for row in self.frame.to_dict("records")
-        ]
+        return lines(self.frame)
 
     @property
     def first(self) -> Row:
         """The first row."""
-        return dataclasses.replace(self, frame=self.frame.head(1)).rows[0]
+        return self.replace(self.frame.head(1)).rows[0]
 
     @property
     def whole(self) -> LongTable:
@@ -149,6 +150,14 @@ class LongTable:
     def paper_label(self) -> str:
         """What the paper's values are called."""
         return paper_values.label(self.published, self.values("dataset"))
+
+
+def lines(frame: pd.DataFrame) -> list[Row]:
+    """One mapping per row of a frame."""
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
 
 
 def measured(found: Difference | None) -> dict[str, Any]:

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf import files
-from transfusion_tf.report import page, tables, wording
+from transfusion_tf.report import page, paper_values, tables, wording
+from transfusion_tf.report.chapters import KINDS, View, draw_chapter
 from transfusion_tf.report.claims_section import claims_section
 from transfusion_tf.report.material import Material, read_material
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.results import Results
-from transfusion_tf.report.views import VIEWS, View, paper_values
 from transfusion_tf.studies.measurements.collect import measure_study
 from transfusion_tf.studies.measurements.table import Measurements
 from transfusion_tf.studies.study_folder import ChapterRecord, StudyRecord
@@ -94,12 +94,12 @@ def _chapter(
 ) -> Chapter:
     material = read_material(record, chapter, measurements)
     view, missing = None, list(material.missing)
-    if chapter.view not in VIEWS:
+    if chapter.view not in KINDS:
         missing.append(f"This version has no view called {chapter.view}.")
     elif chapter.runs and not material.results:
         missing.append("There is nothing to draw yet.")
     else:
-        view = VIEWS[chapter.view](material, folder / "figures")
+        view = draw_chapter(material, folder / "figures")
         tables.write_table(view.table, folder / "tables", chapter.name)
         if not view.pictures:
             missing.append("There is nothing to draw yet.")

@@ -20,7 +20,7 @@ class Chapter:
       name: as the paper calls it: `table1`, `figure7`.
       title: the heading.
       text: what it shows, in a sentence or two.
-      view: how the report draws it, one of `transfusion_tf.report.views.VIEWS`.
+      view: how the report draws it, one of `transfusion_tf.report.chapters.KINDS`.
       runs: unresolved configs of the runs that it is made of; chapters may share them.
       measurements: the comparisons of models that it shows beside results, names of
         `transfusion_tf.studies.measurements.comparisons.COMPARISONS`.

@@ -124,7 +124,7 @@ class ChapterRecord:
       name: as the paper calls it: `table1`, `figure7`.
       title: the heading.
       text: what it shows.
-      view: one of `transfusion_tf.report.views.VIEWS`.
+      view: one of `transfusion_tf.report.chapters.KINDS`.
       options: of the view.
       published: the paper's numbers, a row each.
       notes: what differs from the paper.

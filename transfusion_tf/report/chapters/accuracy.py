@@ -286,7 +286,7 @@ def _say_starts(table: LongTable) -> list[str]:
             random, weights = (
                 own.find(initialization=start) for start in (BASELINE, "transfer")
             )
-            if finite(random) and finite(weights):
+            if random and weights and finite(random) and finite(weights):
                 gain = wording.signed(weights["value"] - random["value"])
                 gains.append(f"{gain} on {own.first['data']}")
         if gains:

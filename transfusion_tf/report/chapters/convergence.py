@@ -250,8 +250,7 @@ def _marks_of_stages(own: LongTable) -> dict[str, Mark]:
     marks = style.marks(ends) | ramp([label for label in labels if label not in ends])
     return {
         label: dataclasses.replace(
-            marks[label],
-            dashed=label in ends and label in (labels[0], labels[-1]),
+            marks[label], dashed=label in ends and label in (labels[0], labels[-1])
         )
         for label in labels
     }

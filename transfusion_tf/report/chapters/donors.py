@@ -129,12 +129,7 @@ def _in_one(axes: Axes, top: float, shares: dict[str, float]) -> None:
     for index, (name, share_) in enumerate(shares.items()):
         alpha = _alpha(index, len(shares))
         axes.barh(
-            middle,
-            share_,
-            0.8 * _BAR_HEIGHT,
-            left=left,
-            color=_BAR_COLOUR,
-            alpha=alpha,
+            middle, share_, 0.8 * _BAR_HEIGHT, left=left, color=_BAR_COLOUR, alpha=alpha
         )
         if share_ > 0.013 * len(name) + 0.01:
             axes.text(
@@ -383,10 +378,7 @@ def _tick_quarters(axes: Axes, own: LongTable) -> None:
 
 def _similarity_panel(title: str, x: str, height: float, *, itself: bool) -> Panel:
     return Panel(
-        (
-            Floor("stage", missing="not compared"),
-            Lines("cca", "stage", series="pair"),
-        ),
+        (Floor("stage", missing="not compared"), Lines("cca", "stage", series="pair")),
         title=title,
         x=x,
         y="mean CCA",

@@ -74,7 +74,7 @@ def _name_data(axes: Axes, own: LongTable) -> None:
 
 def _explain(figure: Figure, axes: Sequence[Axes], own: LongTable) -> None:
     for each in axes[-2:]:
-        each.xaxis.label.set_size(7)
+        each.xaxis.label.set_fontsize(7)
     known = own.where(quantity="feature_reuse_share").frame["value"].dropna()
     if known.empty:
         return

@@ -12,12 +12,7 @@ from transfusion_tf.report.charts import Chart, Panel, legend_below
 from transfusion_tf.report.charts_layers import Lines, Strip
 from transfusion_tf.report.long_table import LongTable, Row, Rows
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.rows.cells import (
-    LEVELS,
-    block_rows,
-    has_levels,
-    start_marks,
-)
+from transfusion_tf.report.rows.cells import LEVELS, block_rows, has_levels, start_marks
 from transfusion_tf.report.rows.profiles import (
     attention_rows,
     knn_rows,

@@ -163,7 +163,7 @@ OF_STARTS = ChapterKind(
             (
                 Panel(
                     (
-                        RowFloor(rows="model"),
+                        RowFloor(),
                         Dots("cca", rows="model", series="pair", gap=0.26),
                     ),
                     x="mean CCA at {at}",

@@ -153,9 +153,7 @@ def _say_weights(own: LongTable) -> str:
     )
 
 
-def _say_of_each(
-    say: Callable[[LongTable], str],
-) -> Callable[[LongTable], list[str]]:
+def _say_of_each(say: Callable[[LongTable], str]) -> Callable[[LongTable], list[str]]:
     """One sentence for each panel, of what is said of its starts."""
 
     def said(table: LongTable) -> list[str]:
@@ -310,9 +308,7 @@ class BankGrid:
     def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
         """One figure."""
         yield DrawnFigure(
-            _draw_bank(),
-            "",
-            "The synthetic Gabor filters by orientation and frequency",
+            _draw_bank(), "", "The synthetic Gabor filters by orientation and frequency"
         )
 
 
