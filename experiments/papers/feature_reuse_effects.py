@@ -219,5 +219,5 @@ class Effects:
         return len(set(chosen)) < len(chosen)
 
 
-def _mean(contrasts: list[Contrast]) -> Contrast:
+def _mean(contrasts: Sequence[Contrast]) -> Contrast:
     return Mean(tuple(contrasts))

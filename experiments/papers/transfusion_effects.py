@@ -1,5 +1,7 @@
 """The effects that Transfusion's claims are about, as contrasts of runs."""
 
+from collections.abc import Sequence
+
 from transfusion_tf.studies.contrasts import (
     Average,
     Contrast,
@@ -106,6 +108,6 @@ class Effects:
         return random, transfer
 
 
-def mean(contrasts: list[Contrast]) -> Contrast:
+def mean(contrasts: Sequence[Contrast]) -> Contrast:
     """The mean of several effects."""
     return Mean(tuple(contrasts))
