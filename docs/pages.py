@@ -66,6 +66,8 @@ def _moved(link: re.Match[str], source: str, page: str) -> str:
     if file not in PAGES and not file.startswith("docs/"):
         return text  # What it leads to is no part of the site.
     target = PAGES.get(file, file.removeprefix("docs/"))
+    if target == f"{NOTEBOOK}.ipynb":
+        target = f"{NOTEBOOK}.md"
     target = posixpath.relpath(target, posixpath.dirname(page) or ".")
     return f"[{text}]({target}{anchor})"
 
