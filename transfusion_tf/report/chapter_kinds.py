@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from transfusion_tf.report import style
-from transfusion_tf.report.charts import Drawing
+from transfusion_tf.report.charts import Drawing, several
 from transfusion_tf.report.long_table import LongTable, Row
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.pictures import Picture, keep, slug
@@ -54,7 +54,7 @@ class ChapterKind:
     Attributes:
       name: by which studies ask for it.
       rows: the rows of its long table: all that is computed is computed here.
-      charts: its pictures, in order.
+      charts: one, or several: its pictures, in order.
       sheet: the table that the page prints.
       sentences: what is seen.
       marks: how the labels of the pictures are drawn.
@@ -66,7 +66,7 @@ class ChapterKind:
 
     name: str
     rows: Callable[[Material], Iterable[Row]]
-    charts: tuple[Drawing, ...]
+    charts: Drawing | tuple[Drawing, ...]
     sheet: SheetPlan
     sentences: tuple[Sentences, ...] = ()
     marks: Callable[[LongTable], Mapping[str, Mark]] = marks_of_starts
@@ -98,7 +98,7 @@ def draw(kind: ChapterKind, material: Material, folder: Path) -> View:
             "-".join(filter(None, (chapter.name, slug(drawn.suffix)))),
             drawn.text,
         )
-        for chart in kind.charts
+        for chart in several(kind.charts)
         for drawn in chart.figures(material, table)
     ]
     return View(

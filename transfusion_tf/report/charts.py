@@ -68,7 +68,7 @@ class Panel:
     """One pair of axes.
 
     Attributes:
-      layers: drawn in order.
+      layers: one, or several, drawn in order.
       title: template.
       x: template, below the axes.
       y: template, left of the axes.
@@ -80,7 +80,7 @@ class Panel:
       adjust: called last with axes and rows, for scales, ticks and limits.
     """
 
-    layers: tuple[Layer, ...]
+    layers: Layer | tuple[Layer, ...]
     title: str = ""
     x: str = ""
     y: str = ""
@@ -97,7 +97,7 @@ class Chart:
     """One figure, or one for every data set, model, ...
 
     Attributes:
-      panels: of each figure.
+      panels: one, or several, of each figure.
       text: template: what it shows, for those who cannot see it.
       suffix: template: of the files' names.
       by: columns; every combination of their values is a figure of its own.
@@ -118,7 +118,7 @@ class Chart:
       finish: called last with figure, axes and rows.
     """
 
-    panels: tuple[Panel, ...]
+    panels: Panel | tuple[Panel, ...]
     text: str
     suffix: str = ""
     by: tuple[str, ...] = ()
@@ -153,7 +153,7 @@ class Chart:
         drawn = list(self._panels(whole))
         figure, axes = self._lay_out(drawn, whole)
         for each, (panel, own) in zip(axes, drawn, strict=True):
-            for layer in panel.layers:
+            for layer in several(panel.layers):
                 layer.draw(each, own)
             self._name(each, panel, own, axes.index(each))
             if panel.adjust:
@@ -174,9 +174,9 @@ class Chart:
         return figure
 
     def _panels(self, whole: LongTable) -> Iterator[tuple[Panel, LongTable]]:
-        first, others = self.panels[0], self.panels
+        first, *rest = several(self.panels)
+        others = rest if self.facet else (first, *rest)
         if self.facet:
-            others = self.panels[1:]
             own = whole.where(**first.where)
             for value in own.values(self.facet):
                 yield first, own.where(**{self.facet: value})
@@ -225,6 +225,11 @@ class ForEach:
         for part in table.split(*self.by):
             for chart in self.charts:
                 yield from chart.figures(material, part)
+
+
+def several(parts: Any) -> tuple[Any, ...]:
+    """One part as a tuple; a tuple as it is."""
+    return parts if isinstance(parts, tuple) else (parts,)
 
 
 def fill(template: str, table: LongTable) -> str:
@@ -315,5 +320,5 @@ def _shows_paper(drawn: Sequence[tuple[Panel, LongTable]]) -> bool:
     return any(
         getattr(layer, "shows_paper", False) and own.has_paper(layer.quantity)  # type: ignore[attr-defined]
         for panel, own in drawn
-        for layer in panel.layers
+        for layer in several(panel.layers)
     )

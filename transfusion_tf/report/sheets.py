@@ -127,9 +127,9 @@ class Column:
 
     Attributes:
       head: template.
-      word: the column of the long table that has the word.
       quantity: the number's.
       show: how it is written.
+      word: the column of the long table that has the word, in place of a number.
       where: what else its row has.
       of: columns in which its row agrees with the line; those that make a line by
         default.
@@ -139,9 +139,9 @@ class Column:
     """
 
     head: str
-    word: str = ""
     quantity: str = ""
     show: Show = with_spread
+    word: str = ""
     where: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     of: tuple[str, ...] | None = None
     once: bool = False

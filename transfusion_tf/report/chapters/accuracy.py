@@ -48,17 +48,17 @@ def _donor(row: Row | None) -> str:
 
 
 def _panel_column(head: str, quantity: str, show=count) -> Column:
-    return Column(head, quantity=quantity, show=show, of=_PANEL, once=True)
+    return Column(head, quantity, show, of=_PANEL, once=True)
 
 
 def _accuracy_columns(table: LongTable) -> list[Column]:
     return [
         Column("Model", word="panel", once=True),
         Column("Start", word="initialization"),
-        Column("Test {unit}", quantity="test"),
-        Column("95 % interval", quantity="test", show=interval),
-        Column("minus random weights", quantity=_GAIN, show=with_interval),
-        Column("Paper", quantity="test", show=paper_number, if_paper=True),
+        Column("Test {unit}", "test"),
+        Column("95 % interval", "test", interval),
+        Column("minus random weights", _GAIN, with_interval),
+        Column("Paper", "test", paper_number, if_paper=True),
         _panel_column("Parameters", "parameters"),
         _panel_column("as the paper counts", "parameters_table1"),
         *_donor_columns(table),
@@ -70,7 +70,7 @@ def _class_columns(table: LongTable) -> list[Column]:
         Column("Model", word="panel", once=True),
         Column("Start", word="initialization"),
         *(
-            Column(name, quantity=quantity, show=beside_paper(with_spread))
+            Column(name, quantity, beside_paper(with_spread))
             for name, quantity in [
                 ("Mean", "test"),
                 *((q.removeprefix("auc/"), q) for q in _class_names(table)),
@@ -139,18 +139,16 @@ def _say_best(table: LongTable) -> list[str]:
 _BY_CLASS = ChapterKind(
     name="accuracy",
     rows=accuracy_rows,
-    charts=(
-        Chart(
-            (Panel((Dots(None, rows="panel"),), title="{shown}", grid="x"),),
-            text="Test metric by model and start, with 95 % intervals",
-            suffix="{dataset}",
-            suffix_if_one=False,
-            by=("dataset",),
-            facet="shown",
-            share="y",
-            small=lambda own: 0.62 + 0.24 * len(own.values("panel")),
-            x="test AUC",
-        ),
+    charts=Chart(
+        Panel(Dots(None, rows="panel"), title="{shown}", grid="x"),
+        text="Test metric by model and start, with 95 % intervals",
+        suffix="{dataset}",
+        suffix_if_one=False,
+        by=("dataset",),
+        facet="shown",
+        share="y",
+        small=lambda own: 0.62 + 0.24 * len(own.values("panel")),
+        x="test AUC",
     ),
     sheet=SheetPlan(
         _class_columns,
@@ -164,15 +162,13 @@ _BY_CLASS = ChapterKind(
 ACCURACY = ChapterKind(
     name="accuracy",
     rows=accuracy_rows,
-    charts=(
-        Chart(
-            (Panel((Dots("test", rows="panel"),), x="test {unit}", grid="x"),),
-            text="Test metric by model and start, with 95 % intervals",
-            suffix="{dataset}",
-            suffix_if_one=False,
-            by=("dataset",),
-            height=lambda own: 0.95 + 0.34 * len(own.values("panel")),
-        ),
+    charts=Chart(
+        Panel(Dots("test", rows="panel"), x="test {unit}", grid="x"),
+        text="Test metric by model and start, with 95 % intervals",
+        suffix="{dataset}",
+        suffix_if_one=False,
+        by=("dataset",),
+        height=lambda own: 0.95 + 0.34 * len(own.values("panel")),
     ),
     sheet=SheetPlan(_accuracy_columns, lines=(*_PANEL, "initialization"), group=_PANEL),
     sentences=(_say_differences, _say_best, one_seed_note()),
@@ -224,34 +220,29 @@ def _with_images(row: Row) -> str:
 DATA_SIZES = ChapterKind(
     name="data_sizes",
     rows=size_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (Lines("test", "train_examples", factor=0.035),),
-                    title="{model}",
-                    y="test {unit}",
-                    adjust=_scale_sizes,
-                ),
-            ),
-            text="Test metric against the number of training images, by model and "
-            "start",
-            suffix="{dataset}",
-            by=("dataset",),
-            facet="model",
-            share="xy",
-            height=_size_height,
-            x="training images",
+    charts=Chart(
+        Panel(
+            Lines("test", "train_examples", factor=0.035),
+            title="{model}",
+            y="test {unit}",
+            adjust=_scale_sizes,
         ),
+        text="Test metric against the number of training images, by model and start",
+        suffix="{dataset}",
+        by=("dataset",),
+        facet="model",
+        share="xy",
+        height=_size_height,
+        x="training images",
     ),
     sheet=SheetPlan(
         (
             Column("Model", word="model", once=True),
             Column("Start", word="initialization"),
             Column("Training images", word="images", once=True),
-            Column("Test {unit}", quantity="test"),
-            Column("minus random weights", quantity=_GAIN, show=with_interval),
-            Column("Paper", quantity="test", show=paper_number, if_paper=True),
+            Column("Test {unit}", "test"),
+            Column("minus random weights", _GAIN, with_interval),
+            Column("Paper", "test", paper_number, if_paper=True),
         ),
         lines=(*_PANEL, "initialization"),
         group=_PANEL,
@@ -267,12 +258,7 @@ def _start_columns(table: LongTable) -> list[Column]:
         Column("Model", word="sized_model", once=True),
         Column("Start", word="label"),
         *(
-            Column(
-                data,
-                quantity="test",
-                show=beside_paper(with_spread),
-                where={"data": data},
-            )
+            Column(data, "test", beside_paper(with_spread), where={"data": data})
             for data in tests.values("data")
         ),
     ]
@@ -298,21 +284,17 @@ def _say_starts(table: LongTable) -> list[str]:
 STARTS = ChapterKind(
     name="starts",
     rows=start_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (Dots("test", rows="model", label="label"),),
-                    title="{data}",
-                    x="test {unit}",
-                    grid="x",
-                ),
-            ),
-            text="Test metric by model, data set and start, with 95 % intervals",
-            facet="data",
-            share="y",
-            small=lambda own: 0.75 + 0.27 * len(own.values("model")),
+    charts=Chart(
+        Panel(
+            Dots("test", rows="model", label="label"),
+            title="{data}",
+            x="test {unit}",
+            grid="x",
         ),
+        text="Test metric by model, data set and start, with 95 % intervals",
+        facet="data",
+        share="y",
+        small=lambda own: 0.75 + 0.27 * len(own.values("model")),
     ),
     sheet=SheetPlan(
         _start_columns,

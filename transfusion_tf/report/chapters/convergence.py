@@ -41,10 +41,10 @@ from transfusion_tf.report.style import MUTED, Mark
 # They are drawn dashed where other starts are the subject.
 _REFERENCES = (BASELINE, "transfer")
 _LINES = ("dataset", "model", "train_examples", "initialization")
-_STEPS = Column("Steps to threshold", quantity="steps", show=steps)
-_SEEDS = Column("Seeds there", quantity="reached", show=share)
-_AREA = Column("Mean {unit} while learning", quantity="area")
-_LEAD = Column("minus random weights", quantity=LEAD, show=with_interval)
+_STEPS = Column("Steps to threshold", "steps", steps)
+_SEEDS = Column("Seeds there", "reached", share)
+_AREA = Column("Mean {unit} while learning", "area")
+_LEAD = Column("minus random weights", LEAD, with_interval)
 _WHILE = "While learning: until the slowest seed of random weights is at the threshold"
 
 
@@ -176,18 +176,16 @@ def _class_sentence(own: LongTable) -> str:
 _BY_CLASS = ChapterKind(
     name="convergence",
     rows=convergence_rows,
-    charts=(
-        Chart(
-            (Panel((Curves(label="label", series="label", width=1.4),), "{shown}"),),
-            text="Validation metric over training steps by start, {curves}",
-            suffix="{curves}",
-            by=("curves",),
-            where={"quantity": "curve"},
-            facet="shown",
-            small=1.7,
-            x="training step",
-            y="validation AUC",
-        ),
+    charts=Chart(
+        Panel(Curves(label="label", series="label", width=1.4), "{shown}"),
+        text="Validation metric over training steps by start, {curves}",
+        suffix="{curves}",
+        by=("curves",),
+        where={"quantity": "curve"},
+        facet="shown",
+        small=1.7,
+        x="training step",
+        y="validation AUC",
     ),
     sheet=SheetPlan(
         _class_columns,
@@ -204,22 +202,18 @@ _BY_CLASS = ChapterKind(
 CONVERGENCE = ChapterKind(
     name="convergence",
     rows=convergence_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (Curves(series="label"), Threshold()),
-                    title="{curves}",
-                    x="training step",
-                    y="validation {unit}",
-                    pad=8,
-                ),
-            ),
-            text="Validation metric over training steps by start, {curves}",
-            suffix="{curves}",
-            by=("curves",),
-            height=lambda own: 3.1 + 0.16 * len(own.values("label")),
+    charts=Chart(
+        Panel(
+            (Curves(series="label"), Threshold()),
+            title="{curves}",
+            x="training step",
+            y="validation {unit}",
+            pad=8,
         ),
+        text="Validation metric over training steps by start, {curves}",
+        suffix="{curves}",
+        by=("curves",),
+        height=lambda own: 3.1 + 0.16 * len(own.values("label")),
     ),
     sheet=SheetPlan(
         (
@@ -230,7 +224,7 @@ CONVERGENCE = ChapterKind(
             _SEEDS,
             _AREA,
             _LEAD,
-            Column("Paper: steps", quantity="steps", show=_paper_steps, if_paper=True),
+            Column("Paper: steps", "steps", _paper_steps, if_paper=True),
         ),
         lines=_LINES,
         where={"quantity": "steps"},
@@ -289,69 +283,60 @@ def _say_stages(table: LongTable) -> list[str]:
 STAGES = ChapterKind(
     name="stages",
     rows=stage_rows,
-    charts=(
-        ForEach(
-            ("curves",),
-            (
-                Chart(
-                    (
-                        Panel(
-                            (Curves(series="label"), Threshold()),
-                            title="{curves}",
-                            x="training step",
-                            y="validation {unit}",
-                            height=3.6,
-                            pad=8,
-                        ),
-                    ),
-                    text="Validation metric over training by the last stage "
-                    "transferred, {curves}",
-                    suffix="{curves}",
-                    marks=_marks_of_stages,
+    charts=ForEach(
+        ("curves",),
+        (
+            Chart(
+                Panel(
+                    (Curves(series="label"), Threshold()),
+                    title="{curves}",
+                    x="training step",
+                    y="validation {unit}",
+                    height=3.6,
+                    pad=8,
                 ),
-                Chart(
-                    (
-                        Panel(
-                            (
-                                Strip(
-                                    "steps_of_run",
-                                    "tick",
-                                    series="label",
-                                    mean="steps",
-                                    bars=True,
-                                    size=4.5,
-                                    never="never",
-                                    top="longest",
-                                ),
-                            ),
-                            title="Steps to {threshold}: fewer is faster",
-                            height=1.9,
-                            pad=5,
+                text="Validation metric over training by the last stage "
+                "transferred, {curves}",
+                suffix="{curves}",
+                marks=_marks_of_stages,
+            ),
+            Chart(
+                (
+                    Panel(
+                        Strip(
+                            "steps_of_run",
+                            "tick",
+                            series="label",
+                            mean="steps",
+                            bars=True,
+                            size=4.5,
+                            never="never",
+                            top="longest",
                         ),
-                        Panel(
-                            (
-                                Strip(
-                                    "area_of_run",
-                                    "tick",
-                                    series="label",
-                                    mean="area",
-                                    faint=0.55,
-                                    size=3.6,
-                                ),
-                            ),
-                            title="Mean validation {unit} while learning: more is "
-                            "faster",
-                            x="donor weights up to",
-                            height=1.7,
-                            pad=5,
-                        ),
+                        title="Steps to {threshold}: fewer is faster",
+                        height=1.9,
+                        pad=5,
                     ),
-                    text="Steps to the threshold and mean metric by stage, {curves}",
-                    suffix="{curves}-speed",
-                    share="x",
-                    marks=_marks_of_stages,
-                    legend=False,
+                    Panel(
+                        Strip(
+                            "area_of_run",
+                            "tick",
+                            series="label",
+                            mean="area",
+                            faint=0.55,
+                            size=3.6,
+                        ),
+                        title="Mean validation {unit} while learning: more is faster",
+                        x="donor weights up to",
+                        height=1.7,
+                        pad=5,
+                    ),
                 ),
+                text="Steps to the threshold and mean metric by stage, {curves}",
+                suffix="{curves}-speed",
+                share="x",
+                marks=_marks_of_stages,
+                legend=False,
             ),
         ),
     ),
@@ -363,11 +348,7 @@ STAGES = ChapterKind(
             _SEEDS,
             _AREA,
             _LEAD,
-            Column(
-                "minus the line above",
-                quantity="area_gain_over_previous",
-                show=with_interval,
-            ),
+            Column("minus the line above", "area_gain_over_previous", with_interval),
         ),
         lines=_LINES,
         where={"quantity": "steps_of_run"},
@@ -405,14 +386,12 @@ SPEED_UP = ChapterKind(
     rows=speed_up_rows,
     charts=(
         Chart(
-            (
-                Panel(
-                    (Curves(label="label"), Threshold()),
-                    title="{curves}",
-                    x="training step",
-                    y="validation {unit}",
-                    pad=8,
-                ),
+            Panel(
+                (Curves(label="label"), Threshold()),
+                title="{curves}",
+                x="training step",
+                y="validation {unit}",
+                pad=8,
             ),
             text="Validation metric over training by share transferred, {curves}",
             suffix="{curves}",
@@ -437,7 +416,7 @@ SPEED_UP = ChapterKind(
                     pad=5,
                 ),
                 Panel(
-                    (Lines("area", "fraction", series="curves", ends="", gap=0),),
+                    Lines("area", "fraction", series="curves", ends="", gap=0),
                     title="Mean validation metric while random weights learn",
                     x="share of stages transferred",
                     height=2.0,
@@ -457,8 +436,8 @@ SPEED_UP = ChapterKind(
             Column("Start", word="label"),
             _STEPS,
             _SEEDS,
-            Column("Times sooner than ST", quantity="speed_up", show=number(2)),
-            Column("Mean while learning", quantity="area", show=with_spread),
+            Column("Times sooner than ST", "speed_up", number(2)),
+            Column("Mean while learning", "area", with_spread),
         ),
         lines=("curves", "initialization"),
         caption=lambda table: (
@@ -501,42 +480,36 @@ def _say_sweep(table: LongTable) -> list[str]:
 SWEEP = ChapterKind(
     name="sweep",
     rows=sweep_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (
-                        Lines("test", "fraction", series="model", gap=0),
-                        Strip(
-                            "test_of_random",
-                            "place",
-                            series="model",
-                            size=8,
-                            marker="*",
-                        ),
+    charts=Chart(
+        (
+            Panel(
+                (
+                    Lines("test", "fraction", series="model", gap=0),
+                    Strip(
+                        "test_of_random", "place", series="model", size=8, marker="*"
                     ),
-                    title="{data}",
-                    y="test {unit}",
-                    where={"swept": True},
-                    adjust=_tick_starts,
                 ),
-                Panel(
-                    (
-                        Lines("mean_gain", "fraction", series="model", ends="", gap=0),
-                        Level(1.0, MUTED, 0.8),
-                    ),
-                    title="gain over ST, mean",
-                    y="metric / ST",
-                    adjust=_tick_starts,
-                ),
+                title="{data}",
+                y="test {unit}",
+                where={"swept": True},
+                adjust=_tick_starts,
             ),
-            text="Test metric by share of transferred stages, a line a model",
-            facet="data",
-            small=2.1,
-            x="share of stages transferred",
-            share="x",
-            all_y=True,
+            Panel(
+                (
+                    Lines("mean_gain", "fraction", series="model", ends="", gap=0),
+                    Level(1.0, MUTED, 0.8),
+                ),
+                title="gain over ST, mean",
+                y="metric / ST",
+                adjust=_tick_starts,
+            ),
         ),
+        text="Test metric by share of transferred stages, a line a model",
+        facet="data",
+        small=2.1,
+        x="share of stages transferred",
+        share="x",
+        all_y=True,
     ),
     sheet=SheetPlan(
         (
@@ -544,8 +517,8 @@ SWEEP = ChapterKind(
             Column("Model", word="model", once=True),
             Column("Start", word="label"),
             Column("Share transferred", word="share"),
-            Column("Test metric", quantity="test"),
-            Column("over ST", quantity="statistics_gain", show=number()),
+            Column("Test metric", "test"),
+            Column("over ST", "statistics_gain", number()),
         ),
         lines=("data", "model", "initialization"),
         group=("data", "model"),

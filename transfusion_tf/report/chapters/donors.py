@@ -227,22 +227,20 @@ def _targets_caption(table: LongTable) -> str:
 TARGETS = ChapterKind(
     name="targets",
     rows=target_rows,
-    charts=(
-        Chart(
-            (Panel((ClassShares(),), x="share of the images", grid=""),),
-            text="Class shares by target",
-            height=lambda table: (
-                0.55 + sum(_shares_height(own) for own in table.split("dataset"))
-            ),
-            legend=False,
+    charts=Chart(
+        Panel(ClassShares(), x="share of the images", grid=""),
+        text="Class shares by target",
+        height=lambda table: (
+            0.55 + sum(_shares_height(own) for own in table.split("dataset"))
         ),
+        legend=False,
     ),
     sheet=SheetPlan(
         (
             Column("Target", word="target"),
-            Column("Images", quantity="images", show=count),
-            Column("Classes", quantity="classes", show=count),
-            Column("Pixels", quantity="image_size", show=count),
+            Column("Images", "images", count),
+            Column("Classes", "classes", count),
+            Column("Pixels", "image_size", count),
             Column("Images are", word="gray"),
             Column("Folds", word="folds"),
         ),
@@ -254,8 +252,7 @@ TARGETS = ChapterKind(
     marks=lambda table: {},
 )
 TARGETS = dataclasses.replace(
-    TARGETS,
-    variants={"samples": dataclasses.replace(TARGETS, charts=(SampleImages(),))},
+    TARGETS, variants={"samples": dataclasses.replace(TARGETS, charts=SampleImages())}
 )
 
 
@@ -320,13 +317,7 @@ DONOR_ACCURACY = ChapterKind(
     rows=donor_accuracy_rows,
     charts=(
         Chart(
-            (
-                Panel(
-                    (Dots("test", rows="target", gap=0.16),),
-                    grid="x",
-                    adjust=_name_units,
-                ),
-            ),
+            Panel(Dots("test", rows="target", gap=0.16), grid="x", adjust=_name_units),
             text="Test AUC by target and donor, mean over folds with 95 % intervals",
             height=lambda own: 1.0 + 0.8 * len(own.values("target")),
         ),
@@ -336,15 +327,11 @@ DONOR_ACCURACY = ChapterKind(
         (
             Column("Target", word="target", once=True),
             Column("Donor", word="initialization"),
-            Column("Test AUC", quantity="test", show=beside_paper(with_spread)),
-            Column("95 % interval", quantity="test", show=interval),
-            Column(
-                "minus random weights",
-                quantity="difference_to_random",
-                show=with_interval,
-            ),
-            Column("Balanced accuracy", quantity=BALANCED),
-            Column("Calibration error", quantity=CALIBRATION),
+            Column("Test AUC", "test", beside_paper(with_spread)),
+            Column("95 % interval", "test", interval),
+            Column("minus random weights", "difference_to_random", with_interval),
+            Column("Balanced accuracy", BALANCED),
+            Column("Calibration error", CALIBRATION),
         ),
         lines=("dataset", "initialization"),
         caption="Mean ± standard deviation over folds; intervals count that folds "
@@ -358,7 +345,7 @@ DONOR_ACCURACY = ChapterKind(
 
 def _line_marks(table: LongTable) -> dict[str, Mark]:
     colours = _donor_colours(table)
-    marks = {RANDOM: Mark(_RANDOM_COLOUR, "o")}
+    marks = {}
     turns = {", before": (_BEFORE, "D", 0), ", after": (_AFTER, "s", 0)}
     for own in table.where(quantity="cca").split("pair"):
         pair, donor = own.first["pair"], own.first["donor"]
@@ -368,7 +355,7 @@ def _line_marks(table: LongTable) -> dict[str, Mark]:
             if pair.endswith(ending):
                 marks[pair] = Mark(ramp[turn % len(ramp)], marker)
                 turns[ending] = (ramp, marker, turn + 1)
-    return marks
+    return marks | {RANDOM: Mark(_RANDOM_COLOUR, "o")}
 
 
 def _tick_quarters(axes: Axes, own: LongTable) -> None:
@@ -394,7 +381,7 @@ def _stage_columns(table: LongTable) -> list[Column]:
         Column("Target", word="target", once=True),
         Column("Compared", word="pair"),
         *(
-            Column(stage, quantity="cca", where={"stage": stage})
+            Column(stage, "cca", where={"stage": stage})
             for stage in first.values("stage")
         ),
     ]
@@ -422,26 +409,21 @@ def _say_donor_similarity(table: LongTable) -> list[str]:
 DONOR_SIMILARITY = ChapterKind(
     name="donor_similarity",
     rows=donor_similarity_rows,
-    charts=(
-        Chart(
-            (
-                _similarity_panel(
-                    "{target}: each donor and itself, fine-tuned", "", 2.1, itself=True
-                ),
-                _similarity_panel(
-                    "One donor and the other; two random starts",
-                    "stage",
-                    2.3,
-                    itself=False,
-                ),
+    charts=Chart(
+        (
+            _similarity_panel(
+                "{target}: each donor and itself, fine-tuned", "", 2.1, itself=True
             ),
-            text="Mean CCA by stage on {target}: donors before and after fine-tuning",
-            suffix="{dataset}",
-            suffix_if_one=False,
-            by=("dataset",),
-            share="x",
-            marks=_line_marks,
+            _similarity_panel(
+                "One donor and the other; two random starts", "stage", 2.3, itself=False
+            ),
         ),
+        text="Mean CCA by stage on {target}: donors before and after fine-tuning",
+        suffix="{dataset}",
+        suffix_if_one=False,
+        by=("dataset",),
+        share="x",
+        marks=_line_marks,
     ),
     sheet=SheetPlan(
         _stage_columns,
@@ -486,39 +468,33 @@ def _say_mistakes(table: LongTable) -> list[str]:
 MISTAKES = ChapterKind(
     name="mistakes",
     rows=mistake_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (
-                        Dots(
-                            (SIMILARITY, INDEPENDENT),
-                            rows="name",
-                            series="shown",
-                            label="words",
-                            gap=0.32,
-                            repetitions="of_fold",
-                        ),
-                    ),
-                    x="share of test images on which both are right or both are wrong",
-                    grid="x",
-                    adjust=_explain_faint,
-                ),
+    charts=Chart(
+        Panel(
+            Dots(
+                (SIMILARITY, INDEPENDENT),
+                rows="name",
+                series="shown",
+                label="words",
+                gap=0.32,
+                repetitions="of_fold",
             ),
-            text="Prediction similarity of models from two donors, by target, beside "
-            "that of models whose mistakes are independent",
-            where={"compared": True},
-            height=lambda own: 1.1 + 0.6 * len(own.values("name")),
+            x="share of test images on which both are right or both are wrong",
+            grid="x",
+            adjust=_explain_faint,
         ),
+        text="Prediction similarity of models from two donors, by target, beside "
+        "that of models whose mistakes are independent",
+        where={"compared": True},
+        height=lambda own: 1.1 + 0.6 * len(own.values("name")),
     ),
     sheet=SheetPlan(
         (
             Column("Target", word="target"),
             Column("Donors", word="pair"),
-            Column("Similarity", quantity=SIMILARITY),
-            Column("if independent", quantity=INDEPENDENT),
-            Column("Excess", quantity=EXCESS, show=with_interval),
-            Column("Folds above", quantity="folds_above", show=share),
+            Column("Similarity", SIMILARITY),
+            Column("if independent", INDEPENDENT),
+            Column("Excess", EXCESS, with_interval),
+            Column("Folds above", "folds_above", share),
             Column("Accuracies", word="accuracies"),
         ),
         lines=("dataset", "pair"),
@@ -562,53 +538,45 @@ def _say_slopes(table: LongTable) -> list[str]:
 GAIN_AND_SIMILARITY = ChapterKind(
     name="gain_and_similarity",
     rows=gain_and_similarity_rows,
-    charts=(
-        Chart(
+    charts=Chart(
+        Panel(
             (
-                Panel(
-                    (
-                        Scatter(
-                            "cca",
-                            "gain",
-                            keys=("run_a",),
-                            series="target",
-                            label="label",
-                            size=4.2,
-                            hollow_where="head_first",
-                            fit="fit",
-                        ),
-                        Level(colour=MUTED, width=0.8),
-                    ),
-                    title="{title}",
-                    where={"quantity": ("cca", "gain", "fit")},
-                    grid="both",
-                    adjust=_scale_gain,
+                Scatter(
+                    "cca",
+                    "gain",
+                    keys=("run_a",),
+                    series="target",
+                    label="label",
+                    size=4.2,
+                    hollow_where="head_first",
+                    fit="fit",
                 ),
+                Level(colour=MUTED, width=0.8),
             ),
-            text="AUC gain over random weights against CCA before and after "
-            "fine-tuning, donor {initialization}, by stage",
-            suffix="{initialization}",
-            by=("initialization",),
-            facet="stage",
-            small=1.85,
-            title="{initialization}",
-            x="CCA before and after",
-            y="AUC gain over random weights",
-            share="y",
+            title="{title}",
+            where={"quantity": ("cca", "gain", "fit")},
+            grid="both",
+            adjust=_scale_gain,
         ),
+        text="AUC gain over random weights against CCA before and after "
+        "fine-tuning, donor {initialization}, by stage",
+        suffix="{initialization}",
+        by=("initialization",),
+        facet="stage",
+        small=1.85,
+        title="{initialization}",
+        x="CCA before and after",
+        y="AUC gain over random weights",
+        share="y",
     ),
     sheet=SheetPlan(
         (
             Column("Donor", word="initialization", once=True),
             Column("Stage", word="stage"),
-            Column("Points", quantity="points", show=number(0)),
-            Column(
-                f"Gain per {STEP:g} CCA",
-                quantity="slope",
-                show=signed("too few points"),
-            ),
-            Column("95 % interval", quantity="slope", show=signed_interval),
-            Column("R²", quantity="r_squared", show=number(2, missing="")),
+            Column("Points", "points", number(0)),
+            Column(f"Gain per {STEP:g} CCA", "slope", signed("too few points")),
+            Column("95 % interval", "slope", signed_interval),
+            Column("R²", "r_squared", number(2, missing="")),
         ),
         lines=("initialization", "stage"),
         where={"quantity": "points"},

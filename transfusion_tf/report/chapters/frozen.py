@@ -58,35 +58,28 @@ _TEXT = "Test metric by the last frozen stage, {title}"
 FROZEN = ChapterKind(
     name="frozen",
     rows=frozen_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (Lines("test", "frozen", series="treatment", gap=0.09),),
-                    title="{title}",
-                    x="last frozen stage",
-                    y="test {unit}",
-                    height=3.3,
-                    pad=8,
-                    adjust=_limit_stages,
-                ),
-            ),
-            text=_TEXT,
-            suffix="{title}",
-            by=_PANEL,
+    charts=Chart(
+        Panel(
+            Lines("test", "frozen", series="treatment", gap=0.09),
+            title="{title}",
+            x="last frozen stage",
+            y="test {unit}",
+            height=3.3,
+            pad=8,
+            adjust=_limit_stages,
         ),
+        text=_TEXT,
+        suffix="{title}",
+        by=_PANEL,
     ),
     sheet=SheetPlan(
         (
             Column("Model", word="panel", once=True),
             Column("Frozen up to", word="frozen"),
-            *(
-                Column(name, quantity="test", where={"treatment": name})
-                for name in _MARKS
-            ),
+            *(Column(name, "test", where={"treatment": name}) for name in _MARKS),
             Column(
                 "all donor minus random",
-                quantity="difference_to_random",
+                "difference_to_random",
                 where={"treatment": WHOLE},
                 show=with_interval,
             ),
@@ -102,24 +95,20 @@ FROZEN = ChapterKind(
 
 _BY_CLASS = dataclasses.replace(
     FROZEN,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (Lines(None, "frozen", series="treatment", gap=0.09),),
-                    title="{shown}",
-                    adjust=_limit_stages,
-                ),
-            ),
-            text=_TEXT,
-            suffix="{title}",
-            by=_PANEL,
-            facet="shown",
-            small=1.7,
-            title="{title}",
-            x="last frozen stage",
-            y="test {unit}",
+    charts=Chart(
+        Panel(
+            Lines(None, "frozen", series="treatment", gap=0.09),
+            title="{shown}",
+            adjust=_limit_stages,
         ),
+        text=_TEXT,
+        suffix="{title}",
+        by=_PANEL,
+        facet="shown",
+        small=1.7,
+        title="{title}",
+        x="last frozen stage",
+        y="test {unit}",
     ),
 )
 

@@ -126,28 +126,24 @@ def _say_distances(table: LongTable) -> list[str]:
 GAINS = ChapterKind(
     name="gains",
     rows=gain_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (Bubbles(),),
-                    title="{model}",
-                    y="training images",
-                    where={"quantity": ("task", "relative_gain")},
-                    grid="both",
-                    adjust=_name_data,
-                ),
-            ),
-            text="Gain of transfer and share of feature reuse by Fréchet distance and "
-            "number of training images, a panel a model",
-            where={"has_gains": True},
-            facet="model",
-            small=2.4,
-            x="(Fréchet distance to the source)",
-            share="xy",
-            legend=False,
-            finish=_explain,
+    charts=Chart(
+        Panel(
+            Bubbles(),
+            title="{model}",
+            y="training images",
+            where={"quantity": ("task", "relative_gain")},
+            grid="both",
+            adjust=_name_data,
         ),
+        text="Gain of transfer and share of feature reuse by Fréchet distance and "
+        "number of training images, a panel a model",
+        where={"has_gains": True},
+        facet="model",
+        small=2.4,
+        x="(Fréchet distance to the source)",
+        share="xy",
+        legend=False,
+        finish=_explain,
     ),
     sheet=SheetPlan(
         (
@@ -156,13 +152,13 @@ GAINS = ChapterKind(
             Column("Training images", word="images", once=True),
             Column(
                 "Fréchet distance",
-                quantity="frechet_distance",
-                show=beside_paper(number(2)),
+                "frechet_distance",
+                beside_paper(number(2)),
                 of=("dataset",),
                 once=True,
             ),
             *(
-                Column(head, quantity=name, show=beside_paper(_with_ends))
+                Column(head, name, beside_paper(_with_ends))
                 for head, name in (
                     ("Gain, WT / RI", "relative_gain"),
                     ("Feature reuse, (WT − ST) / WT", "feature_reuse_share"),

@@ -85,7 +85,7 @@ def _profile_kind(
 ) -> ChapterKind:
     """A panel for each model, a line for each start, parts from the input up."""
     profile = Panel(
-        (Lines("profile", "place", label="label", gap=0, ends="band", size=3.2),),
+        Lines("profile", "place", label="label", gap=0, ends="band", size=3.2),
         title="{model}",
         y=y,
         where={"quantity": "profile"},
@@ -94,26 +94,22 @@ def _profile_kind(
     return ChapterKind(
         name=name,
         rows=rows,
-        charts=(
-            Chart(
-                (profile, *extra),
-                text=text,
-                facet="model",
-                small=2.15,
-                legend=False,
-                where={"hidden": True},
-                marks=_start_and_model_marks,
-                finish=_explain_starts,
-            ),
+        charts=Chart(
+            (profile, *extra),
+            text=text,
+            facet="model",
+            small=2.15,
+            legend=False,
+            where={"hidden": True},
+            marks=_start_and_model_marks,
+            finish=_explain_starts,
         ),
         sheet=SheetPlan(
             (
                 Column("Model", word="model", once=True),
                 Column("Start", word="label"),
-                Column(
-                    "Mean over parts", quantity="mean_over_parts", show=number(digits)
-                ),
-                Column("Highest", quantity="highest", show=number(digits)),
+                Column("Mean over parts", "mean_over_parts", number(digits)),
+                Column("Highest", "highest", number(digits)),
                 Column("at", word="at"),
             ),
             lines=("model", "initialization"),
@@ -220,7 +216,7 @@ KNN_BY_DEPTH = _profile_kind(
     say=_say_knn,
     extra=(
         Panel(
-            (Lines("mean_best", "fraction", series="model", gap=0, ends="", size=4.0),),
+            Lines("mean_best", "fraction", series="model", gap=0, ends="", size=4.0),
             title="best at any depth",
             adjust=_explain_models,
         ),
@@ -249,36 +245,32 @@ def _say_attention(table: LongTable) -> list[str]:
 ATTENTION = ChapterKind(
     name="attention",
     rows=attention_rows,
-    charts=(
-        Chart(
+    charts=Chart(
+        Panel(
             (
-                Panel(
-                    (
-                        Strip("head", "place", faint=0.6),
-                        Lines("mean_head", "place", gap=0, ends="", size=0),
-                    ),
-                    title="{title}",
-                    y="attended distance, px",
-                    adjust=_limit_attention,
-                ),
+                Strip("head", "place", faint=0.6),
+                Lines("mean_head", "place", gap=0, ends="", size=0),
             ),
-            text="Mean attended distance of every head by block, a panel a start",
-            where={"hidden": True},
-            facet="cell",
-            small=2.2,
-            x="block",
-            share="xy",
-            legend=False,
+            title="{title}",
+            y="attended distance, px",
+            adjust=_limit_attention,
         ),
+        text="Mean attended distance of every head by block, a panel a start",
+        where={"hidden": True},
+        facet="cell",
+        small=2.2,
+        x="block",
+        share="xy",
+        legend=False,
     ),
     sheet=SheetPlan(
         (
             Column("Model", word="task", once=True),
             Column("Block", word="stage"),
-            Column("Nearest head, px", quantity="nearest", show=number(1)),
-            Column("Mean", quantity="mean", show=number(1)),
-            Column("Farthest head", quantity="farthest", show=number(1)),
-            Column("looks at class tokens", quantity="class_token_share", show=percent),
+            Column("Nearest head, px", "nearest", number(1)),
+            Column("Mean", "mean", number(1)),
+            Column("Farthest head", "farthest", number(1)),
+            Column("looks at class tokens", "class_token_share", percent),
         ),
         lines=("cell", "stage"),
         where={"quantity": "nearest"},
@@ -316,27 +308,21 @@ def _blocks(row: Row | None) -> str:
 TRUNCATED = ChapterKind(
     name="truncated",
     rows=block_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (Lines("test", "blocks", series="data", gap=0),),
-                    x="blocks kept, from the input up",
-                    height=2.7,
-                    adjust=_name_metric,
-                ),
-            ),
-            text="Test metric by number of blocks",
+    charts=Chart(
+        Panel(
+            Lines("test", "blocks", series="data", gap=0),
+            x="blocks kept, from the input up",
+            height=2.7,
+            adjust=_name_metric,
         ),
+        text="Test metric by number of blocks",
     ),
     sheet=SheetPlan(
         (
             Column("Data", word="data", once=True),
-            Column("Blocks", quantity="test", show=_blocks),
-            Column("Test metric", quantity="test"),
-            Column(
-                "minus the whole", quantity="difference_to_whole", show=with_interval
-            ),
+            Column("Blocks", "test", _blocks),
+            Column("Test metric", "test"),
+            Column("minus the whole", "difference_to_whole", with_interval),
         ),
         lines=("data", "model", "initialization"),
         caption="± is over seeds; small: 95 % interval over seeds and test patients.",

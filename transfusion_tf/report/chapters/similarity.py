@@ -44,8 +44,8 @@ from transfusion_tf.report.sheets import (
 from transfusion_tf.report.style import Mark
 
 _PAIRS = {
-    TRANSFER: Mark("#0072b2", "s"),
     RANDOM: Mark("#6b6f76", "o"),
+    TRANSFER: Mark("#0072b2", "s"),
     MIXED: Mark("#cc79a7", "D"),
 }
 
@@ -77,39 +77,37 @@ def _say_by_start(table: LongTable) -> list[str]:
 BY_START = ChapterKind(
     name="similarity_by_start",
     rows=by_start_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (Floor("stage"), Lines("cca", "stage", series="pair")),
-                    title="{model}",
-                    y="mean CCA",
-                    height=2.7,
-                    pad=8,
-                    adjust=_to_one,
-                ),
-                Panel(
-                    (
-                        Level(),
-                        Lines(
-                            "cca_difference",
-                            "stage",
-                            series="pair",
-                            focus=True,
-                            mark=Mark("#0072b2", "D"),
-                        ),
-                    ),
-                    x="stage",
-                    y="difference",
-                    height=1.4,
-                    legend=False,
-                ),
+    charts=Chart(
+        (
+            Panel(
+                (Floor("stage"), Lines("cca", "stage", series="pair")),
+                title="{model}",
+                y="mean CCA",
+                height=2.7,
+                pad=8,
+                adjust=_to_one,
             ),
-            text="Mean CCA by stage between models of one start, {model}",
-            suffix="{dataset}-{model}",
-            by=("dataset", "model"),
-            share="x",
+            Panel(
+                (
+                    Level(),
+                    Lines(
+                        "cca_difference",
+                        "stage",
+                        series="pair",
+                        focus=True,
+                        mark=Mark("#0072b2", "D"),
+                    ),
+                ),
+                x="stage",
+                y="difference",
+                height=1.4,
+                legend=False,
+            ),
         ),
+        text="Mean CCA by stage between models of one start, {model}",
+        suffix="{dataset}-{model}",
+        by=("dataset", "model"),
+        share="x",
     ),
     sheet=SheetPlan(
         (
@@ -117,15 +115,12 @@ BY_START = ChapterKind(
             Column("Stage", word="stage"),
             *(
                 Column(
-                    pair,
-                    quantity="cca",
-                    where={"pair": pair},
-                    show=beside_paper(with_spread),
+                    pair, "cca", where={"pair": pair}, show=beside_paper(with_spread)
                 )
                 for pair in (TRANSFER, RANDOM)
             ),
-            Column("difference", quantity="cca_difference", show=with_interval),
-            Column("noise floor", quantity="floor", show=number()),
+            Column("difference", "cca_difference", with_interval),
+            Column("noise floor", "floor", number()),
         ),
         lines=("model", "stage"),
         caption="Mean CCA, ± between pairs; small: 95 % interval, runs left out one at "
@@ -158,33 +153,23 @@ def _say_of_starts(table: LongTable) -> list[str]:
 OF_STARTS = ChapterKind(
     name="similarity_of_starts",
     rows=of_starts_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (
-                        RowFloor(),
-                        Dots("cca", rows="model", series="pair", gap=0.26),
-                    ),
-                    x="mean CCA at {at}",
-                    grid="x",
-                    adjust=_limit_cca,
-                ),
-            ),
-            text="Mean CCA of the top stages by model and kind of pair",
-            height=lambda own: 1.0 + 0.42 * len(own.values("model")),
+    charts=Chart(
+        Panel(
+            (RowFloor(), Dots("cca", rows="model", series="pair", gap=0.26)),
+            x="mean CCA at {at}",
+            grid="x",
+            adjust=_limit_cca,
         ),
+        text="Mean CCA of the top stages by model and kind of pair",
+        height=lambda own: 1.0 + 0.42 * len(own.values("model")),
     ),
     sheet=SheetPlan(
         (
             Column("Model", word="model"),
             Column("Stages", word="stage"),
-            *(
-                Column(pair, quantity="cca", where={"pair": pair})
-                for pair in (RANDOM, MIXED)
-            ),
-            Column("difference", quantity="cca_difference", show=with_interval),
-            Column("noise floor", quantity="floor", show=number()),
+            *(Column(pair, "cca", where={"pair": pair}) for pair in (RANDOM, MIXED)),
+            Column("difference", "cca_difference", with_interval),
+            Column("noise floor", "floor", number()),
         ),
         lines=("model", "stage"),
         caption="Mean CCA, ± between pairs; small: 95 % interval, runs left out one at "
@@ -240,46 +225,44 @@ def _moved_panel(title: str, start: str) -> Panel:
 BEFORE_AND_AFTER = ChapterKind(
     name="before_and_after",
     rows=before_and_after_rows,
-    charts=(
-        Chart(
-            (
-                _moved_panel("From random weights", BASELINE),
-                _moved_panel("From pretrained weights", DONOR),
-                Panel(
-                    (
-                        Lines(
-                            "difference_to_random",
-                            "depth",
-                            series="model",
-                            gap=0.07,
-                            focus=True,
-                        ),
-                        Level(),
+    charts=Chart(
+        (
+            _moved_panel("From random weights", BASELINE),
+            _moved_panel("From pretrained weights", DONOR),
+            Panel(
+                (
+                    Lines(
+                        "difference_to_random",
+                        "depth",
+                        series="model",
+                        gap=0.07,
+                        focus=True,
                     ),
-                    title="Pretrained minus random",
-                    x="stage, counted from the input",
-                    y="difference",
-                    height=1.75,
-                    adjust=_count_stages,
+                    Level(),
                 ),
+                title="Pretrained minus random",
+                x="stage, counted from the input",
+                y="difference",
+                height=1.75,
+                adjust=_count_stages,
             ),
-            text="Mean CCA of models before and after training, by stage and start",
-            share="x",
         ),
+        text="Mean CCA of models before and after training, by stage and start",
+        share="x",
     ),
     sheet=SheetPlan(
         (
             Column("Model", word="model", once=True),
             Column("Stage", word="stage"),
             *(
-                Column(head, quantity="cca", where={"initialization": start})
+                Column(head, "cca", where={"initialization": start})
                 for head, start in (
                     ("From random weights", BASELINE),
                     ("From pretrained weights", DONOR),
                 )
             ),
-            Column("difference", quantity="difference_to_random", show=with_interval),
-            Column("noise floor", quantity="mean_floor", show=number()),
+            Column("difference", "difference_to_random", with_interval),
+            Column("noise floor", "mean_floor", number()),
         ),
         lines=("model", "stage"),
         caption="Mean CCA of a model before and after training, ± over seeds; small: "
@@ -324,49 +307,40 @@ def _say_lines(table: LongTable) -> list[str]:
 START_AND_END = ChapterKind(
     name="start_and_end",
     rows=start_and_end_rows,
-    charts=(
-        Chart(
-            (
-                Panel(
-                    (
-                        Scatter(
-                            "cca_at_start",
-                            "cca_at_end",
-                            keys=("run_a", "run_b"),
-                            series="pair",
-                            fit="fit",
-                            fit_series="pair",
-                            only="varies",
-                            missing="all start alike",
-                        ),
-                    ),
-                    title="{title}",
-                    x="CCA at initialization",
-                    y="CCA after training",
-                    where={"quantity": ("cca_at_start", "cca_at_end", "fit")},
-                    grid="both",
-                ),
+    charts=Chart(
+        Panel(
+            Scatter(
+                "cca_at_start",
+                "cca_at_end",
+                keys=("run_a", "run_b"),
+                series="pair",
+                fit="fit",
+                fit_series="pair",
+                only="varies",
+                missing="all start alike",
             ),
-            text="Similarity of pairs at initialization against after training, "
-            "{model}",
-            suffix="{model}",
-            by=("model",),
-            facet="stage",
-            small=2.6,
-            title="{model}",
+            title="{title}",
+            x="CCA at initialization",
+            y="CCA after training",
+            where={"quantity": ("cca_at_start", "cca_at_end", "fit")},
+            grid="both",
         ),
+        text="Similarity of pairs at initialization against after training, {model}",
+        suffix="{model}",
+        by=("model",),
+        facet="stage",
+        small=2.6,
+        title="{model}",
     ),
     sheet=SheetPlan(
         (
             Column("Model", word="model"),
             Column("Stage", word="stage"),
             Column("Pair", word="pair"),
-            Column("Pairs", quantity="pairs", show=number(0)),
-            Column("R²", quantity="r_squared", show=_r_squared),
-            Column("Slope", quantity="slope", show=number(2)),
-            Column(
-                "Paper: R²", quantity="r_squared", show=_paper_r_squared, if_paper=True
-            ),
+            Column("Pairs", "pairs", number(0)),
+            Column("R²", "r_squared", _r_squared),
+            Column("Slope", "slope", number(2)),
+            Column("Paper: R²", "r_squared", _paper_r_squared, if_paper=True),
         ),
         lines=("model", "stage", "pair"),
         where={"quantity": "r_squared"},
@@ -406,27 +380,25 @@ def _say_halves(table: LongTable) -> list[str]:
 LAYER_SIMILARITY = ChapterKind(
     name="layer_similarity",
     rows=layer_rows,
-    charts=(
-        Chart(
-            (Panel((HeatMap(),), "{shown}", x="{across}", y="{down}", grid=""),),
-            text="CKA of every layer with every layer, {model} on {dataset}",
-            suffix="{dataset}-{model}",
-            by=("dataset", "model"),
-            where={"hidden": False},
-            facet="shown",
-            small=2.3,
-            title="{model} on {dataset}",
-            all_y=True,
-            legend=False,
-            finish=_colour_bar,
-        ),
+    charts=Chart(
+        Panel(HeatMap(), "{shown}", x="{across}", y="{down}", grid=""),
+        text="CKA of every layer with every layer, {model} on {dataset}",
+        suffix="{dataset}-{model}",
+        by=("dataset", "model"),
+        where={"hidden": False},
+        facet="shown",
+        small=2.3,
+        title="{model} on {dataset}",
+        all_y=True,
+        legend=False,
+        finish=_colour_bar,
     ),
     sheet=SheetPlan(
         (
             Column("Model", word="task", once=True),
             Column("Layer", word="stage"),
             *(
-                Column(head, quantity=name, where={"diagonal": True}, show=number())
+                Column(head, name, where={"diagonal": True}, show=number())
                 for head, name in (
                     ("Before and after, from WT", "cka_before_after"),
                     ("ST and WT, after", "cka_statistics_weights"),

@@ -191,16 +191,14 @@ def _filter_sheet(columns: tuple[Column, ...], caption: str) -> SheetPlan:
 _HISTOGRAM = ChapterKind(
     name="filters",
     rows=filter_rows,
-    charts=(FilterHistograms(),),
+    charts=FilterHistograms(),
     sheet=_filter_sheet(
         (
-            Column("Mean weight", quantity="weight_mean", show=_rounded(4)),
-            Column("Standard deviation", quantity="weight_std", show=number(4)),
-            Column(
-                "Excess kurtosis", quantity="weight_excess_kurtosis", show=_rounded(2)
-            ),
-            Column("Gabor share", quantity="gabor_share_before", show=percent),
-            Column("by chance", quantity="gabor_share_chance", show=percent),
+            Column("Mean weight", "weight_mean", _rounded(4)),
+            Column("Standard deviation", "weight_std", number(4)),
+            Column("Excess kurtosis", "weight_excess_kurtosis", _rounded(2)),
+            Column("Gabor share", "gabor_share_before", percent),
+            Column("by chance", "gabor_share_chance", percent),
         ),
         "A normal distribution has excess kurtosis 0.",
     ),
@@ -210,13 +208,13 @@ _HISTOGRAM = ChapterKind(
 FILTERS_KIND = ChapterKind(
     name="filters",
     rows=filter_rows,
-    charts=(FilterChanges(),),
+    charts=FilterChanges(),
     sheet=_filter_sheet(
         (
-            Column("Moved", quantity="moved", show=percent),
-            Column("Gabor share before", quantity="gabor_share_before", show=percent),
-            Column("after", quantity="gabor_share_after", show=percent),
-            Column("by chance", quantity="gabor_share_chance", show=percent),
+            Column("Moved", "moved", percent),
+            Column("Gabor share before", "gabor_share_before", percent),
+            Column("after", "gabor_share_after", percent),
+            Column("by chance", "gabor_share_chance", percent),
         ),
         "Moved: ‖W − W₀‖ / ‖W₀‖.",
     ),
@@ -279,15 +277,15 @@ def _say_donors(table: LongTable) -> list[str]:
 DONOR_FILTERS = ChapterKind(
     name="donor_filters",
     rows=donor_filter_rows,
-    charts=(DonorFilters(),),
+    charts=DonorFilters(),
     sheet=SheetPlan(
         (
             Column("Donor", word="initialization"),
             Column("Filter size", word="size"),
-            Column("Gabor share", quantity="gabor_share", show=percent),
-            Column("by chance", quantity="gabor_share_chance", show=percent),
-            Column("Gabor-like", quantity="gabor_like", show=percent),
-            Column("Colour", quantity="color_share", show=percent),
+            Column("Gabor share", "gabor_share", percent),
+            Column("by chance", "gabor_share_chance", percent),
+            Column("Gabor-like", "gabor_like", percent),
+            Column("Colour", "color_share", percent),
         ),
         lines=("initialization",),
         where={"quantity": "kernel"},
@@ -360,10 +358,10 @@ def _say_bank(table: LongTable) -> list[str]:
 GABOR_BANK = ChapterKind(
     name="gabor_bank",
     rows=bank_rows,
-    charts=(BankGrid(),),
+    charts=BankGrid(),
     sheet=SheetPlan(
         tuple(
-            Column(head, quantity="filter", show=_of_filter(template))
+            Column(head, "filter", _of_filter(template))
             for head, template in (
                 ("Cycles a pixel", "{frequency:g}"),
                 ("as fitted", "{mean_fitted_frequency:.3f}"),
