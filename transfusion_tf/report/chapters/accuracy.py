@@ -15,6 +15,7 @@ from transfusion_tf.report.sentences import extremes, one_seed_note, settled
 from transfusion_tf.report.sheets import (
     Column,
     SheetPlan,
+    Show,
     beside_paper,
     count,
     interval,
@@ -47,7 +48,7 @@ def _donor(row: Row | None) -> str:
     return wording.number(row["value"]) + small
 
 
-def _panel_column(head: str, quantity: str, show=count) -> Column:
+def _panel_column(head: str, quantity: str, show: Show = count) -> Column:
     return Column(head, quantity, show, of=_PANEL, once=True)
 
 
