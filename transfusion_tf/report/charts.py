@@ -318,7 +318,7 @@ def short(text: str, most: int = 30) -> str:
 def _shows_paper(drawn: Sequence[tuple[Panel, LongTable]]) -> bool:
     """Whether a layer draws a value of the paper."""
     return any(
-        getattr(layer, "shows_paper", False) and own.has_paper(layer.quantity)  # type: ignore[attr-defined]
+        getattr(layer, "shows_paper", False) and own.has_paper(layer.quantity)
         for panel, own in drawn
         for layer in several(panel.layers)
     )

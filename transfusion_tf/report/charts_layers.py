@@ -407,8 +407,8 @@ def _series(table: LongTable, layer: Any) -> Iterator[tuple[str, str, LongTable]
 
 
 def _plot(axes: Axes, xs: Any, ys: Any, mark: Mark, size: float, **style: Any) -> None:
-    style = {"markeredgewidth": 0, "linestyle": "none"} | style
-    axes.plot(xs, ys, color=mark.colour, marker=mark.marker, markersize=size, **style)
+    style = {"markeredgewidth": 0, "linestyle": "none", "markersize": size, **style}
+    axes.plot(xs, ys, color=mark.colour, marker=mark.marker, **style)
 
 
 def _fill(

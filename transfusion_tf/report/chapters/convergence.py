@@ -173,6 +173,22 @@ def _class_sentence(own: LongTable) -> str:
     return f"{name}: ahead of random weights on average is {'; '.join(said)}."
 
 
+def _curves_chart(text: str, series: str = "label", height: float = 3.1) -> Chart:
+    return Chart(
+        Panel(
+            (Curves(series=series, label="label"), Threshold()),
+            title="{curves}",
+            x="training step",
+            y="validation {unit}",
+            height=height,
+            pad=8,
+        ),
+        text=text,
+        suffix="{curves}",
+        by=("curves",),
+    )
+
+
 _BY_CLASS = ChapterKind(
     name="convergence",
     rows=convergence_rows,
@@ -202,17 +218,8 @@ _BY_CLASS = ChapterKind(
 CONVERGENCE = ChapterKind(
     name="convergence",
     rows=convergence_rows,
-    charts=Chart(
-        Panel(
-            (Curves(series="label"), Threshold()),
-            title="{curves}",
-            x="training step",
-            y="validation {unit}",
-            pad=8,
-        ),
-        text="Validation metric over training steps by start, {curves}",
-        suffix="{curves}",
-        by=("curves",),
+    charts=dataclasses.replace(
+        _curves_chart("Validation metric over training steps by start, {curves}"),
         height=lambda own: 3.1 + 0.16 * len(own.values("label")),
     ),
     sheet=SheetPlan(
@@ -286,18 +293,12 @@ STAGES = ChapterKind(
     charts=ForEach(
         ("curves",),
         (
-            Chart(
-                Panel(
-                    (Curves(series="label"), Threshold()),
-                    title="{curves}",
-                    x="training step",
-                    y="validation {unit}",
+            dataclasses.replace(
+                _curves_chart(
+                    "Validation metric over training by the last stage transferred, "
+                    "{curves}",
                     height=3.6,
-                    pad=8,
                 ),
-                text="Validation metric over training by the last stage "
-                "transferred, {curves}",
-                suffix="{curves}",
                 marks=_marks_of_stages,
             ),
             Chart(
@@ -385,17 +386,9 @@ SPEED_UP = ChapterKind(
     name="speed_up",
     rows=speed_up_rows,
     charts=(
-        Chart(
-            Panel(
-                (Curves(label="label"), Threshold()),
-                title="{curves}",
-                x="training step",
-                y="validation {unit}",
-                pad=8,
-            ),
-            text="Validation metric over training by share transferred, {curves}",
-            suffix="{curves}",
-            by=("curves",),
+        _curves_chart(
+            "Validation metric over training by share transferred, {curves}",
+            series="initialization",
         ),
         Chart(
             (
