@@ -99,6 +99,30 @@ def estimate(
     )
 
 
+def estimate_mean(
+    values: Sequence[float], test_to_train: float | None = None
+) -> Difference:
+    """The mean of one number per repetition, with its interval.
+
+    Args:
+      values: one per seed, or per fold.
+      test_to_train: test images over training images of a cross-validation, of which
+        the values are folds; None where they are seeds.
+
+    Raises:
+      ValueError: no values.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    over = "seed" if test_to_train is None else "fold"
+    places = list(range(len(array)))
+
+    def mean(left_out: LeftOut) -> float:
+        kept = [place for place in places if (over, place) != left_out]
+        return float(array[kept].mean()) if kept else np.nan
+
+    return estimate(mean, {over: places}, test_to_train=test_to_train)
+
+
 def _pseudo_values(
     statistic: Callable[[LeftOut], float],
     together: float,

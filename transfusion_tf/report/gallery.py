@@ -9,8 +9,8 @@ import numpy as np
 from transfusion_tf.report import figures, images, style, wording
 from transfusion_tf.report.cases import MARGIN
 from transfusion_tf.report.pictures import Picture, keep, slug
-from transfusion_tf.report.repetitions import RunKey
 from transfusion_tf.report.results import BASELINE, Cell, Results
+from transfusion_tf.studies.run_groups import RunKey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,10 +136,7 @@ def _filter_pair(cell: Cell) -> FilterPair | None:
         return None
     initial, best = next(iter(kernels.values()))
     scale = float(max(np.abs(initial).max(), np.abs(best).max()))
-    mosaics = (
-        images.filter_mosaic(initial, scale),
-        images.filter_mosaic(best, scale),
-    )
+    mosaics = (images.filter_mosaic(initial, scale), images.filter_mosaic(best, scale))
     before, after = (images.data_uri(mosaic, "png") for mosaic in mosaics)
     changes = tuple(images.filter_change(*pair) for pair in kernels.values())
     return FilterPair(cell.initialization, before, after, changes, mosaics)

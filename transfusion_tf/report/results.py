@@ -10,29 +10,20 @@ import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from transfusion_tf.evaluation import (
-    Difference,
-    RunScore,
-    chance_level,
-    steps_to_threshold,
-    threshold_between,
-)
-from transfusion_tf.evaluation.units import metric_unit, unit
-from transfusion_tf.report.repetitions import (
-    RunKey,
-    folded,
-    run_key,
-    scores_of,
-    training_sizes,
-)
+from transfusion_tf.evaluation import Difference
 from transfusion_tf.report.style import start_rank
-from transfusion_tf.studies.contrasts import WhileLearning, effect_or_none, on_test
+from transfusion_tf.studies.contrasts import StepsToThreshold, WhileLearning
 from transfusion_tf.studies.measurements.collect import collect as collect_measurements
 from transfusion_tf.studies.measurements.table import NOTHING, Measurements
+from transfusion_tf.studies.run_groups import (
+    RunGroup,
+    RunKey,
+    run_key,
+    training_sizes,
+)
 from transfusion_tf.studies.study_folder import Run, StudyRecord
 
 BASELINE = "random"
@@ -45,60 +36,36 @@ _NOT_SETTINGS = {"model", "initialization", "train_examples", "seed", "data"} | 
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Cell:
+class Cell(RunGroup):
     """The runs of one model, initialization and training size.
 
     Attributes:
       model: its name, with the setting where runs of one model differ in one.
       initialization: the spec, with donor and freezing where they differ.
       train_examples: how many training images.
-      runs: one per seed, or seed and fold; see `run_key`.
-      measurements: of the study.
-      learning: their validation metric while the panel's baseline learns.
+      baseline: ids of the runs that set the panel's threshold and horizon.
     """
 
     model: str
     initialization: str
     train_examples: int
-    runs: Mapping[RunKey, Run]
-    measurements: Measurements
-    learning: WhileLearning
+    baseline: tuple[str, ...]
 
     @property
-    def ids(self) -> tuple[str, ...]:
-        """Of the runs."""
-        return ids_of(self.runs)
-
-    @functools.cached_property
-    def test(self) -> Difference | None:
-        """Mean of the test metric with its interval; None without a test split."""
-        limits = unit(metric_unit(next(iter(self.runs.values())).metric)).limits
-        return effect_or_none(on_test(self.ids), self.measurements, limits)
-
-    @property
-    def scores(self) -> dict[RunKey, RunScore]:
-        """Test scores, one per run."""
-        return scores_of(self.runs)
-
-    @functools.cached_property
-    def test_values(self) -> dict[RunKey, float]:
-        """The test metric, one per run."""
-        return self._by_key(on_test(self.ids).by_run(self.measurements))
+    def learning(self) -> WhileLearning:
+        """Their validation metric while the panel's baseline learns."""
+        return WhileLearning(self.ids, self.baseline)
 
     @functools.cached_property
     def areas(self) -> dict[RunKey, float]:
         """Mean of the validation metric up to the panel's horizon, one per run."""
-        return self._by_key(self.learning.by_run(self.measurements))
+        return self.by_key(self.learning.by_run(self.measurements))
 
     @functools.cached_property
     def steps(self) -> dict[RunKey, float | None]:
         """Steps to the panel's threshold, one per run; None is never."""
-        return self._by_key(self.learning.steps(self.measurements))
-
-    @property
-    def folded(self) -> bool:
-        """Whether the runs are several folds of a cross-validation."""
-        return folded(self.runs)
+        steps = StepsToThreshold(self.ids, self.baseline)
+        return self.by_key(steps.by_run(self.measurements))
 
     @property
     def scheme(self) -> str:
@@ -112,8 +79,8 @@ class Cell:
 
     def mean_status(self, key: str) -> float | None:
         """Mean over the runs of a number of their status; None where none has it."""
-        found = self.measurements.of(key, run=self.ids)["value"]
-        return float(found.mean()) if len(found) else None
+        found = list(self.values(key).values())
+        return float(np.mean(found)) if found else None
 
     def mean_steps(self) -> float | None:
         """Mean steps to the threshold; None unless every run reached it."""
@@ -121,13 +88,6 @@ class Cell:
         return (
             float(np.mean(known)) if known and len(known) == len(self.steps) else None
         )
-
-    def _by_key(self, found: Mapping[str, Any]) -> dict[RunKey, Any]:
-        return {
-            key: found[run.run_id]
-            for key, run in self.runs.items()
-            if run.run_id in found
-        }
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -170,7 +130,7 @@ class Panel:
         if left not in self.cells or right not in self.cells:
             return None
         ours, theirs = self.cells[left], self.cells[right]
-        return effect_or_none(ours.learning - theirs.learning, ours.measurements)
+        return ours.effect(ours.learning - theirs.learning)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,27 +189,9 @@ def scheme(initialization: str) -> str:
     return match.group() if match else initialization
 
 
-def ids_of(runs: Mapping[RunKey, Run]) -> tuple[str, ...]:
-    """Ids of runs, in the order of their seeds and folds."""
-    return tuple(runs[key].run_id for key in sorted(runs))
-
-
 def test_difference(left: Cell | None, right: Cell | None) -> Difference | None:
     """Left minus right on test, over seeds or folds of both; None if not comparable."""
-    if left is None or right is None or not _same_tests(left, right):
-        return None
-    return effect_or_none(on_test(left.ids) - on_test(right.ids), left.measurements)
-
-
-def _same_tests(left: Cell, right: Cell) -> bool:
-    """Whether what both sides have was tested on the same examples and patients."""
-    draws = left.measurements.patient_draws
-    return all(
-        draws[a.run_id].fingerprint == draws[b.run_id].fingerprint
-        for key, a in left.runs.items()
-        if (b := right.runs.get(key)) is not None
-        and {a.run_id, b.run_id} <= draws.keys()
-    )
+    return None if left is None else left.test_minus(right)
 
 
 def collect(record: StudyRecord, measurements: Measurements | None = None) -> Results:
@@ -291,39 +233,13 @@ def _panel(
     }
     # Without the baseline, the initialization that ends lowest sets the mark.
     start = BASELINE if BASELINE in grouped else min(best, key=lambda k: best[k])
-    baseline = ids_of(grouped[start])
+    baseline = RunGroup(grouped[start], measurements).ids
     cells = {
-        label: Cell(
-            model=model,
-            initialization=label,
-            train_examples=size,
-            runs=grouped[label],
-            measurements=measurements,
-            learning=WhileLearning(ids_of(grouped[label]), baseline),
-        )
+        label: Cell(grouped[label], measurements, model, label, size, baseline)
         for label in sorted(grouped, key=start_rank)
     }
     threshold, horizon = cells[start].learning.race(measurements)
     return Panel(model, size, cells, threshold, start, horizon)
-
-
-def race(baseline: Iterable[Run], last: float) -> tuple[float, float]:
-    """What a race is run to, set by the runs that the others are compared with.
-
-    Args:
-      baseline: runs from random weights, one per seed or fold.
-      last: step at which the longest run of all ends.
-
-    Returns:
-      Threshold of the validation metric; and the horizon: the step at which the
-      slowest seed reaches it, or `last` where one never does.
-    """
-    runs = list(baseline)
-    best = float(np.nanmean([run.best_validation() for run in runs]))
-    classes = len(runs[0].dataset["classes"])
-    threshold = threshold_between([best], chance_level(runs[0].metric, classes))
-    steps = [steps_to_threshold(*run.curve(), threshold) for run in runs]
-    return threshold, max(last if step is None else step for step in steps) or last
 
 
 def _labels(runs: Sequence[Run], donors: Sequence[Run]) -> dict[str, tuple[str, str]]:

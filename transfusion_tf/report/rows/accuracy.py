@@ -1,16 +1,18 @@
 """Rows of what is measured on test: by start, by class, and of the donor."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.repetitions import RunKey, mean_over_runs
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
+from transfusion_tf.studies.contrasts import Average
 from transfusion_tf.studies.study_folder import Run
 
 # What a donor's accuracy is called, best first: the papers print the first.
@@ -84,29 +86,20 @@ def cell_rows(results: Results, panel: Panel, cell: Cell) -> Rows:
 def class_rows(keys: dict[str, Any], cell: Cell, baseline: Cell | None) -> Rows:
     """AUC of every class, and its difference to random."""
     rows = []
-    for name in next(iter(cell.runs.values())).dataset["classes"]:
-        quantity = f"auc/{name}"
-        ours = by_seed(cell, quantity)
-        if not ours:
+    for name in cell.first.dataset["classes"]:
+        ours = Average("auc", cell.ids, split="test", of_class=name)
+        found = cell.effect(ours, unit("AUC").limits)
+        if found is None:
             continue
-        found = measured(mean_over_runs(ours, cell.runs))
-        rows.append({**keys, "quantity": quantity, "shown": name, **found})
-        theirs = by_seed(baseline, quantity) if baseline else {}
-        pairs = {key: ours[key] - theirs[key] for key in ours if key in theirs}
-        if pairs and cell is not baseline:
-            against = measured(mean_over_runs(pairs, cell.runs))
-            name = f"difference_to_random/{quantity}"
-            rows.append({**keys, "quantity": name, **against})
+        quantity = f"auc/{name}"
+        rows.append({**keys, "quantity": quantity, "shown": name, **measured(found)})
+        if baseline is None or cell is baseline:
+            continue
+        against = cell.effect(ours - dataclasses.replace(ours, runs=baseline.ids))
+        if against is not None:
+            quantity = f"difference_to_random/{quantity}"
+            rows.append({**keys, "quantity": quantity, **measured(against)})
     return rows
-
-
-def by_seed(cell: Cell, quantity: str) -> dict[RunKey, float]:
-    """A metric on test, one per run; runs where it is undefined are left out."""
-    return {
-        key: run.test_metrics[quantity]
-        for key, run in sorted(cell.runs.items())
-        if quantity in run.test_metrics
-    }
 
 
 def donor_of(results: Results, panel: Panel) -> Run | None:

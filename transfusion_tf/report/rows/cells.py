@@ -6,27 +6,21 @@ of it (WT).
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib
 import numpy as np
 
-from transfusion_tf.evaluation import (
-    Difference,
-    RunScore,
-    cell_interval,
-    difference,
-    ratio_of_means,
-)
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.models.architectures import ARCHITECTURES
 from transfusion_tf.report import style, wording
-from transfusion_tf.report.long_table import LongTable, Rows, measured, with_ends
+from transfusion_tf.report.long_table import LongTable, Rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, scheme
 from transfusion_tf.report.rows.network_order import stage_order, through
 from transfusion_tf.report.style import Mark
+from transfusion_tf.studies.run_groups import RunGroup, RunKey, run_key
 from transfusion_tf.studies.study_folder import Run
 
 STATISTICS = "mean_var"
@@ -37,7 +31,7 @@ LEVELS = matplotlib.colors.ListedColormap(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Cell:
+class Cell(RunGroup):
     """Runs that differ in their seed alone.
 
     Attributes:
@@ -45,7 +39,6 @@ class Cell:
       train_examples: how many training images.
       model: its name.
       initialization: the spec.
-      runs: one per seed.
       fraction: share of the stages that have the donor's weights: 0 is ST, 1 is WT;
         None is RI.
       data: the data set; with its number of images where it comes in several sizes.
@@ -55,7 +48,6 @@ class Cell:
     train_examples: int
     model: str
     initialization: str
-    runs: Mapping[int, Run]
     fraction: float | None
     data: str
 
@@ -71,34 +63,13 @@ class Cell:
             "label": start_name(self),
             "fraction": np.nan if self.fraction is None else self.fraction,
             "share": wording.number(self.fraction, 2),
-            "unit": wording.metric_unit(self.any_run.metric),
+            "unit": wording.metric_unit(self.first.metric),
         }
 
     @property
     def task(self) -> tuple[str, int, str]:
         """Data set, number of images and model."""
         return self.dataset, self.train_examples, self.model
-
-    @property
-    def scores(self) -> dict[int, RunScore]:
-        """Test scores, one per seed."""
-        return {s: run.score for s, run in self.runs.items() if run.score is not None}
-
-    @property
-    def values(self) -> list[float]:
-        """The test metric, one per seed."""
-        return [score.value for score in self.scores.values()]
-
-    @property
-    def test(self) -> Difference | None:
-        """Mean of the test metric with its interval; None without a test split."""
-        scores = self.scores
-        return cell_interval(scores) if scores else None
-
-    @property
-    def any_run(self) -> Run:
-        """One of them."""
-        return next(iter(self.runs.values()))
 
 
 def cells(material: Material) -> list[Cell]:
@@ -107,7 +78,7 @@ def cells(material: Material) -> list[Cell]:
     The learning rate from random weights is another than from others (feature reuse,
     section 2): here cells are told apart by model and start alone.
     """
-    grouped: dict[tuple[str, int, str, str], dict[int, Run]] = {}
+    grouped: dict[tuple[str, int, str, str], dict[RunKey, Run]] = {}
     for name in material.chapter.runs:
         run = material.runs.get(name)
         if run is not None:
@@ -117,7 +88,7 @@ def cells(material: Material) -> list[Cell]:
                 run.config.model,
                 run.config.initialization,
             )
-            grouped.setdefault(key, {})[run.config.seed] = run
+            grouped.setdefault(key, {})[run_key(run)] = run
     models = list(dict.fromkeys(model for _, _, model, _ in grouped))
     orders = {
         model: stage_order(
@@ -127,7 +98,13 @@ def cells(material: Material) -> list[Cell]:
     }
     data = list(dict.fromkeys(key[:2] for key in grouped))
     found = [
-        Cell(*key, runs, fraction(key[3], orders[key[2]]), _data_name(key[:2], data))
+        Cell(
+            runs,
+            material.measurements,
+            *key,
+            fraction(key[3], orders[key[2]]),
+            _data_name(key[:2], data),
+        )
         for key, runs in grouped.items()
     ]
     return sorted(
@@ -192,7 +169,9 @@ def start_marks(table: LongTable) -> dict[str, Mark]:
     }
     swept = has_levels(table)
     marks = {}
-    for start, share in starts.items():
+    for start, share in sorted(
+        starts.items(), key=lambda item: np.nan_to_num(item[1], nan=-1)
+    ):
         mark = named.get(scheme(start), named[BASELINE])
         if swept and np.isfinite(share):
             mark = Mark(matplotlib.colors.to_hex(LEVELS(share)), mark.marker)
@@ -217,7 +196,7 @@ def start_rows(material: Material) -> Rows:
     counts = {}
     for model in models_of(found):
         cell = find_cell(found, model=model)
-        count = cell.any_run.status.get("parameters") if cell else None
+        count = cell.first.status.get("parameters") if cell else None
         if count is not None:
             counts[model] = count
     tests: Rows = [
@@ -247,12 +226,9 @@ def sweep_rows(material: Material) -> Rows:
         statistics = same_task(cell, found, fraction=0.0)
         if not cell.fraction or statistics is None:
             continue
-        gain = ratio_of_means(cell.values, statistics.values)
-        count = {"seeds": len(cell.runs)}
-        rows.append(
-            {**cell.keys, "quantity": "statistics_gain", **with_ends(gain), **count}
-        )
-        if np.isfinite(gain.estimate):
+        gain = cell.test_over(statistics)
+        rows.append({**cell.keys, "quantity": "statistics_gain", **measured(gain)})
+        if gain is not None:
             gains.setdefault((cell.model, cell.fraction), []).append(gain.estimate)
     # Where random weights stand, left of a share of 0.
     rows += [
@@ -282,7 +258,7 @@ def block_rows(material: Material) -> Rows:
     ]
     for cell in found:
         if cell is not wholes[cell.data]:
-            gap = difference(cell.scores, wholes[cell.data].scores)
+            gap = cell.test_minus(wholes[cell.data])
             keys = {**cell.keys, "blocks": float(blocks_of(cell))}
             rows.append({**keys, "quantity": "difference_to_whole", **measured(gap)})
     return rows

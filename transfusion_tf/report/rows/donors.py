@@ -1,8 +1,9 @@
 """Rows of a cross-validation by target, donor and way of fine-tuning."""
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,15 @@ from transfusion_tf.evaluation import (
     reliability,
 )
 from transfusion_tf.evaluation.regression import RegressionLine, regression_line
+from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
 from transfusion_tf.report.donors import donor_facts, is_gray
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.repetitions import (
-    RunKey,
-    mean_difference,
-    mean_on_test,
-    mean_over_runs,
-    run_key,
-)
 from transfusion_tf.report.results import BASELINE
-from transfusion_tf.report.rows import pairs
+from transfusion_tf.studies.contrasts import Average, Contrast, PairAverage
 from transfusion_tf.studies.measurements.agreement import run_similarity
+from transfusion_tf.studies.run_groups import RunGroup, RunKey, run_key
 from transfusion_tf.studies.study_folder import Run
 
 HEAD_FIRST = "head first"
@@ -45,20 +41,18 @@ _CURVE_POINTS = 60
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class DonorCell:
+class DonorCell(RunGroup):
     """The runs of one target, donor and way of fine-tuning: one per fold or seed.
 
     Attributes:
       dataset: name of the target.
       donor: its name; `random` where there is none.
       head_first: whether the head was trained alone first, on frozen weights.
-      runs: by seed, or seed and fold.
     """
 
     dataset: str
     donor: str
     head_first: bool
-    runs: Mapping[RunKey, Run]
 
     @property
     def label(self) -> str:
@@ -69,20 +63,6 @@ class DonorCell:
     def keys(self) -> dict[str, Any]:
         """The columns that say of which target a row is."""
         return {"dataset": self.dataset, "target": target_title(self)}
-
-    @property
-    def first(self) -> Run:
-        """The run of the lowest seed and fold."""
-        return next(iter(self.runs.values()))
-
-    def values(self, measure: Callable[[Run], float | None]) -> dict[RunKey, float]:
-        """A number of every run that has it."""
-        found = {key: measure(run) for key, run in self.runs.items()}
-        return {
-            key: float(value)
-            for key, value in found.items()
-            if value is not None and np.isfinite(value)
-        }
 
 
 def donor_cells(material: Material) -> list[DonorCell]:
@@ -97,10 +77,12 @@ def donor_cells(material: Material) -> list[DonorCell]:
     targets = list(dict.fromkeys(key[0] for key in runs))
     donors = [BASELINE, *dict.fromkeys(key[1] for key in runs if key[1] != BASELINE)]
     order = sorted(
-        runs,
-        key=lambda key: (targets.index(key[0]), donors.index(key[1]), key[2]),
+        runs, key=lambda key: (targets.index(key[0]), donors.index(key[1]), key[2])
     )
-    return [DonorCell(*key, dict(sorted(runs[key].items()))) for key in order]
+    return [
+        DonorCell(dict(sorted(runs[key].items())), material.measurements, *key)
+        for key in order
+    ]
 
 
 def by_target(cells: Iterable[DonorCell]) -> dict[str, list[DonorCell]]:
@@ -115,13 +97,6 @@ def target_title(cell: DonorCell) -> str:
     """The target's title, without what follows its first comma or colon."""
     title = str(cell.first.dataset.get("title") or cell.dataset)
     return title.partition(":")[0].partition(",")[0]
-
-
-def over_repetitions(
-    values: Mapping[RunKey, float], cell: DonorCell
-) -> Difference | None:
-    """Mean and interval over the cell's folds or seeds; None without values."""
-    return mean_over_runs(values, cell.runs) if values else None
 
 
 def _baseline(cells: Iterable[DonorCell]) -> DonorCell | None:
@@ -206,27 +181,19 @@ def donor_accuracy_rows(material: Material) -> Rows:
                 "head_first": cell.head_first,
                 "unit": wording.metric_unit(cell.first.metric),
             }
-            found = {"test": mean_on_test(cell.runs)}
-            if baseline is not None and cell is not baseline:
-                gap = mean_difference(cell.runs, baseline.runs)
-                found |= {"difference_to_random": gap} if gap is not None else {}
+            found = {"test": cell.test}
+            gap = None if cell is baseline else cell.test_minus(baseline)
+            if gap is not None:
+                found["difference_to_random"] = gap
             for name in (BALANCED, CALIBRATION):
-                values = cell.values(_metric(name))
-                found |= {name: over_repetitions(values, cell)} if values else {}
+                mean = cell.average(name, split="test")
+                if mean is not None:
+                    found[name] = mean
             rows += [
                 {**keys, "quantity": name, **measured(each)}
                 for name, each in found.items()
             ]
     return rows
-
-
-def _metric(name: str) -> Callable[[Run], float | None]:
-    """Takes a metric on test from a run."""
-    return lambda run: run.test_metrics.get(name)
-
-
-def _main_metric(run: Run) -> float | None:
-    return run.score.value if run.score is not None else None
 
 
 def reliabilities(
@@ -245,7 +212,7 @@ def reliabilities(
         happened, forecast = (np.concatenate(side) for side in zip(*found, strict=True))
         if len(forecast):
             curves[cell.label] = reliability(happened, forecast, _BINS)
-            values = list(cell.values(_metric(CALIBRATION)).values())
+            values = list(cell.values(CALIBRATION, split="test").values())
             errors[cell.label] = float(np.mean(values)) if values else float("nan")
     return curves, errors
 
@@ -266,7 +233,7 @@ def donor_similarity_rows(material: Material) -> Rows:
     cells = donor_cells(material)
     rows: Rows = []
     for own in by_target(cells).values():
-        lines = [line for line in _similarity_lines(material, own) if line.values]
+        lines = [line for line in _similarity_lines(own) if line.values]
         if lines:
             stages = list(lines[0].values)
             rows += [
@@ -290,7 +257,7 @@ class _Line:
 
     pair: str
     donor: str
-    values: Mapping[str, Difference | None]
+    values: Mapping[str, Difference]
     floors: Mapping[str, float]
 
     def rows(self) -> Rows:
@@ -302,7 +269,7 @@ class _Line:
             rows.append({**named, "quantity": "cca", **measured(found)})
             floor = {"quantity": "noise_floor", "value": self.floors[stage]}
             rows.append({**named, **floor})
-        values = [found.estimate for found in self.values.values() if found]
+        values = [found.estimate for found in self.values.values()]
         mean = {"quantity": "mean_cca", "value": float(np.mean(values))}
         return [*rows, {**keys, **mean, "hidden": True}]
 
@@ -324,81 +291,77 @@ def _floor_rows(lines: list[_Line], stages: list[str]) -> Rows:
     return rows
 
 
-def _similarity_lines(material: Material, cells: list[DonorCell]) -> list[_Line]:
+def _similarity_lines(cells: list[DonorCell]) -> list[_Line]:
     donors = _whole(cells)
-    moved = pairs.scores(material.analysis("before_after"))
-    lines = [_itself(moved, cell) for cell in donors]
-    for left, right in itertools.combinations(donors, 2):
-        for when, kind in (("before", "fold_initial"), ("after", "fold_best")):
-            scores = pairs.scores(material.analysis(kind))
-            lines.append(_two(scores, left, right, when))
-    random = [c for c in cells if c.donor == BASELINE and not c.head_first]
-    if random:
-        lines.append(
-            _random(pairs.scores(material.analysis("random_initial")), random[0])
+    stages = _stages(donors)
+    lines = [
+        _line(
+            f"{cell.donor}, before – after",
+            cell,
+            stages,
+            functools.partial(_kept, cell),
+            donor=cell.donor,
         )
+        for cell in donors
+    ]
+    for left, right in itertools.combinations(donors, 2):
+        for when, weights in (("before", "initial"), ("after", "best")):
+            lines.append(
+                _line(
+                    f"{left.donor} – {right.donor}, {when}",
+                    left,
+                    stages,
+                    functools.partial(_between, left, right, weights),
+                )
+            )
+    random = [c for c in cells if c.donor == BASELINE and not c.head_first]
+    for cell in random[:1]:
+        # All pairs of random starts, whatever their folds.
+        among = functools.partial(_among, cell)
+        lines.append(_line(RANDOM, cell, stages, among))
     return lines
 
 
-def _itself(scores: pd.DataFrame, cell: DonorCell) -> _Line:
-    chosen = {
-        key: scores[scores["run"] == run.run_id] if len(scores) else scores
-        for key, run in cell.runs.items()
-    }
-    return _line(f"{cell.donor}, before – after", cell.donor, chosen, cell)
+def _stages(cells: Iterable[DonorCell]) -> list[str]:
+    """Stages in which representations were compared, from the input up."""
+    for cell in cells:
+        rows = cell.measurements.of("cca", run=cell.ids).sort_values("position")
+        if len(rows):
+            return list(dict.fromkeys(rows["stage"]))
+    return []
 
 
-def _two(scores: pd.DataFrame, left: DonorCell, right: DonorCell, when: str) -> _Line:
-    chosen = {
-        key: _between(scores, left.runs[key].run_id, right.runs[key].run_id)
-        for key in left.runs
-        if key in right.runs
-    }
-    return _line(f"{left.donor} – {right.donor}, {when}", "", chosen, left)
+def _kept(cell: DonorCell, quantity: str, place: int) -> Contrast:
+    return Average(quantity, cell.ids, stages=(place,))
 
 
-def _between(scores: pd.DataFrame, *sides: str) -> pd.DataFrame:
-    """The rows of a population's table that compare these runs."""
-    if scores.empty:
-        return scores
-    return scores[scores["run_a"].isin(sides) & scores["run_b"].isin(sides)]
+def _between(
+    left: DonorCell, right: DonorCell, weights: str, quantity: str, place: int
+) -> Contrast:
+    return PairAverage(
+        quantity, left.ids, right.ids, match="same", weights=weights, stages=(place,)
+    )
+
+
+def _among(cell: DonorCell, quantity: str, place: int) -> Contrast:
+    return PairAverage(quantity, cell.ids, weights="initial", stages=(place,))
 
 
 def _line(
-    pair: str, donor: str, chosen: Mapping[RunKey, pd.DataFrame], cell: DonorCell
+    pair: str,
+    cell: DonorCell,
+    stages: Sequence[str],
+    similarity: Callable[[str, int], Contrast],
+    donor: str = "",
 ) -> _Line:
-    by_stage: dict[str, dict[RunKey, float]] = {}
-    floors: dict[str, list[float]] = {}
-    for key, part in chosen.items():
-        for _, row in part.iterrows():
-            by_stage.setdefault(row["stage"], {})[key] = float(row["value"])
-            floors.setdefault(row["stage"], []).append(float(row["noise_floor"]))
-    return _Line(
-        pair,
-        donor,
-        {stage: over_repetitions(own, cell) for stage, own in by_stage.items()},
-        {stage: float(np.mean(own)) for stage, own in floors.items()},
-    )
-
-
-def _random(scores: pd.DataFrame, cell: DonorCell) -> _Line:
-    """All pairs of random starts; runs are left out one at a time for the interval."""
-    names = [run.run_id for run in cell.runs.values()]
-    own = _between(scores, *names)
-    if own.empty:
-        return _Line(RANDOM, "", {}, {})
-    own = own.assign(pair=RANDOM)
-    starts = dict.fromkeys(names, BASELINE)
-    stages = {str(stage): part for stage, part in own.groupby("stage", sort=False)}
-    return _Line(
-        RANDOM,
-        "",
-        {
-            stage: pairs.over_runs(part, pairs.mean_of(RANDOM), starts)
-            for stage, part in stages.items()
-        },
-        {stage: float(part["noise_floor"].mean()) for stage, part in stages.items()},
-    )
+    """A similarity and its noise floor at every stage at which it was measured."""
+    values, floors = {}, {}
+    for place, stage in enumerate(stages):
+        found = cell.effect(similarity("cca", place), unit("CCA").limits)
+        floor = cell.effect(similarity("cca_noise_floor", place))
+        if found is not None and floor is not None:
+            values[stage], floors[stage] = found, floor.estimate
+    return _Line(pair, donor, values, floors)
 
 
 def mistake_rows(material: Material) -> Rows:
@@ -440,7 +403,7 @@ def _mistakes_of_pair(
     rows: Rows = []
     for quantity in (SIMILARITY, INDEPENDENT):
         own = {key: getattr(each, quantity) for key, each in found.items()}
-        mean = measured(over_repetitions(own, cell))
+        mean = measured(cell.mean_of(own))
         # Of a share: with two folds Student's interval is wider than all there is.
         mean |= dict(zip(("low", "high"), _clip(mean), strict=True))
         shown = {"shown": quantity, "words": _WORDS[quantity]}
@@ -450,7 +413,7 @@ def _mistakes_of_pair(
             for value in own.values()
         ]
     excess = {key: each.excess.estimate for key, each in found.items()}
-    rows.append({"quantity": EXCESS, **measured(over_repetitions(excess, cell))})
+    rows.append({"quantity": EXCESS, **measured(cell.mean_of(excess))})
     for key, each in found.items():
         for quantity, span in (
             ("similarity_of_run", each.interval),
@@ -470,16 +433,15 @@ def _clip(mean: Mapping[str, Any]) -> np.ndarray:
 
 def gain_and_similarity_rows(material: Material) -> Rows:
     """AUC gain and CCA before and after fine-tuning of every run and stage; lines."""
-    points = gain_points(
-        donor_cells(material), pairs.scores(material.analysis("before_after"))
-    )
+    points = gain_points(donor_cells(material))
     rows: Rows = []
     drawn: Rows = []
+    titles = {}
     for (donor, stage), own in points.groupby(["donor", "stage"], sort=False):
         line = regression_line(own["cca"], own["gain"])
         keys = {"initialization": donor, "stage": stage}
         rows.append({**keys, "quantity": "points", "value": len(own)})
-        title = stage
+        title = str(stage)
         if line is not None:
             title += f"  R² {wording.number(line.r_squared, 2)}"
             slope = {
@@ -493,7 +455,7 @@ def gain_and_similarity_rows(material: Material) -> Rows:
                 {**keys, "hidden": True, "quantity": "fit", **row}
                 for row in _line_points(line, own["cca"])
             ]
-        points.loc[own.index, "title"] = title
+        titles[str(donor), str(stage)] = title
     for point in points.to_dict("records"):
         keys = {
             "dataset": point["dataset"],
@@ -502,49 +464,49 @@ def gain_and_similarity_rows(material: Material) -> Rows:
             "run_a": point["run"],
             "target": point["target"],
             "head_first": point["head_first"],
-            "title": point["title"],
+            "title": titles[point["donor"], point["stage"]],
         }
-        keys["label"] = keys["target"] + (", head first" if point["head_first"] else "")
+        keys["label"] = (
+            f"{point['target']}{', head first' if point['head_first'] else ''}"
+        )
         rows += [
             {**keys, "quantity": name, "value": point[name]} for name in ("cca", "gain")
         ]
     return rows + drawn
 
 
-def gain_points(cells: list[DonorCell], scores: pd.DataFrame) -> pd.DataFrame:
+def gain_points(cells: list[DonorCell]) -> pd.DataFrame:
     """A row per fine-tuned run and stage.
 
     Args:
       cells: of all targets, random weights among them.
-      scores: `run stage value`: CCA of each run with its own start.
 
     Returns:
-      `donor dataset target head_first run stage cca gain`; the gain is relative, as
-      in the paper's code: (AUC - AUC from random weights) / AUC from random weights,
-      both of one fold.
+      `donor dataset target head_first run stage cca gain`; `cca` is that of the run
+      with its own start; the gain is relative, as in the paper's code: (AUC - AUC from
+      random weights) / AUC from random weights, both of one fold.
     """
     rows: Rows = []
     for own in by_target(cells).values():
         baseline = _baseline(own)
-        if baseline is None or scores.empty:
-            continue
-        levels = baseline.values(_main_metric)
-        for cell in own:
-            values = cell.values(_main_metric) if cell.donor != BASELINE else {}
-            for key in (key for key in values if key in levels):
-                run = cell.runs[key].run_id
-                rows += [
-                    {
-                        **cell.keys,
-                        "donor": cell.donor,
-                        "head_first": cell.head_first,
-                        "run": run,
-                        "stage": score["stage"],
-                        "cca": float(score["value"]),
-                        "gain": (values[key] - levels[key]) / levels[key],
-                    }
-                    for _, score in scores[scores["run"] == run].iterrows()
-                ]
+        levels = {} if baseline is None else baseline.test_values
+        tuned = [cell for cell in own if cell.donor != BASELINE]
+        for cell, (place, stage) in itertools.product(tuned, enumerate(_stages(tuned))):
+            kept = cell.values("cca", stages=(place,))
+            values = cell.test_values
+            rows += [
+                {
+                    **cell.keys,
+                    "donor": cell.donor,
+                    "head_first": cell.head_first,
+                    "run": cell.runs[key].run_id,
+                    "stage": stage,
+                    "cca": kept[key],
+                    "gain": (values[key] - levels[key]) / levels[key],
+                }
+                for key in kept
+                if key in values and key in levels
+            ]
     return pd.DataFrame(rows, columns=None if rows else ["donor", "stage"])
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.evaluation import seed_interval
+from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.initialization import gabor_filter_bank
 from transfusion_tf.report import images
-from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.long_table import Rows, lines, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import Cell, Panel
 from transfusion_tf.report.rows.accuracy import keys_of, panels
@@ -112,7 +112,7 @@ def _cell_rows(
     moved = [value for value in moved if np.isfinite(value)]
     rows: Rows = []
     if moved:
-        rows.append({"quantity": "moved", **measured(seed_interval(moved))})
+        rows.append({"quantity": "moved", **measured(estimate_mean(moved))})
     if changes is not None:
         shown = {name: column for name, column in GABOR.items() if column in changes}
         rows += [
@@ -121,7 +121,7 @@ def _cell_rows(
         ]
         rows += [
             {"quantity": "filter", "hidden": True, **values}
-            for values in changes[list(shown.values())].to_dict("records")
+            for values in lines(changes[list(shown.values())])
         ]
     initial = pairs[0][0].astype(np.float64)
     deviation = initial.std()
@@ -204,10 +204,7 @@ def bank_rows(material: Material) -> Rows:
         ["fitted_frequency", "turned", "explained", "chance"]
     ].mean()
     joined = table.join(means.add_prefix("mean_"), on="frequency")
-    return [
-        {"quantity": "filter", **{str(name): value for name, value in row.items()}}
-        for row in joined.to_dict("records")
-    ]
+    return [{"quantity": "filter", **row} for row in lines(joined)]
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from transfusion_tf.evaluation import difference
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, Cell, Panel
@@ -54,9 +53,10 @@ def _panel_rows(keys: dict[str, Any], panel: Panel, *, by_class: bool) -> Rows:
             }
             test = {"quantity": "test", "shown": "mean"}
             rows.append({**own, **test, **measured(cell.test)})
-            if baseline is not None and baseline is not cell:
-                gap = measured(difference(cell.scores, baseline.scores))
-                rows.append({**own, "quantity": "difference_to_random", **gap})
+            gap = None if baseline is cell else cell.test_minus(baseline)
+            if gap is not None:
+                name = "difference_to_random"
+                rows.append({**own, "quantity": name, **measured(gap)})
             if by_class:
                 rows += class_rows(own, cell, baseline)
     return rows

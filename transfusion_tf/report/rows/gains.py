@@ -5,15 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_tf.evaluation import (
-    between_extremes,
-    feature_reuse_share,
-    relative_gain,
-)
+from transfusion_tf.evaluation import between_extremes
 from transfusion_tf.report import wording
-from transfusion_tf.report.long_table import Row, Rows, with_ends
+from transfusion_tf.report.long_table import Row, Rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.cells import Cell, cells, models_of, same_task
+from transfusion_tf.studies.contrasts import Ratio, on_test
 
 
 def gain_rows(material: Material) -> Rows:
@@ -36,15 +33,15 @@ def _gains(cell: Cell, found: list[Cell]) -> Rows:
     if cell.initialization != "transfer":
         return []
     rows: Rows = []
-    for quantity, share, gain in (
-        ("relative_gain", None, relative_gain),
-        ("feature_reuse_share", 0.0, feature_reuse_share),
-    ):
-        baseline = same_task(cell, found, fraction=share)
-        if baseline is not None:
-            interval = with_ends(gain(cell.values, baseline.values))
-            count = {"seeds": len(cell.runs)}
-            rows.append({**cell.keys, "quantity": quantity, **interval, **count})
+    random, statistics = (same_task(cell, found, fraction=f) for f in (None, 0.0))
+    if random is not None:
+        gain = measured(cell.test_over(random))
+        rows.append({**cell.keys, "quantity": "relative_gain", **gain})
+    if statistics is not None:
+        weights = on_test(cell.ids)
+        share = Ratio(weights - on_test(statistics.ids), weights)
+        reuse = measured(cell.effect(share))
+        rows.append({**cell.keys, "quantity": "feature_reuse_share", **reuse})
     return rows
 
 

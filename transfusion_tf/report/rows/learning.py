@@ -7,62 +7,64 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_tf.evaluation import (
-    Difference,
-    chance_level,
-    convergence_speedup,
-    learning_curve_area,
-    seed_interval,
-    steps_to_threshold,
-    threshold_between,
-)
+from transfusion_tf.evaluation import Difference
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.report import wording
-from transfusion_tf.report.long_table import Rows, measured, with_ends
+from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.repetitions import RunKey
-from transfusion_tf.report.results import BASELINE, Panel, Results, race
+from transfusion_tf.report.results import BASELINE, Panel, Results
 from transfusion_tf.report.rows.cells import Cell, cells, start_name
 from transfusion_tf.report.rows.network_order import in_order, stage_order, through
+from transfusion_tf.studies.contrasts import (
+    MissingMeasurementError,
+    Ratio,
+    StepsToThreshold,
+    WhileLearning,
+)
+from transfusion_tf.studies.run_groups import RunGroup, RunKey
 from transfusion_tf.studies.study_folder import Run
 
 LEAD = "area_difference_to_random"
 
 
-@dataclasses.dataclass(frozen=True)
-class Start:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Start(RunGroup):
     """Runs that differ in their seed alone.
 
     Attributes:
       label: in legends; says the model too where several share the axes.
       keys: the columns that say which runs a row is of.
-      runs: one per seed.
     """
 
     label: str
     keys: Mapping[str, Any]
-    runs: Mapping[RunKey, Run]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class LearningCurves:
     """Starts that are compared by their steps to one threshold of one metric.
 
     Attributes:
       name: what tells it from the others of the chapter.
       starts: by label.
-      metric: of validation: the main one, or `auc/<class>`.
-      threshold: counts as having learnt.
-      threshold_from: who set it; empty where the study did.
-      horizon: the step up to which areas are taken, see `Panel.horizon`.
+      lead: the start that sets threshold and horizon: random weights where there are
+        any.
+      of_class: the class whose AUC is the metric; empty for the main one.
+      set_threshold: counts as having learnt, where the study says so.
     """
 
     name: str
     starts: Mapping[str, Start]
-    metric: str
-    threshold: float
-    threshold_from: str
-    horizon: float
+    lead: Start
+    of_class: str = ""
+    set_threshold: float | None = None
+
+    @property
+    def threshold(self) -> float:
+        """What counts as having learnt."""
+        if self.set_threshold is not None:
+            return self.set_threshold
+        return self.learning(self.lead).race(self.lead.measurements)[0]
 
     @property
     def baseline(self) -> Start | None:
@@ -81,36 +83,35 @@ class LearningCurves:
 
     def keys(self, start: Start) -> dict[str, Any]:
         """The columns that say which runs a row is of, and how it is shown."""
+        main = self.lead.first.metric
         return {
             **start.keys,
             "curves": self.name,
             "label": start.label,
-            "unit": wording.metric_unit(self.metric),
-            "shown": self.metric.removeprefix("auc/")
-            if self.metric.startswith("auc/")
-            else "mean",
+            "unit": wording.metric_unit("mean_auc" if self.of_class else main),
+            "shown": self.of_class or "mean",
             "threshold": wording.number(self.threshold),
         }
 
+    def learning(self, start: Start) -> WhileLearning:
+        """The metric of a start while random weights learn."""
+        return WhileLearning(start.ids, self.lead.ids, self.of_class)
+
+    def to_threshold(self, start: Start) -> StepsToThreshold:
+        """Steps of a start to the threshold."""
+        return StepsToThreshold(
+            start.ids, self.lead.ids, self.of_class, self.set_threshold
+        )
+
     def steps(self, start: Start) -> dict[RunKey, float | None]:
-        """Steps to the threshold, one per seed; None is never."""
-        return {
-            seed: steps_to_threshold(*run.curve(self.metric), self.threshold)
-            for seed, run in sorted(start.runs.items())
-        }
+        """Steps to the threshold, one per run; None is never."""
+        return start.by_key(self.to_threshold(start).by_run(start.measurements))
 
-    def areas(self, start: Start) -> dict[RunKey, float]:
-        """Mean metric up to the horizon, one per seed."""
-        return {
-            seed: learning_curve_area(*run.curve(self.metric), until=self.horizon)
-            for seed, run in sorted(start.runs.items())
-        }
-
-    def lead(self, start: Start, other: Start | None) -> Difference | None:
+    def ahead(self, start: Start, other: Start | None) -> Difference | None:
         """How much higher the mean metric up to the horizon is than another's."""
         if other is None or other is start:
             return None
-        return paired(self.areas(start), self.areas(other))
+        return start.effect(self.learning(start) - self.learning(other))
 
 
 def convergence_rows(material: Material) -> Rows:
@@ -125,7 +126,7 @@ def convergence_rows(material: Material) -> Rows:
         rows += learning_rows(curves) + drawn_rows(curves)
         if options.get("by_class"):
             for part in by_class(curves):
-                rows += learning_rows(part, f"/{part.metric}") + drawn_rows(part)
+                rows += learning_rows(part, f"/auc/{part.of_class}") + drawn_rows(part)
     return rows
 
 
@@ -151,12 +152,10 @@ def speed_up_rows(material: Material) -> Rows:
         for start, cell in zip(curves.starts.values(), own, strict=True):
             rows += _steps_and_areas(curves, start)
             if of_statistics and cell.fraction is not None:
-                steps = [list(curves.steps(s).values()) for s in (start, of_statistics)]
-                speed = {
-                    **with_ends(convergence_speedup(*steps)),
-                    "seeds": len(steps[0]),
-                }
-                rows.append({**curves.keys(start), "quantity": "speed_up", **speed})
+                theirs, ours = map(curves.to_threshold, (of_statistics, start))
+                speed = start.effect(Ratio(theirs, ours))
+                keys = {**curves.keys(start), "quantity": "speed_up"}
+                rows.append({**keys, **measured(speed)})
         rows += drawn_rows(curves)
     return rows
 
@@ -166,7 +165,7 @@ def learning_rows(curves: LearningCurves, suffix: str = "") -> Rows:
     rows = []
     for start in curves.starts.values():
         rows += _steps_and_areas(curves, start, suffix)
-        lead = curves.lead(start, curves.baseline)
+        lead = curves.ahead(start, curves.baseline)
         if lead is not None:
             keys = curves.keys(start)
             rows.append({**keys, "quantity": LEAD + suffix, **measured(lead)})
@@ -175,17 +174,15 @@ def learning_rows(curves: LearningCurves, suffix: str = "") -> Rows:
 
 def _steps_and_areas(curves: LearningCurves, start: Start, suffix: str = "") -> Rows:
     keys = curves.keys(start)
-    steps = [value for value in curves.steps(start).values() if value is not None]
-    reached = measured(seed_interval(steps)) if steps else {"value": np.nan}
-    areas = [area for area in curves.areas(start).values() if np.isfinite(area)]
+    steps = {k: v for k, v in curves.steps(start).items() if v is not None}
     count = {"value": len(steps), "seeds": len(start.runs)}
     rows = [
-        {**keys, "quantity": "steps" + suffix, **reached},
+        {**keys, "quantity": "steps" + suffix, **measured(start.mean_of(steps))},
         {**keys, "quantity": "reached" + suffix, **count},
     ]
-    if areas:
-        found = measured(seed_interval(areas))
-        rows.append({**keys, "quantity": "area" + suffix, **found})
+    area = start.effect(curves.learning(start))
+    if area is not None:
+        rows.append({**keys, "quantity": "area" + suffix, **measured(area)})
     return rows
 
 
@@ -203,14 +200,14 @@ def drawn_rows(curves: LearningCurves, labels: Iterable[str] = ()) -> Rows:
         rows += [
             {**keys, "quantity": "curve", **point} for point in _curve(curves, start)
         ]
+        areas = curves.learning(start).by_run(start.measurements)
         for quantity, values in (
-            ("steps_of_run", curves.steps(start)),
-            ("area_of_run", curves.areas(start)),
+            ("steps_of_run", list(curves.steps(start).values())),
+            ("area_of_run", list(start.by_key(areas).values())),
         ):
-            rows += [
-                {**keys, "quantity": quantity, "value": v} for v in values.values()
-            ]
-    keys = {"hidden": True, "curves": curves.name, "from": curves.threshold_from}
+            rows += [{**keys, "quantity": quantity, "value": v} for v in values]
+    source = "" if curves.set_threshold is not None else curves.lead.label
+    keys = {"hidden": True, "curves": curves.name, "from": source}
     return [
         *rows,
         {**keys, "quantity": "threshold", "value": curves.threshold},
@@ -220,14 +217,8 @@ def drawn_rows(curves: LearningCurves, labels: Iterable[str] = ()) -> Rows:
 
 def _curve(curves: LearningCurves, start: Start) -> Rows:
     """Mean over seeds and its range, at all steps at which one was evaluated."""
-    found = []
-    for _, run in sorted(start.runs.items()):
-        steps, values = run.curve(curves.metric)
-        known = ~np.isnan(values)
-        if known.any():
-            found.append((steps[known], values[known]))
-    if not found:
-        return []
+    by_run = curves.learning(start).curves(start.measurements)
+    found = list(start.by_key(by_run).values())
     union = np.unique(np.concatenate([steps for steps, _ in found]))
     values = np.array([np.interp(union, *curve) for curve in found])
     columns = {"place": union, "value": values.mean(axis=0)}
@@ -267,20 +258,19 @@ def _curves_of(
         groups.setdefault((name, panel.train_examples), []).append(panel)
     found = []
     for (name, size), panels in groups.items():
-        # The panel that random weights set the threshold in; the whole model first.
-        lead = min(panels, key=lambda p: (p.baseline is None, p.model != name))
         on_images = (
             f" on {wording.count(size)} images" if len(results.sizes) > 1 else ""
         )
+        # The panel that random weights set the threshold in; the whole model first.
+        first = min(panels, key=lambda p: (p.baseline is None, p.model != name))
+        starts = _starts(results, panels, name)
+        lead = next(
+            start
+            for start in starts.values()
+            if start.ids == first.cells[first.threshold_from].ids
+        )
         found.append(
-            LearningCurves(
-                name=name + on_images,
-                starts=_starts(results, panels, name),
-                metric=results.metric,
-                threshold=lead.threshold if threshold is None else threshold,
-                threshold_from=lead.threshold_from if threshold is None else "",
-                horizon=lead.horizon,
-            )
+            LearningCurves(name + on_images, starts, lead, set_threshold=threshold)
         )
     return found
 
@@ -298,13 +288,11 @@ def _starts(results: Results, panels: Sequence[Panel], whole: str) -> dict[str, 
                 "initialization": label,
                 "train_examples": panel.train_examples,
             }
-            found[name] = Start(name, keys, cell.runs)
+            found[name] = Start(cell.runs, cell.measurements, name, keys)
     return found
 
 
-def _curves_of_cells(
-    found: list[Cell],
-) -> Iterable[tuple[LearningCurves, list[Cell]]]:
+def _curves_of_cells(found: list[Cell]) -> Iterable[tuple[LearningCurves, list[Cell]]]:
     """One for each model and data set, with its cells: random weights first, then by
     share transferred.
     """
@@ -313,25 +301,17 @@ def _curves_of_cells(
         groups.setdefault(cell.task, []).append(cell)
     several = len({task[:2] for task in groups}) > 1
     for (_, _, model), own in groups.items():
+        starts = {
+            start_name(cell): Start(
+                cell.runs, cell.measurements, start_name(cell), cell.keys
+            )
+            for cell in own
+        }
         # Without random weights the start that ends lowest sets the mark.
         lowest = min(own, key=_best_validation)
         baseline = next((cell for cell in own if cell.fraction is None), lowest)
-        last = max(r.config.steps for cell in own for r in cell.runs.values())
-        threshold, horizon = race(baseline.runs.values(), last)
-        yield (
-            LearningCurves(
-                name=f"{model} on {own[0].data}" if several else model,
-                starts={
-                    start_name(cell): Start(start_name(cell), cell.keys, cell.runs)
-                    for cell in own
-                },
-                metric=own[0].any_run.metric,
-                threshold=threshold,
-                threshold_from=start_name(baseline),
-                horizon=horizon,
-            ),
-            own,
-        )
+        name = f"{model} on {own[0].data}" if several else model
+        yield LearningCurves(name, starts, starts[start_name(baseline)]), own
 
 
 def _best_validation(cell: Cell) -> float:
@@ -339,46 +319,28 @@ def _best_validation(cell: Cell) -> float:
 
 
 def by_class(curves: LearningCurves) -> list[LearningCurves]:
-    """The same once for every class, each to a threshold of its own."""
-    classes = curves.runs[0].dataset["classes"]
-    parts = [_of_class(curves, f"auc/{name}") for name in classes]
-    return [part for part in parts if part is not None]
+    """The same once for every class that has curves, each to a threshold of its own."""
+    parts = []
+    for name in curves.lead.first.dataset["classes"]:
+        found = {label: _best(start, name) for label, start in curves.starts.items()}
+        best = {label: value for label, value in found.items() if value is not None}
+        if best:
+            lead = BASELINE if BASELINE in best else min(best, key=lambda k: best[k])
+            starts = {label: curves.starts[label] for label in best}
+            parts.append(
+                LearningCurves(curves.name, starts, starts[lead], of_class=name)
+            )
+    return parts
 
 
-def _of_class(curves: LearningCurves, metric: str) -> LearningCurves | None:
-    best = {label: _best(start, metric) for label, start in curves.starts.items()}
-    known = {label: value for label, value in best.items() if np.isfinite(value)}
-    if not known:
+def _best(start: Start, name: str) -> float | None:
+    """The best AUC of a class on validation, mean over runs; None without a curve."""
+    curves = WhileLearning(start.ids, start.ids, name)
+    try:
+        found = curves.curves(start.measurements)
+    except MissingMeasurementError:
         return None
-    start = BASELINE if BASELINE in known else min(known, key=lambda k: known[k])
-    threshold = threshold_between([known[start]], chance_level("mean_auc", 2))
-    part = dataclasses.replace(
-        curves, metric=metric, threshold=threshold, threshold_from=start
-    )
-    last = float(curves.longest)
-    steps = part.steps(curves.starts[start]).values()
-    horizon = max(last if step is None else step for step in steps) or last
-    return dataclasses.replace(part, horizon=horizon)
-
-
-def _best(start: Start, metric: str) -> float:
-    values = [run.curve(metric)[1] for run in start.runs.values()]
-    tops = [np.nanmax(each) for each in values if np.isfinite(each).any()]
-    return float(np.mean(tops)) if tops else np.nan
-
-
-def paired(
-    ours: Mapping[RunKey, float | None], theirs: Mapping[RunKey, float | None]
-) -> Difference | None:
-    """Ours minus theirs over the seeds that have both; None where none has."""
-    pairs = [
-        mine - other
-        for seed in sorted(set(ours) & set(theirs))
-        if (mine := ours[seed]) is not None
-        and (other := theirs[seed]) is not None
-        and np.isfinite([mine, other]).all()
-    ]
-    return seed_interval(pairs) if pairs else None
+    return float(np.mean([np.nanmax(values) for _, values in found.values()]))
 
 
 def stage_labels(curves: LearningCurves) -> list[str]:
@@ -406,15 +368,24 @@ def _gain_rows(curves: LearningCurves, labels: list[str]) -> Rows:
         previous, start = curves.starts[before], curves.starts[label]
         keys = {**curves.keys(start), "stage": stage_name(label)}
         for quantity, found in (
-            ("area_gain_over_previous", curves.lead(start, previous)),
-            (
-                "steps_saved_over_previous",
-                paired(curves.steps(previous), curves.steps(start)),
-            ),
+            ("area_gain_over_previous", curves.ahead(start, previous)),
+            ("steps_saved_over_previous", _saved(curves, previous, start)),
         ):
             if found is not None:
                 rows.append({**keys, "quantity": quantity, **measured(found)})
     return rows
+
+
+def _saved(curves: LearningCurves, previous: Start, start: Start) -> Difference | None:
+    """Steps that a start saves, over the seeds that get there from both."""
+    before, after = curves.steps(previous), curves.steps(start)
+    return start.mean_of(
+        {
+            key: theirs - ours
+            for key, ours in after.items()
+            if ours is not None and (theirs := before.get(key)) is not None
+        }
+    )
 
 
 def _architecture(panel: Panel) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from transfusion_tf.evaluation import seed_interval
+from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.cells import Cell, cells
@@ -107,7 +107,7 @@ def knn_rows(material: Material) -> Rows:
     )
     rows += [
         {**profile.cell.keys, "quantity": "best_knn"}
-        | measured(seed_interval(list(profile.best)))
+        | measured(estimate_mean(list(profile.best)))
         for profile in found
     ]
     return rows + drawn_rows(found)
@@ -117,7 +117,7 @@ def part_rows(found: Sequence[Profile], quantity: str) -> Rows:
     """A row per part, as `stage`."""
     return [
         {**profile.cell.keys, "stage": part, "quantity": quantity}
-        | measured(seed_interval(list(profile.values[:, index])))
+        | measured(estimate_mean(list(profile.values[:, index])))
         for profile in found
         for index, part in enumerate(profile.parts)
     ]
@@ -191,17 +191,18 @@ def _ranked_heads(own: pd.DataFrame) -> Rows:
     )
     return [
         {"stage": key[1], "pair": f"head {key[2]:g}", "quantity": "attended_distance"}
-        | measured(seed_interval(list(part["distance"])))
+        | measured(estimate_mean(list(part["distance"])))
         for key, part in ranked.groupby(["position", "block", "rank"])
     ]
 
 
 def _drawn_heads(own: pd.DataFrame) -> Rows:
     rows: Rows = [
-        {"quantity": "head", "place": place + 1.0, "value": distance}
-        for place, distance in zip(own["position"], own["distance"], strict=True)
+        {"quantity": "head", "place": row["position"] + 1.0, "value": row["distance"]}
+        for _, row in own.iterrows()
     ]
-    for place, part in own.groupby("position"):
+    for _, part in own.groupby("position"):
+        place = float(part["position"].iloc[0]) + 1
         ends = part.groupby("run")["distance"].agg(["min", "mean", "max"]).mean()
         values = {
             "mean_head": part["distance"].mean(),
@@ -212,7 +213,7 @@ def _drawn_heads(own: pd.DataFrame) -> Rows:
         }
         block = str(part["block"].iloc[0])
         rows += [
-            {"quantity": name, "stage": block, "place": place + 1.0, "value": value}
+            {"quantity": name, "stage": block, "place": place, "value": value}
             for name, value in values.items()
         ]
     return rows

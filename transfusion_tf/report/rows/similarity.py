@@ -1,22 +1,25 @@
 """Rows of how alike representations are: between runs, stages, layers; and in time."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from transfusion_tf.evaluation import seed_interval
+from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
-from transfusion_tf.report.rows import pairs
-from transfusion_tf.report.rows.learning import paired
+from transfusion_tf.studies.contrasts import Average, PairAverage
+from transfusion_tf.studies.measurements.run_labels import start_names
 from transfusion_tf.studies.measurements.similarity import (
     join_start_and_end,
     regress_end_on_start,
 )
+from transfusion_tf.studies.run_groups import RunGroup, RunKey, run_key
+from transfusion_tf.studies.study_folder import Run
 
 TRANSFER, RANDOM, MIXED = (
     "transfer – transfer",
@@ -26,7 +29,7 @@ TRANSFER, RANDOM, MIXED = (
 DONOR = "transfer"
 HIGHER = "higher stages"
 FEWEST = 3  # pairs that a line is drawn through
-_MEASURE = "cca"
+_MEASURE, _CCA = "cca", unit("CCA")
 _TOP_STAGES = 2
 # Analysis -> quantity, and what its map and the axes of it (down, across) show.
 _MAPS = {
@@ -45,17 +48,75 @@ _MAPS = {
 }
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Population:
+    """Runs of one model on one data set, by their start.
+
+    Attributes:
+      keys: dataset and model.
+      starts: runs from each start.
+      stages: their names, from the input up.
+    """
+
+    keys: Mapping[str, Any]
+    starts: Mapping[str, RunGroup]
+    stages: Sequence[str]
+
+    def among(
+        self, pair: str, stages: tuple[int, ...], quantity: str = "cca"
+    ) -> PairAverage | None:
+        """A similarity of pairs, such as `random – transfer`; None without such runs.
+
+        Pairs of two starts have different seeds: runs of one seed have the order of
+        their data in common.
+        """
+        left, right = pair.split(" – ")
+        if not {left, right} <= self.starts.keys():
+            return None
+        ours, theirs = self.starts[left].ids, self.starts[right].ids
+        others = () if left == right else theirs
+        return PairAverage(quantity, ours, others, stages=stages)
+
+
+def _populations(material: Material, *, itself: bool = False) -> list[_Population]:
+    """The chapter's runs whose similarity was measured.
+
+    Args:
+      material: of the chapter.
+      itself: to their own start, and not to one another.
+    """
+    runs = list(material.runs.values())
+    starts = start_names([run.config for run in runs])
+    groups: dict[tuple[str, str], dict[str, dict[RunKey, Run]]] = {}
+    for run, start in zip(runs, starts, strict=True):
+        by_start = groups.setdefault((run.dataset["name"], run.config.model), {})
+        by_start.setdefault(start, {})[run_key(run)] = run
+    found = []
+    for (dataset, model), by_start in groups.items():
+        own = {
+            start: RunGroup(by_start[start], material.measurements)
+            for start in sorted(by_start)
+        }
+        ids = [run for group in own.values() for run in group.ids]
+        rows = material.measurements.of(
+            "cca", run=ids, run_b=ids, weights="initial" if itself else "best"
+        )
+        rows = rows[(rows["run"] == rows["run_b"]) == itself]
+        places = rows.drop_duplicates("position").sort_values("position")
+        if len(places):
+            keys = {"dataset": dataset, "model": model}
+            found.append(_Population(keys, own, list(places["stage"])))
+    return found
+
+
 def by_start_rows(material: Material) -> Rows:
     """CCA between models of one start, stage by stage, and what starts differ by."""
-    scores = pairs.scores(material.analysis("population_best"))
     rows: Rows = []
-    if scores.empty:
-        return rows
-    for (dataset, model), part in scores.groupby(["dataset", "model"], sort=False):
-        same, _ = pairs.kinds(part)
-        for stage, own in part.groupby("stage", sort=False):
-            keys = {"dataset": dataset, "model": model, "stage": stage}
-            found = _pair_rows(keys, own, same, TRANSFER, RANDOM, material)
+    for population in _populations(material):
+        same = [f"{start} – {start}" for start in population.starts]
+        for place, stage in enumerate(population.stages):
+            keys = {**population.keys, "stage": stage}
+            found = _pair_rows(keys, population, (place,), same, TRANSFER, RANDOM)
             rows += found + _floor_rows(keys, found)
     return rows
 
@@ -66,21 +127,13 @@ def of_starts_rows(material: Material) -> Rows:
     Options: `top_stages`, how many from the output down are averaged.
     """
     top = int(material.chapter.options.get("top_stages", _TOP_STAGES))
-    scores = pairs.scores(material.analysis("population_best"))
     rows: Rows = []
-    if scores.empty:
-        return rows
-    for (dataset, model), part in scores.groupby(["dataset", "model"], sort=False):
-        stages = list(dict.fromkeys(part["stage"]))[-top:]
-        own = (
-            part[part["stage"].isin(stages)]
-            .groupby(["run_a", "run_b", "pair"], sort=False)[["value", "noise_floor"]]
-            .mean()
-            .reset_index()
-        )
-        keys = {"dataset": dataset, "model": model, "stage": " + ".join(stages)}
-        own = own[own["pair"].isin([RANDOM, MIXED])]
-        found = _pair_rows(keys, own, (RANDOM, MIXED), RANDOM, MIXED, material)
+    for population in _populations(material):
+        stages = population.stages[-top:]
+        keys = {**population.keys, "stage": " + ".join(stages)}
+        places = tuple(range(-len(stages), 0))
+        kinds = (RANDOM, MIXED)
+        found = _pair_rows(keys, population, places, kinds, RANDOM, MIXED)
         rows += found + _floor_rows(keys, found)
     stages = list(dict.fromkeys(row["stage"] for row in rows))
     where = stages[0] if len(stages) == 1 else "the top stages"
@@ -89,27 +142,32 @@ def of_starts_rows(material: Material) -> Rows:
 
 def _pair_rows(
     keys: Mapping[str, Any],
-    table: pd.DataFrame,
+    population: _Population,
+    stages: tuple[int, ...],
     kinds: Sequence[str],
     left: str,
     right: str,
-    material: Material,
 ) -> Rows:
     """CCA and noise floor of each kind of pairs; and of one kind minus another."""
-    starts = {name: run.config.initialization for name, run in material.runs.items()}
+    group = next(iter(population.starts.values()))
+    contrasts: dict[str, PairAverage] = {}
     rows: Rows = []
     for pair in kinds:
-        chosen = table[table["pair"] == pair]
-        found = pairs.over_runs(chosen, pairs.mean_of(pair), starts)
-        if found is None:
+        contrast = population.among(pair, stages)
+        found = None if contrast is None else group.effect(contrast, _CCA.limits)
+        if contrast is None or found is None:
             continue
-        spread = {"std": chosen["value"].std(ddof=1)}
+        contrasts[pair] = contrast
+        values = contrast.by_pair(group.measurements).values()
+        spread = float(np.std([*values], ddof=1)) if len(values) > 1 else np.nan
         named = {**keys, "pair": pair}
-        rows.append({**named, "quantity": "cca", **measured(found), **spread})
-        floor = {"value": chosen["noise_floor"].mean()}
-        rows.append({**named, "quantity": "noise_floor", **floor})
-    if {left, right} <= set(table["pair"]):
-        found = pairs.over_runs(table, pairs.difference_of(left, right), starts)
+        rows.append({**named, "quantity": "cca", **measured(found), "std": spread})
+        floor = population.among(pair, stages, "cca_noise_floor")
+        level = None if floor is None else group.effect(floor)
+        value = np.nan if level is None else level.estimate
+        rows.append({**named, "quantity": "noise_floor", "value": value})
+    if {left, right} <= contrasts.keys():
+        found = group.effect(contrasts[left] - contrasts[right])
         named = {**keys, "pair": f"{left} minus {right}", "quantity": "cca_difference"}
         rows.append({**named, **measured(found)})
     return rows
@@ -126,49 +184,50 @@ def _floor_rows(keys: Mapping[str, Any], rows: Rows) -> Rows:
 
 def before_and_after_rows(material: Material) -> Rows:
     """CCA of models with their own start, stage by stage."""
-    scores = pairs.scores(material.analysis("before_after"))
-    if scores.empty:
-        return []
     models = [model for results in material.results for model in results.models]
-    parts = [
-        part for _, part in scores.groupby(["dataset", "model", "stage"], sort=False)
-    ]
-    parts.sort(key=lambda part: models.index(part["model"].iloc[0]))
+    populations = _populations(material, itself=True)
+    populations.sort(key=lambda population: models.index(population.keys["model"]))
     rows: Rows = []
-    depths: dict[tuple[str, str], int] = {}
-    for part in parts:
-        task = (part["dataset"].iloc[0], part["model"].iloc[0])
-        depths[task] = depths.get(task, 0) + 1
-        rows += [{**row, "depth": float(depths[task])} for row in _moved_rows(part)]
-    highest = max(row["value"] for row in rows if row["quantity"] == "noise_floor")
-    floor = {"hidden": True, "quantity": "floor", "value": highest}
+    for population in populations:
+        for place, stage in enumerate(population.stages):
+            keys = {**population.keys, "stage": stage, "depth": place + 1.0}
+            rows += [{**keys, **row} for row in _moved_rows(population, place)]
+    floors = [row["value"] for row in rows if row["quantity"] == "noise_floor"]
+    if not floors:
+        return rows
+    floor = {"hidden": True, "quantity": "floor", "value": max(floors)}
+    deepest = max(len(population.stages) for population in populations)
     return rows + [
         {**floor, "initialization": start, "depth": float(depth)}
         for start in (BASELINE, DONOR)
-        for depth in range(1, max(depths.values()) + 1)
+        for depth in range(1, deepest + 1)
     ]
 
 
-def _moved_rows(part: pd.DataFrame) -> Rows:
-    first = part.iloc[0]
-    keys = {name: first[name] for name in ("dataset", "model", "stage")}
-    rows = []
-    by_start = {}
-    for start, own in part.groupby("initialization", sort=False):
-        by_start[start] = dict(zip(own["seed"], own["value"], strict=True))
-        found = measured(seed_interval(list(by_start[start].values())))
-        named = {**keys, "initialization": start}
-        rows.append({**named, "quantity": "cca", **found})
-        floor = {"value": own["noise_floor"].mean()}
-        rows.append({**named, "quantity": "noise_floor", **floor})
-    mean = float(np.mean([r["value"] for r in rows if r["quantity"] == "noise_floor"]))
-    rows.append({**keys, "hidden": True, "quantity": "mean_floor", "value": mean})
-    if {DONOR, BASELINE} <= set(by_start):
-        gap = paired(by_start[DONOR], by_start[BASELINE])
+def _moved_rows(population: _Population, place: int) -> Rows:
+    rows: Rows = []
+    floors = []
+    for start, group in population.starts.items():
+        found = group.average("cca", _CCA.limits, stages=(place,))
+        floor = group.average("cca_noise_floor", stages=(place,))
+        if found is None or floor is None:
+            continue
+        rows.append({"initialization": start, "quantity": "cca", **measured(found)})
+        level = {"quantity": "noise_floor", "value": floor.estimate}
+        rows.append({"initialization": start, **level})
+        floors.append(floor.estimate)
+    if floors:
+        mean = float(np.mean(floors))
+        rows.append({"hidden": True, "quantity": "mean_floor", "value": mean})
+    if {DONOR, BASELINE} <= population.starts.keys():
+        ours, theirs = (
+            Average("cca", population.starts[start].ids, stages=(place,))
+            for start in (DONOR, BASELINE)
+        )
+        gap = population.starts[DONOR].effect(ours - theirs)
         if gap is not None:
-            named = {**keys, "initialization": DONOR}
-            name = "difference_to_random"
-            rows.append({**named, "quantity": name, **measured(gap)})
+            name = {"initialization": DONOR, "quantity": "difference_to_random"}
+            rows.append({**name, **measured(gap)})
     return rows
 
 
@@ -284,7 +343,7 @@ def layer_rows(material: Material) -> Rows:
             ]
             diagonal = [row["value"] for row in rows if row["diagonal"]]
             rows += _half_rows({**keys, "hidden": True, "pair": quantity}, diagonal)
-            by_task.setdefault((dataset, model), []).extend(rows)
+            by_task.setdefault((str(dataset), str(model)), []).extend(rows)
     return [row for rows in by_task.values() for row in rows]
 
 

@@ -10,12 +10,12 @@ from transfusion_tf.studies.contrasts.branches import (
     Slope,
 )
 from transfusion_tf.studies.contrasts.effects import effect_or_none, measure_effect
+from transfusion_tf.studies.contrasts.learning import StepsToThreshold, WhileLearning
 from transfusion_tf.studies.contrasts.leaves import (
     Average,
     Constant,
     PairAverage,
     Unavailable,
-    WhileLearning,
     on_test,
 )
 from transfusion_tf.studies.contrasts.tree import (
@@ -38,6 +38,7 @@ __all__ = [
     "Ratio",
     "Scaled",
     "Slope",
+    "StepsToThreshold",
     "Unavailable",
     "WhileLearning",
     "effect_or_none",

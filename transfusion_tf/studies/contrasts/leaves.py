@@ -8,11 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from transfusion_tf.evaluation import (
-    learning_curve_area,
-    steps_to_threshold,
-    threshold_between,
-)
 from transfusion_tf.studies.contrasts.tree import Contrast, MissingMeasurementError
 from transfusion_tf.studies.measurements.table import Measurements
 from transfusion_tf.studies.measurements.training_results import SCORE
@@ -36,6 +31,7 @@ class Average(Contrast):
       quantity: what was measured.
       runs: of one model, start and data set; they differ in seed, fold or donor's seed.
       split: of the data, where the quantity was measured on one.
+      of_class: the class, of a quantity that each class has.
       stages: of a quantity that every stage, or layer, has.
       reduce: how several rows of one stage, such as attention heads or kinds of tokens,
         become one number: `mean`, `max` or `min`.
@@ -45,13 +41,14 @@ class Average(Contrast):
     quantity: str
     runs: tuple[Any, ...]
     split: str = ""
+    of_class: str = ""
     stages: Stages = None
     reduce: str = "mean"
     same_stage: bool = False
 
     def value(self, measurements: Measurements, selected: Collection[str]) -> float:
         found = measurements.once(self, lambda: self.by_run(measurements))
-        return _mean_of_selected(found, selected)
+        return mean_of_selected(found, selected)
 
     def by_run(self, measurements: Measurements) -> dict[str, float]:
         """The number of every run that has one."""
@@ -60,12 +57,13 @@ class Average(Contrast):
         rows = rows[(rows["run_b"] == "") | (rows["run_b"] == rows["run"])]
         if self.split:
             rows = rows[rows["split"] == self.split]
+        rows = rows[rows["class"] == self.of_class]
         found = {
             str(run): _over_stages(own, self.stages, self.reduce, self.same_stage)
             for run, own in rows.groupby("run", sort=False)
         }
         if not found:
-            raise _missing(measurements, self.runs, self.quantity)
+            raise missing(measurements, self.runs, self.quantity)
         return found
 
     def draws(
@@ -124,7 +122,7 @@ class PairAverage(Contrast):
             if pair is not None:
                 found[pair] = _over_stages(own, self.stages, "mean", self.same_stage)
         if not found:
-            raise _missing(measurements, self.runs, self.quantity)
+            raise missing(measurements, self.runs, self.quantity)
         return found
 
     def _pairs(self, measurements: Measurements) -> list[tuple[str, str]]:
@@ -139,54 +137,6 @@ class PairAverage(Contrast):
             for a, b in itertools.product(runs, others)
             if (keys[a] == keys[b]) == (self.match == "same")
         ]
-
-
-@dataclasses.dataclass(frozen=True)
-class WhileLearning(Contrast):
-    """Mean of the validation metric until runs from random weights have learnt.
-
-    They have learnt where the metric is nine tenths of the way from chance to their
-    best, mean over them; the horizon is the step at which the slowest gets there, or
-    their last step where one never does. What lies beyond is no longer learning, and
-    would make any lead look small in a long training.
-
-    Attributes:
-      runs: whose curves are averaged.
-      baseline: the runs from random weights that set the horizon.
-    """
-
-    runs: tuple[Any, ...]
-    baseline: tuple[Any, ...]
-
-    def value(self, measurements: Measurements, selected: Collection[str]) -> float:
-        found = measurements.once(self, lambda: self.by_run(measurements))
-        return _mean_of_selected(found, selected)
-
-    def by_run(self, measurements: Measurements) -> dict[str, float]:
-        """The number of every run that has a curve."""
-        _, horizon = self.race(measurements)
-        return {
-            run: learning_curve_area(*curve, until=horizon)
-            for run, curve in _curves(measurements, self.runs).items()
-        }
-
-    def race(self, measurements: Measurements) -> tuple[float, float]:
-        """The threshold of the metric, and the horizon."""
-        curves = _curves(measurements, self.baseline)
-        best = measurements.of("best_validation", run=self.baseline)["value"]
-        chance = float(measurements.of("chance", run=self.baseline)["value"].mean())
-        threshold = threshold_between([float(np.nanmean(best))], chance)
-        last = float(measurements.of("steps", run=self.baseline)["value"].max())
-        steps = [steps_to_threshold(*curve, threshold) for curve in curves.values()]
-        return threshold, max(last if step is None else step for step in steps) or last
-
-    def steps(self, measurements: Measurements) -> dict[str, float | None]:
-        """Steps of every run to the threshold; None is never."""
-        threshold, _ = self.race(measurements)
-        return {
-            run: steps_to_threshold(*curve, threshold)
-            for run, curve in _curves(measurements, self.runs).items()
-        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,23 +179,10 @@ def repetition(measurements: Measurements, run: str) -> Repetition:
     return tuple(int(row[name]) for name in ("seed", "fold") if not pd.isna(row[name]))
 
 
-def _mean_of_selected(found: Mapping[str, float], selected: Collection[str]) -> float:
+def mean_of_selected(found: Mapping[str, float], selected: Collection[str]) -> float:
+    """Mean of the selected runs' numbers; NaN of none."""
     kept = [value for run, value in found.items() if run in selected]
     return float(np.mean(kept)) if kept else np.nan
-
-
-def _curves(
-    measurements: Measurements, runs: Sequence[str]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Steps and the validation metric of every run that has a curve."""
-    rows = measurements.of(SCORE, run=runs, split="validation")
-    found = {
-        str(run): (own["step"].to_numpy(float), own["value"].to_numpy(float))
-        for run, own in rows.groupby("run", sort=False)
-    }
-    if not found:
-        raise _missing(measurements, runs, "validation metric")
-    return found
 
 
 def _over_stages(
@@ -277,9 +214,10 @@ def _places(stages: Stages, count: int) -> list[int]:
     return places if stages is None else places[halves[stages]]
 
 
-def _missing(
+def missing(
     measurements: Measurements, runs: Sequence[str], what: str
 ) -> MissingMeasurementError:
+    """What to raise where nothing of some runs was measured."""
     known = [run for run in runs if run in measurements.runs.index]
     if not known:
         name = runs[0] if runs else "this kind"

@@ -1,0 +1,126 @@
+"""Contrasts of who learns faster: areas under learning curves, steps to a threshold."""
+
+import dataclasses
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from transfusion_tf.evaluation import (
+    learning_curve_area,
+    steps_to_threshold,
+    threshold_between,
+)
+from transfusion_tf.studies.contrasts.leaves import mean_of_selected, missing
+from transfusion_tf.studies.contrasts.tree import Contrast
+from transfusion_tf.studies.measurements.table import Measurements
+from transfusion_tf.studies.measurements.training_results import SCORE
+
+
+@dataclasses.dataclass(frozen=True)
+class _OfCurves(Contrast):
+    """What is measured on curves of a validation metric, against random weights.
+
+    They have learnt where the metric is nine tenths of the way from chance to their
+    best, mean over them. The horizon is the step at which the slowest gets there, or
+    their last step where one never does.
+
+    Attributes:
+      runs: that are measured, repetitions of one another.
+      baseline: the runs from random weights.
+      of_class: the class whose AUC is the metric; where empty, it is the main one.
+    """
+
+    runs: tuple[Any, ...]
+    baseline: tuple[Any, ...]
+    of_class: str = ""
+
+    def race(self, measurements: Measurements) -> tuple[float, float]:
+        """The threshold of the metric, and the horizon."""
+        key = ("race", self.baseline, self.of_class)
+        return measurements.once(key, lambda: self._race(measurements))
+
+    def curves(
+        self, measurements: Measurements
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Steps and the metric of every run that has a curve."""
+        return _curves(measurements, self.runs, self.of_class)
+
+    def _race(self, measurements: Measurements) -> tuple[float, float]:
+        curves = _curves(measurements, self.baseline, self.of_class)
+        if self.of_class:
+            best, chance = [np.nanmax(values) for _, values in curves.values()], 0.5
+        else:
+            rows = measurements.of("best_validation", run=self.baseline)
+            best = list(rows["value"].dropna())
+            rows = measurements.of("chance", run=self.baseline)
+            chance = float(rows["value"].mean())
+        threshold = threshold_between(best, chance)
+        last = float(measurements.of("steps", run=self.baseline)["value"].max())
+        steps = [steps_to_threshold(*curve, threshold) for curve in curves.values()]
+        return threshold, max(last if step is None else step for step in steps) or last
+
+
+@dataclasses.dataclass(frozen=True)
+class WhileLearning(_OfCurves):
+    """Mean of a validation metric up to the horizon.
+
+    What lies beyond is no longer learning, and would make any lead look small in a long
+    training.
+    """
+
+    def value(self, measurements: Measurements, selected: Collection[str]) -> float:
+        found = measurements.once(self, lambda: self.by_run(measurements))
+        return mean_of_selected(found, selected)
+
+    def by_run(self, measurements: Measurements) -> dict[str, float]:
+        """The number of every run that has a curve."""
+        _, horizon = self.race(measurements)
+        return {
+            run: learning_curve_area(*curve, until=horizon)
+            for run, curve in self.curves(measurements).items()
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class StepsToThreshold(_OfCurves):
+    """Steps until a run has learnt; NaN where one of them never does.
+
+    Attributes:
+      threshold: of the metric, in place of the one that random weights set.
+    """
+
+    threshold: float | None = None
+
+    def value(self, measurements: Measurements, selected: Collection[str]) -> float:
+        found = measurements.once(self, lambda: self.by_run(measurements))
+        known = {
+            run: np.nan if steps is None else steps for run, steps in found.items()
+        }
+        return mean_of_selected(known, selected)
+
+    def by_run(self, measurements: Measurements) -> dict[str, float | None]:
+        """Steps of every run; None is never."""
+        threshold = self.threshold
+        if threshold is None:
+            threshold, _ = self.race(measurements)
+        return {
+            run: steps_to_threshold(*curve, threshold)
+            for run, curve in self.curves(measurements).items()
+        }
+
+
+def _curves(
+    measurements: Measurements, runs: Sequence[str], of_class: str = ""
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Steps and a validation metric of every run that has a curve."""
+    quantity = "auc" if of_class else SCORE
+    rows = measurements.of(quantity, run=runs, split="validation", class_=of_class)
+    rows = rows[rows["value"].notna()]
+    found = {
+        str(run): (own["step"].to_numpy(float), own["value"].to_numpy(float))
+        for run, own in rows.groupby("run", sort=False)
+    }
+    if not found:
+        raise missing(measurements, runs, "validation metric")
+    return found
