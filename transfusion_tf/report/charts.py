@@ -218,7 +218,7 @@ class ForEach:
     """Several figures for every combination of the values of some columns."""
 
     by: tuple[str, ...]
-    charts: tuple[Chart, ...]
+    charts: tuple[Drawing, ...]
 
     def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
         """All of the first combination, then all of the second, ..."""

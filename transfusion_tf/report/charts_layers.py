@@ -20,11 +20,11 @@ from matplotlib.axes import Axes
 from transfusion_tf.report.charts import short
 from transfusion_tf.report.long_table import LongTable, Quantity, Row, finite
 from transfusion_tf.report.long_table import has_interval as bounded
-from transfusion_tf.report.style import INK, MUTED, RULE, Mark
+from transfusion_tf.report.style import INK, MUTED, Mark
 
 _DASHES = (0, (4, 2.5))
-_Style = dict[str, Any]
-_EDGED: _Style = {"markeredgecolor": "white", "markeredgewidth": 0.6}
+Style = dict[str, Any]
+_EDGED: Style = {"markeredgecolor": "white", "markeredgewidth": 0.6}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Lines:
         self, axes: Axes, places: list[float], rows: list[Row], mark: Mark, label: str
     ) -> None:
         values = [row["value"] for row in rows]
-        style: _Style = {"linewidth": 1.7}
+        style: Style = {"linewidth": 1.7}
         if mark.dashed:
             style = {"linewidth": 1.2, "linestyle": _DASHES}
         axes.plot(places, values, color=mark.colour, zorder=2, **style)
@@ -132,11 +132,11 @@ class Lines:
     ) -> None:
         if self.ends == "band" and all(map(bounded, rows)):
             low, high = ([row[end] for row in rows] for end in ("low", "high"))
-            _fill(axes, places, low, high, mark.colour, 0.12)
+            fill_band(axes, places, low, high, mark.colour, 0.12)
         values = [row["value"] for row in rows]
         edge = 0.5 if self.size > 4 else 0
         joined = dataclasses.replace(mark, marker=mark.marker if self.size else "")
-        style: _Style = {"linestyle": "-", "linewidth": 1.5, "label": label}
+        style: Style = {"linestyle": "-", "linewidth": 1.5, "label": label}
         style |= {"markeredgecolor": "white", "markeredgewidth": edge}
         _plot(axes, places, values, joined, self.size, **style)
 
@@ -153,7 +153,7 @@ class Curves:
     def draw(self, axes: Axes, table: LongTable) -> None:
         for key, label, part in _series(table.where(quantity=self.quantity), self):
             mark = table.mark(key)
-            style: _Style = {"linewidth": self.width, "label": label}
+            style: Style = {"linewidth": self.width, "label": label}
             if mark.dashed:
                 style |= {"linewidth": 0.75 * self.width, "linestyle": _DASHES}
             _draw_line(axes, part, mark.colour, 0.13, **style)
@@ -219,12 +219,12 @@ class Strip:
         assert row is not None
         top, named = row["value"], len(axes.texts)
         places = [place + 0.14 * (i - (missed - 1) / 2) for i in range(missed)]
-        style: _Style = {"fillstyle": "none", "markeredgewidth": 1, "clip_on": False}
+        style: Style = {"fillstyle": "none", "markeredgewidth": 1, "clip_on": False}
         _plot(axes, places, [1.09 * top] * missed, mark, self.size, **style)
         axes.set_ylim(0, 1.17 * top)
         if not named:
             axes.axhline(top, color=MUTED, linewidth=0.7)
-            _at_right(axes, 1.09 * top, self.never)
+            name_at_right(axes, 1.09 * top, self.never)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,95 +276,6 @@ class Scatter:
             _draw_line(axes, part, colour, 0.1, linewidth=1.3)
 
 
-@dataclasses.dataclass(frozen=True)
-class Floor:
-    """The noise floor: what unrelated activations score, a value for each place.
-
-    Attributes:
-      missing: what is written where there is none.
-    """
-
-    places: str
-    quantity: str = "floor"
-    missing: str = ""
-
-    def draw(self, axes: Axes, table: LongTable) -> None:
-        own = table.where(quantity=self.quantity)
-        if not len(own):
-            write(axes, self.missing)
-            return
-        place_of = name_places(axes, own, self)
-        places = [place_of(name) for name in own.frame[self.places]]
-        wide = [places[0] - 0.35, *places, places[-1] + 0.35]
-        floor = list(own.frame["value"])
-        level = [floor[0], *floor, floor[-1]]
-        _fill(axes, wide, 0, level, RULE, 0.75)
-        axes.plot(wide, level, color=MUTED, linewidth=0.8, label="noise floor")
-        axes.set_xlim(wide[0], wide[-1])
-
-
-@dataclasses.dataclass(frozen=True)
-class RowFloor:
-    """The noise floor of every row of a dot plot."""
-
-    quantity: str = "floor"
-
-    def draw(self, axes: Axes, table: LongTable) -> None:
-        style: _Style = {"color": MUTED, "linewidth": 0.8}
-        for place, row in enumerate(table.where(quantity=self.quantity).rows):
-            level, ends = row["value"], [-place - 0.35, -place + 0.35]
-            axes.barh(-place, level, 0.7, color=RULE, alpha=0.75)
-            axes.plot([level] * 2, ends, label="noise floor", **style)
-
-
-@dataclasses.dataclass(frozen=True)
-class HeatMap:
-    """Values in [0, 1] of one column's names with another's."""
-
-    quantity: Quantity = None
-    down: str = "stage"
-    across: str = "pair"
-    most_names: int = 14
-
-    def draw(self, axes: Axes, table: LongTable) -> None:
-        own = table.where(quantity=self.quantity)
-        down, across = own.values(self.down), own.values(self.across)
-        values = own.frame["value"].to_numpy().reshape(len(down), len(across))
-        axes.imshow(values, vmin=0, vmax=1, cmap="magma", origin="lower")
-        for names, axis in ((down, axes.yaxis), (across, axes.xaxis)):
-            step = -(-len(names) // self.most_names)
-            axis.set_ticks(range(0, len(names), step), names[::step])
-            axis.set_tick_params(length=0, labelsize=6)
-        axes.tick_params(axis="x", rotation=90)
-        axes.spines[:].set_visible(False)
-
-
-@dataclasses.dataclass(frozen=True)
-class Level:
-    """A line across."""
-
-    at: float = 0.0
-    colour: str = INK
-    width: float = 0.9
-
-    def draw(self, axes: Axes, table: LongTable) -> None:
-        axes.axhline(self.at, color=self.colour, linewidth=self.width)
-
-
-@dataclasses.dataclass(frozen=True)
-class Threshold:
-    """A dotted line across at a value, named at its right end."""
-
-    quantity: str = "threshold"
-
-    def draw(self, axes: Axes, table: LongTable) -> None:
-        row = table.find(quantity=self.quantity)
-        if row is not None:
-            dots = (0, (1.2, 1.6))
-            axes.axhline(row["value"], color=MUTED, linewidth=0.8, linestyle=dots)
-            _at_right(axes, row["value"], f"threshold\n{row['value']:.3f}", 7, 4)
-
-
 def write(axes: Axes, text: str) -> None:
     """A word in the middle of axes that have nothing to show."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", color=MUTED)
@@ -378,7 +289,7 @@ def name_places(axes: Axes, table: LongTable, layer: Any) -> Callable[[Any], flo
     if not any(isinstance(name, str) for name in names):
         return float
     crowded = sum(map(len, names)) > 40
-    style: _Style = {"rotation": 35, "ha": "right"} if crowded else {}
+    style: Style = {"rotation": 35, "ha": "right"} if crowded else {}
     axes.set_xticks(range(len(names)), names, rotation_mode="anchor", **style)
     return {name: float(index) for index, name in enumerate(names)}.__getitem__
 
@@ -411,9 +322,10 @@ def _plot(axes: Axes, xs: Any, ys: Any, mark: Mark, size: float, **style: Any) -
     axes.plot(xs, ys, color=mark.colour, marker=mark.marker, **style)
 
 
-def _fill(
+def fill_band(
     axes: Axes, places: Any, low: Any, high: Any, colour: str, alpha: float
 ) -> None:
+    """A band without an edge."""
     axes.fill_between(places, low, high, color=colour, alpha=alpha, linewidth=0)
 
 
@@ -423,7 +335,7 @@ def _draw_line(
     """A line over `place`, and a band where its ends are known."""
     frame = own.frame
     if np.isfinite(frame["low"]).any():
-        _fill(axes, frame["place"], frame["low"], frame["high"], colour, alpha)
+        fill_band(axes, frame["place"], frame["low"], frame["high"], colour, alpha)
     axes.plot(frame["place"], frame["value"], color=colour, **style)
 
 
@@ -437,19 +349,20 @@ def _dot(
         return (places, list(values)) if upright else (list(values), places)
 
     if bounded(row):
-        style: _Style = {"linewidth": 1.6, "solid_capstyle": "round", "alpha": 0.75}
+        style: Style = {"linewidth": 1.6, "solid_capstyle": "round", "alpha": 0.75}
         axes.plot(*at(row["low"], row["high"]), color=mark.colour, **style)
     _plot(axes, *at(row["value"]), mark, 5.5, label=label, zorder=3, **_EDGED)
     if np.isfinite(row["paper"]):
-        hollow: _Style = {"fillstyle": "none", "markeredgewidth": 1.2, "zorder": 2.5}
+        hollow: Style = {"fillstyle": "none", "markeredgewidth": 1.2, "zorder": 2.5}
         _plot(axes, *at(row["paper"]), mark, 5.5, **hollow)
 
 
-def _at_right(
+def name_at_right(
     axes: Axes, height: float, text: str, size: float = 7.5, aside: float = 3
 ) -> None:
-    style: _Style = {"fontsize": size, "color": MUTED, "va": "center"}
-    place: _Style = {
+    """A word beside the axes, at a height."""
+    style: Style = {"fontsize": size, "color": MUTED, "va": "center"}
+    place: Style = {
         "xycoords": ("axes fraction", "data"),
         "textcoords": "offset points",
     }

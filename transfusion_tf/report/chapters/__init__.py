@@ -6,24 +6,34 @@ from transfusion_tf.report.chapter_kinds import ChapterKind, View, draw
 from transfusion_tf.report.chapters import (
     accuracy,
     convergence,
+    donor_comparisons,
     donors,
+    filters,
     frozen,
+    gabors,
     gains,
+    layers,
     profiles,
     similarity,
-    weights,
+    stages,
+    targets,
 )
 from transfusion_tf.report.material import Material
 
 _FAMILIES = (
     accuracy,
     convergence,
+    donor_comparisons,
     donors,
+    filters,
     frozen,
+    gabors,
     gains,
+    layers,
     profiles,
     similarity,
-    weights,
+    stages,
+    targets,
 )
 
 KINDS: dict[str, ChapterKind] = {

@@ -1,51 +1,29 @@
-"""Chapters on how fast models learn: curves, steps to a threshold, what stages add."""
+"""The chapter on convergence: validation metric over training, steps to a threshold."""
 
 import dataclasses
-from collections.abc import Mapping
-
-from matplotlib.axes import Axes
 
 from transfusion_tf.report import style, wording
-from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
-from transfusion_tf.report.charts import Chart, ForEach, Panel
-from transfusion_tf.report.charts_layers import (
-    Curves,
-    Level,
-    Lines,
-    Strip,
-    Threshold,
-    ramp,
-)
+from transfusion_tf.report.chapter_kinds import ChapterKind
+from transfusion_tf.report.charts import Chart, Panel
+from transfusion_tf.report.charts_layers import Curves
+from transfusion_tf.report.charts_references import Threshold
 from transfusion_tf.report.long_table import LongTable, Row, finite
 from transfusion_tf.report.results import BASELINE
-from transfusion_tf.report.rows.cells import start_marks, sweep_rows
-from transfusion_tf.report.rows.learning import (
-    LEAD,
-    convergence_rows,
-    speed_up_rows,
-    stage_rows,
-)
-from transfusion_tf.report.rows.network_order import through
+from transfusion_tf.report.rows.learning import LEAD, convergence_rows
 from transfusion_tf.report.sentences import one_seed_note
-from transfusion_tf.report.sheets import (
-    Column,
-    SheetPlan,
-    number,
-    share,
-    steps,
-    with_interval,
-    with_spread,
-)
-from transfusion_tf.report.style import MUTED, Mark
+from transfusion_tf.report.sheets import Column, SheetPlan, share, steps, with_interval
+from transfusion_tf.report.style import Mark
 
 # They are drawn dashed where other starts are the subject.
 _REFERENCES = (BASELINE, "transfer")
-_LINES = ("dataset", "model", "train_examples", "initialization")
-_STEPS = Column("Steps to threshold", "steps", steps)
-_SEEDS = Column("Seeds there", "reached", share)
-_AREA = Column("Mean {unit} while learning", "area")
-_LEAD = Column("minus random weights", LEAD, with_interval)
-_WHILE = "While learning: until the slowest seed of random weights is at the threshold"
+LINES = ("dataset", "model", "train_examples", "initialization")
+STEPS = Column("Steps to threshold", "steps", steps)
+SEEDS = Column("Seeds there", "reached", share)
+AREA = Column("Mean {unit} while learning", "area")
+LEAD_COLUMN = Column("minus random weights", LEAD, with_interval)
+WHILE_LEARNING = (
+    "While learning: until the slowest seed of random weights is at the threshold"
+)
 
 
 def _convergence_marks(table: LongTable) -> dict[str, Mark]:
@@ -70,7 +48,8 @@ def _paper_steps(row: Row | None) -> str:
     return wording.MISSING if row is None else wording.count(row["paper"])
 
 
-def _thresholds(table: LongTable) -> str:
+def list_thresholds(table: LongTable) -> str:
+    """The threshold of every model, with its name."""
     rows = table.where(quantity="threshold").rows
     named = [f"{wording.number(row['value'])} ({row['curves']})" for row in rows]
     return wording.listed(list(dict.fromkeys(named)))
@@ -86,8 +65,8 @@ def _caption(table: LongTable) -> str:
         else "Threshold, set by the study"
     )
     return (
-        f"{rule}: {_thresholds(table)}. Steps are means over the seeds that got there. "
-        "While learning: until the slowest seed of random weights is there."
+        f"{rule}: {list_thresholds(table)}. Steps are means over the seeds that got "
+        "there. While learning: until the slowest seed of random weights is there."
     )
 
 
@@ -173,7 +152,8 @@ def _class_sentence(own: LongTable) -> str:
     return f"{name}: ahead of random weights on average is {'; '.join(said)}."
 
 
-def _curves_chart(text: str, series: str = "label", height: float = 3.1) -> Chart:
+def curves_chart(text: str, series: str = "label", height: float = 3.1) -> Chart:
+    """Curves and their threshold, a figure for each model."""
     return Chart(
         Panel(
             (Curves(series=series, label="label"), Threshold()),
@@ -205,10 +185,10 @@ _BY_CLASS = ChapterKind(
     ),
     sheet=SheetPlan(
         _class_columns,
-        lines=_LINES,
+        lines=LINES,
         where=lambda table: {"quantity": _lead_names(table)},
         caption="Validation AUC while learning, minus that of random weights; small: "
-        f"95 % interval over seeds. {_WHILE} of its class.",
+        f"95 % interval over seeds. {WHILE_LEARNING} of its class.",
     ),
     sentences=(_say_curves_and_classes, one_seed_note("reached")),
     marks=_convergence_marks,
@@ -219,7 +199,7 @@ CONVERGENCE = ChapterKind(
     name="convergence",
     rows=convergence_rows,
     charts=dataclasses.replace(
-        _curves_chart("Validation metric over training steps by start, {curves}"),
+        curves_chart("Validation metric over training steps by start, {curves}"),
         height=lambda own: 3.1 + 0.16 * len(own.values("label")),
     ),
     sheet=SheetPlan(
@@ -227,13 +207,13 @@ CONVERGENCE = ChapterKind(
             Column("Data", word="dataset", if_several=True),
             Column("Model", word="model"),
             Column("Start", word="initialization"),
-            dataclasses.replace(_STEPS, show=_steps_with_spread),
-            _SEEDS,
-            _AREA,
-            _LEAD,
+            dataclasses.replace(STEPS, show=_steps_with_spread),
+            SEEDS,
+            AREA,
+            LEAD_COLUMN,
             Column("Paper: steps", "steps", _paper_steps, if_paper=True),
         ),
-        lines=_LINES,
+        lines=LINES,
         where={"quantity": "steps"},
         caption=_caption,
     ),
@@ -244,283 +224,4 @@ CONVERGENCE = ChapterKind(
 )
 
 
-def _marks_of_stages(own: LongTable) -> dict[str, Mark]:
-    """A ramp over the stages; the two ends look as everywhere in the report."""
-    labels = own.where(quantity="steps_of_run").values("label")
-    ends = [label for label in labels if through(label) is None]
-    marks = style.marks(ends) | ramp([label for label in labels if label not in ends])
-    return {
-        label: dataclasses.replace(
-            marks[label], dashed=label in ends and label in (labels[0], labels[-1])
-        )
-        for label in labels
-    }
-
-
-def _marks_of_all_stages(table: LongTable) -> dict[str, Mark]:
-    marks: dict[str, Mark] = {}
-    for own in table.split("curves"):
-        marks |= _marks_of_stages(own)
-    return marks
-
-
-def _say_stages(table: LongTable) -> list[str]:
-    said = []
-    for own in table.split("curves"):
-        added = own.where(quantity="area_gain_over_previous")
-        if not len(added):
-            continue
-        last = own.where(quantity="steps_of_run").values("label")[-1]
-        whole = own.find(quantity=LEAD, label=last)
-        if whole is not None:
-            said.append(
-                f"{own.first['curves']}: all of the donor gives "
-                f"{wording.signed(whole['value'])} over random weights while learning."
-            )
-        most = max(added.rows, key=lambda row: row["value"])
-        text = f"The largest step is {most['stage']} ({wording.signed(most['value'])})"
-        if most["seeds"] > 1:
-            above = [row["stage"] for row in added.rows if row["low"] > 0]
-            names = wording.listed(above)
-            text += f"; the interval lies above zero for {names or 'no stage'}"
-        said.append(text + ".")
-    return said
-
-
-STAGES = ChapterKind(
-    name="stages",
-    rows=stage_rows,
-    charts=ForEach(
-        ("curves",),
-        (
-            dataclasses.replace(
-                _curves_chart(
-                    "Validation metric over training by the last stage transferred, "
-                    "{curves}",
-                    height=3.6,
-                ),
-                marks=_marks_of_stages,
-            ),
-            Chart(
-                (
-                    Panel(
-                        Strip(
-                            "steps_of_run",
-                            "tick",
-                            series="label",
-                            mean="steps",
-                            bars=True,
-                            size=4.5,
-                            never="never",
-                            top="longest",
-                        ),
-                        title="Steps to {threshold}: fewer is faster",
-                        height=1.9,
-                        pad=5,
-                    ),
-                    Panel(
-                        Strip(
-                            "area_of_run",
-                            "tick",
-                            series="label",
-                            mean="area",
-                            faint=0.55,
-                            size=3.6,
-                        ),
-                        title="Mean validation {unit} while learning: more is faster",
-                        x="donor weights up to",
-                        height=1.7,
-                        pad=5,
-                    ),
-                ),
-                text="Steps to the threshold and mean metric by stage, {curves}",
-                suffix="{curves}-speed",
-                share="x",
-                marks=_marks_of_stages,
-                legend=False,
-            ),
-        ),
-    ),
-    sheet=SheetPlan(
-        (
-            Column("Model", word="model"),
-            Column("Start", word="initialization"),
-            _STEPS,
-            _SEEDS,
-            _AREA,
-            _LEAD,
-            Column("minus the line above", "area_gain_over_previous", with_interval),
-        ),
-        lines=_LINES,
-        where={"quantity": "steps_of_run"},
-        caption=f"Small: 95 % intervals over seeds, paired. {_WHILE}.",
-    ),
-    sentences=(_say_stages, one_seed_note("reached")),
-    marks=_marks_of_all_stages,
-    coloured="label",
-)
-
-
-def _tick_shares(axes: Axes, own: LongTable) -> None:
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["ST", "¼", "½", "¾", "WT"])
-
-
-def _say_speed(table: LongTable) -> list[str]:
-    said = []
-    for own in table.split("curves"):
-        areas = wording.listed(
-            [
-                f"{row['label']} {wording.number(row['value'])}"
-                for row in own.where(quantity="area").rows
-                if finite(row)
-            ]
-        )
-        said.append(
-            f"{own.first['curves']}: mean validation metric while random weights learn "
-            f"is {areas}."
-        )
-    return said
-
-
-SPEED_UP = ChapterKind(
-    name="speed_up",
-    rows=speed_up_rows,
-    charts=(
-        _curves_chart(
-            "Validation metric over training by share transferred, {curves}",
-            series="initialization",
-        ),
-        Chart(
-            (
-                Panel(
-                    (
-                        Lines(
-                            "speed_up",
-                            "fraction",
-                            series="curves",
-                            ends="",
-                            gap=0,
-                            missing="no model has all of its seeds there",
-                        ),
-                        Level(1.0, MUTED, 0.8),
-                    ),
-                    title="Times sooner at the threshold than ST",
-                    height=2.0,
-                    pad=5,
-                ),
-                Panel(
-                    Lines("area", "fraction", series="curves", ends="", gap=0),
-                    title="Mean validation metric while random weights learn",
-                    x="share of stages transferred",
-                    height=2.0,
-                    pad=5,
-                    adjust=_tick_shares,
-                ),
-            ),
-            text="Speed-up and mean validation metric by share transferred, by model",
-            suffix="speed",
-            share="x",
-            marks=marks_of("curves"),
-        ),
-    ),
-    sheet=SheetPlan(
-        (
-            Column("Model", word="curves", once=True),
-            Column("Start", word="label"),
-            _STEPS,
-            _SEEDS,
-            Column("Times sooner than ST", "speed_up", number(2)),
-            Column("Mean while learning", "area", with_spread),
-        ),
-        lines=("curves", "initialization"),
-        caption=lambda table: (
-            "Threshold, nine tenths of the way from chance to the "
-            f"best of random weights: {_thresholds(table)}. Times sooner: of mean "
-            "steps, missing where a seed never gets there."
-        ),
-    ),
-    sentences=(_say_speed, one_seed_note("reached")),
-    marks=start_marks,
-)
-
-
-def _tick_starts(axes: Axes, own: LongTable) -> None:
-    axes.set_xlim(-0.26, 1.08)
-    axes.set_xticks([-0.14, 0.0, 0.5, 1.0], ["RI", "ST", "½", "WT"])
-
-
-def _say_sweep(table: LongTable) -> list[str]:
-    """How much of the way from ST to WT is gone at about half of the stages."""
-    said = []
-    for own in table.where(quantity="test").split("data", "model"):
-        by_share: Mapping[float, Row] = {row["fraction"]: row for row in own.rows}
-        between = [row for share_, row in by_share.items() if 0 < share_ < 1]
-        low, high = by_share.get(0.0), by_share.get(1.0)
-        if not between or low is None or high is None:
-            continue
-        if not finite(low) or not finite(high):
-            continue
-        middle = min(between, key=lambda row: abs(row["fraction"] - 0.5))
-        said.append(
-            f"{low['model']} on {low['data']}: from ST {wording.number(low['value'])} "
-            f"to WT {wording.number(high['value'])}, and "
-            f"{wording.number(middle['value'])} with "
-            f"{100 * middle['fraction']:.0f} % of the stages transferred."
-        )
-    return said
-
-
-SWEEP = ChapterKind(
-    name="sweep",
-    rows=sweep_rows,
-    charts=Chart(
-        (
-            Panel(
-                (
-                    Lines("test", "fraction", series="model", gap=0),
-                    Strip(
-                        "test_of_random", "place", series="model", size=8, marker="*"
-                    ),
-                ),
-                title="{data}",
-                y="test {unit}",
-                where={"swept": True},
-                adjust=_tick_starts,
-            ),
-            Panel(
-                (
-                    Lines("mean_gain", "fraction", series="model", ends="", gap=0),
-                    Level(1.0, MUTED, 0.8),
-                ),
-                title="gain over ST, mean",
-                y="metric / ST",
-                adjust=_tick_starts,
-            ),
-        ),
-        text="Test metric by share of transferred stages, a line a model",
-        facet="data",
-        small=2.1,
-        x="share of stages transferred",
-        share="x",
-        all_y=True,
-    ),
-    sheet=SheetPlan(
-        (
-            Column("Data", word="data", once=True),
-            Column("Model", word="model", once=True),
-            Column("Start", word="label"),
-            Column("Share transferred", word="share"),
-            Column("Test metric", "test"),
-            Column("over ST", "statistics_gain", number()),
-        ),
-        lines=("data", "model", "initialization"),
-        group=("data", "model"),
-        words=3,
-        caption="± is over seeds. Share: of the stages that have the donor's weights.",
-    ),
-    sentences=(_say_sweep, one_seed_note()),
-    marks=marks_of("model"),
-    coloured="model",
-)
-
-KINDS = (CONVERGENCE, STAGES, SPEED_UP, SWEEP)
+KINDS = (CONVERGENCE,)

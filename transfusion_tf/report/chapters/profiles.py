@@ -12,7 +12,7 @@ from transfusion_tf.report.charts import Chart, Panel, legend_below
 from transfusion_tf.report.charts_layers import Lines, Strip
 from transfusion_tf.report.long_table import LongTable, Row, Rows
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.rows.cells import LEVELS, block_rows, has_levels, start_marks
+from transfusion_tf.report.rows.cells import block_rows
 from transfusion_tf.report.rows.profiles import (
     attention_rows,
     knn_rows,
@@ -27,6 +27,7 @@ from transfusion_tf.report.sheets import (
     percent,
     with_interval,
 )
+from transfusion_tf.report.start_marks import LEVELS, has_levels, start_marks
 from transfusion_tf.report.style import Mark
 
 _MOST_NAMES = 9

@@ -9,25 +9,19 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.models.architectures import ARCHITECTURES
-from transfusion_tf.report import style, wording
-from transfusion_tf.report.long_table import LongTable, Rows, measured
+from transfusion_tf.report import wording
+from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, scheme
 from transfusion_tf.report.rows.network_order import stage_order, through
-from transfusion_tf.report.style import Mark
 from transfusion_tf.studies.run_groups import RunGroup, RunKey, run_key
 from transfusion_tf.studies.study_folder import Run
 
 STATISTICS = "mean_var"
-# Of WT-ST, by the share of stages transferred.
-LEVELS = matplotlib.colors.ListedColormap(
-    matplotlib.colormaps["plasma"](np.linspace(0.84, 0.08, 256))
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -153,36 +147,6 @@ def start_name(cell: Cell) -> str:
         return "RI" if cell.initialization == BASELINE else cell.initialization
     stage = through(cell.initialization)
     return f"WT-ST {stage}" if stage else ("ST", "WT")[round(cell.fraction)]
-
-
-def start_marks(table: LongTable) -> dict[str, Mark]:
-    """Initialization -> mark.
-
-    The three starts look as everywhere in the report; among WT-ST levels, ST and WT are
-    the ends of the levels' own ramp, light to dark. Random weights are a reference.
-    """
-    named = style.marks([BASELINE, STATISTICS, "transfer"])
-    starts = {
-        row["initialization"]: row["fraction"]
-        for row in table.rows
-        if isinstance(row["initialization"], str)
-    }
-    swept = has_levels(table)
-    marks = {}
-    for start, share in sorted(
-        starts.items(), key=lambda item: np.nan_to_num(item[1], nan=-1)
-    ):
-        mark = named.get(scheme(start), named[BASELINE])
-        if swept and np.isfinite(share):
-            mark = Mark(matplotlib.colors.to_hex(LEVELS(share)), mark.marker)
-        dashed = not np.isfinite(share)
-        marks[start] = dataclasses.replace(mark, dashed=dashed)
-    return marks
-
-
-def has_levels(table: LongTable) -> bool:
-    """Whether some starts are between ST and WT."""
-    return any(through(start) is not None for start in table.values("initialization"))
 
 
 def test_rows(found: Iterable[Cell]) -> Rows:

@@ -17,7 +17,7 @@ from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import Cell, Panel
 from transfusion_tf.report.rows.accuracy import keys_of, panels
 from transfusion_tf.report.rows.donors import donor_cells
-from transfusion_tf.representations import filter_changes, gabor_fits
+from transfusion_tf.representations import filter_changes, gabor_fits, weight_histograms
 
 FILTERS = 36  # of each donor
 # As `gabor_filter_bank` orders them: cycles per pixel before the paper's resizing.
@@ -87,6 +87,13 @@ def filter_rows(material: Material) -> Rows:
         for label in each.kernels:
             keys = {**each.keys, "initialization": label}
             rows += _cell_rows(keys, each.panel.cells[label], changes.get(label))
+        if only_before:
+            before = {label: pair[0] for label, pair in each.kernels.items()}
+            rows += [
+                {**each.keys, "quantity": "density", "hidden": True, **row}
+                | {"value": row["density"]}
+                for row in lines(weight_histograms(before))
+            ]
     return rows
 
 

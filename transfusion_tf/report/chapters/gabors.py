@@ -1,0 +1,194 @@
+"""Chapters on Gabor functions: in the first filters of donors, and the bank itself."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from transfusion_tf.initialization import gabor_filter_bank
+from transfusion_tf.report import images, style
+from transfusion_tf.report.chapter_kinds import ChapterKind
+from transfusion_tf.report.chapters.donors import donor_marks
+from transfusion_tf.report.chapters.filters import say_refusals
+from transfusion_tf.report.charts import DrawnFigure
+from transfusion_tf.report.long_table import LongTable, Row
+from transfusion_tf.report.material import Material
+from transfusion_tf.report.rows.filters import (
+    FILTERS,
+    FREQUENCIES,
+    bank_rows,
+    donor_filter_rows,
+    donor_kernels,
+)
+from transfusion_tf.report.sheets import Column, SheetPlan, Show, percent
+from transfusion_tf.report.style import MUTED, Mark
+
+Marks = Mapping[str, Mark]
+
+
+@dataclasses.dataclass(frozen=True)
+class DonorFilters:
+    """The first filters of each donor, as the runs start from them."""
+
+    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
+        """One figure of all donors."""
+        kernels = donor_kernels(material)
+        if kernels:
+            yield DrawnFigure(
+                _draw_donors(kernels, table.marks),
+                "",
+                f"First {FILTERS} first-layer filters of each donor",
+            )
+
+
+def _draw_donors(kernels: Mapping[str, np.ndarray], marks: Marks) -> Figure:
+    columns = min(2, len(kernels))
+    rows = -(-len(kernels) // columns)
+    # Donors differ in scale, as in which pixels they take: each has its own.
+    mosaics = {
+        name: images.filter_mosaic(kernel, float(np.abs(kernel).max()), columns=6)
+        for name, kernel in kernels.items()
+    }
+    ratio = max(mosaic.shape[0] / mosaic.shape[1] for mosaic in mosaics.values())
+    height = style.WIDTH / columns * ratio + 0.3
+    figure = Figure(figsize=(style.WIDTH, rows * height), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat:
+        axes.axis("off")
+    for axes, (name, mosaic) in zip(panels.flat, mosaics.items(), strict=False):
+        axes.imshow(mosaic, interpolation="nearest")
+        axes.set_title(name, color=marks[name].colour, pad=4)
+    return figure
+
+
+def _say_donors(table: LongTable) -> list[str]:
+    said = []
+    for own in table.split("initialization"):
+        shares = [
+            own.find(quantity=name)
+            for name in ("gabor_share", "gabor_share_chance", "color_share")
+        ]
+        if all(shares):
+            share, chance, color = map(percent, shares)
+            said.append(
+                f"{own.first['initialization']}: a Gabor accounts for {share} of a "
+                f"filter ({chance} by chance); {color} of the energy is colour."
+            )
+    return said
+
+
+DONOR_FILTERS = ChapterKind(
+    name="donor_filters",
+    rows=donor_filter_rows,
+    charts=DonorFilters(),
+    sheet=SheetPlan(
+        (
+            Column("Donor", word="initialization"),
+            Column("Filter size", word="size"),
+            Column("Gabor share", "gabor_share", percent),
+            Column("by chance", "gabor_share_chance", percent),
+            Column("Gabor-like", "gabor_like", percent),
+            Column("Colour", "color_share", percent),
+        ),
+        lines=("initialization",),
+        where={"quantity": "kernel"},
+        caption="Gabor share: how much of a filter’s energy the best Gabor accounts "
+        f"for, mean of the first {FILTERS}; chance is the same with its pixels "
+        "shuffled; Gabor-like: filters with more than half. Colour: energy that is "
+        "not the same in red, green and blue.",
+    ),
+    sentences=(_say_donors, say_refusals),
+    marks=donor_marks,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class BankGrid:
+    """The synthetic filters as a grid: orientations across, frequencies down."""
+
+    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
+        """One figure."""
+        yield DrawnFigure(
+            _draw_bank(), "", "The synthetic Gabor filters by orientation and frequency"
+        )
+
+
+def _draw_bank() -> Figure:
+    bank = gabor_filter_bank()
+    rows = len(FREQUENCIES)
+    angles = len(bank) // rows
+    scale = float(np.abs(bank).max())
+    figure = Figure(figsize=(2 * style.WIDTH, 3.1), layout="constrained")
+    panels = figure.subplots(rows, angles)
+    for axes, kernel in zip(panels.flat, bank, strict=True):
+        axes.imshow(kernel, cmap="gray", vmin=-scale, vmax=scale)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+    title = {"fontsize": 7.5, "fontweight": "normal", "loc": "center", "pad": 3}
+    for index, axes in enumerate(panels[0]):
+        axes.set_title(f"{180 * index / angles:g}°", **title)
+    for axes, frequency in zip(panels[:, 0], FREQUENCIES, strict=True):
+        label = f"{frequency:g}"
+        axes.set_ylabel(label, rotation=0, ha="right", va="center", color=MUTED)
+    figure.supylabel("cycles a pixel", fontsize=8.5)
+    figure.suptitle("orientation", fontsize=8.5)
+    return figure
+
+
+_SHARES = ("mean_explained", "mean_chance")
+
+
+def _of_filter(template: str) -> Show:
+    def show(row: Row | None) -> str:
+        if row is None:
+            return ""
+        shares = {f"{name}_percent": 100 * row[name] for name in _SHARES}
+        return template.format(**row, **shares)
+
+    return show
+
+
+def _say_bank(table: LongTable) -> list[str]:
+    explained, turned = (100 * table.frame["explained"], table.frame["turned"])
+    return [
+        f"A Gabor function accounts for {explained.min():.1f} to {explained.max():.1f} "
+        f"% of each of the {len(table)} filters; the orientation that it finds is off "
+        f"by {turned.max():.1f}° at most."
+    ]
+
+
+GABOR_BANK = ChapterKind(
+    name="gabor_bank",
+    rows=bank_rows,
+    charts=BankGrid(),
+    sheet=SheetPlan(
+        tuple(
+            Column(head, "filter", _of_filter(template))
+            for head, template in (
+                ("Cycles a pixel", "{frequency:g}"),
+                ("as fitted", "{mean_fitted_frequency:.3f}"),
+                ("Orientation off by", "{mean_turned:.1f}°"),
+                ("Gabor share", "{mean_explained_percent:.1f} %"),
+                ("by chance", "{mean_chance_percent:.0f} %"),
+            )
+        ),
+        lines=("frequency",),
+        caption="Means over 16 orientations. Filters larger than 10 pixels are resized "
+        "to 10, which raises their frequency, and all are cut to 7.",
+    ),
+    sentences=(_say_bank,),
+    wide=True,
+    columns=(
+        "filter",
+        "frequency",
+        "orientation",
+        "explained",
+        "fitted_frequency",
+        "fitted_orientation",
+        "chance",
+    ),
+)
+
+KINDS = (DONOR_FILTERS, GABOR_BANK)

@@ -1,0 +1,104 @@
+"""Layers that others are read against: floors, levels, thresholds; heat maps."""
+
+import dataclasses
+
+from matplotlib.axes import Axes
+
+from transfusion_tf.report.charts_layers import (
+    Style,
+    fill_band,
+    name_at_right,
+    name_places,
+    write,
+)
+from transfusion_tf.report.long_table import LongTable, Quantity
+from transfusion_tf.report.style import INK, MUTED, RULE
+
+
+@dataclasses.dataclass(frozen=True)
+class Floor:
+    """The noise floor: what unrelated activations score, a value for each place.
+
+    Attributes:
+      missing: what is written where there is none.
+    """
+
+    places: str
+    quantity: str = "floor"
+    missing: str = ""
+
+    def draw(self, axes: Axes, table: LongTable) -> None:
+        own = table.where(quantity=self.quantity)
+        if not len(own):
+            write(axes, self.missing)
+            return
+        place_of = name_places(axes, own, self)
+        places = [place_of(name) for name in own.frame[self.places]]
+        wide = [places[0] - 0.35, *places, places[-1] + 0.35]
+        floor = list(own.frame["value"])
+        level = [floor[0], *floor, floor[-1]]
+        fill_band(axes, wide, 0, level, RULE, 0.75)
+        axes.plot(wide, level, color=MUTED, linewidth=0.8, label="noise floor")
+        axes.set_xlim(wide[0], wide[-1])
+
+
+@dataclasses.dataclass(frozen=True)
+class RowFloor:
+    """The noise floor of every row of a dot plot."""
+
+    quantity: str = "floor"
+
+    def draw(self, axes: Axes, table: LongTable) -> None:
+        style: Style = {"color": MUTED, "linewidth": 0.8}
+        for place, row in enumerate(table.where(quantity=self.quantity).rows):
+            level, ends = row["value"], [-place - 0.35, -place + 0.35]
+            axes.barh(-place, level, 0.7, color=RULE, alpha=0.75)
+            axes.plot([level] * 2, ends, label="noise floor", **style)
+
+
+@dataclasses.dataclass(frozen=True)
+class HeatMap:
+    """Values in [0, 1] of one column's names with another's."""
+
+    quantity: Quantity = None
+    down: str = "stage"
+    across: str = "pair"
+    most_names: int = 14
+
+    def draw(self, axes: Axes, table: LongTable) -> None:
+        own = table.where(quantity=self.quantity)
+        down, across = own.values(self.down), own.values(self.across)
+        values = own.frame["value"].to_numpy().reshape(len(down), len(across))
+        axes.imshow(values, vmin=0, vmax=1, cmap="magma", origin="lower")
+        for names, axis in ((down, axes.yaxis), (across, axes.xaxis)):
+            step = -(-len(names) // self.most_names)
+            axis.set_ticks(range(0, len(names), step), names[::step])
+            axis.set_tick_params(length=0, labelsize=6)
+        axes.tick_params(axis="x", rotation=90)
+        axes.spines[:].set_visible(False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+    """A line across."""
+
+    at: float = 0.0
+    colour: str = INK
+    width: float = 0.9
+
+    def draw(self, axes: Axes, table: LongTable) -> None:
+        axes.axhline(self.at, color=self.colour, linewidth=self.width)
+
+
+@dataclasses.dataclass(frozen=True)
+class Threshold:
+    """A dotted line across at a value, named at its right end."""
+
+    quantity: str = "threshold"
+
+    def draw(self, axes: Axes, table: LongTable) -> None:
+        row = table.find(quantity=self.quantity)
+        if row is not None:
+            dots = (0, (1.2, 1.6))
+            axes.axhline(row["value"], color=MUTED, linewidth=0.8, linestyle=dots)
+            name_at_right(axes, row["value"], f"threshold\n{row['value']:.3f}", 7, 4)
