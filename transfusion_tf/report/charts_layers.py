@@ -271,7 +271,8 @@ class Scatter:
             _plot(axes, xs, ys.reindex(xs.index), table.mark(key), self.size, **style)
         axes.margins(0.12)
         by = [self.fit_series] if self.fit_series else []
-        for part in table.where(quantity=self.fit).split(*by):
+        lines = table.where(quantity=self.fit)
+        for part in lines.split(*by) if len(lines) else ():
             colour = table.mark(part.first[by[0]]).colour if by else INK
             _draw_line(axes, part, colour, 0.1, linewidth=1.3)
 
