@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
+import textbook
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.evaluation import cell_interval, difference
 from transfusion_tf.report import collect
 from transfusion_tf.report.page import accuracy_rows, data_facts, verdict_matrix
-from transfusion_tf.report.repetitions import scores_of
 from transfusion_tf.report.tables import (
     class_table,
     comparison_table,
@@ -33,20 +32,27 @@ def test_cells_hold_the_seeds_and_panels_the_initializations(results):
     assert sorted(results.panels[0].cells["random"].runs) == [0, 1, 2]
 
 
-def test_numbers_are_those_of_the_evaluation(results):
+def test_levels_and_differences_are_over_seeds_and_patients(results):
     panel = results.panels[0]
-    ours, theirs = panel.cells["transfer"], panel.cells["random"]
-    expected = difference(scores_of(ours.runs), scores_of(theirs.runs))
-    assert numbers(panel.test_difference("transfer", "random")) == close(expected)
-    assert numbers(ours.test) == close(cell_interval(scores_of(ours.runs)))
+    ours, draws = scores_of(panel.cells["transfer"])
+    theirs, their_draws = scores_of(panel.cells["random"])
+    patients = 150
+    assert ends(panel.cells["transfer"].test) == pytest.approx(
+        textbook.seeds_and_patients(ours, draws, patients)
+    )
+    assert ends(panel.test_difference("transfer", "random")) == pytest.approx(
+        textbook.seeds_and_patients(ours - theirs, draws - their_draws, patients)
+    )
 
 
-def close(found):
-    return pytest.approx(numbers(found), nan_ok=True)
+def scores_of(cell):
+    scores = [cell.runs[seed].score for seed in (0, 1, 2)]
+    values = np.array([score.value for score in scores])
+    return values, np.array([score.replicates for score in scores])
 
 
-def numbers(found):
-    return found.estimate, found.low, found.high, found.p_value
+def ends(found):
+    return found.estimate, found.low, found.high
 
 
 def test_the_threshold_comes_from_the_validation_of_random_weights(results):

@@ -1,6 +1,8 @@
+import dataclasses
+
 import pytest
 
-from transfusion_tf.evaluation import Difference, seed_interval
+from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.report import collect, reach_verdict
 from transfusion_tf.report.cases import Case, judge
 from transfusion_tf.report.verdict import call_together, multiplicity_caveats
@@ -187,16 +189,16 @@ def test_speed_does_not_drown_in_a_training_that_goes_on_too_long(
 
 
 def test_an_interval_that_touches_zero_is_open():
-    touching = Difference(0.05, 0.0, 0.1, 0.95, 3, 0.001, 0.001, 4.0)
+    touching = dataclasses.replace(estimate_mean(CLEAR), low=0.0)
     assert judge(touching) == "open"
 
 
 def test_an_undefined_interval_is_open():
-    assert judge(seed_interval([float("nan")] * 3)) == "open"
+    assert judge(estimate_mean([float("nan")] * 3)) == "open"
 
 
 def case(name, values):
-    difference = seed_interval(values)
+    difference = estimate_mean(values)
     return Case(name, difference, judge(difference))
 
 

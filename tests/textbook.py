@@ -1,0 +1,33 @@
+"""Intervals as a textbook writes them, for tests to compare with."""
+
+import numpy as np
+from scipy import stats
+
+
+def seeds_and_patients(values, draws, patients):
+    """Mean of the seeds' values and its 95 % interval (Welch and Satterthwaite).
+
+    Args:
+      values: [seeds].
+      draws: [seeds, samples], the same in every bootstrap sample of the test patients.
+      patients: of the test set.
+    """
+    parts = [np.var(values, ddof=1) / len(values), np.var(np.mean(draws, 0), ddof=1)]
+    freedoms = [len(values) - 1, patients - 1]
+    freedom = sum(parts) ** 2 / sum(np.square(parts) / freedoms)
+    return interval(np.mean(values), np.sqrt(sum(parts)), freedom)
+
+
+def seeds(values):
+    """Mean and Student's 95 % interval."""
+    return interval(np.mean(values), stats.sem(values), len(values) - 1)
+
+
+def folds(values, test_to_train):
+    """Mean of the folds' values and its 95 % interval (Nadeau and Bengio, 2003)."""
+    variance = np.var(values, ddof=1) * (1 / len(values) + test_to_train)
+    return interval(np.mean(values), np.sqrt(variance), len(values) - 1)
+
+
+def interval(estimate, error, freedom):
+    return (estimate, *stats.t.interval(0.95, freedom, loc=estimate, scale=error))
