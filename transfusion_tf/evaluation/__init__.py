@@ -19,7 +19,6 @@ from transfusion_tf.evaluation.calibration import (
     reliability,
 )
 from transfusion_tf.evaluation.comparison import (
-    Difference,
     cell_interval,
     difference,
     seed_interval,
@@ -36,6 +35,8 @@ from transfusion_tf.evaluation.decision_metrics import (
     top5_accuracy,
 )
 from transfusion_tf.evaluation.delong import DeLong, delong_test
+from transfusion_tf.evaluation.estimates import Estimate
+from transfusion_tf.evaluation.estimator import estimate, estimate_mean
 from transfusion_tf.evaluation.folds import estimate_over_folds, fold_difference
 from transfusion_tf.evaluation.gains import (
     between_extremes,
@@ -70,7 +71,7 @@ from transfusion_tf.evaluation.scores import RunScore, score_run
 __all__ = [
     "METRICS",
     "DeLong",
-    "Difference",
+    "Estimate",
     "Interval",
     "PredictionSimilarity",
     "Reliability",
@@ -88,6 +89,8 @@ __all__ = [
     "convergence_speedup",
     "delong_test",
     "difference",
+    "estimate",
+    "estimate_mean",
     "estimate_over_folds",
     "expected_calibration_error",
     "feature_reuse_share",

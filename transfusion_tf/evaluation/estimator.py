@@ -25,7 +25,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
-from transfusion_tf.evaluation.comparison import Difference, student
+from transfusion_tf.evaluation.estimates import Estimate, student
 
 # Leaves out one level of one source; None is all runs.
 LeftOut = tuple[str, Hashable] | None
@@ -39,7 +39,7 @@ def estimate(
     patients: int = 0,
     test_to_train: float | None = None,
     level: float = 0.95,
-) -> Difference:
+) -> Estimate:
     """An effect with the interval that this module describes.
 
     Args:
@@ -84,7 +84,7 @@ def estimate(
         patient_variance = float(known.var(ddof=1)) if len(known) > 1 else np.nan
         parts.append((patient_variance, max(1, patients - 1)))
     low, high, p_value, freedom = _interval(together, parts, level)
-    return Difference(
+    return Estimate(
         estimate=together,
         low=low,
         high=high,
@@ -101,7 +101,7 @@ def estimate(
 
 def estimate_mean(
     values: Sequence[float], test_to_train: float | None = None
-) -> Difference:
+) -> Estimate:
     """The mean of one number per repetition, with its interval.
 
     Args:

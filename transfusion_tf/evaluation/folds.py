@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_tf.evaluation.comparison import Difference, student
+from transfusion_tf.evaluation.estimates import Estimate, student
 from transfusion_tf.evaluation.scores import RunScore
 
 
 def estimate_over_folds(
     values: Sequence[float], test_to_train: float, level: float = 0.95
-) -> Difference:
+) -> Estimate:
     """The mean over folds, with the interval that this module describes.
 
     Args:
@@ -51,7 +51,7 @@ def estimate_over_folds(
         variance = float(array.var(ddof=1)) * (1 / folds + test_to_train)
         freedom = float(folds - 1)
         low, high, p_value = student(estimate, variance, freedom, level)
-    return Difference(
+    return Estimate(
         estimate=estimate,
         low=low,
         high=high,
@@ -71,7 +71,7 @@ def fold_difference(
     right: Mapping[Any, RunScore],
     test_to_train: float,
     level: float = 0.95,
-) -> Difference | None:
+) -> Estimate | None:
     """Left minus right, over the folds that both have; None when there is none.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from transfusion_tf.errors import one_of
-from transfusion_tf.evaluation.comparison import Difference
+from transfusion_tf.evaluation.estimates import Estimate
 
 CORRECTIONS = ("holm", "benjamini_hochberg")
 
@@ -51,8 +51,8 @@ def adjusted_p_values(
 
 
 def adjusted_differences(
-    differences: Sequence[Difference], correction: str = "holm"
-) -> tuple[Difference, ...]:
+    differences: Sequence[Estimate], correction: str = "holm"
+) -> tuple[Estimate, ...]:
     """The same differences, each with its `adjusted_p_value` among them all.
 
     Args:

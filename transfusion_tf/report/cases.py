@@ -9,7 +9,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from transfusion_tf.evaluation import Difference
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.report import wording
 from transfusion_tf.report.results import (
     BASELINE,
@@ -43,13 +43,13 @@ class Case:
     """
 
     name: str
-    difference: Difference
+    difference: Estimate
     judgement: str
     levels: tuple[float, float] | None = None
 
 
 def judge(
-    difference: Difference, margin: float = MARGIN, *, ignore_small: bool = False
+    difference: Estimate, margin: float = MARGIN, *, ignore_small: bool = False
 ) -> str:
     """What an interval settles: see `Case.judgement`.
 
@@ -111,7 +111,7 @@ def transfer_cases(results: Results, right: str, margin: float) -> list[Case]:
     )
 
 
-def size_differences(results: Results) -> list[tuple[Panel, str, Difference]]:
+def size_differences(results: Results) -> list[tuple[Panel, str, Estimate]]:
     """Each smaller model minus the largest, by training size and initialization."""
     rows = []
     for size in results.sizes:
@@ -164,13 +164,13 @@ def item(case: Case) -> str:
     )
 
 
-def brackets(difference: Difference) -> str:
+def brackets(difference: Estimate) -> str:
     """`[+0.012, +0.050]`."""
     low, high = wording.signed(difference.low), wording.signed(difference.high)
     return f"[{low},\u00a0{high}]"
 
 
-def interval_words(difference: Difference) -> str:
+def interval_words(difference: Estimate) -> str:
     """`95 % interval +0.012 to +0.050, 3 seeds`."""
     seeds = wording.plural(difference.seeds, difference.over)
     if difference.low != difference.low:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from transfusion_tf.evaluation import Difference, Interval
+from transfusion_tf.evaluation import Estimate, Interval
 from transfusion_tf.report import paper_values
 from transfusion_tf.report.style import Mark
 
@@ -160,7 +160,7 @@ def lines(frame: pd.DataFrame) -> list[Row]:
     ]
 
 
-def measured(found: Difference | None) -> dict[str, Any]:
+def measured(found: Estimate | None) -> dict[str, Any]:
     """The columns of an estimate over seeds."""
     if found is None:
         return {"value": np.nan}

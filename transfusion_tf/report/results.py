@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfusion_tf.evaluation import Difference
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.report.style import start_rank
 from transfusion_tf.studies.contrasts import StepsToThreshold, WhileLearning
 from transfusion_tf.studies.measurements.collect import collect as collect_measurements
@@ -121,11 +121,11 @@ class Panel:
         """Trainable and other parameters of the model."""
         return next(iter(self.cells.values())).mean_status("parameters")
 
-    def test_difference(self, left: str, right: str) -> Difference | None:
+    def test_difference(self, left: str, right: str) -> Estimate | None:
         """Left minus right on test; None when there is nothing to compare."""
         return test_difference(self.cells.get(left), self.cells.get(right))
 
-    def area_difference(self, left: str, right: str) -> Difference | None:
+    def area_difference(self, left: str, right: str) -> Estimate | None:
         """Left minus right of the mean validation metric up to the horizon."""
         if left not in self.cells or right not in self.cells:
             return None
@@ -189,7 +189,7 @@ def scheme(initialization: str) -> str:
     return match.group() if match else initialization
 
 
-def test_difference(left: Cell | None, right: Cell | None) -> Difference | None:
+def test_difference(left: Cell | None, right: Cell | None) -> Estimate | None:
     """Left minus right on test, over seeds or folds of both; None if not comparable."""
     return None if left is None else left.test_minus(right)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.evaluation import (
-    Difference,
+    Estimate,
     compute_metrics,
     labels_and_probabilities,
 )
@@ -191,7 +191,7 @@ def _cell_row(cell: Cell) -> dict[str, object]:
     }
 
 
-def _difference_row(found: Difference) -> dict[str, object]:
+def _difference_row(found: Estimate) -> dict[str, object]:
     return {
         "difference": found.estimate,
         "low": found.low,

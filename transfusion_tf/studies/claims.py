@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from transfusion_tf.errors import UserError, one_of
-from transfusion_tf.evaluation import Difference
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.studies.contrasts import (
     Contrast,
@@ -183,7 +183,7 @@ def _closed_gate(gates: Sequence[Gate], measurements: Measurements) -> str:
     return ""
 
 
-def _verdict(found: Difference, rule: str, margin: float) -> tuple[str, str]:
+def _verdict(found: Estimate, rule: str, margin: float) -> tuple[str, str]:
     if found.seeds == 1:
         return NOT_DECIDED, "too few seeds for an interval"
     low, high = found.low, found.high

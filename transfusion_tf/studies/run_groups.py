@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_tf.evaluation import Difference
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.evaluation.units import metric_unit, unit
 from transfusion_tf.studies.contrasts import (
@@ -55,7 +55,7 @@ class RunGroup:
         return folded(self.runs)
 
     @functools.cached_property
-    def test(self) -> Difference | None:
+    def test(self) -> Estimate | None:
         """Mean of the test metric with its interval; None without a test split."""
         limits = unit(metric_unit(self.first.metric)).limits
         return self.effect(on_test(self.ids), limits)
@@ -65,19 +65,19 @@ class RunGroup:
         """The test metric, one per run that was tested."""
         return self.values("score", split="test")
 
-    def test_minus(self, other: RunGroup | None) -> Difference | None:
+    def test_minus(self, other: RunGroup | None) -> Estimate | None:
         """The test metric minus another group's; None where they do not compare."""
         if other is None or not self._has_tests_of(other):
             return None
         return self.effect(on_test(self.ids) - on_test(other.ids))
 
-    def test_over(self, other: RunGroup) -> Difference | None:
+    def test_over(self, other: RunGroup) -> Estimate | None:
         """The test metric over another group's."""
         return self.effect(Ratio(on_test(self.ids), on_test(other.ids)))
 
     def average(
         self, quantity: str, limits: tuple[float, float] | None = None, **where: Any
-    ) -> Difference | None:
+    ) -> Estimate | None:
         """Mean of a quantity with its interval; None where it was not measured."""
         return self.effect(Average(quantity, self.ids, **where), limits)
 
@@ -89,7 +89,7 @@ class RunGroup:
             return {}
         return self.by_key(found)
 
-    def mean_of(self, values: Mapping[RunKey, float]) -> Difference | None:
+    def mean_of(self, values: Mapping[RunKey, float]) -> Estimate | None:
         """The mean of one number per run, with its interval; None without any."""
         known = [values[key] for key in sorted(values) if np.isfinite(values[key])]
         if not known:
@@ -109,7 +109,7 @@ class RunGroup:
 
     def effect(
         self, contrast: Contrast, limits: tuple[float, float] | None = None
-    ) -> Difference | None:
+    ) -> Estimate | None:
         """A contrast with its interval; None where something was not measured."""
         return effect_or_none(contrast, self.measurements, limits)
 

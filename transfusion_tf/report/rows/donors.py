@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.evaluation import (
-    Difference,
+    Estimate,
     PredictionSimilarity,
     Reliability,
     forecasts,
@@ -257,7 +257,7 @@ class _Line:
 
     pair: str
     donor: str
-    values: Mapping[str, Difference]
+    values: Mapping[str, Estimate]
     floors: Mapping[str, float]
 
     def rows(self) -> Rows:

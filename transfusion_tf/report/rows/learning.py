@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_tf.evaluation import Difference
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Rows, measured
@@ -107,7 +107,7 @@ class LearningCurves:
         """Steps to the threshold, one per run; None is never."""
         return start.by_key(self.to_threshold(start).by_run(start.measurements))
 
-    def ahead(self, start: Start, other: Start | None) -> Difference | None:
+    def ahead(self, start: Start, other: Start | None) -> Estimate | None:
         """How much higher the mean metric up to the horizon is than another's."""
         if other is None or other is start:
             return None
@@ -376,7 +376,7 @@ def _gain_rows(curves: LearningCurves, labels: list[str]) -> Rows:
     return rows
 
 
-def _saved(curves: LearningCurves, previous: Start, start: Start) -> Difference | None:
+def _saved(curves: LearningCurves, previous: Start, start: Start) -> Estimate | None:
     """Steps that a start saves, over the seeds that get there from both."""
     before, after = curves.steps(previous), curves.steps(start)
     return start.mean_of(

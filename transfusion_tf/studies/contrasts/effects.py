@@ -5,14 +5,14 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from transfusion_tf.evaluation import Difference
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.estimator import LeftOut, estimate
 from transfusion_tf.studies.contrasts.leaves import Repetition, repetition
 from transfusion_tf.studies.contrasts.tree import Contrast, MissingMeasurementError
 from transfusion_tf.studies.measurements.table import Measurements
 
 
-def measure_effect(contrast: Contrast, measurements: Measurements) -> Difference:
+def measure_effect(contrast: Contrast, measurements: Measurements) -> Estimate:
     """The contrast with its interval, over repetitions, donors and test patients.
 
     Only repetitions count that all groups of its runs have.
@@ -67,7 +67,7 @@ def effect_or_none(
     contrast: Contrast,
     measurements: Measurements,
     limits: tuple[float, float] | None = None,
-) -> Difference | None:
+) -> Estimate | None:
     """The effect; None where something was not measured.
 
     Args:
