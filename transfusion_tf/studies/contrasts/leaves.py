@@ -175,8 +175,15 @@ def on_test(runs: Sequence[Any]) -> Average:
 
 def repetition(measurements: Measurements, run: str) -> Repetition:
     """What tells a run from others of its model, start and data set."""
-    row = measurements.runs.loc[[run]].to_dict("records")[0]
-    return tuple(int(row[name]) for name in ("seed", "fold") if not pd.isna(row[name]))
+    return measurements.once("repetitions", lambda: _repetitions(measurements))[run]
+
+
+def _repetitions(measurements: Measurements) -> dict[str, Repetition]:
+    runs = measurements.runs[["seed", "fold"]]
+    return {
+        str(run): tuple(int(value) for value in values if not pd.isna(value))
+        for run, *values in runs.itertuples()
+    }
 
 
 def mean_of_selected(found: Mapping[str, float], selected: Collection[str]) -> float:
