@@ -2,6 +2,7 @@
 
 from transfusion_tf.studies.donor_runs import pretraining_run
 from transfusion_tf.studies.engines.execution import Execution
+from transfusion_tf.studies.own_chapters import own_chapters
 from transfusion_tf.studies.runner import StudyResult, run_study, train_with_donor
 from transfusion_tf.studies.shard import Shard
 from transfusion_tf.studies.study import Chapter, Study, grid, split_names
@@ -24,6 +25,7 @@ __all__ = [
     "StudyResult",
     "Unfinished",
     "grid",
+    "own_chapters",
     "pretraining_run",
     "read_study",
     "run_study",

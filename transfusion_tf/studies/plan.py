@@ -96,7 +96,7 @@ def wants_pretraining(config: RunConfig) -> bool:
 
 def _fitted(study: Study, data_sets: DataSets) -> Study:
     """A paper's study without what its data sets are too small for."""
-    if not study.chapters:
+    if not study.after_paper:
         return study
     available = {}
     for config in study.runs:

@@ -223,6 +223,7 @@ class _Record:
         self._content: dict[str, Any] = {
             "name": plan.study.name,
             "title": plan.study.title,
+            "after_paper": plan.study.after_paper,
             "command": command,
             "commit": commit(),
             "versions": versions(),

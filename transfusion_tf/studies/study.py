@@ -1,4 +1,4 @@
-"""A study: a list of runs with one question, or chapters of a paper with one each."""
+"""A study: a list of runs, and the chapters of its report, each with a question."""
 
 import dataclasses
 import itertools
@@ -14,10 +14,10 @@ from transfusion_tf.training import RunConfig
 
 @dataclasses.dataclass(frozen=True)
 class Chapter:
-    """One table or figure of a paper, made again.
+    """One question of a study: a table or figure of a paper, made again, or its like.
 
     Attributes:
-      name: as the paper calls it: `table1`, `figure7`.
+      name: as the paper calls it: `table1`, `figure7`; else what it is about.
       title: the heading.
       text: what it shows, in a sentence or two.
       view: how the report draws it, one of `transfusion_tf.report.chapters.KINDS`.
@@ -51,8 +51,10 @@ class Study:
       title: the report's heading.
       runs: unresolved configs, in the order in which they are run. A `donor` that
         names a data set stands for a model pretrained on it, a run of its own.
-      chapters: of a study after a paper; the report then has one of each.
+      chapters: what the report shows, in this order.
       claims: of the paper, judged in the report.
+      after_paper: whether it repeats a paper's. The report of any other study answers
+        at its top whether transfer pays.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Study:
     runs: tuple[RunConfig, ...]
     chapters: tuple[Chapter, ...] = ()
     claims: tuple[Claim, ...] = ()
+    after_paper: bool = False
 
     @classmethod
     def of_chapters(
@@ -69,13 +72,20 @@ class Study:
         chapters: Sequence[Chapter],
         claims: Sequence[Claim] = (),
     ) -> "Study":
-        """A study of all that its chapters need, each run once.
+        """A study after a paper: of all that its chapters need, each run once.
 
         Seeds vary slowest: when it is stopped, whole seeds are done.
         """
         runs = dict.fromkeys(run for chapter in chapters for run in chapter.runs)
         in_order = sorted(runs, key=lambda run: run.seed)
-        return cls(name, title, tuple(in_order), tuple(chapters), tuple(claims))
+        return cls(
+            name,
+            title,
+            tuple(in_order),
+            tuple(chapters),
+            tuple(claims),
+            after_paper=True,
+        )
 
 
 def grid(

@@ -118,10 +118,10 @@ class Unfinished:
 
 @dataclasses.dataclass(frozen=True)
 class ChapterRecord:
-    """One table or figure of a paper, as `study.json` has it.
+    """One table or figure, as `study.json` has it.
 
     Attributes:
-      name: as the paper calls it: `table1`, `figure7`.
+      name: as the paper calls it: `table1`, `figure7`; else what it is about.
       title: the heading.
       text: what it shows.
       view: one of `transfusion_tf.report.chapters.KINDS`.
@@ -159,7 +159,8 @@ class StudyRecord:
       runs: the finished ones, in the study's order.
       donors: finished donor runs.
       unfinished: all that have no result.
-      chapters: of a study after a paper; the report then has one of each.
+      chapters: what the report shows, in this order.
+      after_paper: whether it repeats a paper's.
       claims: the paper's findings as plain values, see `studies.claims`.
       donor_cards: of weight files that donors came from: `name title input_scaling
         color note weights`.
@@ -176,6 +177,7 @@ class StudyRecord:
     donors: tuple[Run, ...]
     unfinished: tuple[Unfinished, ...]
     chapters: tuple[ChapterRecord, ...] = ()
+    after_paper: bool = False
     claims: tuple[Mapping[str, Any], ...] = ()
     donor_cards: tuple[Mapping[str, str], ...] = ()
 
@@ -227,6 +229,8 @@ def read_study(study_dir: str | Path) -> StudyRecord:
         donors=_finished(read, values.get("donor_runs", [])),
         unfinished=tuple(unfinished),
         chapters=tuple(_chapter(chapter) for chapter in values.get("chapters", [])),
+        # Records from before the chapters of own studies say nothing of it.
+        after_paper=values.get("after_paper", bool(values.get("chapters"))),
         claims=tuple(values.get("claims") or ()),
         donor_cards=tuple(values.get("donor_cards") or ()),
     )
