@@ -27,6 +27,24 @@ ORDER = (
     "report",
 )
 SOURCES = sorted((ROOT / "transfusion_tf").rglob("*.py"))
+REPORT = ROOT / "transfusion_tf" / "report"
+# What draws numbers that others computed.
+DRAWING = (
+    *("charts*.py", "chapters/*.py", "figures.py", "gallery.py", "pictures.py"),
+    *("sentences.py", "sheets.py", "start_marks.py", "style.py"),
+)
+STATISTICS = {
+    *("average", "corrcoef", "histogram", "interp", "mean", "median", "nanmean"),
+    *("nanmedian", "nanpercentile", "nanquantile", "nanstd", "nanvar", "percentile"),
+    *("polyfit", "quantile", "sem", "std", "var"),
+}
+# What a drawing module may compute, and why.
+DRAWN_STATISTICS = {
+    # The line of a band, of curves that end at different steps.
+    "figures.py": {"interp", "mean"},
+    # The change of filters, in the caption of their picture.
+    "gallery.py": {"mean"},
+}
 
 
 def imported_modules(file):
@@ -64,6 +82,12 @@ def test_models_and_initialization_run_on_any_keras_backend(package):
         assert "tensorflow" not in {m.split(".")[0] for m in imported_modules(file)}
 
 
+def test_representations_know_neither_data_sets_nor_runs():
+    for file in (ROOT / "transfusion_tf" / "representations").rglob("*.py"):
+        packages = {package_of(module) for module in imported_modules(file)}
+        assert packages.isdisjoint({"datasets", "training"}), file
+
+
 def test_what_trains_a_run_knows_nothing_of_many_hosts():
     """But for who joins them, names them, and hears that one of them is lost."""
     package = "transfusion_tf.training.distributed"
@@ -75,10 +99,29 @@ def test_what_trains_a_run_knows_nothing_of_many_hosts():
     assert importers == {"strategy", "run_options", "run"}
 
 
-def test_representations_know_neither_data_sets_nor_runs():
-    for file in (ROOT / "transfusion_tf" / "representations").rglob("*.py"):
-        packages = {package_of(module) for module in imported_modules(file)}
-        assert packages.isdisjoint({"datasets", "training"}), file
+@pytest.mark.parametrize(
+    "file",
+    sorted(file for pattern in DRAWING for file in REPORT.glob(pattern)),
+    ids=lambda file: str(file.relative_to(REPORT)),
+)
+def test_drawing_modules_compute_no_statistics(file):
+    """They are computed in `report/rows/`, from the study's table of measurements."""
+    evaluation = "transfusion_tf.evaluation"
+    for module in imported_modules(file):
+        assert module.split(".")[0] not in {"scipy", "sklearn", "statistics"}, module
+        if module.startswith(evaluation):
+            allowed = {evaluation, f"{evaluation}.estimates"}
+            assert module in allowed or module.endswith(".Estimate"), module
+    assert called_methods(file) & STATISTICS <= DRAWN_STATISTICS.get(file.name, set())
+
+
+def called_methods(file):
+    """`mean` of `np.mean(values)` and of `values.mean()`."""
+    return {
+        node.func.attr
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
 
 
 def test_flags_are_defined_by_binaries_only():
