@@ -8,39 +8,18 @@ from report.planted_chapters import PlantedChapters, chapter
 
 from transfusion_tf.report import write_report
 from transfusion_tf.studies import read_study
+from transfusion_tf.studies.claims import Claim, claim_to_dict
+from transfusion_tf.studies.contrasts import (
+    StepsToThreshold,
+    Unavailable,
+    WhileLearning,
+    on_test,
+)
 
 # All pictures of a planted study are drawn first.
 pytestmark = pytest.mark.slow
 
 VOID = {"meta", "img", "br", "line", "circle", "input", "link", "hr"}
-CLAIMS = [
-    {
-        "claim": "Transfer gains <little>.",
-        "source": "table 1, section 3.2",
-        "effect": "test AUC, transfer minus random",
-        **{"estimate": 0.136, "low": 0.085, "high": 0.19, "unit": "AUC", "seeds": 3},
-        "rule": "holds when the interval lies within ±0.02",
-        "verdict": "does not hold",
-    },
-    {
-        "claim": "Its scale alone speeds training up.",
-        "source": "figure 6, section 5",
-        "effect": "mean validation AUC, mean_var minus random",
-        **{"estimate": 0.12, "low": 0.1, "high": 0.14, "unit": "AUC", "seeds": 3},
-        "rule": "holds when the interval lies above 0",
-        "verdict": "holds",
-    },
-    {
-        "claim": "Steps shrink.",
-        "source": "figure 8",
-        "effect": "steps",
-        **{"estimate": -1234.0, "unit": "steps", "seeds": 1},
-        "rule": "holds below 0",
-        "verdict": "not decided here",
-        "reason": "one seed",
-    },
-    {"claim": "ImageNet ranks models.", "verdict": "not asked", "reason": "no donors"},
-]
 
 
 class Page(html.parser.HTMLParser):
@@ -73,6 +52,52 @@ class Page(html.parser.HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
+def claims_of(planted):
+    """One of every verdict, as `study.json` has them."""
+
+    def runs(start, count=3):
+        return tuple(planted.ids["cbr_tiny", start, seed] for seed in range(count))
+
+    random = runs("random")
+    claims = [
+        Claim(
+            "Transfer gains <little>.",
+            "table 1, section 3.2",
+            "test AUC, transfer minus random",
+            "AUC",
+            "alike",
+            on_test(runs("transfer")) - on_test(random),
+        ),
+        Claim(
+            "Its scale alone speeds training up.",
+            "figure 6, section 5",
+            "mean validation AUC, mean_var minus random",
+            "AUC",
+            "above",
+            WhileLearning(runs("mean_var"), random) - WhileLearning(random, random),
+        ),
+        Claim(
+            "Steps shrink.",
+            "figure 8",
+            "steps",
+            "steps",
+            "above",
+            StepsToThreshold(runs("transfer", 1), random)
+            - StepsToThreshold(runs("random", 1), random),
+        ),
+        Claim(
+            "ImageNet ranks models.",
+            "section 2",
+            "rank correlation",
+            "rank correlation",
+            "above",
+            Unavailable("no donors"),
+        ),
+    ]
+    ids = {run: run for run in planted.study.runs}
+    return [claim_to_dict(claim, ids) for claim in claims]
+
+
 @pytest.fixture(scope="module")
 def written(planted_study, plant, tmp_path_factory):
     """A page with claims, a failed run, and chapters that lack something."""
@@ -89,8 +114,8 @@ def written(planted_study, plant, tmp_path_factory):
         all_chapters["figure7"] | {"runs": [*all_chapters["figure7"]["runs"], failed]},
         chapter("figure99", "hologram", all_chapters["table1"]["runs"]),
     ]
-    folder = study.write(chapters=chapters, claims="claims.csv", title="A & <paper>")
-    pd.DataFrame(CLAIMS).to_csv(folder / "claims.csv", index=False)
+    claims = claims_of(planted)
+    folder = study.write(chapters=chapters, claims=claims, title="A & <paper>")
     return write_report(folder)
 
 
@@ -129,10 +154,15 @@ def test_a_verdict_is_told_by_word_and_symbol(page):
         assert words in page.text
 
 
-def test_a_claim_shows_its_estimate_and_interval(page):
-    assert "+0.136 AUC +0.085 to +0.190" in page.text
-    assert "−1 234 steps" in page.text
-    assert "one seed" in page.text
+def test_a_claim_shows_its_estimate_and_interval(written, page):
+    table = pd.read_csv(written.parent / "claims.csv")
+    gain, lead, steps, _ = table.to_dict("records")
+    for row in (gain, lead):
+        numbers = "{estimate:+.3f} AUC {low:+.3f} to {high:+.3f}".format(**row)
+        assert numbers in page.text
+    assert f"−{-steps['estimate']:.0f} steps" in page.text
+    assert "too few seeds for an interval" in page.text
+    assert "no donors" in page.text
 
 
 def test_the_order_is_data_claims_contents_chapters_runs_reproduction(page):
@@ -196,14 +226,6 @@ def test_a_study_without_any_finished_run_has_a_page_too(study):
     assert "There is nothing to draw yet." in page.text
     assert "No run has finished yet." in page.text
     assert "Does the paper’s finding hold here?" not in page.text
-
-
-def test_claims_that_are_not_written_yet_are_said(study, plant):
-    study.add("cbr_tiny", "random", 0, plant())
-    folder = study.write(
-        chapters=[chapter("table1", "accuracy", study.runs)], claims="claims.csv"
-    )
-    assert "claims.csv is not there." in Page(write_report(folder).read_text()).text
 
 
 def test_chapters_are_read_as_the_study_wrote_them(study, plant):

@@ -1,7 +1,10 @@
 """Contrasts read measurements of runs, on numbers worked out by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
+import textbook
 from scipy import stats
 from studies.measured import names, run_name, scores, table
 
@@ -194,6 +197,26 @@ def test_pairs_of_one_start_count_whichever_side_comes_first():
     assert found.estimate == pytest.approx(0.4)
     # Tukey's pseudo-values: three times the mean, minus twice that of the pair left.
     assert sorted(found.values) == pytest.approx([0.0, 0.4, 0.8])
+
+
+def test_an_interval_over_pairs_is_that_of_the_runs_behind_them():
+    # Where a pair's value is the mean of its two runs' own, the pairs say nothing
+    # that the runs do not: the interval must be Student's over the runs.
+    own = [0.2, 0.5, 0.4, 0.9]
+    rows = [
+        similarity(run_name("random", a), run_name("random", b), (own[a] + own[b]) / 2)
+        for a, b in itertools.combinations(range(4), 2)
+    ]
+    contrast = PairAverage("cca", names("random", range(4)))
+    found = measure_effect(contrast, table(*rows))
+    assert (found.estimate, found.low, found.high) == pytest.approx(textbook.seeds(own))
+
+
+def test_two_runs_of_a_start_give_no_interval():
+    rows = table(similarity("random-0", "random-1", 0.3))
+    found = measure_effect(PairAverage("cca", names("random", (0, 1))), rows)
+    assert found.estimate == 0.3
+    assert np.isnan([found.low, found.high]).all()
 
 
 def curve(run, values):
