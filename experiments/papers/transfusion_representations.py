@@ -116,6 +116,7 @@ def figure5(scale: Scale) -> Chapter:
         "they moved, and how much of a Gabor function is in them.",
         view="filters",
         runs=scale.runs(RETINA, ("pair",), STARTS, seeds=1),
+        options=scale.options.get("filters"),
     )
 
 
@@ -132,6 +133,7 @@ def figure9(scale: Scale) -> Chapter:
         "Filters before and after training from random and from pretrained weights.",
         view="filters",
         runs=scale.runs(CHEST, ("cbr_small",), STARTS, seeds=1),
+        options=scale.options.get("filters"),
     )
 
 
@@ -149,6 +151,7 @@ def figure10(scale: Scale) -> Chapter:
         "Filters before and after training from random and from pretrained weights.",
         view="filters",
         runs=scale.runs(CHEST, (largest,), STARTS, seeds=1),
+        options=scale.options.get("filters"),
     )
 
 
@@ -168,7 +171,7 @@ def figure14(scale: Scale) -> Chapter:
         runs=scale.runs(
             RETINA, ("large",), ("transfer", "random", "mean_var"), seeds=1
         ),
-        options={"histogram": True},
+        options={"histogram": True, **scale.options.get("filters", {})},
     )
 
 

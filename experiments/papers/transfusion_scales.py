@@ -11,7 +11,7 @@ Kinds of study, where their models, repetitions or options differ:
 - `cbr`: figure 15.
 - `frozen/retina`, `frozen/chest`: with frozen lower stages.
 - `large_cbr`: with which small models are compared, beside ResNet50.
-- `similarity`: what compares representations.
+- `similarity`: what compares representations; `filters`: what looks at filters.
 """
 
 from __future__ import annotations
@@ -194,6 +194,7 @@ def smoke() -> Scale:
         more_seeds={"similarity": 2},
         levels={"cbr_small": ("pool1",), "cbr_tiny": ("pool1",)},
         options={
+            "filters": {"fitted": 6},
             "similarity": {"points": 400, "channels": 16, "repeats": 2},
             "convergence": {"threshold": None},
         },

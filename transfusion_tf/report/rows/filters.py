@@ -71,15 +71,19 @@ def _kernels(cell: Cell) -> list[tuple[np.ndarray, np.ndarray]]:
 def filter_rows(material: Material) -> Rows:
     """How far filters moved, how much of a Gabor is in them, how weights spread.
 
-    Options: `histogram` looks at the weights at initialization only.
+    Options: `histogram` looks at the weights at initialization only; `fitted` is the
+    number of filters that Gabor functions are fitted to, all by default.
     """
-    only_before = bool(material.chapter.options.get("histogram"))
+    options = material.chapter.options
+    only_before, most = bool(options.get("histogram")), options.get("fitted")
     rows: Rows = []
     for each in kernels_of_panels(material):
         changes: dict[str, pd.DataFrame] = {}
         try:
             changes = {
-                label: _gabors(*pair, only_before=only_before)
+                label: _gabors(
+                    *(kernel[..., :most] for kernel in pair), only_before=only_before
+                )
                 for label, pair in each.kernels.items()
             }
         except UserError as error:
