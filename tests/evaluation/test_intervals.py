@@ -48,6 +48,19 @@ def test_the_draws_follow_the_patients_whatever_the_order_of_the_rows():
     np.testing.assert_array_equal(weights[:, order], moved)
 
 
+def test_the_draws_of_other_patients_are_independent():
+    # Of two test sets with 40 patients each, the difference of the patients' means.
+    ours, theirs = (np.array([f"{name}{i:02d}" for i in range(40)]) for name in "ab")
+    values = np.random.default_rng(0).normal(size=40)
+    means, others = (
+        next(patient_weights(groups, samples=2000)) @ values / 40
+        for groups in (ours, theirs)
+    )
+    assert abs(np.corrcoef(means, others)[0, 1]) < 0.06
+    both = means.var() + others.var()
+    assert (means - others).var() == pytest.approx(both, rel=0.1)
+
+
 def test_large_test_sets_are_drawn_in_blocks_that_make_the_same_draws(monkeypatch):
     groups = np.arange(20)
     (whole,) = patient_weights(groups, samples=11)

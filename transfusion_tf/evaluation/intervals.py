@@ -6,6 +6,7 @@ narrow.
 """
 
 import dataclasses
+import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -56,7 +57,7 @@ def bootstrap_interval(
       *arrays: each [n, ...].
       samples: how many times the patients are drawn with replacement.
       level: share of the samples between the ends.
-      seed: of the draws; the same seed and groups give the same draws.
+      seed: of the draws, with the set of groups.
 
     Raises:
       ValueError: no rows, lengths that differ, or a level not in (0, 1).
@@ -95,9 +96,10 @@ def patient_weights(
 ) -> Iterator[np.ndarray]:
     """How often each row counts in each bootstrap sample, a block at a time.
 
-    The draws depend on the seed and on the sorted set of patients, so two sets of
-    predictions for the same patients are drawn alike, in whatever order their rows
-    stand: differences between them are paired.
+    The draws depend on the seed and on the set of patients. Two sets of predictions
+    for the same patients are drawn alike, in whatever order their rows stand:
+    differences between them are paired. Other patients are drawn independently, however
+    many they are, so two test sets have no chance in common.
 
     Yields:
       int64 [at most samples, n]; the blocks together make `samples` rows.
@@ -105,7 +107,8 @@ def patient_weights(
     patients, member = np.unique(np.asarray(groups), return_inverse=True)
     if not patients.size:
         raise ValueError("no examples to draw from")
-    generator = np.random.default_rng(seed)
+    names = "\n".join(str(patient) for patient in patients)
+    generator = np.random.default_rng([seed, zlib.crc32(names.encode())])
     block = max(1, _CHUNK_CELLS // max(len(member), len(patients)))
     for start in range(0, samples, block):
         size = min(block, samples - start)

@@ -44,11 +44,14 @@ def score_run(
       metric_name: one of `METRICS`.
       referable_from: the first referable grade, for `referable_auc`.
       samples: bootstrap samples.
-      seed: of the draws: runs to be compared need the same.
+      seed: of the draws: runs to be compared need the same. Runs on one test set are
+        drawn alike, and runs on two independently.
     """
     table = predictions.sort_values("example_id", kind="stable")
     labels, probabilities = labels_and_probabilities(table, classes)
-    patients = table["patient_id"].to_numpy(dtype=str)
+    # Named by their first example: two data sets may both have a patient p00001.
+    patients = table.groupby("patient_id")["example_id"].transform("min")
+    patients = patients.to_numpy(dtype=str)
     value = metric(metric_name)(labels, probabilities, referable_from=referable_from)
     replicates = metric_replicates(
         metric_name, patients, labels, probabilities, referable_from, samples, seed

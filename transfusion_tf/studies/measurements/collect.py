@@ -24,7 +24,7 @@ from transfusion_tf.studies.measurements.training_results import (
 from transfusion_tf.studies.study_folder import Run, StudyRecord, read_study
 
 # Of the format: a change of columns or of a definition.
-_VERSION = 1
+_VERSION = 2
 _OF_THE_OTHER_RUN = ("initialization", "donor", "seed")
 
 
