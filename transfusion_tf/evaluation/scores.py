@@ -50,8 +50,8 @@ def score_run(
     table = predictions.sort_values("example_id", kind="stable")
     labels, probabilities = labels_and_probabilities(table, classes)
     # Named by their first example: two data sets may both have a patient p00001.
-    patients = table.groupby("patient_id")["example_id"].transform("min")
-    patients = patients.to_numpy(dtype=str)
+    first = table.groupby("patient_id")["example_id"].transform("min")
+    patients = first.to_numpy(dtype=str)
     value = metric(metric_name)(labels, probabilities, referable_from=referable_from)
     replicates = metric_replicates(
         metric_name, patients, labels, probabilities, referable_from, samples, seed
