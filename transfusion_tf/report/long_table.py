@@ -160,6 +160,17 @@ def lines(frame: pd.DataFrame) -> list[Row]:
     ]
 
 
+def mean_rows(rows: Iterable[Row], by: str, quantity: str) -> Rows:
+    """Hidden rows of a quantity: the mean over the rows of each value of a column."""
+    values: dict[Any, list[float]] = {}
+    for row in rows:
+        values.setdefault(row[by], []).append(float(row["value"]))
+    return [
+        {"hidden": True, by: key, "quantity": quantity, "value": float(np.nanmean(own))}
+        for key, own in values.items()
+    ]
+
+
 def measured(found: Estimate | None) -> dict[str, Any]:
     """The columns of an estimate over seeds."""
     if found is None:

@@ -81,7 +81,8 @@ def _class_columns(table: LongTable) -> list[Column]:
     ]
 
 
-def _say_differences(table: LongTable) -> list[str]:
+def say_differences(table: LongTable) -> list[str]:
+    """How far each start ends from random weights, from the least to the most."""
     parts = table.where(quantity=_GAIN).split("initialization")
     return [_difference_sentence(part) for part in parts]
 
@@ -112,10 +113,8 @@ def _difference_sentence(part: LongTable) -> str:
 
 
 def _say_classes(table: LongTable) -> list[str]:
-    prefix = f"{_GAIN}/auc/"
-    part = table.frame[table.frame["quantity"].str.startswith(prefix)]
-    means = part.groupby("quantity", sort=False)["value"].mean()
-    found = extremes({str(name).removeprefix(prefix): v for name, v in means.items()})
+    means = table.where(quantity="mean_gain_of_class").rows
+    found = extremes({row["gain_of"]: row["value"] for row in means})
     if found is None:
         return []
     (least, low), (most, high) = found
@@ -158,7 +157,7 @@ _BY_CLASS = ChapterKind(
         group=_PANEL,
         caption="AUC on test, ± over seeds.",
     ),
-    sentences=(_say_differences, _say_classes, _say_best, one_seed_note()),
+    sentences=(say_differences, _say_classes, _say_best, one_seed_note()),
 )
 
 ACCURACY = ChapterKind(
@@ -173,7 +172,7 @@ ACCURACY = ChapterKind(
         height=lambda own: 0.95 + 0.34 * len(own.values("panel")),
     ),
     sheet=SheetPlan(_accuracy_columns, lines=(*_PANEL, "initialization"), group=_PANEL),
-    sentences=(_say_differences, _say_best, one_seed_note()),
+    sentences=(say_differences, _say_best, one_seed_note()),
     variants={"by_class": _BY_CLASS},
 )
 
@@ -268,15 +267,12 @@ def _start_columns(table: LongTable) -> list[Column]:
 
 def _say_starts(table: LongTable) -> list[str]:
     said = []
-    for part in table.where(quantity="test").split("model"):
-        gains = []
-        for own in part.split("data"):
-            random, weights = (
-                own.find(initialization=start) for start in (BASELINE, "transfer")
-            )
-            if random and weights and finite(random) and finite(weights):
-                gain = wording.signed(weights["value"] - random["value"])
-                gains.append(f"{gain} on {own.first['data']}")
+    for part in table.where(quantity="weights_minus_random").split("model"):
+        gains = [
+            f"{wording.signed(row['value'])} on {row['data']}"
+            for row in part.rows
+            if finite(row)
+        ]
         if gains:
             model = part.first["model"]
             said.append(f"{model}: WT minus RI is {wording.listed(gains)}.")

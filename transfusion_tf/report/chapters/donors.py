@@ -22,7 +22,7 @@ from transfusion_tf.report.rows.donors import (
     reliabilities,
     target_title,
 )
-from transfusion_tf.report.sentences import settled
+from transfusion_tf.report.sentences import extremes, settled
 from transfusion_tf.report.sheets import (
     Column,
     SheetPlan,
@@ -92,24 +92,27 @@ def _say_highest(table: LongTable) -> list[str]:
 
 
 def _say_mean_gains(table: LongTable) -> list[str]:
-    return [
-        f"{part.first['initialization']}: "
-        f"{wording.signed(part.frame['value'].mean())} AUC against random weights on "
-        f"average; the interval leaves out zero on {settled(part)} of "
-        f"{wording.plural(len(part), 'target')}."
-        for part in table.where(quantity="difference_to_random").split("initialization")
-    ]
+    said = []
+    for row in table.where(quantity="mean_difference_to_random").rows:
+        label = row["initialization"]
+        gains = table.where(quantity="difference_to_random", initialization=label)
+        said.append(
+            f"{label}: {wording.signed(row['value'])} AUC against random weights on "
+            f"average; the interval leaves out zero on {settled(gains)} of "
+            f"{wording.plural(len(gains), 'target')}."
+        )
+    return said
 
 
 def _say_calibration(table: LongTable) -> list[str]:
-    errors = table.where(quantity=CALIBRATION).frame
-    means = errors.groupby("initialization", sort=False)["value"].mean()
-    if len(means) < 2:
+    rows = table.where(quantity=f"mean_{CALIBRATION}").rows
+    found = extremes({row["initialization"]: row["value"] for row in rows})
+    if found is None or len(rows) < 2:
         return []
+    (best, low), (worst, high) = found
     return [
-        f"Best calibrated on average is {means.idxmin()} (calibration error "
-        f"{wording.number(means.min())}), worst {means.idxmax()} "
-        f"({wording.number(means.max())})."
+        f"Best calibrated on average is {best} (calibration error "
+        f"{wording.number(low)}), worst {worst} ({wording.number(high)})."
     ]
 
 

@@ -38,12 +38,7 @@ def _say_frozen(table: LongTable) -> list[str]:
                 f"{wording.signed(min(values))} and {wording.signed(max(values))} from "
                 f"random ones; the gap is largest with {most['frozen']} frozen."
             )
-        tests = own.where(quantity="test")
-        both = [
-            whole["value"] - below["value"]
-            for whole in tests.where(treatment=WHOLE).rows
-            if (below := tests.find(treatment=BELOW, frozen=whole["frozen"]))
-        ]
+        both = [row["value"] for row in own.where(quantity="donor_above").rows]
         if both:
             said.append(
                 "Donor weights instead of random ones above the frozen stages make "

@@ -10,7 +10,7 @@ from transfusion_tf.report import style, wording
 from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
 from transfusion_tf.report.charts import Chart, Panel, legend_below
 from transfusion_tf.report.charts_layers import Lines, Strip
-from transfusion_tf.report.long_table import LongTable, Row, Rows
+from transfusion_tf.report.long_table import LongTable, Row, Rows, finite
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.cells import block_rows
 from transfusion_tf.report.rows.profiles import (
@@ -129,21 +129,13 @@ def _start_and_model_marks(table: LongTable) -> dict[str, Mark]:
 
 
 def _say_travel(table: LongTable) -> list[str]:
-    said = []
-    for own in table.where(quantity="mean_over_parts").split("model"):
-        model = own.first["model"]
-        statistics, weights = (own.find(fraction=share) for share in (0.0, 1.0))
-        if statistics is None or weights is None:
-            continue
-        if not statistics["value"] > 0:
-            said.append(f"{model}: from statistics the best weights are the first.")
-            continue
-        times = wording.number(weights["value"] / statistics["value"], 2)
-        said.append(
-            f"{model}: from transferred weights layers travel {times} times as far as "
-            "from their statistics."
-        )
-    return said
+    return [
+        f"{row['model']}: from transferred weights layers travel "
+        f"{wording.number(row['value'], 2)} times as far as from their statistics."
+        if finite(row)
+        else f"{row['model']}: from statistics the best weights are the first."
+        for row in table.where(quantity="weights_to_statistics").rows
+    ]
 
 
 TRAVEL = _profile_kind(

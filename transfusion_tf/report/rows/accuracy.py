@@ -9,7 +9,7 @@ import numpy as np
 
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
-from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.long_table import Rows, mean_rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
 from transfusion_tf.studies.contrasts import Average
@@ -60,7 +60,8 @@ def accuracy_rows(material: Material) -> Rows:
                 for name in DONOR_METRICS
                 if (value := donor_metric(donor, name)) is not None
             ]
-    return rows
+    gains = [row for row in rows if "gain_of" in row]
+    return rows + mean_rows(gains, "gain_of", "mean_gain_of_class")
 
 
 def size_rows(material: Material) -> Rows:
@@ -98,7 +99,8 @@ def class_rows(keys: dict[str, Any], cell: Cell, baseline: Cell | None) -> Rows:
         against = cell.effect(ours - dataclasses.replace(ours, runs=baseline.ids))
         if against is not None:
             quantity = f"difference_to_random/{quantity}"
-            rows.append({**keys, "quantity": quantity, **measured(against)})
+            gap = {"quantity": quantity, "gain_of": name, **measured(against)}
+            rows.append({**keys, **gap})
     return rows
 
 

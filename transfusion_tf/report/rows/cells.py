@@ -172,10 +172,19 @@ def start_rows(material: Material) -> Rows:
         else {**row, "sized_model": row["model"] + "\n"}
         for row in test_rows(found)
     ]
-    return tests + [
+    rows = tests + [
         {"model": model, "quantity": "parameters", "value": count}
         for model, count in counts.items()
     ]
+    for cell in found:
+        baseline = same_task(cell, found, initialization=BASELINE)
+        if cell.initialization == "transfer" and baseline is not None:
+            gap = {
+                "quantity": "weights_minus_random",
+                **measured(cell.test_minus(baseline)),
+            }
+            rows.append({**cell.keys, **gap, "hidden": True})
+    return rows
 
 
 def sweep_rows(material: Material) -> Rows:

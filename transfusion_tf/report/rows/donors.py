@@ -21,7 +21,7 @@ from transfusion_tf.evaluation.regression import RegressionLine, regression_line
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
 from transfusion_tf.report.donors import donor_facts, is_gray
-from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.long_table import Rows, mean_rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.studies.contrasts import Average, Contrast, PairAverage
@@ -193,6 +193,9 @@ def donor_accuracy_rows(material: Material) -> Rows:
                 {**keys, "quantity": name, **measured(each)}
                 for name, each in found.items()
             ]
+    for quantity in ("difference_to_random", CALIBRATION):
+        own_rows = [row for row in rows if row["quantity"] == quantity]
+        rows += mean_rows(own_rows, "initialization", f"mean_{quantity}")
     return rows
 
 

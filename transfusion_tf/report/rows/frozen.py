@@ -59,6 +59,11 @@ def _panel_rows(keys: dict[str, Any], panel: Panel, *, by_class: bool) -> Rows:
                 rows.append({**own, "quantity": name, **measured(gap)})
             if by_class:
                 rows += class_rows(own, cell, baseline)
+        whole, below = (cells.get((name, stage)) for name in (WHOLE, BELOW))
+        above = whole.test_minus(below) if whole is not None else None
+        if above is not None:
+            shown = {"frozen": stage, "quantity": "donor_above", "hidden": True}
+            rows.append({**keys, **shown, **measured(above)})
     return rows
 
 

@@ -82,7 +82,19 @@ def travel_rows(material: Material) -> Rows:
         parts = [average_travel(own).assign(run=r) for r, own in table.groupby("run")]
         table = pd.concat(parts, ignore_index=True)
     found = profiles(material, table, "distance")
-    return part_rows(found, "distance") + drawn_rows(found)
+    rows = drawn_rows(found)
+    means = {
+        (row["model"], row["fraction"]): row["value"]
+        for row in rows
+        if row["quantity"] == "mean_over_parts"
+    }
+    for (model, share), weights in list(means.items()):
+        statistics = means.get((model, 0.0))
+        if share == 1.0 and statistics is not None:
+            times = weights / statistics if statistics > 0 else np.nan
+            ratio = {"quantity": "weights_to_statistics", "value": times}
+            rows.append({"hidden": True, "model": model, **ratio})
+    return part_rows(found, "distance") + rows
 
 
 def robustness_rows(material: Material) -> Rows:
