@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.evaluation import estimate_over_folds, prediction_similarity
+from transfusion_tf.evaluation import estimate_mean, prediction_similarity
 
 
 def outputs(predicted, classes=2):
@@ -104,7 +104,7 @@ def test_over_folds_the_mean_has_the_corrected_interval():
         labels = np.arange(100) % 2
         predicted = erring(labels, 0.1, seed), erring(labels, 0.3, 10 + seed)
         folds.append(prediction_similarity(labels, *predicted, samples=20))
-    found = estimate_over_folds([fold.excess.estimate for fold in folds], 0.25)
+    found = estimate_mean([fold.excess.estimate for fold in folds], 0.25)
     assert found.estimate == pytest.approx(
         np.mean([fold.similarity - fold.independent for fold in folds])
     )

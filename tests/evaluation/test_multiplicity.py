@@ -7,7 +7,7 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation import (
     adjusted_differences,
     adjusted_p_values,
-    seed_interval,
+    estimate_mean,
 )
 
 # The fifteen p values of Benjamini and Hochberg (1995), section 3.2.
@@ -86,13 +86,13 @@ def test_what_is_no_p_value_is_refused(correction):
 
 
 def test_differences_are_called_by_the_adjusted_p_value():
-    clear = seed_interval([0.050, 0.051, 0.052])
-    faint = seed_interval([0.026, 0.054, 0.040])
+    clear = estimate_mean([0.050, 0.051, 0.052])
+    faint = estimate_mean([0.026, 0.054, 0.040])
     assert clear.decided == faint.decided == "higher"
     assert 0.025 < faint.p_value < 0.05
     alone = adjusted_differences([faint])[0]
     assert alone.decided_among_all == "higher"
-    found = adjusted_differences([clear, faint, seed_interval([0.1, -0.1, 0.02])])
+    found = adjusted_differences([clear, faint, estimate_mean([0.1, -0.1, 0.02])])
     assert [one.decided_among_all for one in found] == [
         "higher",
         "undecided",
@@ -108,7 +108,7 @@ def test_the_family_is_wrong_once_in_twenty_times():
         any(
             one.decided_among_all != "undecided"
             for one in adjusted_differences(
-                [seed_interval(row) for row in generator.normal(size=(6, 3))]
+                [estimate_mean(row) for row in generator.normal(size=(6, 3))]
             )
         )
         for _ in range(300)

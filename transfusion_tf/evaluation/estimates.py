@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 ONE_SEED = "one seed: the interval lacks the spread between seeds"
 ONE_FOLD = "one fold: there is no interval"
@@ -108,9 +108,9 @@ def student(
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     error = float(np.sqrt(variance))
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    half = float(special.stdtrit(freedom, (1 + level) / 2)) * error
     if error > 0:
-        p_value = float(2 * stats.t.sf(abs(estimate) / error, freedom))
+        p_value = float(2 * special.stdtr(freedom, -abs(estimate) / error))
     else:
         p_value = np.nan if np.isnan(error) else float(estimate == 0)
     return estimate - half, estimate + half, p_value

@@ -9,9 +9,11 @@ uncertain is taken one source at a time:
     V_f  = var(T_i) (1 / n + n_test / n_train)    of folds (Nadeau and Bengio, 2003)
     V_p  = var over bootstrap samples of T        of the test patients
     SE^2 = V_s + V_f + V_p
+    df   = SE^4 / sum over sources of V^2 / (n - 1)
 
-The interval is T +- t SE, t the quantile of Student's distribution with the degrees of
-freedom of Welch and Satterthwaite: n - 1 a source, the test set's patients - 1.
+with var the sample variance, and the models held fixed where patients are drawn. The
+interval is T +- t SE, t the quantile of Student's distribution with df degrees of
+freedom (Welch, 1947; Satterthwaite, 1946); of test patients, n is their number.
 
 Sources are crossed: leaving out a seed leaves out all runs of that seed, whatever they
 started from, and a donor's seed all runs that stand on it. Where the levels of one
@@ -19,6 +21,23 @@ source follow those of another (every seed has a donor of its own), the two are 
 source. For a mean or a difference of means, pseudo-values are the seeds' own values, so
 the interval is Student's; for a ratio of means, its linearization; for pairs that share
 runs, it counts the sharing.
+
+Folds are tested on different patients but trained on much the same ones, so what they
+measure is correlated and their plain variance too small: hence n_test / n_train
+(Nadeau and Bengio, section 5). Repeated cross-validation counts every fold of every
+repeat (Bouckaert and Frank, 2004). There is no separate part for patients, as every
+fold draws others.
+
+What the interval carries is the spread between seeds, between donors' seeds and between
+patients like these. What belongs to one seed on one patient, to one seed with one donor
+or to one pair of runs is in two terms: where there is nothing else, an interval of 95 %
+covers 99 % (5 seeds; 95 to 96 % where runs differ as much as that). What it does not
+carry: another hospital or camera, another draw of the training and validation patients,
+other hyperparameters, and the choice among many comparisons: each interval is on its
+own at its level, and so is the p value that goes with it
+(`transfusion_tf.evaluation.multiplicity` adds one that holds among them all). A mean of
+rank correlations is bounded by 1: where it is nearly there, over few settings, all
+seeds may agree, and the interval is too narrow.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -50,7 +69,8 @@ def estimate(
       draws: float64 [samples], the effect in every bootstrap sample of the test
         patients; None where no test patients are behind it.
       patients: of the smallest test set.
-      test_to_train: test images over training images; of a cross-validation only.
+      test_to_train: test images over training images, 0.25 for five folds that train
+        on all of the other four; of a cross-validation only.
       level: intended coverage.
 
     Returns:
@@ -59,7 +79,7 @@ def estimate(
       levels and there are no draws.
 
     Raises:
-      ValueError: no source has a level.
+      ValueError: the first source has no level, or folds no ratio above 0.
     """
     (over, levels), *_ = sources.items()
     if not levels:
@@ -71,9 +91,7 @@ def estimate(
         pseudo_values = _pseudo_values(statistic, together, name, own)
         if pseudo_values is None:
             continue
-        share = 1 / len(own)
-        if name == "fold":
-            share += test_to_train or 0.0
+        share = _share(name, len(own), test_to_train)
         parts.append((float(pseudo_values.var(ddof=1)) * share, len(own) - 1))
         if name == over:
             values = tuple(pseudo_values.tolist())
@@ -110,7 +128,7 @@ def estimate_mean(
         the values are folds; None where they are seeds.
 
     Raises:
-      ValueError: no values.
+      ValueError: no values, or a ratio that is not above 0.
     """
     array = np.asarray(values, dtype=np.float64)
     over = "seed" if test_to_train is None else "fold"
@@ -121,6 +139,15 @@ def estimate_mean(
         return float(array[kept].mean()) if kept else np.nan
 
     return estimate(mean, {over: places}, test_to_train=test_to_train)
+
+
+def _share(name: str, count: int, test_to_train: float | None) -> float:
+    """Of the variance of pseudo-values: what their mean has."""
+    if name != "fold":
+        return 1 / count
+    if test_to_train is None or not test_to_train > 0:
+        raise ValueError(f"test_to_train must be above 0, got {test_to_train}")
+    return 1 / count + test_to_train
 
 
 def _pseudo_values(
