@@ -168,9 +168,8 @@ GAINS = ChapterKind(
         lines=("data", "model"),
         where={"quantity": "task"},
         words=2,
-        caption="Ratios of means over seeds; small: Fieller's 95 % interval, missing "
-        "where the denominator is too uncertain. The distance is corrected for the "
-        "number of images. Dots are hollow where there is no ST.",
+        caption="Ratios of means over seeds; small: 95 % interval. The distance is "
+        "corrected for the number of images. Dots are hollow where there is no ST.",
     ),
     sentences=(_say_gains, _say_distances, one_seed_note("runs")),
     marks=marks_of("model"),

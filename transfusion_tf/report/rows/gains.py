@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_tf.evaluation import between_extremes
 from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Row, Rows, measured
 from transfusion_tf.report.material import Material
@@ -48,11 +47,19 @@ def _gains(cell: Cell, found: list[Cell]) -> Rows:
 def _shades(gains: Rows) -> dict[tuple[str, str], float]:
     """Data and model -> place of its share of reuse between the extremes."""
     shares = [row for row in gains if row["quantity"] == "feature_reuse_share"]
-    levels = between_extremes([row["value"] for row in shares])
+    levels = _between_extremes(np.array([row["value"] for row in shares]))
     return {
         (row["data"], row["model"]): float(level)
         for row, level in zip(shares, levels, strict=True)
     }
+
+
+def _between_extremes(values: np.ndarray) -> np.ndarray:
+    """Laid linearly onto [0, 1], NaN kept; all 0.5 where they are all equal."""
+    known = values[~np.isnan(values)]
+    if not known.size or known.min() == known.max():
+        return np.where(np.isnan(values), np.nan, 0.5)
+    return (values - known.min()) / (known.max() - known.min())
 
 
 def _distances(material: Material) -> dict[str, Row]:
