@@ -70,6 +70,16 @@ def test_test_patients_count_where_both_sides_have_the_same():
     assert found.seed_variance == pytest.approx(0.0, abs=1e-12)
 
 
+def test_several_folds_share_training_images_and_seeds_of_one_fold_do_not():
+    rows, runs = scores("random", [0.9, 0.8, 0.6]), names("random")
+    ratios = {"test_to_train": dict.fromkeys(runs, 0.25)}
+    one = table(*(row | {"fold": 2} for row in rows), **ratios)
+    folds = table(*(row | {"fold": k} for k, row in enumerate(rows)), **ratios)
+    alone, several = (measure_effect(on_test(runs), data) for data in (one, folds))
+    assert (alone.over, several.over) == ("seed", "fold")
+    assert several.seed_variance == pytest.approx(alone.seed_variance * (1 + 3 / 4))
+
+
 def test_a_ratio_is_of_means_and_not_a_mean_of_ratios():
     data = table(*scores("transfer", [0.9, 0.5]), *scores("random", [0.3, 0.5]))
     ratio = Ratio(on_test(names("transfer")), on_test(names("random")))
@@ -207,13 +217,14 @@ def test_an_interval_over_pairs_is_that_of_the_runs_behind_them():
         similarity(run_name("random", a), run_name("random", b), (own[a] + own[b]) / 2)
         for a, b in itertools.combinations(range(4), 2)
     ]
+    rows += scores("random", [0.5] * 4)  # So that they are runs of the study.
     contrast = PairAverage("cca", names("random", range(4)))
     found = measure_effect(contrast, table(*rows))
     assert (found.estimate, found.low, found.high) == pytest.approx(textbook.seeds(own))
 
 
 def test_two_runs_of_a_start_give_no_interval():
-    rows = table(similarity("random-0", "random-1", 0.3))
+    rows = table(similarity("random-0", "random-1", 0.3), *scores("random", [0.5] * 2))
     found = measure_effect(PairAverage("cca", names("random", (0, 1))), rows)
     assert found.estimate == 0.3
     assert np.isnan([found.low, found.high]).all()

@@ -47,7 +47,8 @@ def _gains(cell: Cell, found: list[Cell]) -> Rows:
 def _shades(gains: Rows) -> dict[tuple[str, str], float]:
     """Data and model -> place of its share of reuse between the extremes."""
     shares = [row for row in gains if row["quantity"] == "feature_reuse_share"]
-    levels = _between_extremes(np.array([row["value"] for row in shares]))
+    values = np.array([row["value"] for row in shares], dtype=np.float64)
+    levels = _between_extremes(values)
     return {
         (row["data"], row["model"]): float(level)
         for row, level in zip(shares, levels, strict=True)

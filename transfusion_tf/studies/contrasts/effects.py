@@ -30,7 +30,8 @@ def measure_effect(contrast: Contrast, measurements: Measurements) -> Estimate:
     if not keys:
         contrast.value(measurements, ())
         raise MissingMeasurementError("no seed has all of the runs")
-    folded = any(len(key) > 1 for key in keys)
+    # Several seeds of one fold are tested on the same patients, as seeds are.
+    folded = len({key[1] for key in keys if len(key) > 1}) > 1
     sources: dict[str, Sequence[Hashable]] = {"fold" if folded else "seed": keys}
     donors = _donor_seeds(repetitions, measurements)
     if donors:
