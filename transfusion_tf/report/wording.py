@@ -3,27 +3,28 @@
 import math
 from collections.abc import Sequence
 
+from transfusion_tf.evaluation import units
+
 MISSING = "–"
 
 _METRICS = {
-    "referable_auc": ("AUC of referable disease", "AUC"),
-    "mean_auc": ("mean AUC over the classes", "AUC"),
-    "accuracy": ("accuracy", "accuracy"),
-    "balanced_accuracy": ("balanced accuracy", "accuracy"),
-    "quadratic_kappa": ("quadratic kappa", "kappa"),
-    "top5_accuracy": ("top-5 accuracy", "accuracy"),
-    "prior_weighted_auc": ("AUC, classes weighted by their share", "AUC"),
+    "referable_auc": "AUC of referable disease",
+    "mean_auc": "mean AUC over the classes",
+    "balanced_accuracy": "balanced accuracy",
+    "quadratic_kappa": "quadratic kappa",
+    "top5_accuracy": "top-5 accuracy",
+    "prior_weighted_auc": "AUC, classes weighted by their share",
 }
 
 
 def metric_title(metric: str) -> str:
     """The metric's name in a sentence."""
-    return _METRICS.get(metric, (metric, metric))[0]
+    return _METRICS.get(metric, metric)
 
 
 def metric_unit(metric: str) -> str:
     """What stands behind a number: `AUC`, `accuracy`."""
-    return _METRICS.get(metric, (metric, metric))[1]
+    return units.metric_unit(metric) or metric
 
 
 def number(value: float | None, digits: int = 3) -> str:

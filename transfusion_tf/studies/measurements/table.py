@@ -144,7 +144,9 @@ class Measurements:
                 "run": names,
                 "test_set": ["" if own is None else own.fingerprint for own in sets],
                 "patients": [0 if own is None else own.patients for own in sets],
-                "test_to_train": [self.test_to_train.get(name) for name in names],
+                "test_to_train": [
+                    self.test_to_train.get(name, np.nan) for name in names
+                ],
                 "draws": [None if own is None else own.draws for own in sets],
             }
         )
