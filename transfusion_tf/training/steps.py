@@ -118,9 +118,6 @@ def make_steps(
 ) -> Steps:
     """Compiles the steps. Model and optimizers must be made under the strategy.
 
-    The loss of a replica is divided by the global batch, and `optimizer.apply`
-    already sums gradients over replicas: an all-reduce before it would count twice.
-
     Args:
       model: from `transfusion_tf.models.build`.
       optimizer: moves all trainable weights.
@@ -138,43 +135,88 @@ def make_steps(
     Raises:
       UserError: the global batch can't be shared out evenly.
     """
-    workers = workers or Workers(strategy)
+    _check_shared_out(global_batch, strategy)
+    if strategy.num_replicas_in_sync == 1:
+        fuse_batch_norm(model)
+    with_logits = logits_model(model)
+    loss_of = _batch_loss(with_logits, augmenter, loss_function(head), global_batch)
+
+    def train_with(
+        own: keras.optimizers.Optimizer, frozen: Callable[[], Any]
+    ) -> Callable[[Batch], tf.Tensor]:
+        step = _training_step(model, own, loss_of, gradient_clipping, l2_penalty)
+        return _compiled(step, strategy, xla, frozen)
+
+    train_head = None
+    if head_optimizer is not None:
+        train_head = train_with(head_optimizer, lambda: body_frozen(model))
+    return Steps(
+        workers or Workers(strategy),
+        train_with(optimizer, contextlib.nullcontext),
+        _prediction_step(with_logits, strategy),
+        head,
+        train_head,
+    )
+
+
+def _check_shared_out(global_batch: int, strategy: tf.distribute.Strategy) -> None:
     replicas = strategy.num_replicas_in_sync
     if global_batch % replicas:
         raise UserError(
             f"--batch_size={global_batch} can't be shared out evenly over {replicas} "
             "devices"
         )
-    if replicas == 1:
-        fuse_batch_norm(model)
-    with_logits = logits_model(model)
-    loss_of = loss_function(head)
+
+
+def _batch_loss(
+    with_logits: keras.Model,
+    augmenter: Augmenter,
+    loss_of: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    global_batch: int,
+) -> Callable[[Batch], tf.Tensor]:
+    """A replica's part of the mean loss over the global batch.
+
+    `optimizer.apply` already sums gradients over replicas: an all-reduce before it
+    would count twice.
+    """
 
     def loss_of_batch(batch: Batch) -> tf.Tensor:
         images = augmenter(batch["image"], batch["color"], batch["seed"])
         logits = with_logits(images, training=True)
         return tf.reduce_sum(loss_of(batch["label"], logits)) / global_batch
 
-    def train_with(
-        own: keras.optimizers.Optimizer, frozen: Callable[[], Any]
-    ) -> Callable[[Batch], tf.Tensor]:
-        def train_replica(batch: Batch) -> tf.Tensor:
-            with tf.GradientTape() as tape:
-                loss = loss_of_batch(batch)
-                scaled = loss * _loss_scale(own)
-            variables = model.trainable_variables
-            gradients = tape.gradient(scaled, [v.value for v in variables])
-            if gradient_clipping:
-                gradients = clipped(gradients, gradient_clipping, _loss_scale(own))
-            if l2_penalty:
-                gradients = penalized(
-                    gradients, variables, l2_penalty * _loss_scale(own)
-                )
-            own.apply(gradients, variables)
-            return loss
+    return loss_of_batch
 
-        return _compiled(train_replica, strategy, xla, frozen)
 
+def _training_step(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss_of_batch: Callable[[Batch], tf.Tensor],
+    gradient_clipping: float | None,
+    l2_penalty: float,
+) -> Callable[[Batch], tf.Tensor]:
+    """A replica's training step: the weights moved, and its part of the loss."""
+
+    def train_replica(batch: Batch) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = loss_of_batch(batch)
+            scaled = loss * _loss_scale(optimizer)
+        variables = model.trainable_variables
+        gradients = tape.gradient(scaled, [v.value for v in variables])
+        if gradient_clipping:
+            gradients = clipped(gradients, gradient_clipping, _loss_scale(optimizer))
+        if l2_penalty:
+            factor = l2_penalty * _loss_scale(optimizer)
+            gradients = penalized(gradients, variables, factor)
+        optimizer.apply(gradients, variables)
+        return loss
+
+    return train_replica
+
+
+def _prediction_step(
+    with_logits: keras.Model, strategy: tf.distribute.Strategy
+) -> Callable[[Batch], tuple[Any, Any, Any]]:
     def predict_replica(batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         logits = with_logits(tf.cast(batch["image"], tf.float32), training=False)
         return batch["index"], batch["mask"], logits
@@ -183,16 +225,8 @@ def make_steps(
     def predict_all(batch: Batch) -> tuple[Any, Any, Any]:
         return strategy.run(predict_replica, (batch,))
 
-    train_head = None
-    if head_optimizer is not None:
-        train_head = train_with(head_optimizer, lambda: body_frozen(model))
-    return Steps(
-        workers,
-        train_with(optimizer, contextlib.nullcontext),
-        tf.function(predict_replica) if replicas == 1 else predict_all,
-        head,
-        train_head,
-    )
+    one_device = strategy.num_replicas_in_sync == 1
+    return tf.function(predict_replica) if one_device else predict_all
 
 
 def _loss_scale(optimizer: keras.optimizers.Optimizer) -> Any:
