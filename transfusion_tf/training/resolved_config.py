@@ -67,11 +67,7 @@ def resolve(
             f"--initialization={config.initialization} needs --donor: imagenet, a "
             "weight file, a run directory, or a data set such as photographs"
         )
-    metric = config.metric or card.metric
-    _check_metric(metric, card, METRICS)
-    chosen_by = config.early_stopping_metric
-    if chosen_by is not None:
-        _check_metric(chosen_by, card, ("loss", *METRICS))
+    metric, chosen_by = _metrics(config, card)
     augmentation = config.augmentation
     if augmentation is None:
         augmentation = dataclasses.asdict(card.augmentation)
@@ -82,18 +78,12 @@ def resolve(
         prepared = prepare(card, data_root, progress=progress)
     prepared = in_fold_of(config, prepared)
     prepared.examples("train", config.train_examples)  # Raises where there are fewer.
-    model = parse_model_name(config.model)
-    if config.input_scaling and model.input_scaling:
-        raise UserError(
-            f"--input_scaling={config.input_scaling}, but model {config.model} scales "
-            f"its input as {model.input_scaling}: choose one"
-        )
     resolved = config.replace(
-        model=str(model),
+        model=_model_name(config),
         initialization=str(spec),
         image_size=card.image_size,
         metric=metric,
-        early_stopping_metric=None if chosen_by == metric else chosen_by,
+        early_stopping_metric=chosen_by,
         head=config.head or card.labels.head,
         augmentation=augmentation,
         donor=config.donor if donor_weights else None,
@@ -102,6 +92,26 @@ def resolve(
         pixel_statistics=_pixel_statistics(config, prepared),
     )
     return resolved, prepared
+
+
+def _metrics(config: RunConfig, card: DatasetCard) -> tuple[str, str | None]:
+    """The metric, and what the weights are chosen by if it is another one."""
+    metric = config.metric or card.metric
+    _check_metric(metric, card, METRICS)
+    chosen_by = config.early_stopping_metric
+    if chosen_by is not None:
+        _check_metric(chosen_by, card, ("loss", *METRICS))
+    return metric, None if chosen_by == metric else chosen_by
+
+
+def _model_name(config: RunConfig) -> str:
+    model = parse_model_name(config.model)
+    if config.input_scaling and model.input_scaling:
+        raise UserError(
+            f"--input_scaling={config.input_scaling}, but model {config.model} scales "
+            f"its input as {model.input_scaling}: choose one"
+        )
+    return str(model)
 
 
 def _pixel_statistics(

@@ -61,16 +61,7 @@ def start_up(
     """
     # 1. Own saved state before fresh weights.
     state = StateFiles(directory.state)
-    saved, message = state.load(trainer.variables)
-    if message:
-        tqdm.write(f"{config.run_id}: {message}")
-    progress = saved or Progress()
-    report = None
-    if saved is None:
-        with workers.strategy.scope():
-            report = initialize_run(trainer.model, config)
-    elif progress.best_step == progress.step:
-        state.keep_as_best()  # Or a kill came between the state and its mark.
+    progress, report = _load_or_initialize(trainer, config, state, workers)
     if trainer.schedule is not None:
         trainer.schedule.set_plateaus(progress.plateaus)
     workers.check_same(
@@ -115,6 +106,21 @@ def start_up(
         batches=workers.distribute(batches),
         epoch_steps=examples / config.batch_size,
     )
+
+
+def _load_or_initialize(
+    trainer: Trainer, config: RunConfig, state: StateFiles, workers: Workers
+) -> tuple[Progress, InitializationReport | None]:
+    """Weights of the saved state, or fresh ones and the report on them."""
+    saved, message = state.load(trainer.variables)
+    if message:
+        tqdm.write(f"{config.run_id}: {message}")
+    if saved is None:
+        with workers.strategy.scope():
+            return Progress(), initialize_run(trainer.model, config)
+    if saved.best_step == saved.step:
+        state.keep_as_best()  # Or a kill came between the state and its mark.
+    return saved, None
 
 
 def _write_start(
