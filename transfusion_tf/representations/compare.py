@@ -1,6 +1,6 @@
 """Comparisons of models: one tidy table of similarities a stage."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,16 +81,13 @@ def compare_models(
 ) -> pd.DataFrame:
     """Similarity of two models, stage by stage, with a noise floor beside each score.
 
-    One forward pass a model and repeat (Transfusion, appendix C; the defaults are
-    the hidden representations paper's, section 4.3). Memory beyond the models is
-    stated in `sample_activations`.
+    One forward pass per model and repeat (Transfusion, appendix C). The defaults are
+    the hidden representations paper's, section 4.3. Memory: see `sample_activations`.
 
     Args:
-      model_a: A model with known stages, or a snapshot of one; PWCCA's weights come
-        from it.
+      model_a: A model with known stages, or a snapshot; PWCCA's weights come from it.
       model_b: Another, or the same before or after training.
-      images: RGB in [0, 255]: one array [images, height, width, 3], or an iterable
-        of such batches that holds enough for all repeats.
+      images: RGB in [0, 255]: an array [images, height, width, 3], or such batches.
       stages: Stage names; None takes all that both models have.
       points: Points a stage and repeat.
       channels: Channels a stage, the same ones in both models; None takes all.
@@ -103,9 +100,8 @@ def compare_models(
       progress: Whether to show a progress bar.
 
     Returns:
-      One row a stage, repeat and measure: `stage`, `repeat`, `measure`, `value`,
-      `noise_floor` (the same measure on permuted points), `rank_x`, `rank_y`
-      (missing where the measure has none), `points`.
+      One row per stage, repeat and measure: `stage`, `repeat`, and the columns that
+      `score_pair` returns.
 
     Raises:
       UserError: If a stage or measure is unknown, the stages' positions do not
@@ -114,11 +110,7 @@ def compare_models(
     Warns:
       RepresentationWarning: Where points are too few for the score to mean much.
     """
-    unknown = [name for name in measures if name not in MEASURES]
-    if unknown:
-        raise UserError(
-            f"unknown measure {unknown[0]!r}; the measures are {', '.join(MEASURES)}"
-        )
+    _check_measures(measures)
     names = common_stages((model_a, model_b)) if stages is None else tuple(stages)
     samples = sample_activations(
         (StageReader(model_a, names), StageReader(model_b, names)),
@@ -129,14 +121,28 @@ def compare_models(
         batch_size=batch_size,
         progress=progress,
     )
+    return _scores(samples, names, measures, seed)
+
+
+def _check_measures(measures: Sequence[str]) -> None:
+    for name in measures:
+        if name not in MEASURES:
+            listed = ", ".join(MEASURES)
+            raise UserError(f"unknown measure {name!r}; the measures are {listed}")
+
+
+def _scores(
+    samples: Iterable[Sequence[Mapping[str, np.ndarray]]],
+    stages: Sequence[str],
+    measures: Sequence[str],
+    seed: int,
+) -> pd.DataFrame:
     rows = []
-    for repeat, (sample_a, sample_b) in enumerate(samples):
-        for name in names:
+    for repeat, (x, y) in enumerate(samples):
+        for stage in stages:
             for measure in measures:
-                row = score_pair(
-                    measure, sample_a[name], sample_b[name], seed=seed + repeat
-                )
-                rows.append({"stage": name, "repeat": repeat, **row})
+                row = score_pair(measure, x[stage], y[stage], seed=seed + repeat)
+                rows.append({"stage": stage, "repeat": repeat, **row})
     table = pd.DataFrame(rows)
     return table.astype({"rank_x": "Int64", "rank_y": "Int64"})
 
@@ -192,7 +198,8 @@ def score_pair(measure: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> dict
     """One score of x against y, [points, channels] each, and its noise floor.
 
     Returns:
-      `measure`, `value`, `noise_floor`, `rank_x`, `rank_y`, `points`.
+      `measure`, `value`, `noise_floor` (the same measure on permuted points), `rank_x`,
+      `rank_y` (missing where the measure has none), `points`.
     """
     compare = MEASURES[measure]
     result = compare(x, y)

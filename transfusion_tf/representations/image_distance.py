@@ -20,6 +20,7 @@ from tqdm import tqdm
 from transfusion_tf.errors import UserError
 from transfusion_tf.representations.frechet_distance import (
     FeatureMoments,
+    FrechetDistance,
     Gaussian,
     block_rows,
     fitting_blocks,
@@ -70,20 +71,17 @@ def image_distance(
 ) -> pd.DataFrame:
     """Fréchet distance between two sets of images in a network's features.
 
-    Images of another size than the network's are resized to it, bilinearly and with
-    antialiasing. Memory: blocks times features² float64 numbers a side (336 MB for ten
-    blocks of 2048), a few such matrices more, and one batch.
+    Images of another size are resized to the network's, bilinearly, antialiased.
+    Memory: blocks times features² float64 numbers a side (336 MB for ten blocks of
+    2048), a few such matrices more, and one batch.
 
     Args:
-      features: From images to [images, features] or [images, tokens, channels] (whose
-        spatial tokens are averaged), such as `pooled_stage`; a snapshot of such a
-        model is traced once.
-      source: Array-like [images, height, width, 3], RGB in [0, 255], such as
-        `SplitImages`.
+      features: To [images, features] or [images, tokens, channels] (spatial tokens are
+        averaged), such as `pooled_stage`; a snapshot of such a model is traced once.
+      source: [images, height, width, 3], RGB in [0, 255], such as `SplitImages`.
       target: The same of the other data set; of any size.
       blocks: Blocks of images a side for the interval and the correction; 0 for
-        neither. None takes 10, or as many as there are images for. See
-        `frechet_distance`.
+        neither. None: as in `frechet_distance`.
       source_groups: [images], such as patients, who stay in one block.
       target_groups: The same for the target.
       level: Of the interval.
@@ -97,8 +95,7 @@ def image_distance(
       `high`, `level`, `images_source`, `images_target`, `blocks`.
 
     Raises:
-      UserError: If images are too few for the blocks asked for, or a pixel or feature
-        is NaN or infinite; the message names the images, and counts from 0.
+      UserError: If images are too few for the blocks, or a value is not finite.
 
     Warns:
       RepresentationWarning: If a side has no more images than there are features.
@@ -108,37 +105,41 @@ def image_distance(
     if blocks is None:
         counts = [(len(source), source_groups), (len(target), target_groups)]
         blocks = fitting_blocks(counts, seed)
+    names = [_described(source, "source"), _described(target, "target")]
     sides = []
-    for name, images, groups in (
-        ("source", source, source_groups),
-        ("target", target, target_groups),
+    for name, images, groups in zip(
+        names, (source, target), (source_groups, target_groups), strict=True
     ):
         parts = block_rows(len(images), blocks, groups, seed)
-        described = getattr(images, "description", name)
-        sides.append(
-            _block_moments(read, images, parts, batch_size, described, progress)
-        )
-        _warn_if_few(described, len(images), len(sides[-1][0].mean))
+        sides.append(_block_moments(read, images, parts, batch_size, name, progress))
+        _warn_if_few(name, len(images), len(sides[-1][0].mean))
     found = frechet_from_blocks(sides[0], sides[1], level=level)
-    return pd.DataFrame(
-        [
-            {
-                "source": getattr(source, "description", "source"),
-                "target": getattr(target, "description", "target"),
-                "network": snapshot.model.name,
-                "features": found.features,
-                "value": found.value,
-                "corrected": found.corrected,
-                "standard_error": found.standard_error,
-                "low": found.low,
-                "high": found.high,
-                "level": found.level,
-                "images_source": found.images_x,
-                "images_target": found.images_y,
-                "blocks": len(sides[0]) if blocks else 0,
-            }
-        ]
-    )
+    row = _row(found, names, snapshot.model.name, len(sides[0]) if blocks else 0)
+    return pd.DataFrame([row])
+
+
+def _described(images: Any, otherwise: str) -> str:
+    return getattr(images, "description", otherwise)
+
+
+def _row(
+    found: FrechetDistance, names: Sequence[str], network: str, blocks: int
+) -> dict[str, Any]:
+    return {
+        "source": names[0],
+        "target": names[1],
+        "network": network,
+        "features": found.features,
+        "value": found.value,
+        "corrected": found.corrected,
+        "standard_error": found.standard_error,
+        "low": found.low,
+        "high": found.high,
+        "level": found.level,
+        "images_source": found.images_x,
+        "images_target": found.images_y,
+        "blocks": blocks,
+    }
 
 
 def _feature_function(snapshot: Snapshot) -> Callable[[tf.Tensor], tf.Tensor]:

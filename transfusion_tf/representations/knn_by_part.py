@@ -4,7 +4,7 @@ Feature reuse, figure 6 and appendix B. One forward pass over the training image
 one over the test images serve all parts.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +86,7 @@ def knn_by_part(
       train: Batches of the training images, each image once.
       train_labels: Of their rows, [rows, classes]; NaN where unlabelled.
       images: Batches of the images to be classified, whose rows are 0, 1, 2, …
-      score: Evaluates the votes' shares for these images, [images, classes], in the
-        order of their rows.
+      score: Evaluates the votes' shares, [images, classes] in the order of the rows.
       settings: How neighbours are found and vote.
 
     Returns:
@@ -107,15 +106,8 @@ def knn_by_part(
     with_label = ~np.isnan(train_labels).all(axis=1)
     k = at_most(settings.k, int(with_label.sum()))
     neighbours = {key: Neighbours(values, k) for key, values in queries.items()}
-    order = []
-    for rows, features in _features(
-        reader, train, "reading training features", settings
-    ):
-        kept = np.flatnonzero(with_label[rows])
-        order.append(rows[kept])
-        for key, values in features.items():
-            neighbours[key].update(tf.gather(values, kept))
-    seen_labels = train_labels[np.concatenate(order)]
+    seen = _find_neighbours(reader, neighbours, train, with_label, settings)
+    seen_labels = train_labels[seen]
     table = []
     for key, part, position in reader.keys:
         shares = neighbours[key].vote(seen_labels, settings.vote, settings.temperature)
@@ -135,6 +127,25 @@ def knn_by_part(
             }
         )
     return pd.DataFrame(table)
+
+
+def _find_neighbours(
+    reader: "_FeatureReader",
+    neighbours: Mapping[_Key, Neighbours],
+    train: Iterable[Batch],
+    with_label: np.ndarray,
+    settings: KNNSettings,
+) -> np.ndarray:
+    """Shows all labelled training images to the neighbours; the rows, as shown."""
+    order = []
+    for rows, features in _features(
+        reader, train, "reading training features", settings
+    ):
+        kept = np.flatnonzero(with_label[rows])
+        order.append(rows[kept])
+        for key, values in features.items():
+            neighbours[key].update(tf.gather(values, kept))
+    return np.concatenate(order)
 
 
 class _FeatureReader:

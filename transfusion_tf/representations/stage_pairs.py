@@ -66,18 +66,23 @@ def compare_stage_pairs(
         batch = np.asarray(images[np.sort(chosen)])
         read = [reader.read(batch) for reader in readers]
         similarity.update([_pooled(read[side][name], pooled) for side, name in names])
-    matrix = similarity.matrix()
-    split = len(readers[0].names)
+    between = similarity.matrix()[: len(readers[0].names), len(readers[0].names) :]
+    return _table(between, readers[0].names, readers[1].names, len(order))
+
+
+def _table(
+    matrix: np.ndarray, names_a: Sequence[str], names_b: Sequence[str], images: int
+) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
                 "stage_a": name_a,
                 "stage_b": name_b,
-                "cka": float(matrix[row, split + column]),
-                "images": len(order),
+                "cka": float(matrix[row, column]),
+                "images": images,
             }
-            for row, name_a in enumerate(readers[0].names)
-            for column, name_b in enumerate(readers[1].names)
+            for row, name_a in enumerate(names_a)
+            for column, name_b in enumerate(names_b)
         ]
     )
 
