@@ -10,7 +10,7 @@ from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots, Lines, Scatter
 from transfusion_tf.report.charts_references import Floor, Level
 from transfusion_tf.report.long_table import LongTable
-from transfusion_tf.report.rows.donors import (
+from transfusion_tf.report.rows.donor_comparisons import (
     EXCESS,
     INDEPENDENT,
     RANDOM,

@@ -1,0 +1,330 @@
+"""Rows of donors compared: their representations, mistakes, and what keeping gains."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transfusion_tf.evaluation import (
+    Estimate,
+    PredictionSimilarity,
+)
+from transfusion_tf.evaluation.regression import RegressionLine, regression_line
+from transfusion_tf.evaluation.units import unit
+from transfusion_tf.report import wording
+from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.material import Material
+from transfusion_tf.report.results import BASELINE
+from transfusion_tf.report.rows.donors import (
+    DonorCell,
+    baseline_of,
+    by_target,
+    donor_cells,
+    repetition_rows,
+    target_title,
+    tuned_whole,
+)
+from transfusion_tf.studies.contrasts import Average, Contrast, PairAverage
+from transfusion_tf.studies.measurements.agreement import run_similarity
+from transfusion_tf.studies.run_groups import RunKey
+
+SIMILARITY, INDEPENDENT, EXCESS = "similarity", "independent", "excess"
+_WORDS = {SIMILARITY: "predictions", INDEPENDENT: "if mistakes were independent"}
+RANDOM = f"{BASELINE} – {BASELINE}"
+STEP = 0.1  # in CCA: slopes are of such a step
+_CURVE_POINTS = 60
+
+
+def donor_similarity_rows(material: Material) -> Rows:
+    """CCA of each donor before and after fine-tuning, of donors with one another, and
+    of two random starts.
+    """
+    cells = donor_cells(material)
+    rows: Rows = []
+    for own in by_target(cells).values():
+        lines = [line for line in _similarity_lines(own) if line.values]
+        if lines:
+            stages = list(lines[0].values)
+            rows += [
+                {**own[0].keys, **row}
+                for row in [r for line in lines for r in line.rows()]
+                + _floor_rows(lines, stages)
+            ]
+    return rows + repetition_rows(cells)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Line:
+    """What is compared with what, stage by stage.
+
+    Attributes:
+      pair: its name.
+      donor: that is compared with itself, before and after; empty otherwise.
+      values: stage -> its estimate over folds.
+      floors: stage -> mean noise floor.
+    """
+
+    pair: str
+    donor: str
+    values: Mapping[str, Estimate]
+    floors: Mapping[str, float]
+
+    def rows(self) -> Rows:
+        """CCA and noise floor of every stage, and the mean over stages."""
+        keys = {"pair": self.pair, "itself": bool(self.donor), "donor": self.donor}
+        rows: Rows = []
+        for stage, found in self.values.items():
+            named = {**keys, "stage": stage}
+            rows.append({**named, "quantity": "cca", **measured(found)})
+            floor = {"quantity": "noise_floor", "value": self.floors[stage]}
+            rows.append({**named, **floor})
+        values = [found.estimate for found in self.values.values()]
+        mean = {"quantity": "mean_cca", "value": float(np.mean(values))}
+        return [*rows, {**keys, **mean, "hidden": True}]
+
+
+def _floor_rows(lines: list[_Line], stages: list[str]) -> Rows:
+    """Mean noise floors of what shares a panel."""
+    rows: Rows = []
+    for itself in (True, False):
+        floors = [
+            line.floors
+            for line in lines
+            if bool(line.donor) == itself and set(stages) <= set(line.floors)
+        ]
+        rows += [
+            {"hidden": True, "itself": itself, "quantity": "floor", "stage": stage}
+            | {"value": float(np.mean([floor[stage] for floor in floors]))}
+            for stage in (stages if floors else [])
+        ]
+    return rows
+
+
+def _similarity_lines(cells: list[DonorCell]) -> list[_Line]:
+    donors = tuned_whole(cells)
+    stages = _stages(donors)
+    lines = [
+        _line(
+            f"{cell.donor}, before – after",
+            cell,
+            stages,
+            functools.partial(_kept, cell),
+            donor=cell.donor,
+        )
+        for cell in donors
+    ]
+    for left, right in itertools.combinations(donors, 2):
+        for when, weights in (("before", "initial"), ("after", "best")):
+            lines.append(
+                _line(
+                    f"{left.donor} – {right.donor}, {when}",
+                    left,
+                    stages,
+                    functools.partial(_between, left, right, weights),
+                )
+            )
+    random = [c for c in cells if c.donor == BASELINE and not c.head_first]
+    for cell in random[:1]:
+        # All pairs of random starts, whatever their folds.
+        among = functools.partial(_among, cell)
+        lines.append(_line(RANDOM, cell, stages, among))
+    return lines
+
+
+def _stages(cells: Iterable[DonorCell]) -> list[str]:
+    """Stages in which representations were compared, from the input up."""
+    for cell in cells:
+        rows = cell.measurements.of("cca", run=cell.ids).sort_values("position")
+        if len(rows):
+            return list(dict.fromkeys(rows["stage"]))
+    return []
+
+
+def _kept(cell: DonorCell, quantity: str, place: int) -> Contrast:
+    return Average(quantity, cell.ids, stages=(place,))
+
+
+def _between(
+    left: DonorCell, right: DonorCell, weights: str, quantity: str, place: int
+) -> Contrast:
+    return PairAverage(
+        quantity, left.ids, right.ids, match="same", weights=weights, stages=(place,)
+    )
+
+
+def _among(cell: DonorCell, quantity: str, place: int) -> Contrast:
+    return PairAverage(quantity, cell.ids, weights="initial", stages=(place,))
+
+
+def _line(
+    pair: str,
+    cell: DonorCell,
+    stages: Sequence[str],
+    similarity: Callable[[str, int], Contrast],
+    donor: str = "",
+) -> _Line:
+    """A similarity and its noise floor at every stage at which it was measured."""
+    values, floors = {}, {}
+    for place, stage in enumerate(stages):
+        found = cell.effect(similarity("cca", place), unit("CCA").limits)
+        floor = cell.effect(similarity("cca_noise_floor", place))
+        if found is not None and floor is not None:
+            values[stage], floors[stage] = found, floor.estimate
+    return _Line(pair, donor, values, floors)
+
+
+def mistake_rows(material: Material) -> Rows:
+    """Prediction similarity of models from two donors, on every target."""
+    cells = donor_cells(material)
+    found = [
+        (left, f"{left.donor} – {right.donor}", _compare(left, right))
+        for own in by_target(cells).values()
+        for left, right in itertools.combinations(tuned_whole(own), 2)
+    ]
+    several = len({pair for _, pair, _ in found}) > 1
+    rows: Rows = []
+    for cell, pair, values in found:
+        title = target_title(cell)
+        accuracies = np.mean([each.accuracies for each in values.values()], axis=0)
+        keys = {
+            **cell.keys,
+            "pair": pair,
+            "compared": True,
+            "name": f"{title}\n{pair}" if several else title,
+            "accuracies": " and ".join(wording.number(a) for a in accuracies),
+        }
+        rows += [{**keys, **row} for row in _mistakes_of_pair(cell, values)]
+    return rows + repetition_rows(cells)
+
+
+def _compare(left: DonorCell, right: DonorCell) -> dict[RunKey, PredictionSimilarity]:
+    """Prediction similarity on the test examples of every fold that both have."""
+    return {
+        key: run_similarity(left.runs[key], right.runs[key])
+        for key in left.runs
+        if key in right.runs
+    }
+
+
+def _mistakes_of_pair(
+    cell: DonorCell, found: Mapping[RunKey, PredictionSimilarity]
+) -> Rows:
+    rows: Rows = []
+    for quantity in (SIMILARITY, INDEPENDENT):
+        own = {key: getattr(each, quantity) for key, each in found.items()}
+        mean = measured(cell.mean_of(own))
+        # Of a share: with two folds Student's interval is wider than all there is.
+        mean |= dict(zip(("low", "high"), _clip(mean), strict=True))
+        shown = {"shown": quantity, "words": _WORDS[quantity]}
+        rows.append({"quantity": quantity, **shown, **mean})
+        rows += [
+            {"hidden": True, "quantity": "of_fold", **shown, "value": value}
+            for value in own.values()
+        ]
+    excess = {key: each.excess.estimate for key, each in found.items()}
+    rows.append({"quantity": EXCESS, **measured(cell.mean_of(excess))})
+    for key, each in found.items():
+        for quantity, span in (
+            ("similarity_of_run", each.interval),
+            ("excess_of_run", each.excess),
+        ):
+            ends = {"value": span.estimate, "low": span.low, "high": span.high}
+            run = cell.runs[key].run_id
+            rows.append({"run_a": run, "quantity": quantity, **ends})
+    above = sum(each.excess.low > 0 for each in found.values())
+    count = {"value": above, "seeds": len(found), "hidden": True}
+    return [*rows, {"quantity": "folds_above", **count}]
+
+
+def _clip(mean: Mapping[str, Any]) -> np.ndarray:
+    return np.clip([mean.get("low", np.nan), mean.get("high", np.nan)], 0, 1)
+
+
+def gain_and_similarity_rows(material: Material) -> Rows:
+    """AUC gain and CCA before and after fine-tuning of every run and stage; lines."""
+    points = gain_points(donor_cells(material))
+    rows: Rows = []
+    drawn: Rows = []
+    titles = {}
+    for (donor, stage), own in points.groupby(["donor", "stage"], sort=False):
+        line = regression_line(own["cca"], own["gain"])
+        keys = {"initialization": donor, "stage": stage}
+        rows.append({**keys, "quantity": "points", "value": len(own)})
+        title = str(stage)
+        if line is not None:
+            title += f"  R² {wording.number(line.r_squared, 2)}"
+            slope = {
+                "value": STEP * line.slope,
+                "low": STEP * line.low,
+                "high": STEP * line.high,
+            }
+            rows.append({**keys, "quantity": "slope", **slope})
+            rows.append({**keys, "quantity": "r_squared", "value": line.r_squared})
+            drawn += [
+                {**keys, "hidden": True, "quantity": "fit", **row}
+                for row in _line_points(line, own["cca"])
+            ]
+        titles[str(donor), str(stage)] = title
+    for point in points.to_dict("records"):
+        keys = {
+            "dataset": point["dataset"],
+            "initialization": point["donor"],
+            "stage": point["stage"],
+            "run_a": point["run"],
+            "target": point["target"],
+            "head_first": point["head_first"],
+            "title": titles[point["donor"], point["stage"]],
+        }
+        keys["label"] = (
+            f"{point['target']}{', head first' if point['head_first'] else ''}"
+        )
+        rows += [
+            {**keys, "quantity": name, "value": point[name]} for name in ("cca", "gain")
+        ]
+    return rows + drawn
+
+
+def gain_points(cells: list[DonorCell]) -> pd.DataFrame:
+    """A row per fine-tuned run and stage.
+
+    Args:
+      cells: of all targets, random weights among them.
+
+    Returns:
+      `donor dataset target head_first run stage cca gain`; `cca` is that of the run
+      with its own start; the gain is relative, as in the paper's code: (AUC - AUC from
+      random weights) / AUC from random weights, both of one fold.
+    """
+    rows: Rows = []
+    for own in by_target(cells).values():
+        baseline = baseline_of(own)
+        levels = {} if baseline is None else baseline.test_values
+        tuned = [cell for cell in own if cell.donor != BASELINE]
+        for cell, (place, stage) in itertools.product(tuned, enumerate(_stages(tuned))):
+            kept = cell.values("cca", stages=(place,))
+            values = cell.test_values
+            rows += [
+                {
+                    **cell.keys,
+                    "donor": cell.donor,
+                    "head_first": cell.head_first,
+                    "run": cell.runs[key].run_id,
+                    "stage": stage,
+                    "cca": kept[key],
+                    "gain": (values[key] - levels[key]) / levels[key],
+                }
+                for key in kept
+                if key in values and key in levels
+            ]
+    return pd.DataFrame(rows, columns=None if rows else ["donor", "stage"])
+
+
+def _line_points(line: RegressionLine, x: pd.Series) -> Rows:
+    places = np.linspace(x.min(), x.max(), _CURVE_POINTS)
+    columns = zip(places, line.at(places), *line.band(places), strict=True)
+    names = ("place", "value", "low", "high")
+    return [dict(zip(names, map(float, point), strict=True)) for point in columns]
