@@ -1,0 +1,151 @@
+"""What published tables say, worked out anew from `measurements.parquet` alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from transfusion_tf.studies.contrasts import StepsToThreshold, WhileLearning
+from transfusion_tf.studies.measurements.table import Measurements
+
+# Quantity of a published table -> what it is the mean of.
+LEVELS = {
+    "test": {"quantity": "score", "split": "test"},
+    "cca": {"quantity": "cca"},
+    "noise_floor": {"quantity": "cca_noise_floor"},
+    "cca_at_start": {"quantity": "cca", "weights_b": "initial"},
+    "cca_at_end": {"quantity": "cca", "weights": "best"},
+    "cka_before_after": {"quantity": "layer_cka", "weights": "initial"},
+    "cka_statistics_weights": {"quantity": "layer_cka", "weights": "best"},
+    "drop": {"quantity": "robustness_drop"},
+    "knn": {"quantity": "knn_score"},
+    "distance": {"quantity": "travel_distance"},
+    "frechet_distance": {"quantity": "frechet_distance"},
+}
+LEVELS |= {
+    name: {"quantity": name, "split": "test"}
+    for name in (
+        *("referable_auc", "mean_auc", "accuracy", "balanced_accuracy"),
+        *("quadratic_kappa", "prior_weighted_auc", "expected_calibration_error"),
+    )
+}
+LEVELS |= {
+    name: {"quantity": name}
+    for name in (
+        *("parameters", "parameters_table1", "best_validation", "train_seconds"),
+        *("images_per_second", "peak_memory_mib"),
+    )
+}
+LEARNING = {"area": WhileLearning, "steps": StepsToThreshold}
+WHEN = {"before": "initial", "after": "best"}
+
+
+def check_levels(chapter, table, rows):
+    """Compares every level of a published table; returns the quantities that it has.
+
+    Args:
+      chapter: its record.
+      table: long, as published.
+      rows: all of `measurements.parquet`.
+    """
+    rows = rows[rows["run"].isin(chapter.runs) | (rows["run"] == "")]
+    seen = set()
+    for row in table.to_dict("records"):
+        expected = _expected(row, rows, chapter.options)
+        if expected is not None:
+            assert row["value"] == pytest.approx(expected, nan_ok=True), row
+            seen.add(row["quantity"])
+    return seen
+
+
+def _expected(row, rows, options):
+    quantity = row["quantity"]
+    name, _, of_class = quantity.partition("/auc/")
+    if name in LEARNING:
+        # Together, all have the random weights of the whole model.
+        together = options.get("together")
+        return None if together else _while_learning(name, of_class, row, rows)
+    if quantity.startswith("auc/"):
+        what = {"quantity": "auc", "split": "test", "class": quantity[4:]}
+    elif quantity in LEVELS:
+        what = LEVELS[quantity]
+    else:
+        return None
+    rows = _of_stages(row, _where(rows, **what))
+    if known(row, "run_a"):
+        other = row["run_b"] if known(row, "run_b") else row["run_a"]
+        rows = _where(rows, run=row["run_a"], run_b=other)
+    elif known(row, "pair"):
+        rows = _of_pair(row["pair"], _of_runs(row, rows))
+    else:
+        rows = _of_runs(row, rows)
+        rows = rows[(rows["run_b"] == rows["run"]) | (rows["run_b"] == "")]
+    assert len(rows), row
+    means = rows.groupby(["run", "run_b", "position"], dropna=False)["value"].mean()
+    return means.groupby(["run", "run_b"]).mean().mean()
+
+
+def known(row, name):
+    return not pd.isna(row.get(name))
+
+
+def _where(rows, **wanted):
+    for name, value in wanted.items():
+        rows = rows[rows[name] == value]
+    return rows
+
+
+def _of_runs(row, rows):
+    """Those of the row's data set, model, size and start."""
+    for name in ("dataset", "model", "train_examples", "frozen"):
+        if known(row, name):
+            rows = rows[rows[name] == row[name]]
+    start = row["initialization"]
+    if not known(row, "initialization"):
+        return rows
+    if start in set(rows["initialization"]):
+        return rows[rows["initialization"] == start]
+    # Where donors are compared, a start is a donor and a way of fine-tuning.
+    donor, _, first = start.partition(", ")
+    return _where(rows, donor=donor, head_first=bool(first))
+
+
+def _of_stages(row, rows):
+    if not known(row, "stage"):
+        return rows
+    if row["stage"] == "higher stages":
+        return rows[rows["position"] > 0]
+    layers = rows[rows["item"] == row["stage"]]
+    return (
+        layers if len(layers) else rows[rows["stage"].isin(row["stage"].split(" + "))]
+    )
+
+
+def _of_pair(pair, rows):
+    """Rows about pairs of starts, donors, stages, or about one kind of tokens."""
+    if pair in set(rows["item"]):
+        return rows[rows["item"] == pair]
+    if pair in set(rows["stage_b"]):
+        return rows[rows["stage_b"] == pair]
+    own, _, when = pair.rpartition(", ")
+    if when == "before – after":
+        return _where(rows[rows["run"] == rows["run_b"]], donor=own)
+    rows = rows[rows["run"] != rows["run_b"]]
+    if when in WHEN:
+        left, _, right = own.partition(" – ")
+        return _where(rows, donor=left, donor_b=right, weights=WHEN[when])
+    left, _, right = pair.partition(" – ")
+    sides = zip(rows["initialization"], rows["initialization_b"], strict=True)
+    rows = rows[[{*both} == {left, right} for both in sides]]
+    if "best" in set(rows["weights"]):
+        rows = rows[rows["weights"] == "best"]
+    return rows if left == right else rows[rows["seed"] != rows["seed_b"]]
+
+
+def _while_learning(name, of_class, row, rows):
+    """Mean of a contrast of curves, against random weights of the same model."""
+    measurements = Measurements(rows)
+    own = tuple(_of_runs(row, rows)["run"].unique())
+    random = tuple(_of_runs(row | {"initialization": "random"}, rows)["run"].unique())
+    found = LEARNING[name](own, random, of_class).by_run(measurements)
+    values = [value for value in found.values() if value is not None]
+    return np.mean(values) if values else np.nan
