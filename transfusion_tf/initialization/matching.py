@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from transfusion_tf.initialization.donor_errors import mismatch
+from transfusion_tf.initialization.donor_errors import DonorMismatchError, mismatch
 from transfusion_tf.initialization.weight_files import StoredLayer, StoredWeights
 from transfusion_tf.models import NamedTensor, cut_blocks
 
@@ -75,12 +75,22 @@ def match_stored_weights(
     left_over = _left_over(layers, pairs)
     if fits and not left_over:
         return {tensor.path: tensors[tensor.path] for tensor in wanted}
+    raise _misfit(source, model.name, layers, owners, by_name)
+
+
+def _misfit(
+    source: str,
+    model: str,
+    layers: Sequence[StoredLayer],
+    owners: dict[str, list[NamedTensor]],
+    by_name: dict[str, StoredLayer],
+) -> DonorMismatchError:
     renamed = [
         _only_on_one_side(layer, owners[owner]) for owner, layer in by_name.items()
     ]
-    raise mismatch(
+    return mismatch(
         source,
-        model.name,
+        model,
         only_in_donor=[layer.label for layer in _left_over(layers, by_name)]
         + [name for theirs, _ in renamed for name in theirs],
         only_in_model=[owner for owner in owners if owner not in by_name]

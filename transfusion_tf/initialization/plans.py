@@ -65,13 +65,11 @@ def initialize(
 ) -> InitializationReport:
     """Gives every weight of a model its start, as the spec says, in place.
 
-    The head is random always. What a tensor gets depends on the spec's scheme for
-    it, the donor's tensor, the seed and the tensor's path, and on nothing else: two
-    specs that treat a tensor alike give it the same values, and the model's weights
-    before do not matter. Where `mean_var` or `sampled` draws a batch norm's moving
-    variance, negative values have their sign removed. Embeddings of positions are
-    resized where the donor saw images of another size. Nothing is written unless all
-    fits.
+    The head is always random. What a tensor gets depends on the spec's scheme for it,
+    the donor's tensor, the seed and the tensor's path, and on nothing else: two specs
+    that treat a tensor alike give it the same values. A moving variance that is drawn
+    loses its sign. Embeddings of positions are resized where the donor saw images of
+    another size. Nothing is written unless all fits.
 
     Args:
       model: From `build`, slimmed or not.
@@ -88,8 +86,7 @@ def initialize(
       What was done to every tensor, in graph order.
 
     Raises:
-      UserError: If the spec is not valid, names a stage that the model lacks, or
-        needs a donor and there is none.
+      UserError: If the spec is not valid for the model, or a donor is missing.
       DonorMismatchError: If a donor tensor that is needed is missing or has another
         shape. Schemes of statistics take a donor tensor with more channels, as a
         slimmed model's donor has; a DeiT cut to its first blocks takes a donor
@@ -98,15 +95,7 @@ def initialize(
     parsed = parse_spec(spec) if isinstance(spec, str) else spec
     if strict_reference:
         parsed = parsed.strictly()
-    if parsed.needs_donor and donor is None:
-        raise UserError(
-            f"initialization {str(parsed)!r} needs a donor: imagenet, a run, or a "
-            "weights file (--donor)"
-        )
-    if parsed.scheme == "random":
-        donor = None
-    elif isinstance(donor, keras.Model):
-        donor = donor_from_model(donor, donor.name)
+    donor = _needed_donor(parsed, donor)
     plan = plan_tensors(model, parsed)
     if donor is not None:
         check_donor(model, parsed, plan, donor)
@@ -126,6 +115,21 @@ def initialize(
             for planned, value in zip(plan, values, strict=True)
         ),
     )
+
+
+def _needed_donor(
+    spec: InitializationSpec, donor: Donor | keras.Model | None
+) -> Donor | None:
+    if spec.needs_donor and donor is None:
+        raise UserError(
+            f"initialization {str(spec)!r} needs a donor: imagenet, a run, or a "
+            "weights file (--donor)"
+        )
+    if spec.scheme == "random":
+        return None
+    if isinstance(donor, keras.Model):
+        return donor_from_model(donor, donor.name)
+    return donor
 
 
 def plan_tensors(
