@@ -184,21 +184,29 @@ def fold_examples(
     tested = patient_folds(patient_ids, labels, folds, seed) == fold
     chosen_by = tested
     if protocol == "separate":
-        others = np.flatnonzero(~tested)
-        patients = [str(patient_ids[int(row)]) for row in others]
-        parts = min(_VALIDATION_PARTS, len(set(patients)))
-        if parts < 2:
-            raise UserError(
-                "to choose weights by patients of their own takes at least 2 outside "
-                f"the fold, got {parts}; give more data, or the protocol paper"
-            )
-        held_out = patient_folds(patients, labels[others], parts, seed) == 0
-        chosen_by = np.zeros(len(tested), dtype=bool)
-        chosen_by[others[held_out]] = True
+        chosen_by = _held_out(~tested, patient_ids, labels, seed)
     trained = ~(tested | chosen_by)
     return Fold(
         *(tuple(sorted(examples[rows])) for rows in (trained, chosen_by, tested))
     )
+
+
+def _held_out(
+    outside: np.ndarray, patient_ids: Sequence[str], labels: np.ndarray, seed: int
+) -> np.ndarray:
+    """Which rows are of the patients outside the fold that choose its weights."""
+    rows = np.flatnonzero(outside)
+    patients = [str(patient_ids[int(row)]) for row in rows]
+    parts = min(_VALIDATION_PARTS, len(set(patients)))
+    if parts < 2:
+        raise UserError(
+            "to choose weights by patients of their own takes at least 2 outside "
+            f"the fold, got {parts}; give more data, or the protocol paper"
+        )
+    dealt = patient_folds(patients, labels[rows], parts, seed)
+    held_out = np.zeros(len(outside), dtype=bool)
+    held_out[rows[dealt == 0]] = True
+    return held_out
 
 
 def _counted(labels: np.ndarray) -> np.ndarray:

@@ -53,9 +53,8 @@ def prediction_similarity(
 ) -> PredictionSimilarity:
     """Compares the mistakes of two models on the same test examples.
 
-    The paper's authors computed the independent baseline from one model's accuracy
-    alone; here it is the paper's formula. Over the folds of a cross-validation, take
-    `estimate_over_folds` of the folds' similarities, or of their excesses.
+    The independent baseline is the paper's formula; its authors took one model's
+    accuracy alone. Over folds take `estimate_mean` of the similarities or excesses.
 
     Args:
       labels: classes [n], or float [n, classes] in {0, 1}; NaN is unlabelled, left out.
@@ -63,8 +62,7 @@ def prediction_similarity(
       right: the other's, likewise.
       patients: [n], the patient of each example; None where each has one.
       kind: of the data set. For `grade` and `class` the largest output is the
-        prediction; of `findings` each labelled one is a prediction, there or not at
-        0.5.
+        prediction; for `findings` each labelled one is, there or not at 0.5.
       samples: bootstrap samples of the patients.
       level: intended coverage.
       seed: of the draws.
@@ -78,29 +76,18 @@ def prediction_similarity(
     owners = np.arange(count) if patients is None else np.asarray(patients)
     if len(owners) != count:
         raise ValueError(f"{len(owners)} patients for {count} examples")
-    ours, theirs = (_right(labels, side, kind) for side in (left, right))
+    ours, theirs = _right(labels, left, kind), _right(labels, right, kind)
     # An example has one prediction, or one a finding: each that is labelled counts.
     total = (~np.isnan(ours)).sum(axis=1)
     if not total.any():
         raise ValueError("no example is labelled")
-    sums = np.stack(
-        [
-            (ours == theirs).sum(axis=1),
-            np.nansum(ours, axis=1),
-            np.nansum(theirs, axis=1),
-        ],
-        axis=1,
-    )
+    sums = _sums(ours, theirs)
     shares = sums.sum(axis=0) / total.sum()
     known = total > 0
-    drawn = np.concatenate(
-        [
-            weights @ sums[known] / (weights @ total[known])[:, None]
-            for weights in patient_weights(owners[known], samples, seed)
-        ]
-    )
+    blocks = patient_weights(owners[known], samples, seed)
+    drawn = np.concatenate([_shares(sums[known], total[known], b) for b in blocks])
     independent, replicates = _independent(shares), _independent(drawn)
-    similarity = float(shares[0])
+    similarity, left_accuracy, right_accuracy = shares.tolist()
     return PredictionSimilarity(
         similarity=similarity,
         independent=float(independent),
@@ -108,8 +95,19 @@ def prediction_similarity(
         excess=percentile_interval(
             similarity - float(independent), drawn[:, 0] - replicates, level
         ),
-        accuracies=(float(shares[1]), float(shares[2])),
+        accuracies=(left_accuracy, right_accuracy),
     )
+
+
+def _sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Of each example's predictions how many agree, and how many of each are right."""
+    agree = (left == right).sum(axis=1)
+    return np.stack([agree, np.nansum(left, axis=1), np.nansum(right, axis=1)], axis=1)
+
+
+def _shares(sums: np.ndarray, total: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sums over predictions in each bootstrap sample, [samples, 3]."""
+    return weights @ sums / (weights @ total)[:, None]
 
 
 def _independent(shares: np.ndarray) -> np.ndarray:

@@ -128,9 +128,8 @@ def draw_retina(
         raise ValueError(f"size is {size}; a retina needs at least 16 pixels")
     if not lesion_scale > 0:
         raise ValueError(f"lesion_scale is {lesion_scale}; it must be positive")
-    if grade is None:
-        grade = retina_metadata(index, seed=seed, grade_shares=grade_shares).grade
-    _check(index, seed, grade_shares)
+    own = retina_metadata(index, seed=seed, grade_shares=grade_shares).grade
+    grade = own if grade is None else grade
     if grade not in range(5):
         raise ValueError(f"grade is {grade}; grades are 0 to 4")
     patient, side = divmod(index, 2)
@@ -140,18 +139,11 @@ def draw_retina(
     mirror = -1 if side == 0 else 1
     eye = eye_geometry(random_stream(seed, _GEOMETRY, index), traits, mirror=mirror)
     vessels = grow_vessels(random_stream(seed, _VESSELS, index), traits, eye)
-    lesions = plan_lesions(
-        random_stream(seed, _LESIONS, index, grade),
-        eye,
-        vessels,
-        grade=grade,
-        scale=lesion_scale,
-    )
+    rng = random_stream(seed, _LESIONS, index, grade)
+    lesions = plan_lesions(rng, eye, vessels, grade=grade, scale=lesion_scale)
     vessels = (with_beading(vessels[0], lesions.beaded), *vessels[1:])
 
-    # Small images are drawn larger and averaged, so that fine vessels do not alias.
-    fine = size * max(1, math.ceil(_SMALLEST_CANVAS / size))
-    oversample = 2 if fine >= 400 or fine > size else 3
+    fine, oversample = _canvas(size)
     scene = paint_background(
         random_stream(seed, _PIGMENT, index), traits, eye, fine, oversample
     )
@@ -160,6 +152,15 @@ def draw_retina(
     _absorb(scene, arteries, veins, blood_coverage(lesions, fine, oversample))
     paint_cotton_wool(scene, lesions)
     return photograph(random_stream(seed, _EXPOSURE, index), camera, scene, size)
+
+
+def _canvas(size: int) -> tuple[int, int]:
+    """Pixels along an axis of what is drawn, and how often each is sampled.
+
+    Small images are drawn larger and averaged, so that fine vessels do not alias.
+    """
+    fine = size * max(1, math.ceil(_SMALLEST_CANVAS / size))
+    return fine, 2 if fine >= 400 or fine > size else 3
 
 
 def _absorb(

@@ -102,10 +102,9 @@ def checks(audit: Audit) -> list[Check]:
     copies, near, bad = audit.copies, audit.near, len(audit.problems)
     conflicts = copies.loc[copies["conflict"] == True, "group"].nunique()  # noqa: E712
     across = _count(copies, "across_splits", "group")
-    others = copies["group"].nunique() - across
-    near_across = _count(near, "across_splits")
-    near_patients = _count(near[near["across_splits"] == False], "across_patients")  # noqa: E712
-    near_rest = len(near) - near_across - near_patients
+    near_within = near[near["across_splits"] == False]  # noqa: E712
+    near_patients = _count(near_within, "across_patients")
+    others = copies["group"].nunique() - across + len(near_within) - near_patients
     return [
         _check(
             "Rows that can’t be used",
@@ -140,7 +139,7 @@ def checks(audit: Audit) -> list[Check]:
         ),
         _check(
             "Near copies in several splits",
-            near_across,
+            len(near) - len(near_within),
             "no",
             "Pairs that show the same picture, saved again or resized.",
         ),
@@ -152,7 +151,7 @@ def checks(audit: Audit) -> list[Check]:
         ),
         _check(
             "Other copies",
-            others + near_rest,
+            others,
             "mixed",
             "Of one patient in one split, or identical in one split: they count twice, "
             "but spoil no test.",
