@@ -36,41 +36,34 @@ def build(
     """Builds a model with random weights: plain Keras, functional, flat.
 
     Input: `[batch, height, width, 3]` RGB in [0, 255], float32 or uint8; the model
-    scales it as its pretrained weights expect. Output: `[batch, num_classes]`
-    float32 probabilities, one sigmoid a class or a softmax, from layer
-    `probabilities`; the
-    layer `logits` below it gives what a loss should take (`logits_model`).
+    scales it as its pretrained weights expect. Output: `[batch, num_classes]` float32
+    probabilities from layer `probabilities`; the layer `logits` below it gives what a
+    loss should take (`logits_model`).
 
     Args:
       name: One of `model_names()`, or such a name with options:
-        `resnet50[slim_after=block2,width=0.5]` keeps half of the channels
-        above `block2`; `deit_s[blocks=5]` is its first five blocks;
+        `resnet50[slim_after=block2,width=0.5]` keeps half of the channels above
+        `block2`; `deit_s[blocks=5]` is its first five blocks;
         `resnet50[input_scaling=caffe_over_255]`.
-      input_shape: (height, width, 3), in pixels: 64 or more, Inception-v3 75.
-        The papers go up to 587. DeiT takes multiples of its patch (16 pixels,
-        deit_mini 8), Swin of 32 (swin_mini 16).
+      input_shape: (height, width, 3), in pixels: 64 or more, Inception-v3 75. DeiT
+        takes multiples of its patch (16, deit_mini 8), Swin of 32 (swin_mini 16).
       num_classes: Width of the head, at least 1.
       dropout: Share of the head's features dropped in training, in [0, 1).
-      seed: Makes weights and random layers a pure function of it; the weights are
-        those of `transfusion_tf.initialization`'s `random` for the same seed.
-        None draws others each time.
-      input_scaling: A key of `INPUT_SCALINGS` that replaces the architecture's
-        own, and the name's; for donors that were trained on other pixels.
-      pixel_statistics: Scales the input by these instead, see `dataset_scaling`:
-        `mean` and `std` of each channel, RGB in [0, 1].
+      seed: Of weights and random layers; the weights are those of
+        `transfusion_tf.initialization`'s `random`. None draws others each time.
+      input_scaling: A key of `INPUT_SCALINGS` that replaces the architecture's own,
+        and the name's; for donors that were trained on other pixels.
+      pixel_statistics: `mean` and `std` to scale by instead, see `dataset_scaling`.
       batch_norm_momentum: Replaces the architecture's own in every batch norm
         (CBR 0.9, `keras.applications` 0.99); lower it for short runs.
       head: `sigmoid`, each class on its own, or `softmax` over exclusive classes.
 
     Raises:
-      UserError: If an argument is not valid, and the message says what would be; or
-        if the model is built on KerasHub and KerasHub is not installed.
+      UserError: If an argument is not valid, or KerasHub is needed and not installed.
     """
     spec = parse_model_name(name)
     architecture = ARCHITECTURES[spec.architecture]
-    _check_arguments(spec.architecture, input_shape, num_classes, dropout)
-    if head not in HEADS:
-        raise one_of("head", head, HEADS)
+    _check_arguments(spec.architecture, input_shape, num_classes, dropout, head)
 
     image = keras.Input(tuple(input_shape), dtype="float32", name="image")
     asked = input_scaling or spec.input_scaling
@@ -118,7 +111,11 @@ def _with_stable_names(model: keras.Model) -> keras.Model:
 
 
 def _check_arguments(
-    name: str, input_shape: tuple[int, int, int], num_classes: int, dropout: float
+    name: str,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    dropout: float,
+    head: str,
 ) -> None:
     if len(input_shape) != 3 or input_shape[2] != 3 or not all(input_shape):
         raise UserError(
@@ -129,3 +126,5 @@ def _check_arguments(
         raise UserError(f"num_classes must be at least 1, not {num_classes}")
     if not 0 <= dropout < 1:
         raise UserError(f"dropout must be in [0, 1), not {dropout}")
+    if head not in HEADS:
+        raise one_of("head", head, HEADS)

@@ -112,23 +112,11 @@ def run_study(
         label=f"{study.name} {shard}" if shard else study.name,
         wait=shard is None,
     )
-    all_failed = _failures(plan, run_ids, record.runs)
-    all_failed |= {run: text for run, text in failed.items() if run in plan.configs}
-    others = [
-        RunDirectory(record.runs / run) for run in run_ids if run not in all_failed
-    ]
-    waiting = tuple(run.path.name for run in others if not run.finished())
-    record.write(waiting, all_failed)
+    result = _recorded(plan, record, failed)
     if ours and all(plan.stands_on.get(run) in failed for run in ours):
         why = [text for run, text in failed.items() if run in plan.donors]
         raise UserError("the donor could not be pretrained: " + "; ".join(why))
-    return StudyResult(
-        record.path,
-        runs=tuple(run for run in others if run.path.name not in waiting),
-        failed=all_failed,
-        waiting=waiting,
-        run_ids=plan.run_ids,
-    )
+    return result
 
 
 def _train(
@@ -185,6 +173,26 @@ def _train(
                 planned, configs, record.runs, engine, progress, wait=wait
             )
     return {run: outcome.message for run, outcome in failed.items()}
+
+
+def _recorded(
+    plan: Plan, record: "_Record", failed_now: Mapping[str, str]
+) -> StudyResult:
+    """Writes what became of all runs into the study's record."""
+    failed = _failures(plan, plan.configs, record.runs)
+    failed |= {run: text for run, text in failed_now.items() if run in plan.configs}
+    others = [
+        RunDirectory(record.runs / run) for run in plan.configs if run not in failed
+    ]
+    waiting = tuple(run.path.name for run in others if not run.finished())
+    record.write(waiting, failed)
+    return StudyResult(
+        record.path,
+        runs=tuple(run for run in others if run.path.name not in waiting),
+        failed=failed,
+        waiting=waiting,
+        run_ids=plan.run_ids,
+    )
 
 
 def _failures(plan: Plan, run_ids: Iterable[str], runs: Path) -> dict[str, str]:
