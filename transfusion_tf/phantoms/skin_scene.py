@@ -78,9 +78,8 @@ def paint_hair(rng: np.random.Generator, traits: Traits, image: np.ndarray) -> N
     starts = rng.uniform(-1.1, 1.1, (count, 2))
     lengths = rng.uniform(0.25, 0.9, count)
     share = np.linspace(0.0, 1.0, 8)
-    angles = way + rng.normal(0.0, 0.35, count)[:, None] + (
-        rng.normal(0.0, 0.5, count)[:, None] * share
-    )  # fmt: skip
+    angles = way + rng.normal(0.0, 0.35, count)[:, None]
+    angles = angles + rng.normal(0.0, 0.5, count)[:, None] * share
     steps = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     points = starts[:, None] + np.cumsum(steps, axis=1) * (lengths / 8)[:, None, None]
     widths = 0.018 * (1.1 - share)[None, :] * np.ones((count, 1))

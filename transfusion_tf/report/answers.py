@@ -67,9 +67,9 @@ def answer_help(
         unit,
     )
     sentences += _hints(cases)
-    word = {
-        "higher": "Yes", "lower": "No, it hurts", "alike": "No difference",
-    }.get(common(cases), "In part" if settled(cases) else "Cannot tell")  # fmt: skip
+    words = {"higher": "Yes", "lower": "No, it hurts", "alike": "No difference"}
+    otherwise = "In part" if settled(cases) else "Cannot tell"
+    word = words.get(common(cases), otherwise)
     return Answer(
         question, word, tone_of([case.judgement for case in cases]), tuple(sentences)
     )

@@ -100,9 +100,14 @@ def reliability_diagram(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [3.4, 1]}
     )
     upper.text(
-        0.985, 0.06, "overconfident", transform=upper.transAxes, ha="right",
-        fontsize=7.5, color=MUTED,
-    )  # fmt: skip
+        0.985,
+        0.06,
+        "overconfident",
+        transform=upper.transAxes,
+        ha="right",
+        fontsize=7.5,
+        color=MUTED,
+    )
     for label, curve in curves.items():
         name = f"{label}, ECE {wording.number(errors[label])}"
         _frequencies(upper, curve, marks[label], name)
@@ -112,11 +117,21 @@ def reliability_diagram(
         if len(curves) == 1:
             lower.stairs(share, curve.edges, color=colour, alpha=0.13, fill=True)
     upper.plot(
-        [0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1,
+        [0, 1],
+        [0, 1],
+        color=MUTED,
+        linewidth=0.8,
+        linestyle=(0, (4, 3)),
+        zorder=1,
         label="calibrated",
-    )  # fmt: skip
-    findings = kind == "findings"
+    )
     upper.set_title(title)
+    _name_axes(upper, lower, findings=kind == "findings")
+    upper.legend(loc="upper left", handlelength=1.4, labelspacing=0.3, labelcolor=INK)
+    return figure
+
+
+def _name_axes(upper: Axes, lower: Axes, *, findings: bool) -> None:
     upper.set_ylabel("share with the finding" if findings else "share that is right")
     upper.set_ylim(-0.03, 1.03)
     upper.set_yticks(*_TICKS)
@@ -132,8 +147,6 @@ def reliability_diagram(
     for axes in (upper, lower):
         axes.grid(color=RULE, linewidth=0.5)
         axes.set_axisbelow(True)
-    upper.legend(loc="upper left", handlelength=1.4, labelspacing=0.3, labelcolor=INK)
-    return figure
 
 
 def _frequencies(axes: Axes, curve: Reliability, mark: Mark, name: str) -> None:
@@ -148,9 +161,16 @@ def _frequencies(axes: Axes, curve: Reliability, mark: Mark, name: str) -> None:
     )
     axes.vlines(confidence, *ends.T, color=mark.colour, linewidth=1.0, alpha=0.45)
     axes.plot(
-        confidence, frequency, color=mark.colour, linewidth=1.5, marker=mark.marker,
-        markersize=4.5, markeredgecolor="white", markeredgewidth=0.6, label=name,
-    )  # fmt: skip
+        confidence,
+        frequency,
+        color=mark.colour,
+        linewidth=1.5,
+        marker=mark.marker,
+        markersize=4.5,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        label=name,
+    )
 
 
 def _error(metrics: Mapping[str, float]) -> float:

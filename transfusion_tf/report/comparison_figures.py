@@ -70,15 +70,27 @@ def _curve(axes: Axes, part: pd.DataFrame) -> None:
         places, value - spread, value + spread, color=_LINE, alpha=0.2, linewidth=0
     )
     axes.errorbar(
-        places, value, spread, color=_LINE, linewidth=1.8, elinewidth=1.1, capsize=2,
-        marker="o", markersize=4.5, markeredgecolor="white", markeredgewidth=0.6,
-    )  # fmt: skip
+        places,
+        value,
+        spread,
+        color=_LINE,
+        linewidth=1.8,
+        elinewidth=1.1,
+        capsize=2,
+        marker="o",
+        markersize=4.5,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+    )
     axes.set_xlim(wide[0], wide[-1])
     crowded = len(part) > 6
     axes.set_xticks(
-        places, part["stage"], rotation=50 if crowded else 0,
-        ha="right" if crowded else "center", rotation_mode="anchor",
-    )  # fmt: skip
+        places,
+        part["stage"],
+        rotation=50 if crowded else 0,
+        ha="right" if crowded else "center",
+        rotation_mode="anchor",
+    )
     axes.grid(axis="y", color=RULE, linewidth=0.5)
     axes.set_axisbelow(True)
 
@@ -100,8 +112,13 @@ def heat_map(pairs: pd.DataFrame, names: tuple[str, str]) -> Figure:
     picture = axes.imshow(
         values, cmap=_HEAT, vmin=0, vmax=1, origin="lower", aspect="auto"
     )
-    axes.set_xticks(range(len(stages_b)), stages_b, rotation=50, ha="right",
-                    rotation_mode="anchor")  # fmt: skip
+    axes.set_xticks(
+        range(len(stages_b)),
+        stages_b,
+        rotation=50,
+        ha="right",
+        rotation_mode="anchor",
+    )
     axes.set_yticks(range(len(stages_a)), stages_a)
     if len(stages_b) <= 6:
         for label in axes.get_xticklabels():
@@ -129,9 +146,14 @@ def _write_values(axes: Axes, values: np.ndarray) -> None:
     for row, column in np.ndindex(values.shape):
         value = values[row, column]
         axes.text(
-            column, row, f"{value:.2f}".replace("-", "−"), ha="center", va="center",
-            fontsize=size, color="white" if value > 0.55 else INK,
-        )  # fmt: skip
+            column,
+            row,
+            f"{value:.2f}".replace("-", "−"),
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="white" if value > 0.55 else INK,
+        )
 
 
 @styled
@@ -155,20 +177,37 @@ def gabor_shares(
             [0, chance], 0, chance, color=marks[label].colour, alpha=0.1, linewidth=0
         )
         axes.annotate(
-            "chance", (chance, 0), xytext=(-3, 3), textcoords="offset points",
-            ha="right", fontsize=7, color=MUTED,
-        )  # fmt: skip
+            "chance",
+            (chance, 0),
+            xytext=(-3, 3),
+            textcoords="offset points",
+            ha="right",
+            fontsize=7,
+            color=MUTED,
+        )
     axes.annotate(
-        "kept", (0.95 * end, 0.95 * end), xytext=(-3, 1), textcoords="offset points",
-        ha="right", va="bottom", fontsize=7, color=MUTED,
-    )  # fmt: skip
+        "kept",
+        (0.95 * end, 0.95 * end),
+        xytext=(-3, 1),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize=7,
+        color=MUTED,
+    )
     for label, table in changes.items():
         mark = marks[label]
         axes.plot(
-            table["explained_before"], table["explained_after"], mark.marker,
-            color=mark.colour, markersize=5, alpha=0.85, markeredgecolor="white",
-            markeredgewidth=0.6, label=label,
-        )  # fmt: skip
+            table["explained_before"],
+            table["explained_after"],
+            mark.marker,
+            color=mark.colour,
+            markersize=5,
+            alpha=0.85,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            label=label,
+        )
     axes.set(xlim=(0, end), ylim=(0, end))
     axes.set_xlabel("share of a filter that a Gabor explains, before")
     axes.set_ylabel("after training")
@@ -198,10 +237,14 @@ def weight_histogram(
             edges = np.append(part["left"], part["right"].iloc[-1:])
             filled = when == "before"
             axes.stairs(
-                part["density"], edges, color=colour, fill=filled,
-                alpha=0.25 if filled else 1, linewidth=0 if filled else 1.5,
+                part["density"],
+                edges,
+                color=colour,
+                fill=filled,
+                alpha=0.25 if filled else 1,
+                linewidth=0 if filled else 1.5,
                 label=f"{label}, {when}",
-            )  # fmt: skip
+            )
     axes.set_title("First-layer weights")
     axes.set_xlabel("weight")
     axes.set_ylabel("density")
