@@ -27,8 +27,18 @@ FLAGS = flags.FLAGS
 
 _NAME = "command.json"
 _LIBRARIES = (
-    *("tensorflow", "keras", "keras-hub", "numpy", "pandas", "pyarrow", "scipy"),
-    *("pillow", "scikit-image", "scikit-learn", "matplotlib", "jinja2"),
+    "tensorflow",
+    "keras",
+    "keras-hub",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "pillow",
+    "scikit-image",
+    "scikit-learn",
+    "matplotlib",
+    "jinja2",
 )
 # Larger files are known by their size and time.
 _MOST_HASHED_BYTES = 1 << 20

@@ -38,8 +38,12 @@ from transfusion_tf_experiments.benchmarks.benchmark_results import Result, prin
 from transfusion_tf_experiments.benchmarks.interleaved import measure, ratios
 
 _MODELS = (
-    *("cbr_tiny", "cbr_small", "cbr_large_w", "cbr_large_t"),
-    *("resnet50", "inception_v3"),
+    "cbr_tiny",
+    "cbr_small",
+    "cbr_large_w",
+    "cbr_large_t",
+    "resnet50",
+    "inception_v3",
 )
 # Pixels and batch.
 _SIZES = ((224, 64), (587, 16))

@@ -62,10 +62,17 @@ def seconds_to_first_step(root: Path) -> float:
     """Starts a training below `root`, waits for its first step, and ends it."""
     runs = root / f"runs-{time.monotonic_ns()}"
     command = [
-        *(sys.executable, "-m", "transfusion_tf_experiments.train"),
-        *(f"--dataset={_CARD}", f"--image_size={_SIZE}", "--model=cbr_tiny"),
-        *("--steps=1000", "--eval_every=1000", "--save_every_steps=1"),
-        *(f"--root={runs}", f"--data_root={root / 'data'}"),
+        sys.executable,
+        "-m",
+        "transfusion_tf_experiments.train",
+        f"--dataset={_CARD}",
+        f"--image_size={_SIZE}",
+        "--model=cbr_tiny",
+        "--steps=1000",
+        "--eval_every=1000",
+        "--save_every_steps=1",
+        f"--root={runs}",
+        f"--data_root={root / 'data'}",
     ]
     start = time.perf_counter()
     with subprocess.Popen(

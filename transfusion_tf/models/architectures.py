@@ -39,54 +39,60 @@ class Architecture:
     hub: HubBackbone | None = None
 
 
+_CBR = {
+    name: Architecture(
+        functools.partial(cbr_features, architecture=architecture),
+        "imagenet_mean_std",
+    )
+    for name, architecture in CBR_ARCHITECTURES.items()
+}
+_HUB_RESNETS = {
+    name: Architecture(
+        functools.partial(hub_resnet_features, hub=hub),
+        "imagenet_mean_std",
+        hub=hub,
+    )
+    for name, hub in RESNETS.items()
+}
+_KERAS_RESNETS = {
+    name: Architecture(functools.partial(backbone_features, name=name), "caffe")
+    for name in ("resnet50", "resnet101", "resnet152")
+}
+_INCEPTION = Architecture(
+    functools.partial(backbone_features, name="inception_v3"),
+    "minus_one_to_one",
+    min_size=75,
+)
+_DEIT = {
+    name: Architecture(
+        functools.partial(deit_features, architecture=deit),
+        "imagenet_mean_std",
+        min_size=2 * deit.patch,
+        multiple_of=deit.patch,
+        blocks=deit.blocks,
+        takes_blocks=True,
+        hub=deit.hub(),
+    )
+    for name, deit in DEIT_ARCHITECTURES.items()
+}
+_SWIN = {
+    name: Architecture(
+        functools.partial(swin_features, architecture=swin),
+        "imagenet_mean_std",
+        min_size=2 * swin.step,
+        multiple_of=swin.step,
+        blocks=swin.blocks,
+        hub=swin.hub(),
+    )
+    for name, swin in SWIN_ARCHITECTURES.items()
+}
 ARCHITECTURES: dict[str, Architecture] = {
-    **{
-        name: Architecture(
-            functools.partial(cbr_features, architecture=architecture),
-            "imagenet_mean_std",
-        )
-        for name, architecture in CBR_ARCHITECTURES.items()
-    },
-    **{
-        name: Architecture(
-            functools.partial(hub_resnet_features, hub=hub),
-            "imagenet_mean_std",
-            hub=hub,
-        )
-        for name, hub in RESNETS.items()
-    },
-    **{
-        name: Architecture(functools.partial(backbone_features, name=name), "caffe")
-        for name in ("resnet50", "resnet101", "resnet152")
-    },
-    "inception_v3": Architecture(
-        functools.partial(backbone_features, name="inception_v3"),
-        "minus_one_to_one",
-        min_size=75,
-    ),
-    **{
-        name: Architecture(
-            functools.partial(deit_features, architecture=deit),
-            "imagenet_mean_std",
-            min_size=2 * deit.patch,
-            multiple_of=deit.patch,
-            blocks=deit.blocks,
-            takes_blocks=True,
-            hub=deit.hub(),
-        )
-        for name, deit in DEIT_ARCHITECTURES.items()
-    },
-    **{
-        name: Architecture(
-            functools.partial(swin_features, architecture=swin),
-            "imagenet_mean_std",
-            min_size=2 * swin.step,
-            multiple_of=swin.step,
-            blocks=swin.blocks,
-            hub=swin.hub(),
-        )
-        for name, swin in SWIN_ARCHITECTURES.items()
-    },
+    **_CBR,
+    **_HUB_RESNETS,
+    **_KERAS_RESNETS,
+    "inception_v3": _INCEPTION,
+    **_DEIT,
+    **_SWIN,
 }
 
 

@@ -103,15 +103,11 @@ def average_travel(
     runs = [name for name in _RUN_COLUMNS if name in table.columns]
     kept = table if normalization else table[~table["normalization"].astype(bool)]
     kept = kept.assign(kind=by, part=kept[by])
-    means = (
-        kept.groupby([*runs, "kind", "part", "stage"], sort=False)
-        .agg(
-            **{name: (name, "mean") for name in _MEASURES},
-            tensors=("tensor", "size"),
-            size=("size", "sum"),
-        )
-        .reset_index()
-    )
+    groups = kept.groupby([*runs, "kind", "part", "stage"], sort=False)
+    measures = {name: (name, "mean") for name in _MEASURES}
+    means = groups.agg(
+        **measures, tensors=("tensor", "size"), size=("size", "sum")
+    ).reset_index()
     position = means.groupby(runs).cumcount() if runs else range(len(means))
     means.insert(len(runs) + 3, "position", position)
     return means

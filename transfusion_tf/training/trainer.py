@@ -40,10 +40,24 @@ from transfusion_tf.training.workers import Workers
 
 # What a trainer does not depend on; all else is compiled into its steps.
 _OF_ONE_RUN = (
-    *("dataset", "source", "train_examples", "fold", "folds", "fold_protocol"),
-    *("initialization", "donor", "donor_steps", "seed", "steps", "eval_every"),
-    *("early_stopping", "early_stopping_metric", "metric", "head_learning_rate"),
-    *("data", "donor_weights"),
+    "dataset",
+    "source",
+    "train_examples",
+    "fold",
+    "folds",
+    "fold_protocol",
+    "initialization",
+    "donor",
+    "donor_steps",
+    "seed",
+    "steps",
+    "eval_every",
+    "early_stopping",
+    "early_stopping_metric",
+    "metric",
+    "head_learning_rate",
+    "data",
+    "donor_weights",
 )
 # Trainers that wait for a run hold at most so many bytes of variables and, by a rough
 # estimate, graphs.

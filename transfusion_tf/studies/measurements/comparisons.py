@@ -108,11 +108,9 @@ def _robustness(runs: Runs, data_root: str | Path, options: Options) -> Iterator
 
 def _knn(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
     """How well each stage's features tell the classes apart."""
-    names = ("vote", "temperature")
-    given = {
-        "kind": options.get("kind", "stage"),
-        "k": options.get("k", 200),
-        **{name: options[name] for name in names if name in options},
+    given = {"kind": options.get("kind", "stage"), "k": options.get("k", 200)}
+    given |= {
+        name: options[name] for name in ("vote", "temperature") if name in options
     }
     split = options.get("split", "test")
     for run in runs:
