@@ -215,8 +215,8 @@ def score_text(scores: pd.DataFrame) -> str:
         ]
         lines.append([row["stage"], row["points"], *cells])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
+    padded = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        .rstrip()
         for line in lines
-    )  # fmt: skip
+    ]
+    return "\n".join(line.rstrip() for line in padded)
