@@ -185,9 +185,10 @@ def fold_examples(
     chosen_by = tested
     if protocol == "separate":
         chosen_by = _held_out(~tested, patient_ids, labels, seed)
-    trained = ~(tested | chosen_by)
     return Fold(
-        *(tuple(sorted(examples[rows])) for rows in (trained, chosen_by, tested))
+        train=tuple(sorted(examples[~(tested | chosen_by)])),
+        validation=tuple(sorted(examples[chosen_by])),
+        test=tuple(sorted(examples[tested])),
     )
 
 

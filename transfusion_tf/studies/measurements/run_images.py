@@ -75,8 +75,12 @@ def run_split(run: str | Path, data_root: str | Path, split: str) -> SplitImages
     config = RunDirectory(run).config()
     key = (
         *_state(prepared.path / "index.parquet"),
-        *(config.fold, config.folds, config.fold_protocol),
-        *(split, prepared.card.stored_size, prepared.card.image_size),
+        config.fold,
+        config.folds,
+        config.fold_protocol,
+        split,
+        prepared.card.stored_size,
+        prepared.card.image_size,
     )
     return _splits.get(key, lambda: SplitImages(prepared, split))
 

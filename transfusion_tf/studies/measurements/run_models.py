@@ -112,8 +112,10 @@ def _shape(directory: RunDirectory) -> tuple:
     config, dataset = directory.config(), directory.dataset()
     statistics = config.pixel_statistics
     return (
-        *(config.model, config.image_size or dataset["image_size"]),
-        *(len(dataset["classes"]), config.head or "sigmoid"),
+        config.model,
+        config.image_size or dataset["image_size"],
+        len(dataset["classes"]),
+        config.head or "sigmoid",
         json.dumps(dict(statistics) if statistics else None, sort_keys=True),
     )
 
