@@ -5,16 +5,17 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from report import planted_donors, planted_reuse
+from report.levels import check_levels
 from report.planted_chapters import CCA, SLIM, STAGES, PlantedChapters
 from report.seen import empty_axes, quotes_its_table
 
-from transfusion_tf.evaluation import difference, seed_interval
 from transfusion_tf.initialization import gabor_filter_bank
 from transfusion_tf.report import paper_values
 from transfusion_tf.report.chapters import KINDS, draw_chapter
 from transfusion_tf.report.material import read_material
-from transfusion_tf.report.rows import pairs
 from transfusion_tf.studies import read_study
+from transfusion_tf.studies.measurements.collect import collect, measure_study
+from transfusion_tf.studies.measurements.table import TABLE
 from transfusion_tf.studies.study_folder import ChapterRecord
 
 # All pictures of a planted study are drawn first.
@@ -23,6 +24,12 @@ pytestmark = pytest.mark.slow
 COLUMNS = {
     *("dataset", "model", "initialization", "train_examples", "quantity", "value"),
     *("std", "low", "high", "seeds", "paper", "paper_spread"),
+}
+
+# Some of the means that chapters publish.
+LEVELS = {
+    *("test", "auc/severe", "parameters", "parameters_table1", "area", "steps"),
+    *("cca", "noise_floor", "cca_at_start", "cca_at_end"),
 }
 
 
@@ -38,11 +45,16 @@ def record(planted):
 
 
 @pytest.fixture(scope="module")
-def drawn(record, tmp_path_factory):
+def measurements(planted, record):
+    return measure_study(planted.root / "studies" / "planted")
+
+
+@pytest.fixture(scope="module")
+def drawn(record, measurements, tmp_path_factory):
     """Chapter -> its view, drawn once; and the folder of the pictures."""
     folder = tmp_path_factory.mktemp("figures")
     views = {
-        chapter.name: draw_chapter(read_material(record, chapter), folder)
+        chapter.name: draw_chapter(read_material(record, chapter, measurements), folder)
         for chapter in record.chapters
     }
     return views, folder
@@ -64,8 +76,9 @@ def value_of(view, **wanted):
     return value
 
 
-def cell_of(record, name, model, start):
-    (results,) = read_material(record, chapter_of(record, name)).results
+def cell_of(record, measurements, name, model, start):
+    chapter = chapter_of(record, name)
+    (results,) = read_material(record, chapter, measurements).results
     panel = next(panel for panel in results.panels if panel.model == model)
     return panel, panel.cells[start]
 
@@ -73,6 +86,17 @@ def cell_of(record, name, model, start):
 def test_every_view_has_a_planted_chapter(record):
     here = {chapter.view for chapter in record.chapters}
     assert here | set(planted_donors.VIEWS) | set(planted_reuse.VIEWS) == set(KINDS)
+
+
+def test_levels_are_means_of_the_study_s_measurements(record, measurements, drawn):
+    rows = pd.read_parquet(record.root / "studies" / "planted" / TABLE)
+    seen = {
+        quantity
+        for chapter in record.chapters
+        if "quantity" in drawn[0][chapter.name].table
+        for quantity in check_levels(chapter, drawn[0][chapter.name].table, rows)
+    }
+    assert seen >= LEVELS
 
 
 def test_every_chapter_draws_something_in_all_axes(drawn):
@@ -127,14 +151,18 @@ def test_sheets_have_a_cell_for_every_head(drawn):
         assert {len(row) for row in view.sheet.rows} == {len(view.sheet.heads)}
 
 
-def test_accuracy_is_that_of_the_evaluation(record, drawn):
-    panel, cell = cell_of(record, "table1", "cbr_tiny", "transfer")
+def test_accuracy_is_the_mean_over_runs(record, measurements, drawn):
+    panel, cell = cell_of(record, measurements, "table1", "cbr_tiny", "transfer")
     keys = {"model": "cbr_tiny", "initialization": "transfer"}
     (test,) = rows_of(drawn[0]["table1"], quantity="test", **keys).to_dict("records")
     assert (test["value"], test["low"]) == (cell.test.estimate, cell.test.low)
-    expected = difference(cell.scores, panel.cells["random"].scores)
+    ours, theirs = (
+        np.mean([run.score.value for run in panel.cells[start].runs.values()])
+        for start in ("transfer", "random")
+    )
+    assert test["value"] == pytest.approx(ours)
     found = value_of(drawn[0]["table1"], quantity="difference_to_random", **keys)
-    assert found == pytest.approx(expected.estimate)
+    assert found == pytest.approx(ours - theirs)
 
 
 def test_accuracy_tells_parameters_and_the_donors(record, drawn):
@@ -142,8 +170,8 @@ def test_accuracy_tells_parameters_and_the_donors(record, drawn):
     assert value_of(drawn[0]["table1"], quantity="parameters", **tiny) == 1_081_000
 
 
-def test_accuracy_by_class_is_the_mean_over_seeds(record, drawn):
-    _, cell = cell_of(record, "table2", "cbr_small", "random")
+def test_accuracy_by_class_is_the_mean_over_seeds(record, measurements, drawn):
+    _, cell = cell_of(record, measurements, "table2", "cbr_small", "random")
     expected = np.mean([run.test_metrics["auc/severe"] for run in cell.runs.values()])
     found = value_of(
         drawn[0]["table2"],
@@ -163,8 +191,8 @@ def test_data_sizes_keep_the_sizes_apart(drawn):
     assert by_size[100] < by_size[1200]
 
 
-def test_convergence_counts_the_steps_of_the_panel(record, drawn):
-    _, cell = cell_of(record, "figure6", "cbr_tiny", "transfer")
+def test_convergence_counts_the_steps_of_the_panel(record, measurements, drawn):
+    _, cell = cell_of(record, measurements, "figure6", "cbr_tiny", "transfer")
     keys = {"model": "cbr_tiny", "initialization": "transfer"}
     assert value_of(drawn[0]["figure6"], quantity="steps", **keys) == pytest.approx(
         cell.mean_steps()
@@ -175,10 +203,10 @@ def test_convergence_counts_the_steps_of_the_panel(record, drawn):
     )
 
 
-def test_a_study_may_set_the_threshold(record, tmp_path):
+def test_a_study_may_set_the_threshold(record, measurements, tmp_path):
     chapter = chapter_of(record, "figure6")
     high = dataclasses.replace(chapter, options={"threshold": 0.999})
-    view = draw_chapter(read_material(record, high), tmp_path)
+    view = draw_chapter(read_material(record, high, measurements), tmp_path)
     assert set(rows_of(view, quantity="reached")["value"]) == {0}
     assert rows_of(view, quantity="steps")["value"].isna().all()
     assert all("0.999" in sentence for sentence in view.sentences[:2])
@@ -209,12 +237,13 @@ def test_stages_stand_in_network_order_and_their_gains_add_up(drawn):
     assert len(gains) == 3
 
 
-def test_frozen_tells_the_three_treatments_apart(record, drawn):
+def test_frozen_tells_the_three_treatments_apart(record, measurements, drawn):
     tests = rows_of(drawn[0]["figure12"], quantity="test")
     by_stage = tests.groupby("frozen")["initialization"].apply(set)
     assert by_stage["pool2"] == {"random", "transfer:pool2", "transfer"}
     assert by_stage["pool4"] == {"random", "transfer"}
-    (results,) = read_material(record, chapter_of(record, "figure12")).results
+    chapter = chapter_of(record, "figure12")
+    (results,) = read_material(record, chapter, measurements).results
     cell = results.panels[0].cells["transfer, pool2 frozen"]
     found = tests[
         (tests["frozen"] == "pool2") & (tests["initialization"] == "transfer")
@@ -244,31 +273,6 @@ def test_similarity_of_starts_averages_the_top_stages(drawn):
     assert found.to_numpy() == pytest.approx(expected, abs=0.06)
 
 
-def test_an_interval_over_pairs_is_that_of_the_runs_behind_them():
-    # Where a pair's value is the mean of its two runs' own, the pairs say nothing
-    # that the runs do not: the interval must be Student's over the runs.
-    own = {"a": 0.2, "b": 0.5, "c": 0.4, "d": 0.9}
-    table = pd.DataFrame(
-        [
-            {"run_a": a, "run_b": b, "pair": "x – x", "value": (own[a] + own[b]) / 2}
-            for a in own
-            for b in own
-            if a < b
-        ]
-    )
-    found = pairs.over_runs(table, pairs.mean_of("x – x"), dict.fromkeys(own, "x"))
-    expected = seed_interval(list(own.values()))
-    assert found.estimate == pytest.approx(expected.estimate)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-
-
-def test_two_runs_of_a_start_give_no_interval():
-    table = pd.DataFrame([{"run_a": "a", "run_b": "b", "pair": "x – x", "value": 0.3}])
-    found = pairs.over_runs(table, pairs.mean_of("x – x"), {"a": "x", "b": "x"})
-    assert found.estimate == 0.3
-    assert np.isnan([found.low, found.high]).all()
-
-
 def test_before_and_after_pairs_the_seeds(drawn):
     gap = rows_of(drawn[0]["figure3"], quantity="difference_to_random")
     assert gap["value"].to_numpy() == pytest.approx(0.1)
@@ -285,16 +289,18 @@ def test_start_and_end_find_the_planted_line(drawn):
     assert "all start alike" in {row[4] for row in view.sheet.rows}
 
 
-def test_start_and_end_say_when_there_are_too_few_pairs(record, planted, tmp_path):
+def test_start_and_end_say_when_there_are_too_few_pairs(
+    record, planted, measurements, tmp_path
+):
     chapter = chapter_of(record, "figure4")
     two = [planted.ids[("cbr_tiny", "random", seed)] for seed in (0, 1)]
     few = dataclasses.replace(chapter, runs=tuple(two))
-    view = draw_chapter(read_material(record, few), tmp_path)
+    view = draw_chapter(read_material(record, few, measurements), tmp_path)
     assert "Fewer than 3 pairs" in view.sentences[0]
 
 
-def test_filters_tell_how_far_they_moved(record, drawn):
-    _, cell = cell_of(record, "figure5", "cbr_small", "transfer")
+def test_filters_tell_how_far_they_moved(record, measurements, drawn):
+    _, cell = cell_of(record, measurements, "figure5", "cbr_small", "transfer")
     moves = []
     for run in cell.runs.values():
         initial, best = run.directory.first_layer()
@@ -384,30 +390,41 @@ def test_runs_of_several_data_sets_are_kept_apart(planted_study, plant, tmp_path
     assert set(view.table["dataset"]) == {"retina", "chest"}
 
 
+@pytest.fixture(scope="module")
+def without_comparisons(record):
+    return collect(dataclasses.replace(record, chapters=()))
+
+
 @pytest.mark.parametrize("name", ["table5", "figure2", "figure3", "figure4"])
-def test_a_comparison_that_is_not_made_yet_is_said_and_no_error(record, name, tmp_path):
+def test_a_comparison_that_is_not_made_yet_is_said_and_no_error(
+    record, without_comparisons, name, tmp_path
+):
     chapter = chapter_of(record, name)
     paths = {kind: ("analyses/gone.csv",) for kind in chapter.analyses}
-    material = read_material(record, dataclasses.replace(chapter, analyses=paths))
+    chapter = dataclasses.replace(chapter, analyses=paths)
+    material = read_material(record, chapter, without_comparisons)
     assert "analyses/gone.csv has not been made yet" in material.missing[0]
     assert draw_chapter(material, tmp_path).pictures == ()
 
 
-def test_a_comparison_that_is_damaged_is_said_and_no_error(record, planted):
+def test_a_comparison_that_is_damaged_is_said_and_no_error(
+    record, planted, measurements
+):
     damaged = planted.root / "analyses" / "damaged.csv"
     damaged.write_text("")
     chapter = dataclasses.replace(
         chapter_of(record, "table5"),
         analyses={"population_best": ("analyses/damaged.csv",)},
     )
-    (said,) = read_material(record, chapter).missing
+    (said,) = read_material(record, chapter, measurements).missing
     assert "damaged.csv cannot be read" in said
 
 
-def test_pairs_of_other_chapters_are_left_out(record, planted):
+def test_pairs_of_other_chapters_are_left_out(record, planted, measurements):
     chapter = chapter_of(record, "table5")
     tiny = [planted.ids[("cbr_tiny", "random", seed)] for seed in (0, 1, 2)]
-    material = read_material(record, dataclasses.replace(chapter, runs=tuple(tiny)))
+    few = dataclasses.replace(chapter, runs=tuple(tiny))
+    material = read_material(record, few, measurements)
     table = material.analysis("population_best")
     assert set(table["pair"]) == {"random – random"}
     assert set(table["model"]) == {"cbr_tiny"}
