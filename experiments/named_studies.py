@@ -38,7 +38,7 @@ def demo() -> Study:
     photographs.
     """
     from transfusion_tf.datasets import load_card
-    from transfusion_tf.studies import Study, grid
+    from transfusion_tf.studies import Study, grid, own_chapters
     from transfusion_tf.training import RunConfig
 
     card = load_card("phantom_retina_64")
@@ -70,6 +70,7 @@ def demo() -> Study:
         name="demo",
         title="Does transfer learning pay on drawn fundus photographs?",
         runs=main_grid + larger,
+        chapters=own_chapters(main_grid + larger),
     )
 
 

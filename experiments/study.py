@@ -65,6 +65,13 @@ flags.DEFINE_list(
 )
 flags.DEFINE_list("train_examples", None, "Sizes of the nested training subset.")
 flags.DEFINE_integer("seeds", 3, "How many seeds: 0, 1, ... each is a run.")
+flags.DEFINE_bool(
+    "chapters",
+    True,
+    "Whether the report of a study of your own has chapters, as its runs allow: "
+    "convergence, stages, similarity, filters, donors. Models are compared for them, "
+    "which takes seconds a run; --nochapters leaves the verdict and its table.",
+)
 flags.DEFINE_bool("show_images", True, "Whether the report shows sample images.")
 
 
@@ -163,7 +170,7 @@ def _donors() -> list[str | None]:
 def _own_study() -> "Study":
     from transfusion_tf.datasets import load_card
     from transfusion_tf.errors import UserError
-    from transfusion_tf.studies import Study, grid, split_names
+    from transfusion_tf.studies import Study, grid, own_chapters, split_names
     from transfusion_tf.training import RunConfig
 
     if FLAGS.scale:
@@ -189,6 +196,7 @@ def _own_study() -> "Study":
         title=f"Does transfer learning pay on {card.title}?",
         # Whole seeds first, of all donors.
         runs=tuple(sorted(runs, key=lambda run: run.seed)),
+        chapters=own_chapters(runs) if FLAGS.chapters else (),
     )
 
 

@@ -115,6 +115,7 @@ class PlantedChapters:
                 options={"by_class": True},
             ),
             chapter("figure21", "gabor_bank", []),
+            chapter("differences", "differences", both),
         ]
 
     def write(self, **values):

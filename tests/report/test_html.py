@@ -1,3 +1,4 @@
+import dataclasses
 import html.parser
 import re
 
@@ -8,6 +9,8 @@ from matplotlib import pyplot
 
 from transfusion_tf.report import write_report
 from transfusion_tf.report.images import filter_mosaic
+from transfusion_tf.studies import own_chapters
+from transfusion_tf.training import RunDirectory
 
 VOID = {"meta", "img", "br", "line", "circle", "input", "link", "hr"}
 
@@ -18,12 +21,14 @@ class Page(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.references, self.tags, self.words = [], [], set(), []
+        self.ids = []
         self.feed(text)
         assert self.open == []
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
         self.references += [value for name, value in attrs if name in ("src", "href")]
+        self.ids += [value for name, value in attrs if name == "id"]
         if tag not in VOID:
             self.open.append(tag)
 
@@ -40,6 +45,19 @@ class Page(html.parser.HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
+def write_own(study, **values):
+    """Writes a planted study with the chapters that its runs allow."""
+    ids = {RunDirectory(study.root / "runs" / run).config(): run for run in study.runs}
+    chapters = [
+        {
+            **dataclasses.asdict(dataclasses.replace(chapter, runs=())),
+            "runs": [ids[run] for run in chapter.runs],
+        }
+        for chapter in own_chapters(list(ids))
+    ]
+    return study.write(chapters=chapters, after_paper=False, **values)
+
+
 @pytest.fixture(scope="module")
 def written(planted_study, plant, tmp_path_factory):
     """A report of two models, a donor and a failed run."""
@@ -48,7 +66,12 @@ def written(planted_study, plant, tmp_path_factory):
     study.grid(["cbr_tiny", "cbr_small"], plants)
     study.add_donor()
     study.add_failed("cbr_small", "gabor", 1, "loss is NaN at <step> 120")
-    return write_report(study.write(title="Fundus & <friends>"))
+    for run in study.runs[:-1]:
+        # Fitting Gabors to 32 filters takes seconds.
+        directory = RunDirectory(study.root / "runs" / run)
+        initial, best = (kernel[..., :2] for kernel in directory.first_layer())
+        directory.write_arrays("first_layer", initial=initial, best=best)
+    return write_report(write_own(study, title="Fundus & <friends>"))
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +80,11 @@ def page(written):
 
 
 def test_the_report_is_one_file_without_references_to_others(written, page):
-    assert page.references
-    assert all(reference.startswith("data:image/") for reference in page.references)
+    inside = {each[1:] for each in page.references if each.startswith("#")}
+    assert inside <= set(page.ids)
+    others = [each for each in page.references if not each.startswith("#")]
+    assert others
+    assert all(each.startswith("data:image/") for each in others)
     text = written.read_text()
     outside = re.sub(r"data:image/[^\"]*", "", text)
     assert "url(" not in outside
@@ -89,11 +115,10 @@ def test_the_verdict_comes_before_everything_else(page):
         "Does transfer help?",
         "Does a smaller model do as well?",
         "Runs without a result",
-        "What each start gains over random weights",
         "Accuracy",
-        "Convergence",
+        "Tables and figures",
+        "The validation metric over training",
         "The images",
-        "First-layer filters",
         "Where the weights came from",
         "How to reproduce it",
         "What the numbers mean",
@@ -120,18 +145,42 @@ def test_the_donor_is_described(page):
 
 def test_all_figures_and_tables_are_written(written):
     figures = {path.name for path in (written.parent / "figures").iterdir()}
-    names = {"convergence-cbr_tiny", "convergence-cbr_small", "steps_to_threshold"} | {
-        *("differences", "samples", "first_layer-cbr_tiny", "first_layer-cbr_small")
+    names = {"differences", "samples"} | {
+        f"{name}{ending}"
+        for model in ("cbr_tiny", "cbr_small")
+        for name, ending in (
+            (f"convergence-{model}", ""),
+            (f"convergence-{model}", "-steps"),
+            (f"filters-{model}", ""),
+            (f"filters-{model}", "-gabor"),
+        )
     }
     assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     tables = {path.name for path in (written.parent / "tables").iterdir()}
-    expected = {"results", "comparisons", "convergence", "models", "classes"} | {
-        *("initialization", "runs")
+    expected = {"results", "comparisons", "models", "classes", "initialization"} | {
+        *("runs", "differences", "convergence", "before_and_after", "travel"),
+        *("similarity_by_start", "filters"),
     }
     assert tables == {
         f"{name}.{kind}" for name in expected for kind in ("csv", "md", "tex")
     }
     assert all(path.stat().st_size for path in (written.parent / "figures").iterdir())
+
+
+def test_chapters_have_the_design_of_a_papers_page(page):
+    assert "Who learns faster" in page.text
+    assert "Steps of cbr_tiny to 0." in page.text
+    assert "All numbers: tables/convergence.csv" in page.text
+    # Nothing of the planted models was compared.
+    moved = page.text.index("How alike a model’s representations are before")
+    assert "There is nothing to draw yet." in page.text[moved:]
+
+
+def test_a_study_that_was_asked_for_no_chapters_has_its_verdict_alone(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.0, 90), "transfer": plant(2.0, 30)})
+    page = Page(write_report(study.write()).read_text())
+    assert "Does transfer help?" in page.text
+    assert "Tables and figures" not in page.text
 
 
 def test_the_same_study_makes_the_same_bytes(written):
@@ -162,8 +211,9 @@ def test_a_study_without_results_still_has_a_page(study):
 def test_runs_that_never_reach_the_threshold_are_drawn(study, plant):
     plants = {"random": plant(2.0, 30), "transfer": plant(0.1, 2000)}
     study.grid(["cbr_tiny"], plants)
-    page = Page(write_report(study.write()).read_text())
+    page = Page(write_report(write_own(study)).read_text())
     assert "never from transfer" in page.text
+    assert "not all seeds get there from transfer" in page.text
 
 
 def test_findings_have_a_report_too(study, plant):
@@ -183,9 +233,8 @@ def test_runs_without_pictures_are_reported(study, plant):
     run = study.add("cbr_tiny", "random", 0, plant())
     for name in ("samples.npz", "first_layer.npz", "initialization.csv"):
         (run.path / name).unlink()
-    page = Page(write_report(study.write()).read_text())
+    page = Page(write_report(write_own(study)).read_text())
     assert "The runs kept no sample images." in page.text
-    assert "First-layer filters" not in page.text
 
 
 def test_numbers_survive_a_status_without_speed(study, plant):

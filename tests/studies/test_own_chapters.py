@@ -55,7 +55,7 @@ def test_similarity_is_of_random_and_whole_donor_weights():
     found = chapters_of("random", "mean_var", "transfer:pool2", "transfer")
     for name in ("before_and_after", "similarity_by_start"):
         assert starts_in(found[name]) == {"random", "transfer"}
-        assert found[name].options == {"points": 2000, "repeats": 1}
+        assert found[name].options == {"points": 2000, "channels": 32, "repeats": 1}
 
 
 def test_partial_donors_make_a_chapter_on_stages():
@@ -68,6 +68,15 @@ def test_only_models_with_partial_donors_are_in_the_chapter_on_stages():
     runs += grid(BASE, models=["cbr_small"], initializations=["random", "transfer"])
     (stages,) = [c for c in own_chapters(runs) if c.name == "stages"]
     assert {run.model for run in stages.runs} == {"cbr_tiny"}
+
+
+def test_sizes_without_partial_donors_are_not_in_the_chapter_on_stages():
+    runs = grid(BASE, models=["cbr_tiny"], initializations=["random", "transfer:pool1"])
+    runs += grid(
+        BASE, models=["cbr_tiny"], initializations=["random"], train_examples=[50]
+    )
+    (stages,) = [c for c in own_chapters(runs) if c.name == "stages"]
+    assert {run.train_examples for run in stages.runs} == {None}
 
 
 def test_frozen_stages_are_a_chapter_of_their_own():

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     )
     from transfusion_tf.report.first_layer import FirstLayer
     from transfusion_tf.report.html import write_report
-    from transfusion_tf.report.paper_page import write_paper_page
     from transfusion_tf.report.results import Cell, Panel, Results, collect
     from transfusion_tf.report.verdict import Answer, Verdict, reach_verdict
 
@@ -33,7 +32,6 @@ __all__ = [
     "reach_verdict",
     "score_text",
     "write_comparison",
-    "write_paper_page",
     "write_report",
 ]
 
@@ -44,7 +42,6 @@ _MODULES = {
     "write_comparison": "comparison_page",
     "FirstLayer": "first_layer",
     "write_report": "html",
-    "write_paper_page": "paper_page",
     "Cell": "results",
     "Panel": "results",
     "Results": "results",

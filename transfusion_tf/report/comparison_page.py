@@ -10,9 +10,10 @@ import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.report import comparison_figures as figures
-from transfusion_tf.report import gallery, tables, wording
+from transfusion_tf.report import tables, wording
 from transfusion_tf.report.comparison_figures import MEASURE_TITLES
 from transfusion_tf.report.first_layer import FirstLayer, first_layer_section
+from transfusion_tf.report.pictures import keep
 from transfusion_tf.report.rendering import render
 from transfusion_tf.representations import over_repeats
 
@@ -94,13 +95,13 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> Path:
     tables.write_table(comparison.stage_pairs, folder / "tables", "stage_pairs")
     names = (comparison.sides[0].name, comparison.sides[1].name)
     drawn = [name for name in measures if name in _DRAWN] or measures
-    curves = gallery.keep(
+    curves = keep(
         figures.similarity_curves(scores, drawn),
         folder / "figures",
         "similarity",
         f"Similarity of {names[0]} and {names[1]} by stage",
     )
-    heat_map = gallery.keep(
+    heat_map = keep(
         figures.heat_map(comparison.stage_pairs, names),
         folder / "figures",
         "heat_map",

@@ -10,7 +10,8 @@ import pandas as pd
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.report import comparison_figures as figures
-from transfusion_tf.report import gallery, images, style, tables, wording
+from transfusion_tf.report import images, style, tables, wording
+from transfusion_tf.report.pictures import keep
 from transfusion_tf.representations import filter_changes, weight_histograms
 
 _FILTER_COLUMNS = 8
@@ -50,8 +51,8 @@ def first_layer_section(
         )
         for layer in layers
     ]
-    keep = folder / "figures"
-    gallery.keep(figures.filter_grids(grids, marks), keep, "first_layer", "")
+    pictures_folder = folder / "figures"
+    keep(figures.filter_grids(grids, marks), pictures_folder, "first_layer", "")
     weights = {
         f"{layer.label}, {when}": kernel
         for layer in layers
@@ -60,9 +61,9 @@ def first_layer_section(
     histograms = weight_histograms(weights)
     tables.write_table(histograms, folder / "tables", "weight_histograms")
     pictures = [
-        gallery.keep(
+        keep(
             figures.weight_histogram(histograms, labels, marks),
-            keep,
+            pictures_folder,
             "weight_histogram",
             "Densities of first-layer weights before and after training",
         )
@@ -73,9 +74,9 @@ def first_layer_section(
             [table.assign(initialization=label) for label, table in changes.items()]
         )
         tables.write_table(together, folder / "tables", "filters")
-        picture = gallery.keep(
+        picture = keep(
             figures.gabor_shares(changes, marks),
-            keep,
+            pictures_folder,
             "gabor_shares",
             "Share of each filter that a Gabor explains, before and after training",
         )

@@ -3,13 +3,15 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from transfusion_tf.report.pictures import keep
 from transfusion_tf.report.results import Results
-from transfusion_tf.report.style import MUTED, Mark, new_figure, styled
+from transfusion_tf.report.style import new_figure, styled
 
 _LARGEST_SAMPLE = 256  # pixels
 _MOST_FILTERS = 64
@@ -97,41 +99,19 @@ def samples_figure(samples: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     return figure
 
 
-@styled
-def filters_figure(
-    pairs: Sequence[tuple[str, np.ndarray, np.ndarray, float]],
-    marks: Mapping[str, Mark],
-) -> Figure:
-    """First-layer filters before and after, a column an initialization.
-
-    Args:
-      pairs: initialization, mosaic before, mosaic after, relative change.
-      marks: of the initializations.
-    """
-    figure, axes = new_figure(4.6, 2.1 * len(pairs))
-    for column, (label, before, after, change) in enumerate(pairs):
-        ratio = before.shape[0] / before.shape[1]
-        for row, mosaic in enumerate((before, after)):
-            top = -row * (ratio + 0.12)
-            axes.imshow(
-                mosaic,
-                extent=(column * 1.1, column * 1.1 + 1, top - ratio, top),
-                interpolation="nearest",
-            )
-        axes.text(column * 1.1, 0.05, label, color=marks[label].colour, weight="bold")
-        axes.text(
-            column * 1.1 + 1,
-            0.05,
-            f"{100 * change:.0f} % change",
-            ha="right",
-            color=MUTED,
-        )
-    deepest = max(pair[1].shape[0] / pair[1].shape[1] for pair in pairs)
-    axes.set(
-        xlim=(-0.02, 1.1 * len(pairs)), ylim=(-2 * deepest - 0.16, 0.2), aspect="equal"
-    )
-    axes.axis("off")
-    return figure
+def draw_samples(results: Results, folder: Path) -> dict[str, list[str]]:
+    """Sample images by class as data URIs; the figure of them into the folder."""
+    run = results.record.runs[0]
+    if not (run.directory.path / "samples.npz").exists():
+        return {}
+    samples = samples_by_class(*run.directory.samples(), run.dataset["classes"])
+    if not any(samples.values()):
+        return {}
+    keep(samples_figure(samples), folder, "samples", "")
+    return {
+        name: [data_uri(image, "jpeg") for image in pictures]
+        for name, pictures in samples.items()
+    }
 
 
 def class_counts(results: Results) -> dict[str, int]:

@@ -11,7 +11,7 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.cases import STATISTICS, brackets, judge, transfers
 from transfusion_tf.report.donors import donor_notes, same_donor
 from transfusion_tf.report.results import BASELINE, Cell, Panel, Results, scheme
-from transfusion_tf.studies.study_folder import Run
+from transfusion_tf.studies.study_folder import Run, StudyRecord
 from transfusion_tf.training.config import recipe_fields
 
 SYMBOLS = {
@@ -47,9 +47,24 @@ class Row:
     first: bool
 
 
-def data_facts(results: Results) -> list[tuple[str, str]]:
-    """The line about the data: value and what it counts."""
-    run = results.record.runs[0]
+def data_header(record: StudyRecord) -> list[dict[str, Any]]:
+    """What is said at the top about every data set."""
+    first = {run.dataset["name"]: run for run in reversed(record.runs)}
+    names = dict.fromkeys(run.dataset["name"] for run in record.runs)
+    return [
+        {
+            "name": name,
+            "title": first[name].dataset.get("title") or name,
+            "facts": data_facts(first[name]),
+            "note": first[name].dataset.get("source_note") or "",
+            "notes": data_notes(first[name].dataset),
+        }
+        for name in names
+    ]
+
+
+def data_facts(run: Run) -> list[tuple[str, str]]:
+    """The line about a run's data: value and what it counts."""
     counts = run.dataset["counts"]
     patients = sum(split["patients"] for split in counts.values())
     size = run.config.image_size or run.dataset["image_size"]
@@ -178,10 +193,10 @@ def initialization_summary(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return summary
 
 
-def donor_sentences(results: Results) -> list[str]:
+def donor_sentences(record: StudyRecord) -> list[str]:
     """What each donor was trained on and how well it did there."""
     sentences = []
-    for run in results.record.donors:
+    for run in record.donors:
         title = run.dataset.get("title") or run.dataset["name"]
         counts = run.dataset["counts"]["train"]
         sentences.append(
@@ -192,7 +207,7 @@ def donor_sentences(results: Results) -> list[str]:
             f"{wording.metric_title(run.metric)}: "
             f"{wording.number(run.best_validation())}{_donor_accuracy(run)}."
         )
-    return sentences + donor_notes(results.record)
+    return sentences + donor_notes(record)
 
 
 def _donor_accuracy(run: Run) -> str:
@@ -202,9 +217,8 @@ def _donor_accuracy(run: Run) -> str:
     return f", accuracy {wording.number(float(run.metrics[column].max()))}"
 
 
-def reproduction(results: Results) -> dict[str, Any]:
+def reproduction(record: StudyRecord) -> dict[str, Any]:
     """What is needed to make the same numbers again."""
-    record = results.record
     configs = [run.config for run in record.runs]
 
     def values(name: str) -> str:
@@ -223,7 +237,7 @@ def reproduction(results: Results) -> dict[str, Any]:
         "commit": record.commit or ", ".join(commits) or "unknown",
         "versions": dict(record.versions)
         or dict(record.runs[0].status.get("versions", {})),
-        "seeds": ", ".join(str(seed) for seed in results.seeds),
+        "seeds": ", ".join(map(str, sorted({config.seed for config in configs}))),
         "machine": "; ".join(machines),
         "runs": str(record.root / "runs"),
         "recipe": recipe,

@@ -16,7 +16,8 @@ from transfusion_tf.evaluation import (
     labels_and_probabilities,
 )
 from transfusion_tf.report.cases import size_differences
-from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
+from transfusion_tf.report.results import Cell, Panel, Results
+from transfusion_tf.studies.study_folder import StudyRecord
 
 
 def results_table(results: Results) -> pd.DataFrame:
@@ -35,33 +36,6 @@ def comparison_table(results: Results) -> pd.DataFrame:
                 if found is not None:
                     sides = {"left": left, "right": right}
                     rows.append(_panel_row(panel) | sides | _difference_row(found))
-    return pd.DataFrame(rows)
-
-
-def convergence_table(results: Results) -> pd.DataFrame:
-    """A row a cell: steps to the threshold and the mean metric while learning."""
-    rows: list[dict[str, object]] = []
-    for panel in results.panels:
-        for label, cell in panel.cells.items():
-            steps = [value for value in cell.steps.values() if value is not None]
-            areas = list(cell.areas.values())
-            row: dict[str, object] = {
-                **_panel_row(panel),
-                "initialization": label,
-                "threshold": panel.threshold,
-                "threshold_from": panel.threshold_from,
-                "horizon": panel.horizon,
-                "seeds": len(cell.runs),
-                "reached": len(steps),
-                "mean_steps": np.mean(steps) if steps else np.nan,
-                "mean_while_learning": np.mean(areas),
-                "std_while_learning": _std(areas),
-            }
-            against = panel.area_difference(label, BASELINE)
-            if label != BASELINE and against is not None:
-                row["difference_to_random"] = against.estimate
-                row["low"], row["high"] = against.low, against.high
-            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -103,15 +77,21 @@ def class_table(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def run_table(results: Results) -> pd.DataFrame:
-    """A row a run, finished or not."""
+def run_table(record: StudyRecord) -> pd.DataFrame:
+    """One row per run: what it is, the chapters that use it, and how it ended."""
+    chapters: dict[str, list[str]] = {}
+    for chapter in record.chapters:
+        for run_id in chapter.runs:
+            chapters.setdefault(run_id, []).append(chapter.name)
     rows = [
         {
             "run": run.run_id,
             "state": "finished",
-            "model": cell.model,
-            "initialization": cell.initialization,
-            "train_examples": cell.train_examples,
+            "dataset": run.dataset["name"],
+            "model": run.config.model,
+            "initialization": run.config.initialization,
+            "frozen": run.config.freeze,
+            "train_examples": run.train_examples,
             "seed": run.config.seed,
             **({} if run.config.fold is None else {"fold": run.config.fold}),
             "best_step": run.status.get("best_step"),
@@ -119,13 +99,18 @@ def run_table(results: Results) -> pd.DataFrame:
             "test": run.score.value if run.score else np.nan,
             "train_seconds": run.status.get("train_seconds"),
             "machine": run.status.get("machine"),
+            "chapters": " ".join(chapters.get(run.run_id, ())),
         }
-        for cell in _cells(results)
-        for _, run in sorted(cell.runs.items())
+        for run in record.runs
     ]
     rows += [
-        {"run": run.run_id, "state": run.state, "message": run.message}
-        for run in results.record.unfinished
+        {
+            "run": run.run_id,
+            "state": run.state,
+            "chapters": " ".join(chapters.get(run.run_id, ())),
+            "message": run.message,
+        }
+        for run in record.unfinished
     ]
     return pd.DataFrame(rows)
 

@@ -10,9 +10,8 @@ from transfusion_tf.initialization import parse_spec
 from transfusion_tf.studies.study import Chapter
 from transfusion_tf.training import RunConfig
 
-# A paper's studies take 20 000 points, twice: a tenth is as steady as seeds are alike,
-# and takes seconds.
-_SAMPLING = {"points": 2000, "repeats": 1}
+# Papers take 10 000 points and 64 channels, five times over, and minutes.
+_SAMPLING = {"points": 2000, "channels": 32, "repeats": 1}
 _ENDS = {"random", "transfer"}
 
 _DIFFERENCES = Chapter(
@@ -27,6 +26,7 @@ _CONVERGENCE = Chapter(
     "The validation metric over training, and the steps to a threshold of it. Weights "
     "were chosen by this metric, so it is no result.",
     view="convergence",
+    options={"steps": True},
 )
 _STAGES = Chapter(
     "stages",
@@ -77,8 +77,9 @@ _FILTERS = Chapter(
     "filters",
     "First-layer filters before and after",
     "Filters of one run of each start on one scale, how far training moved them, and "
-    "how much of a Gabor function is in them.",
+    "how much of a Gabor function is in the first eight.",
     view="filters",
+    options={"fitted": 8},
 )
 _DONOR_ACCURACY = Chapter(
     "donor_accuracy",
@@ -142,9 +143,14 @@ def _on_learning(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
 def _on_stages(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
     """What the stages of a donor give, trained or kept."""
     for donor, own in _by_donor(runs):
-        partial = {run.model for run in own if parse_spec(run.initialization).through}
-        free = [run for run in own if run.model in partial and not run.freeze]
-        free = [run for run in free if parse_spec(run.initialization).scheme in _ENDS]
+        partial = {_model(run) for run in own if parse_spec(run.initialization).through}
+        free = [
+            run
+            for run in own
+            if _model(run) in partial
+            and parse_spec(run.initialization).scheme in _ENDS
+            and not run.freeze
+        ]
         if free:
             yield _of_runs(_STAGES, free, donor)
         frozen = [run for run in own if run.freeze]
@@ -184,6 +190,11 @@ def _start(run: RunConfig) -> tuple[str, str | None]:
     """What the run began from: its initialization, and the donor where it has one."""
     scheme = parse_spec(run.initialization).scheme
     return run.initialization, None if scheme == "random" else run.donor
+
+
+def _model(run: RunConfig) -> tuple[str, int | None]:
+    """The model and its number of training images."""
+    return run.model, run.train_examples
 
 
 def _by_donor(

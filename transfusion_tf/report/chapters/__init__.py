@@ -6,6 +6,7 @@ from transfusion_tf.report.chapter_kinds import ChapterKind, View, draw
 from transfusion_tf.report.chapters import (
     accuracy,
     convergence,
+    differences,
     donor_comparisons,
     donors,
     filters,
@@ -23,6 +24,7 @@ from transfusion_tf.report.material import Material
 _FAMILIES = (
     accuracy,
     convergence,
+    differences,
     donor_comparisons,
     donors,
     filters,

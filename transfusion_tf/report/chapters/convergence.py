@@ -3,9 +3,9 @@
 import dataclasses
 
 from transfusion_tf.report import style, wording
-from transfusion_tf.report.chapter_kinds import ChapterKind
-from transfusion_tf.report.charts import Chart, Panel
-from transfusion_tf.report.charts_layers import Curves
+from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
+from transfusion_tf.report.charts import Chart, ForEach, Panel
+from transfusion_tf.report.charts_layers import Curves, Strip
 from transfusion_tf.report.charts_references import Threshold
 from transfusion_tf.report.long_table import LongTable, Row, finite
 from transfusion_tf.report.results import BASELINE
@@ -195,13 +195,15 @@ _BY_CLASS = ChapterKind(
     coloured="label",
 )
 
+CURVES = dataclasses.replace(
+    curves_chart("Validation metric over training steps by start, {curves}"),
+    height=lambda own: 3.1 + 0.16 * len(own.values("label")),
+)
+
 CONVERGENCE = ChapterKind(
     name="convergence",
     rows=convergence_rows,
-    charts=dataclasses.replace(
-        curves_chart("Validation metric over training steps by start, {curves}"),
-        height=lambda own: 3.1 + 0.16 * len(own.values("label")),
-    ),
+    charts=CURVES,
     sheet=SheetPlan(
         (
             Column("Data", word="dataset", if_several=True),
@@ -220,8 +222,42 @@ CONVERGENCE = ChapterKind(
     sentences=(_say_curves, one_seed_note("reached")),
     marks=_convergence_marks,
     coloured="label",
-    variants={"by_class": _BY_CLASS},
 )
 
+_WITH_STEPS = dataclasses.replace(
+    CONVERGENCE,
+    charts=ForEach(
+        ("curves",),
+        (
+            CURVES,
+            Chart(
+                Panel(
+                    Strip(
+                        "steps_of_run",
+                        "label",
+                        series="label",
+                        mean="steps",
+                        bars=True,
+                        size=4.5,
+                        never="never",
+                        top="longest",
+                    ),
+                    title="Steps to {threshold}: fewer is faster",
+                    height=3.1,
+                ),
+                text="Training steps to the threshold by start, a mark per seed, "
+                "{curves}",
+                suffix="{curves}-steps",
+                legend=False,
+            ),
+        ),
+    ),
+    # All starts are the subject.
+    marks=marks_of("label"),
+)
 
-KINDS = (CONVERGENCE,)
+KINDS = (
+    dataclasses.replace(
+        CONVERGENCE, variants={"by_class": _BY_CLASS, "steps": _WITH_STEPS}
+    ),
+)

@@ -74,6 +74,11 @@ def size_rows(material: Material) -> Rows:
     ]
 
 
+def difference_rows(material: Material) -> Rows:
+    """As `size_rows`, with the `margin` within which a difference does not matter."""
+    return [row | {"margin": unit(row["unit"]).margin} for row in size_rows(material)]
+
+
 def cell_rows(results: Results, panel: Panel, cell: Cell) -> Rows:
     """The test metric and its difference to random weights."""
     keys = {**keys_of(results, panel), "initialization": cell.initialization}

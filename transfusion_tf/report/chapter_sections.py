@@ -1,0 +1,128 @@
+"""The sections of a report's page: a chapter each, with what it lacks."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from transfusion_tf.report import paper_values, tables, wording
+from transfusion_tf.report.chapters import KINDS, View, draw_chapter
+from transfusion_tf.report.material import Material, read_material
+from transfusion_tf.studies.measurements.table import Measurements
+from transfusion_tf.studies.study_folder import ChapterRecord, StudyRecord
+
+# Longer tables are folded away.
+_MOST_ROWS = 16
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Section:
+    """A chapter as the page shows it.
+
+    Attributes:
+      record: what the study says about it.
+      label: `Table 1`; empty where no paper gives it a number.
+      view: its pictures and numbers; None where there is nothing to draw from.
+      missing: what is not there, a sentence each.
+      paper: what the paper's values are called.
+      leftover: the paper's rows that stand beside none of ours.
+      shown: whether its table is open.
+    """
+
+    record: ChapterRecord
+    label: str
+    view: View | None
+    missing: tuple[str, ...]
+    paper: str
+    leftover: tuple[Mapping[str, Any], ...]
+    shown: bool
+
+
+def draw_sections(
+    record: StudyRecord, folder: Path, measurements: Measurements
+) -> list[Section]:
+    """Draws every chapter into `figures/`, with its numbers in `tables/`.
+
+    What a chapter lacks is named in it.
+
+    Args:
+      record: from `read_study`.
+      folder: the study's.
+      measurements: of the study.
+
+    Raises:
+      UserError: the folder cannot be written to.
+    """
+    return [
+        _section(record, chapter, folder, measurements) for chapter in record.chapters
+    ]
+
+
+def _section(
+    record: StudyRecord,
+    chapter: ChapterRecord,
+    folder: Path,
+    measurements: Measurements,
+) -> Section:
+    material = read_material(record, chapter, measurements)
+    view, missing = None, list(material.missing)
+    if chapter.view not in KINDS:
+        missing.append(f"This version has no view called {chapter.view}.")
+    elif chapter.runs and not material.results:
+        missing.append("There is nothing to draw yet.")
+    else:
+        view = draw_chapter(material, folder / "figures")
+        tables.write_table(view.table, folder / "tables", chapter.name)
+        if not view.pictures:
+            missing.append("There is nothing to draw yet.")
+    ours = view.table if view is not None else pd.DataFrame(columns=["quantity"])
+    return Section(
+        record=chapter,
+        label=_label(chapter.name) if record.after_paper else "",
+        view=view,
+        missing=tuple(missing),
+        paper=paper_values.label(chapter.published, _datasets(material)),
+        leftover=tuple(
+            _leftover(row) for row in paper_values.unmatched(ours, chapter.published)
+        ),
+        shown=view is not None
+        and view.sheet is not None
+        and len(view.sheet.rows) <= _MOST_ROWS,
+    )
+
+
+def _label(name: str) -> str:
+    """`Table 1` of `table1`."""
+    return re.sub(r"(?<=[a-z])(?=\d)", " ", name).replace("_", " ").capitalize()
+
+
+def _datasets(material: Material) -> list[str]:
+    return [each.record.runs[0].dataset["name"] for each in material.results]
+
+
+LEFTOVER_HEADS = (
+    *("Target", "Model", "Start", "Images", "Stage", "Pair", "Quantity", "Value"),
+)
+
+
+def _leftover(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row of the paper in words, by the heads of their table."""
+    images = row.get("paper_train_examples", row.get("train_examples"))
+    value, spread = row["value"], row.get("spread")
+    large = abs(value) >= 1000
+    text = wording.count(value) if large else wording.number(value)
+    if spread is not None:
+        text += f" ± {wording.number(spread, 4)}"
+    return {
+        "Target": row.get("target", ""),
+        "Model": row.get("model", ""),
+        "Start": row.get("initialization", ""),
+        "Images": "" if images is None else wording.count(images),
+        "Stage": row.get("stage", ""),
+        "Pair": row.get("pair", ""),
+        "Quantity": row.get("quantity", "").replace("_", " "),
+        "Value": text,
+    }
