@@ -18,11 +18,6 @@ from transfusion_tf.evaluation.calibration import (
     forecasts,
     reliability,
 )
-from transfusion_tf.evaluation.comparison import (
-    cell_interval,
-    difference,
-    seed_interval,
-)
 from transfusion_tf.evaluation.convergence import (
     learning_curve_area,
     steps_to_threshold,
@@ -37,14 +32,6 @@ from transfusion_tf.evaluation.decision_metrics import (
 from transfusion_tf.evaluation.delong import DeLong, delong_test
 from transfusion_tf.evaluation.estimates import Estimate
 from transfusion_tf.evaluation.estimator import estimate, estimate_mean
-from transfusion_tf.evaluation.folds import estimate_over_folds, fold_difference
-from transfusion_tf.evaluation.gains import (
-    between_extremes,
-    convergence_speedup,
-    feature_reuse_share,
-    ratio_of_means,
-    relative_gain,
-)
 from transfusion_tf.evaluation.intervals import (
     Interval,
     bootstrap_interval,
@@ -80,21 +67,14 @@ __all__ = [
     "adjusted_differences",
     "adjusted_p_values",
     "balanced_accuracy",
-    "between_extremes",
     "bootstrap_interval",
-    "cell_interval",
     "chance_level",
     "class_auc",
     "compute_metrics",
-    "convergence_speedup",
     "delong_test",
-    "difference",
     "estimate",
     "estimate_mean",
-    "estimate_over_folds",
     "expected_calibration_error",
-    "feature_reuse_share",
-    "fold_difference",
     "forecasts",
     "labels_and_probabilities",
     "learning_curve_area",
@@ -107,13 +87,10 @@ __all__ = [
     "prediction_table",
     "prior_weighted_auc",
     "quadratic_kappa",
-    "ratio_of_means",
     "referable_auc",
     "referable_score",
-    "relative_gain",
     "reliability",
     "score_run",
-    "seed_interval",
     "steps_to_threshold",
     "threshold_between",
     "top5_accuracy",
