@@ -12,8 +12,10 @@ from transfusion_tf.studies.claims import (
     claim_from_dict,
     claim_to_dict,
     judge_claims,
+    with_learned_donors,
 )
 from transfusion_tf.studies.contrasts import Constant, Unavailable, on_test
+from transfusion_tf.training import RunConfig
 
 
 def claim(rule, contrast=None, unit="AUC", **fields):
@@ -97,6 +99,30 @@ def test_an_open_gate_lets_it_be_judged():
     rows = [*around(0.05, 0.04), *scores("donor", [0.8, 0.81, 0.82])]
     gate = Gate("the donor has learnt nothing", on_test(names("donor")) - Constant(0.5))
     assert judge(claim("above", gates=(gate,)), *rows)["verdict"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("best", "expected"), [(0.52, "not decided here"), (0.7, "holds")]
+)
+def test_donors_that_learnt_nothing_decide_nothing(best, expected):
+    config = RunConfig(
+        dataset="retina",
+        model="cbr_tiny",
+        initialization="transfer",
+        donor="photographs",
+    )
+    configs = [config.replace(seed=seed) for seed in range(3)]
+    (asked,) = with_learned_donors([claim("above", on_test(configs))])
+    ids = dict(zip(configs, names("effect"), strict=True))
+    rows = [row | {"donor_run": "donor-0"} for row in around(0.05, 0.04)]
+    donor = [
+        {"quantity": "best_validation", "run": "donor-0", "value": best},
+        {"quantity": "chance", "run": "donor-0", "value": 0.5},
+    ]
+    row = judge(claim_from_dict(claim_to_dict(asked, ids)), *rows, *donor)
+    assert row["verdict"] == expected
+    assert row["estimate"] == pytest.approx(0.05)
+    assert ("10% of the way from chance" in row["reason"]) == (best == 0.52)
 
 
 def test_a_claim_is_judged_alike_from_what_a_study_keeps_of_it():

@@ -12,7 +12,9 @@ from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.studies.contrasts import (
+    Constant,
     Contrast,
+    DonorSkill,
     MissingMeasurementError,
     from_dict,
     measure_effect,
@@ -26,6 +28,8 @@ NOT_DECIDED = "not decided here"
 NOT_ASKED = "not asked"
 
 RULES = ("above", "alike", "at_least")
+# Of a donor, on its own validation split: from 0, chance, to 1, perfect.
+_LEAST_SKILL = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +93,35 @@ class Claim:
                 "lies below"
             ),
         }[self.rule]
+
+
+def with_learned_donors(claims: Sequence[Claim]) -> tuple[Claim, ...]:
+    """The claims, each judged only where the donors that its runs start from learnt.
+
+    Transfer from a donor that knows nothing says nothing about transfer.
+
+    Args:
+      claims: about run configs.
+    """
+    return tuple(
+        dataclasses.replace(claim, gates=(*claim.gates, *_donor_gate(claim)))
+        for claim in claims
+    )
+
+
+def _donor_gate(claim: Claim) -> tuple[Gate, ...]:
+    runs = tuple(
+        dict.fromkeys(
+            run
+            for group in claim.contrast.groups()
+            for run in group
+            if run.donor and run.initialization != "random"
+        )
+    )
+    if not runs:
+        return ()
+    text = f"a donor has learnt less than {_LEAST_SKILL:.0%} of the way from chance"
+    return (Gate(text, DonorSkill(runs) - Constant(_LEAST_SKILL)),)
 
 
 def claim_to_dict(claim: Claim, run_ids: Mapping[Any, str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from transfusion_tf.studies.study import Chapter
 from transfusion_tf.training import RunConfig
 
 # Papers take 10 000 points and 64 channels, five times over, and minutes.
-_SAMPLING = {"points": 2000, "channels": 32, "repeats": 1}
+_SAMPLING = {"points": 1000, "channels": 32, "repeats": 1}
 _ENDS = {"random", "transfer"}
 
 _DIFFERENCES = Chapter(
@@ -110,7 +110,7 @@ _MISTAKES = Chapter(
 def own_chapters(runs: Sequence[RunConfig]) -> tuple[Chapter, ...]:
     """The chapters that a study's runs allow, told from their configs alone.
 
-    What they cost beside training: activations of 2 000 points for each run from
+    What they cost beside training: activations of 1 000 points for each run from
     random weights and from the whole donor, and the Gabor fits of one run of each
     start: 15 seconds on two cores for the 18 runs of the demo.
 

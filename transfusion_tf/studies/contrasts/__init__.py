@@ -10,7 +10,11 @@ from transfusion_tf.studies.contrasts.branches import (
     Slope,
 )
 from transfusion_tf.studies.contrasts.effects import effect_or_none, measure_effect
-from transfusion_tf.studies.contrasts.learning import StepsToThreshold, WhileLearning
+from transfusion_tf.studies.contrasts.learning import (
+    DonorSkill,
+    StepsToThreshold,
+    WhileLearning,
+)
 from transfusion_tf.studies.contrasts.leaves import (
     Average,
     Constant,
@@ -30,6 +34,7 @@ __all__ = [
     "ByDistance",
     "Constant",
     "Contrast",
+    "DonorSkill",
     "Mean",
     "Minus",
     "MissingMeasurementError",

@@ -30,6 +30,7 @@ RUN_COLUMNS = (
     "model",
     "initialization",
     "donor",
+    "donor_run",
     "frozen",
     "head_first",
     "train_examples",

@@ -33,18 +33,20 @@ _STATUS = {
 def describe(run: Run) -> dict[str, Any]:
     """The columns that say which run a row is of."""
     config = run.config
+    donor = _donor_run(config)
     return {
         "run": run.run_id,
         "dataset": run.dataset["name"],
         "model": config.model,
         "initialization": config.initialization,
         "donor": donor_name(config) or "",
+        "donor_run": "" if donor is None else donor.path.name,
         "frozen": config.freeze or "",
         "head_first": config.head_steps > 0,
         "train_examples": run.train_examples,
         "seed": config.seed,
         "fold": config.fold,
-        "donor_seed": _donor_seed(config),
+        "donor_seed": None if donor is None else donor.config().seed,
     }
 
 
@@ -121,9 +123,9 @@ def _status_rows(run: Run) -> Iterable[dict[str, Any]]:
     yield _metric("chance", chance, run.metric)
 
 
-def _donor_seed(config: RunConfig) -> int | None:
-    """The seed of the donor, where it was pretrained here and is used."""
+def _donor_run(config: RunConfig) -> RunDirectory | None:
+    """The donor, where it was pretrained here and is used."""
     if donor_name(config) is None:
         return None
     directory = RunDirectory(Path(str(config.donor)))
-    return directory.config().seed if directory.exists() else None
+    return directory if directory.exists() else None
