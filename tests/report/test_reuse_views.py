@@ -10,7 +10,7 @@ from report.seen import empty_axes, quotes_its_table
 
 from transfusion_tf.report.chapters import draw_chapter
 from transfusion_tf.report.material import read_material
-from transfusion_tf.report.rows import cells
+from transfusion_tf.report.rows import cells, gains
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.measurements.collect import collect, measure_study
 from transfusion_tf.studies.measurements.table import TABLE
@@ -198,6 +198,13 @@ def test_gains_say_which_data_set_is_nearest(drawn):
         assert row["value"] == distance
     said = " ".join(view.sentences)
     assert said.index(f"{SKIN} (20") < said.index(f"{RETINA} (60")
+
+
+def test_shades_of_gains_go_from_the_least_reuse_to_the_most(record, measurements):
+    rows = pd.DataFrame(gains.gain_rows(material_of(record, measurements, "figure1")))
+    reuse = rows[rows["quantity"] == "feature_reuse_share"].sort_values("value")
+    assert (reuse["shade"].iloc[0], reuse["shade"].iloc[-1]) == (0, 1)
+    assert reuse["shade"].is_monotonic_increasing
 
 
 def test_without_distances_gains_are_drawn_all_the_same(record, measurements, tmp_path):
