@@ -4,14 +4,23 @@ import re
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot
+from report.levels import check_levels
 
 from transfusion_tf.report import write_report
 from transfusion_tf.report.images import filter_mosaic
-from transfusion_tf.studies import own_chapters
+from transfusion_tf.studies import own_chapters, read_study
+from transfusion_tf.studies.measurements.table import TABLE
+from transfusion_tf.studies.study_folder import ChapterRecord
 from transfusion_tf.training import RunDirectory
 
+# Some of the means that the report publishes.
+LEVELS = {
+    *("test", "best_validation", "parameters", "train_seconds", "steps", "area"),
+    *("auc/mild", "accuracy", "quadratic_kappa"),
+}
 VOID = {"meta", "img", "br", "line", "circle", "input", "link", "hr"}
 
 
@@ -165,6 +174,29 @@ def test_all_figures_and_tables_are_written(written):
         f"{name}.{kind}" for name in expected for kind in ("csv", "md", "tex")
     }
     assert all(path.stat().st_size for path in (written.parent / "figures").iterdir())
+
+
+def test_levels_are_means_of_the_study_s_measurements(written):
+    rows = pd.read_parquet(written.parent / TABLE)
+    record = read_study(written.parent)
+    chapters = list(record.chapters)
+    tables = {
+        path.stem: pd.read_csv(path)
+        for path in (written.parent / "tables").glob("*.csv")
+    }
+    # One row per cell, one column per quantity.
+    for name in ("results", "classes"):
+        keys = ["model", "train_examples", "initialization", "seeds"]
+        tables[name] = tables[name].melt(keys, var_name="quantity")
+        runs = tuple(run.run_id for run in record.runs)
+        chapters.append(ChapterRecord(name, "", "", "", runs=runs))
+    seen = {
+        quantity
+        for chapter in chapters
+        if "quantity" in tables[chapter.name]
+        for quantity in check_levels(chapter, tables[chapter.name], rows)
+    }
+    assert seen >= LEVELS
 
 
 def test_chapters_have_the_design_of_a_papers_page(page):

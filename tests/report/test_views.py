@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from report import planted_donors, planted_reuse
+from report.golden import check_golden
 from report.levels import check_levels
 from report.planted_chapters import CCA, SLIM, STAGES, PlantedChapters
 from report.seen import empty_axes, quotes_its_table
@@ -86,6 +87,10 @@ def cell_of(record, measurements, name, model, start):
 def test_every_view_has_a_planted_chapter(record):
     here = {chapter.view for chapter in record.chapters}
     assert here | set(planted_donors.VIEWS) | set(planted_reuse.VIEWS) == set(KINDS)
+
+
+def test_numbers_are_those_of_before(drawn):
+    check_golden("chapters", drawn[0])
 
 
 def test_levels_are_means_of_the_study_s_measurements(record, measurements, drawn):
