@@ -8,6 +8,8 @@ from transfusion_tf.report.cases import Case, judge
 from transfusion_tf.report.verdict import call_together, multiplicity_caveats
 from transfusion_tf.studies import read_study
 
+MARGIN = 0.02  # of AUC
+
 
 def verdict(study):
     return reach_verdict(collect(read_study(study.write())))
@@ -190,37 +192,39 @@ def test_speed_does_not_drown_in_a_training_that_goes_on_too_long(
 
 def test_an_interval_that_touches_zero_is_open():
     touching = dataclasses.replace(estimate_mean(CLEAR), low=0.0)
-    assert judge(touching) == "open"
+    assert judge(touching, MARGIN) == "open"
 
 
 def test_an_undefined_interval_is_open():
-    assert judge(estimate_mean([float("nan")] * 3)) == "open"
+    nan = float("nan")
+    undefined = dataclasses.replace(estimate_mean([0.1, 0.2, 0.3]), low=nan, high=nan)
+    assert judge(undefined, MARGIN) == "open"
 
 
 def case(name, values):
     difference = estimate_mean(values)
-    return Case(name, difference, judge(difference))
+    return Case(name, difference, judge(difference, MARGIN))
 
 
 CLEAR, FAINT = [0.050, 0.051, 0.052], [0.026, 0.054, 0.040]
 
 
 def test_one_case_is_called_by_its_own_interval():
-    (called,) = call_together([case("", FAINT)])
+    (called,) = call_together([case("", FAINT)], MARGIN)
     assert called.judgement == "higher"
 
 
 def test_a_case_that_only_its_own_interval_settles_is_not_called_among_others():
     cases = [case("a", CLEAR), case("b", FAINT), case("c", [0.1, -0.1, 0.02])]
     assert [one.judgement for one in cases] == ["higher", "higher", "open"]
-    called = call_together(cases)
+    called = call_together(cases, MARGIN)
     assert [one.judgement for one in called] == ["higher", "open", "open"]
     assert called[1].difference.low == cases[1].difference.low
 
 
 def test_a_small_difference_that_is_not_called_is_alike():
     small = [value / 10 for value in FAINT]
-    called = call_together([case("a", small), case("b", [0.1, -0.1, 0.02])])
+    called = call_together([case("a", small), case("b", [0.1, -0.1, 0.02])], MARGIN)
     assert [one.judgement for one in called] == ["alike", "open"]
 
 
@@ -237,10 +241,10 @@ def test_the_caveats_say_what_was_called_together(study, plant):
 
 def test_the_caveats_name_the_case_that_is_clear_of_zero_by_itself_only():
     cases = [case("cbr_tiny", CLEAR), case("cbr_small", FAINT)]
-    (together,) = multiplicity_caveats(call_together(cases), total=2)
+    (together,) = multiplicity_caveats(call_together(cases, MARGIN), total=2)
     assert together.endswith("called with a chance of one in twenty.")
     cases.append(case("cbr_large_w", [0.1, -0.1, 0.02]))
-    (together,) = multiplicity_caveats(call_together(cases), total=3)
+    (together,) = multiplicity_caveats(call_together(cases, MARGIN), total=3)
     assert together.endswith(
         "twenty. cbr_small is clear of zero by its own interval, but is not called."
     )

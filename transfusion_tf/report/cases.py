@@ -20,10 +20,6 @@ from transfusion_tf.report.results import (
     test_difference,
 )
 
-# A difference in AUC (or accuracy) that would not change a choice: the margin of
-# non-inferiority, and the width within which two results are called alike.
-MARGIN = 0.02
-
 STATISTICS = ("mean_var", "sampled", "shuffled")
 
 # More cases than this are counted, not listed; the tables have them all.
@@ -48,9 +44,7 @@ class Case:
     levels: tuple[float, float] | None = None
 
 
-def judge(
-    difference: Estimate, margin: float = MARGIN, *, ignore_small: bool = False
-) -> str:
+def judge(difference: Estimate, margin: float, *, ignore_small: bool = False) -> str:
     """What an interval settles: see `Case.judgement`.
 
     Args:

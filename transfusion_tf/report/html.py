@@ -8,7 +8,6 @@ import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.report import images, page, style, tables, wording
-from transfusion_tf.report.cases import MARGIN
 from transfusion_tf.report.chapter_sections import LEFTOVER_HEADS, draw_sections
 from transfusion_tf.report.claims_section import claims_section
 from transfusion_tf.report.freshness import is_current, mark_current
@@ -98,7 +97,7 @@ def _whether_it_pays(
         "show_images": show_images,
         "class_counts": images.class_counts(results),
         "initialization": page.initialization_summary(frames["initialization"]),
-        "margin": MARGIN,
+        "margin": results.margin,
     }
 
 

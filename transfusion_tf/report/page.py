@@ -147,13 +147,13 @@ def verdict_matrix(results: Results) -> dict[str, Any] | None:
     ]
     pairs = pairs[:_MOST_COLUMNS]
     rows = [
-        (results.panel_name(panel), [_symbol(panel, *pair) for pair in pairs])
+        (results.panel_name(panel), [_symbol(results, panel, *pair) for pair in pairs])
         for panel in results.panels
     ]
     return {"pairs": pairs, "rows": rows}
 
 
-def _symbol(panel: Panel, left: str, right: str) -> dict[str, str]:
+def _symbol(results: Results, panel: Panel, left: str, right: str) -> dict[str, str]:
     found = panel.test_difference(left, right)
     if found is None:
         return {
@@ -162,7 +162,7 @@ def _symbol(panel: Panel, left: str, right: str) -> dict[str, str]:
             "title": "not run",
             "tone": "none",
         }
-    judgement = judge(found)
+    judgement = judge(found, results.margin)
     symbol, words = SYMBOLS[judgement]
     return {
         "symbol": symbol,

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from transfusion_tf.evaluation import Estimate
+from transfusion_tf.evaluation.units import metric_unit, unit
 from transfusion_tf.report.style import start_rank
 from transfusion_tf.studies.contrasts import StepsToThreshold, WhileLearning
 from transfusion_tf.studies.measurements.collect import collect as collect_measurements
@@ -169,6 +170,11 @@ class Results:
     def seeds(self) -> tuple[int, ...]:
         """All seeds that a finished run has."""
         return tuple(sorted({run.config.seed for run in self.record.runs}))
+
+    @property
+    def margin(self) -> float:
+        """A difference of the metric that would not change a choice."""
+        return unit(metric_unit(self.metric)).margin
 
     @property
     def folded(self) -> bool:

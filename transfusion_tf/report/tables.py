@@ -10,11 +10,7 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf import files
-from transfusion_tf.evaluation import (
-    Estimate,
-    compute_metrics,
-    labels_and_probabilities,
-)
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.report.cases import size_differences
 from transfusion_tf.report.results import Cell, Panel, Results
 from transfusion_tf.studies.study_folder import StudyRecord
@@ -58,20 +54,7 @@ def class_table(results: Results) -> pd.DataFrame:
     """A row a cell: every metric that applies on test, mean over seeds."""
     rows = []
     for cell in _cells(results):
-        values = []
-        for run in cell.runs.values():
-            table = run.directory.predictions("test")
-            if table.empty:
-                continue
-            classes = run.dataset["classes"]
-            values.append(
-                compute_metrics(
-                    *labels_and_probabilities(table, classes),
-                    classes,
-                    run.dataset["kind"],
-                    run.dataset.get("referable_from"),
-                )
-            )
+        values = [run.test_metrics for run in cell.runs.values() if run.test_metrics]
         means: dict = pd.DataFrame(values).mean().to_dict()
         rows.append({**_cell_names(cell), "seeds": len(cell.runs), **means})
     return pd.DataFrame(rows)

@@ -14,7 +14,6 @@ from transfusion_tf.report.answers import (
     speed_cases,
 )
 from transfusion_tf.report.cases import (
-    MARGIN,
     Case,
     interval_words,
     tone_of,
@@ -43,14 +42,15 @@ class Verdict:
     caveats: tuple[str, ...]
 
 
-def reach_verdict(results: Results, margin: float = MARGIN) -> Verdict:
+def reach_verdict(results: Results, margin: float | None = None) -> Verdict:
     """The verdict of a study.
 
     Args:
       results: of the finished runs.
-      margin: in the metric's unit.
+      margin: of the metric; None takes that of its unit.
     """
     unit = wording.metric_unit(results.metric)
+    margin = results.margin if margin is None else margin
     helps = call_together(transfer_cases(results, BASELINE, margin), margin)
     speed = speed_cases(results, margin)
     headline, subline, tone = _headline(results, helps, speed, unit, margin)
@@ -65,7 +65,7 @@ def reach_verdict(results: Results, margin: float = MARGIN) -> Verdict:
     return Verdict(headline, subline, tone, asked, _caveats(results, helps))
 
 
-def call_together(cases: Sequence[Case], margin: float = MARGIN) -> list[Case]:
+def call_together(cases: Sequence[Case], margin: float) -> list[Case]:
     """The cases of one question, called with Holm's correction for their number.
 
     A case that only its own interval settles, not its p value among them all, is no
