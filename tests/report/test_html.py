@@ -167,7 +167,7 @@ def test_all_figures_and_tables_are_written(written):
     assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     tables = {path.name for path in (written.parent / "tables").iterdir()}
     expected = {"results", "comparisons", "models", "classes", "initialization"} | {
-        *("runs", "differences", "convergence", "before_and_after", "travel"),
+        *("runs", "differences", "convergence", "before_and_after"),
         *("similarity_by_start", "filters"),
     }
     assert tables == {

@@ -64,22 +64,13 @@ _SIMILARITY = Chapter(
     measurements=("population_best",),
     options=_SAMPLING,
 )
-_TRAVEL = Chapter(
-    "travel",
-    "How far weights travel",
-    "The distance from the weights that a layer began with to those that it ended "
-    "with. RI: random weights; ST: the statistics of the donor’s weights; WT: the "
-    "weights themselves.",
-    view="travel",
-    measurements=("travel",),
-)
 _FILTERS = Chapter(
     "filters",
     "First-layer filters before and after",
     "Filters of one run of each start on one scale, how far training moved them, and "
-    "how much of a Gabor function is in the first eight.",
+    "how much of a Gabor function is in the first four.",
     view="filters",
-    options={"fitted": 8},
+    options={"fitted": 4},
 )
 _DONOR_ACCURACY = Chapter(
     "donor_accuracy",
@@ -159,14 +150,12 @@ def _on_stages(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
 
 
 def _on_change(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
-    """How representations, weights and filters differ from what they began as."""
+    """How representations and filters differ from what they began as."""
     for donor, own in _by_donor(runs):
         ends = [run for run in own if run.initialization in _ENDS]
         if {run.initialization for run in ends} >= _ENDS and _seeds(ends) > 1:
             yield _of_runs(_MOVEMENT, ends, donor)
             yield _of_runs(_SIMILARITY, ends, donor)
-        if len({_start(run) for run in own}) > 1:
-            yield _of_runs(_TRAVEL, own, donor)
     if runs:
         first = min(run.seed for run in runs)
         yield _of_runs(_FILTERS, [run for run in runs if run.seed == first])
@@ -200,8 +189,8 @@ def _model(run: RunConfig) -> tuple[str, int | None]:
 def _by_donor(
     runs: Sequence[RunConfig],
 ) -> Iterator[tuple[str, list[RunConfig]]]:
-    """The runs of each donor with those from random weights; and its name, where there
-    are several.
+    """The runs of each donor, with those of its models from random weights; and its
+    name, where there are several.
     """
     donors = dict.fromkeys(donor for spec, donor in map(_start, runs) if donor)
     if len(donors) < 2:
@@ -209,7 +198,9 @@ def _by_donor(
         return
     for donor in donors:
         name = Path(donor).name.partition(".")[0]
-        yield name, [run for run in runs if _start(run)[1] in (None, donor)]
+        models = {run.model for run in runs if _start(run)[1] == donor}
+        own = [run for run in runs if _start(run)[1] in (None, donor)]
+        yield name, [run for run in own if run.model in models]
 
 
 def _at_one_size(runs: Sequence[RunConfig]) -> list[RunConfig]:
