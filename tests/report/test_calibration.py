@@ -22,13 +22,13 @@ def results(study, plant):
 
 
 def figure(results):
-    (panel,) = results.panels
+    (panel,) = results.model_results
     return calibration(panel, "cbr_tiny", marks(results.initializations))
 
 
 def test_the_seeds_forecasts_are_drawn_together(results):
-    (panel,) = results.panels
-    found = pooled_reliability(panel.cells["transfer"])
+    (panel,) = results.model_results
+    found = pooled_reliability(panel.starts["transfer"])
     # Three seeds, two images of each of 150 test patients.
     assert found.counts.sum() == 3 * 300
     accuracy = np.average(

@@ -20,16 +20,16 @@ def results(folded):
 
 
 def test_the_folds_of_a_start_are_one_cell_by_seed_and_fold(results):
-    (panel,) = results.panels
-    assert sorted(panel.cells["random"].runs) == [(0, fold) for fold in range(5)]
-    assert panel.cells["random"].folded
+    (panel,) = results.model_results
+    assert sorted(panel.starts["random"].runs) == [(0, fold) for fold in range(5)]
+    assert panel.starts["random"].folded
 
 
 def test_levels_and_differences_are_over_folds(results):
-    (panel,) = results.panels
+    (panel,) = results.model_results
     found = panel.test_difference("transfer", "random")
     assert (found.over, found.seeds) == ("fold", 5)
-    assert panel.cells["random"].test.over == "fold"
+    assert panel.starts["random"].test.over == "fold"
     assert panel.area_difference("transfer", "random").over == "fold"
 
 
@@ -38,7 +38,7 @@ def test_folds_of_another_protocol_and_plain_runs_are_not_pooled(study, plant):
     study.add("cbr_tiny", "random", 0, plant())
     study.add("cbr_tiny", "random", 0, plant(), fold=0)
     study.add("cbr_tiny", "random", 0, plant(), fold=0, fold_protocol="paper")
-    models = {panel.model for panel in collect(read_study(study.write())).panels}
+    models = {panel.model for panel in collect(read_study(study.write())).model_results}
     assert models == {
         "cbr_tiny (fold_protocol=separate)",
         "cbr_tiny (fold_protocol=separate, cross-validated)",

@@ -26,17 +26,17 @@ def results(planted_study, plant, tmp_path_factory):
 
 
 def test_cells_hold_the_seeds_and_panels_the_initializations(results):
-    assert [panel.model for panel in results.panels] == ["cbr_tiny", "cbr_small"]
-    assert list(results.panels[0].cells) == ["random", "transfer"]
-    assert sorted(results.panels[0].cells["random"].runs) == [0, 1, 2]
+    assert [panel.model for panel in results.model_results] == ["cbr_tiny", "cbr_small"]
+    assert list(results.model_results[0].starts) == ["random", "transfer"]
+    assert sorted(results.model_results[0].starts["random"].runs) == [0, 1, 2]
 
 
 def test_levels_and_differences_are_over_seeds_and_patients(results):
-    panel = results.panels[0]
-    ours, draws = scores_of(panel.cells["transfer"])
-    theirs, their_draws = scores_of(panel.cells["random"])
+    panel = results.model_results[0]
+    ours, draws = scores_of(panel.starts["transfer"])
+    theirs, their_draws = scores_of(panel.starts["random"])
     patients = 150
-    assert ends(panel.cells["transfer"].test) == pytest.approx(
+    assert ends(panel.starts["transfer"].test) == pytest.approx(
         textbook.seeds_and_patients(ours, draws, patients)
     )
     assert ends(panel.test_difference("transfer", "random")) == pytest.approx(
@@ -55,8 +55,8 @@ def ends(found):
 
 
 def test_the_threshold_comes_from_the_validation_of_random_weights(results):
-    panel = results.panels[0]
-    best = np.mean(panel.cells["random"].best_validation)
+    panel = results.model_results[0]
+    best = np.mean(panel.starts["random"].best_validation)
     assert panel.threshold == pytest.approx(0.5 + 0.9 * (best - 0.5))
     assert panel.threshold_from == "random"
 
@@ -106,8 +106,8 @@ def test_two_donors_are_two_initializations(study, plant):
             donor_weights=config.donor
         )
         study.add("cbr_tiny", "transfer", 0, plant())
-    (panel,) = collect(read_study(study.write())).panels
-    assert list(panel.cells) == [
+    (panel,) = collect(read_study(study.write())).model_results
+    assert list(panel.starts) == [
         "random",
         "transfer from imagenet",
         "transfer from photographs",
@@ -117,7 +117,7 @@ def test_two_donors_are_two_initializations(study, plant):
 def test_runs_that_differ_in_a_setting_are_not_pooled(study, plant):
     for rate in (0.001, 0.01):
         study.add("cbr_tiny", "random", 0, plant(), learning_rate=rate)
-    models = [panel.model for panel in collect(read_study(study.write())).panels]
+    models = [panel.model for panel in collect(read_study(study.write())).model_results]
     assert models == ["cbr_tiny (learning_rate=0.001)", "cbr_tiny (learning_rate=0.01)"]
 
 
@@ -126,7 +126,7 @@ def test_training_sizes_are_panels_and_all_means_what_the_data_has(study, plant)
         study.add("cbr_tiny", "random", 0, plant(), train_examples=size)
     results = collect(read_study(study.write()))
     assert results.sizes == (100, 1200)
-    assert results.panel_name(results.panels[0]) == "cbr_tiny on 100 images"
+    assert results.panel_name(results.model_results[0]) == "cbr_tiny on 100 images"
 
 
 def test_the_data_line_counts_patients_and_images(results):
@@ -196,7 +196,7 @@ def test_a_table_is_the_same_in_three_formats(results, tmp_path):
 
 def test_bars_of_the_accuracy_table_share_one_scale(results):
     rows = accuracy_rows(results)
-    tests = [c.test for panel in results.panels for c in panel.cells.values()]
+    tests = [c.test for panel in results.model_results for c in panel.starts.values()]
     order = np.argsort([test.estimate for test in tests])
     assert order.tolist() == np.argsort([row.bar[1] for row in rows]).tolist()
     assert min(row.bar[0] for row in rows) >= 0

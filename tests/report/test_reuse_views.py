@@ -137,7 +137,7 @@ def test_maps_say_the_mean_over_each_half(study, drawn):
 def test_cells_are_told_apart_by_start_though_learning_rates_differ(
     record, measurements
 ):
-    found = cells.cells(material_of(record, measurements, "figure2"))
+    found = cells.starts(material_of(record, measurements, "figure2"))
     assert {cell.model for cell in found} == {DEIT, CNN}
     skin = [cell for cell in found if (cell.dataset, cell.model) == (SKIN, DEIT)]
     fractions = [cell.fraction for cell in skin]

@@ -80,8 +80,8 @@ def value_of(view, **wanted):
 def cell_of(record, measurements, name, model, start):
     chapter = chapter_of(record, name)
     (results,) = read_material(record, chapter, measurements).results
-    panel = next(panel for panel in results.panels if panel.model == model)
-    return panel, panel.cells[start]
+    panel = next(panel for panel in results.model_results if panel.model == model)
+    return panel, panel.starts[start]
 
 
 def test_every_view_has_a_planted_chapter(record):
@@ -162,7 +162,7 @@ def test_accuracy_is_the_mean_over_runs(record, measurements, drawn):
     (test,) = rows_of(drawn[0]["table1"], quantity="test", **keys).to_dict("records")
     assert (test["value"], test["low"]) == (cell.test.estimate, cell.test.low)
     ours, theirs = (
-        np.mean([run.score.value for run in panel.cells[start].runs.values()])
+        np.mean([run.score.value for run in panel.starts[start].runs.values()])
         for start in ("transfer", "random")
     )
     assert test["value"] == pytest.approx(ours)
@@ -249,7 +249,7 @@ def test_frozen_tells_the_three_treatments_apart(record, measurements, drawn):
     assert by_stage["pool4"] == {"random", "transfer"}
     chapter = chapter_of(record, "figure12")
     (results,) = read_material(record, chapter, measurements).results
-    cell = results.panels[0].cells["transfer, pool2 frozen"]
+    cell = results.model_results[0].starts["transfer, pool2 frozen"]
     found = tests[
         (tests["frozen"] == "pool2") & (tests["initialization"] == "transfer")
     ]

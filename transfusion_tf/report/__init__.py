@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     )
     from transfusion_tf.report.first_layer import FirstLayer
     from transfusion_tf.report.html import write_report
-    from transfusion_tf.report.results import Cell, Panel, Results, collect
+    from transfusion_tf.report.results import ModelResults, Results, StartRuns, collect
     from transfusion_tf.report.verdict import Answer, Verdict, reach_verdict
 
 __all__ = [
     "Answer",
-    "Cell",
     "Comparison",
     "FirstLayer",
-    "Panel",
+    "ModelResults",
     "Results",
     "Side",
+    "StartRuns",
     "Verdict",
     "collect",
     "reach_verdict",
@@ -42,8 +42,8 @@ _MODULES = {
     "write_comparison": "comparison_page",
     "FirstLayer": "first_layer",
     "write_report": "html",
-    "Cell": "results",
-    "Panel": "results",
+    "StartRuns": "results",
+    "ModelResults": "results",
     "Results": "results",
     "collect": "results",
     "Answer": "verdict",

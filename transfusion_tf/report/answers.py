@@ -20,7 +20,7 @@ from transfusion_tf.report.cases import (
     transfers,
 )
 from transfusion_tf.report.donors import same_donor
-from transfusion_tf.report.results import BASELINE, Panel, Results, scheme
+from transfusion_tf.report.results import BASELINE, ModelResults, Results, scheme
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _hints(cases: Sequence[Case]) -> list[str]:
 def speed_cases(results: Results, margin: float) -> dict[str, Case]:
     """Learning-curve area of transfer minus that of random weights, by case name."""
     cases = {}
-    for panel in results.panels:
+    for panel in results.model_results:
         for label in transfers(panel):
             difference = panel.area_difference(label, BASELINE)
             if difference is not None:
@@ -146,7 +146,7 @@ def answer_speed(
         },
         unit,
     )
-    races = [_race(results, panel, unit) for panel in results.panels]
+    races = [_race(results, panel, unit) for panel in results.model_results]
     races = [race for race in races if race]
     sentences += races if len(races) <= 2 else [_races(results, unit)]
     faster, better = common(cases), common(helps)
@@ -168,20 +168,20 @@ def answer_speed(
     return Answer(question, word, tone, tuple(filter(None, sentences)))
 
 
-def _race(results: Results, panel: Panel, unit: str) -> str:
+def _race(results: Results, panel: ModelResults, unit: str) -> str:
     """How many steps to the threshold, in one sentence."""
     if panel.baseline is None or not transfers(panel):
         return ""
     parts = []
     for label in [BASELINE, *transfers(panel)]:
-        cell = panel.cells[label]
-        reached = [value for value in cell.steps.values() if value is not None]
+        group = panel.starts[label]
+        reached = [value for value in group.steps.values() if value is not None]
         if not reached:
             parts.append(f"never from {label}")
             continue
         words = f"{wording.count(sum(reached) / len(reached))} from {label}"
-        if len(reached) < len(cell.steps):
-            words += f" ({len(reached)} of {wording.plural(len(cell.steps), 'seed')})"
+        if len(reached) < len(group.steps):
+            words += f" ({len(reached)} of {wording.plural(len(group.steps), 'seed')})"
         parts.append(words)
     return (
         f"Mean steps until {results.panel_name(panel)} reaches a validation {unit} of "
@@ -192,9 +192,9 @@ def _race(results: Results, panel: Panel, unit: str) -> str:
 def _races(results: Results, unit: str) -> str:
     """The same for many panels: from the fastest to the slowest."""
     found: dict[str, list[float]] = {BASELINE: [], "transfer": []}
-    for panel in results.panels:
+    for panel in results.model_results:
         for label in [BASELINE, *transfers(panel)]:
-            mean = panel.cells[label].mean_steps() if label in panel.cells else None
+            mean = panel.starts[label].mean_steps() if label in panel.starts else None
             if mean is not None:
                 found[BASELINE if label == BASELINE else "transfer"].append(mean)
     parts = [
@@ -236,7 +236,7 @@ def answer_features(
             results,
             [
                 (panel, left, label)
-                for panel in results.panels
+                for panel in results.model_results
                 for left in transfers(panel)
                 if same_donor(left, label)
             ],
@@ -244,7 +244,7 @@ def answer_features(
         )
         to_random = compare(
             results,
-            [(p, label, BASELINE) for p in results.panels if label in p.cells],
+            [(p, label, BASELINE) for p in results.model_results if label in p.starts],
             margin,
         )
         sentences += grouped(to_transfer, _transfer_words(label, unit, margin), unit)
@@ -329,7 +329,7 @@ def answer_size(results: Results, unit: str, margin: float) -> Answer:
 
 
 def _parameters(results: Results) -> str:
-    sizes = {panel.model: panel.parameters for panel in results.panels}
+    sizes = {panel.model: panel.parameters for panel in results.model_results}
     largest = results.models[-1]
     total = sizes[largest]
     shares = [

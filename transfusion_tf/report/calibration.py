@@ -15,7 +15,7 @@ from transfusion_tf.evaluation import (
     reliability,
 )
 from transfusion_tf.report import wording
-from transfusion_tf.report.results import Cell, Panel
+from transfusion_tf.report.results import ModelResults, StartRuns
 from transfusion_tf.report.style import INK, MUTED, RULE, WIDTH, Mark, styled
 
 # Fewer than the calibration error is computed with: intervals must stay apart.
@@ -24,13 +24,15 @@ _BINS = 10
 _TICKS = ([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
 
-def calibration(panel: Panel, title: str, marks: Mapping[str, Mark]) -> Figure | None:
+def calibration(
+    panel: ModelResults, title: str, marks: Mapping[str, Mark]
+) -> Figure | None:
     """The reliability diagram of a panel's initializations on test, seeds together.
 
     Its errors are those of the tables: each run's own, mean over seeds.
 
     Args:
-      panel: whose cells are drawn.
+      panel: whose groups are drawn.
       title: of the figure.
       marks: of the initializations.
 
@@ -38,28 +40,28 @@ def calibration(panel: Panel, title: str, marks: Mapping[str, Mark]) -> Figure |
       The figure, or None where no run has predictions on test.
     """
     curves, errors, kinds = {}, {}, set()
-    for label, cell in panel.cells.items():
-        found = pooled_reliability(cell)
+    for label, group in panel.starts.items():
+        found = pooled_reliability(group)
         if found is not None:
             curves[label] = found
             errors[label] = float(
-                np.mean([_error(run.test_metrics) for run in cell.runs.values()])
+                np.mean([_error(run.test_metrics) for run in group.runs.values()])
             )
-            kinds |= {run.dataset["kind"] for run in cell.runs.values()}
+            kinds |= {run.dataset["kind"] for run in group.runs.values()}
     if not curves:
         return None
     return reliability_diagram(curves, errors, marks, kinds.pop(), title)
 
 
-def pooled_reliability(cell: Cell, bins: int = _BINS) -> Reliability | None:
-    """Test forecasts of all the cell's runs in one diagram; None where there are none.
+def pooled_reliability(group: StartRuns, bins: int = _BINS) -> Reliability | None:
+    """Test forecasts of all the group's runs in one diagram; None where there are none.
 
     Args:
-      cell: the runs.
+      group: the runs.
       bins: of equal width.
     """
     happened, forecast = [], []
-    for run in cell.runs.values():
+    for run in group.runs.values():
         table = run.directory.predictions("test")
         if table.empty:
             continue

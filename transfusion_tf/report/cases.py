@@ -13,9 +13,9 @@ from transfusion_tf.evaluation import Estimate
 from transfusion_tf.report import wording
 from transfusion_tf.report.results import (
     BASELINE,
-    Cell,
-    Panel,
+    ModelResults,
     Results,
+    StartRuns,
     scheme,
     test_difference,
 )
@@ -61,17 +61,17 @@ def judge(difference: Estimate, margin: float, *, ignore_small: bool = False) ->
     return "alike" if small else "open"
 
 
-def transfers(panel: Panel) -> list[str]:
-    """The cells that count as transfer: all donor weights, else some stages' ones."""
-    labels = [label for label in panel.cells if scheme(label) == "transfer"]
+def transfers(panel: ModelResults) -> list[str]:
+    """The groups that count as transfer: all donor weights, else some stages' ones."""
+    labels = [label for label in panel.starts if scheme(label) == "transfer"]
     return [label for label in labels if not label.startswith("transfer:")] or labels
 
 
 def compare(
-    results: Results, pairs: Sequence[tuple[Panel, str, str]], margin: float
+    results: Results, pairs: Sequence[tuple[ModelResults, str, str]], margin: float
 ) -> list[Case]:
     """Left minus right on test for every pair that can be compared."""
-    several_panels = len(results.panels) > 1
+    several_panels = len(results.model_results) > 1
     lefts = Counter(panel.model + str(panel.train_examples) for panel, _, _ in pairs)
     cases = []
     for panel, left, right in pairs:
@@ -82,12 +82,12 @@ def compare(
         if lefts[panel.model + str(panel.train_examples)] > 1:
             parts.append(left)
         judgement = judge(difference, margin)
-        levels = _levels(panel.cells[left], panel.cells[right])
+        levels = _levels(panel.starts[left], panel.starts[right])
         cases.append(Case(", ".join(parts), difference, judgement, levels))
     return cases
 
 
-def _levels(left: Cell, right: Cell) -> tuple[float, float]:
+def _levels(left: StartRuns, right: StartRuns) -> tuple[float, float]:
     ours, theirs = left.test_values, right.test_values
     keys = sorted(set(ours) & set(theirs))
     return (
@@ -100,20 +100,22 @@ def transfer_cases(results: Results, right: str, margin: float) -> list[Case]:
     """Transfer minus another initialization, a case a panel (and donor)."""
     return compare(
         results,
-        [(p, left, right) for p in results.panels for left in transfers(p)],
+        [(p, left, right) for p in results.model_results for left in transfers(p)],
         margin,
     )
 
 
-def size_differences(results: Results) -> list[tuple[Panel, str, Estimate]]:
+def size_differences(results: Results) -> list[tuple[ModelResults, str, Estimate]]:
     """Each smaller model minus the largest, by training size and initialization."""
     rows = []
     for size in results.sizes:
-        panels = [panel for panel in results.panels if panel.train_examples == size]
+        panels = [
+            panel for panel in results.model_results if panel.train_examples == size
+        ]
         largest = panels[-1]
         for panel in panels[:-1]:
-            for label, cell in panel.cells.items():
-                difference = test_difference(cell, largest.cells.get(label))
+            for label, group in panel.starts.items():
+                difference = test_difference(group, largest.starts.get(label))
                 if difference is not None:
                     rows.append((panel, label, difference))
     return rows

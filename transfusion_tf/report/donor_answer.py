@@ -15,7 +15,7 @@ from transfusion_tf.report.cases import (
     transfers,
 )
 from transfusion_tf.report.donors import donor_in, same_donor
-from transfusion_tf.report.results import Cell, Results, scheme, test_difference
+from transfusion_tf.report.results import Results, StartRuns, scheme, test_difference
 
 
 def answer_donor(results: Results, unit: str, margin: float) -> Answer | None:
@@ -53,10 +53,10 @@ def answer_donor(results: Results, unit: str, margin: float) -> Answer | None:
 
 def _cases(results: Results, margin: float) -> list[Case]:
     """Two donors of one model at one size each, with Holm's correction among them."""
-    groups = _by_architecture(results)
+    by_architecture = _by_architecture(results)
     cases = []
-    for (model, size), cells in groups.items():
-        for left, right in itertools.combinations(cells, 2):
+    for (model, size), groups in by_architecture.items():
+        for left, right in itertools.combinations(groups, 2):
             labels = left.initialization, right.initialization
             if same_donor(*labels) or scheme(labels[0]) != scheme(labels[1]):
                 continue
@@ -64,7 +64,7 @@ def _cases(results: Results, margin: float) -> list[Case]:
             if difference is None:
                 continue
             name = f"{donor_in(labels[0])} against {donor_in(labels[1])}"
-            if len(groups) > 1:
+            if len(by_architecture) > 1:
                 name = f"{model} on {size}, {name}"
             cases.append(Case(name, difference, judge(difference, margin)))
     adjusted = adjusted_differences([case.difference for case in cases])
@@ -81,12 +81,12 @@ def _cases(results: Results, margin: float) -> list[Case]:
     ]
 
 
-def _by_architecture(results: Results) -> dict[tuple[str, int], list[Cell]]:
-    """The cells that count as transfer; donors may scale a model's input otherwise."""
-    groups: dict[tuple[str, int], list[Cell]] = {}
-    for panel in results.panels:
+def _by_architecture(results: Results) -> dict[tuple[str, int], list[StartRuns]]:
+    """The groups that count as transfer; donors may scale a model's input otherwise."""
+    groups: dict[tuple[str, int], list[StartRuns]] = {}
+    for panel in results.model_results:
         name, note, rest = panel.model.partition(" (")
         spec = dataclasses.replace(parse_model_name(name), input_scaling=None)
         key = (f"{spec}{note}{rest}", panel.train_examples)
-        groups.setdefault(key, []).extend(panel.cells[x] for x in transfers(panel))
+        groups.setdefault(key, []).extend(panel.starts[x] for x in transfers(panel))
     return groups

@@ -64,7 +64,7 @@ def is_gray(run: Run) -> bool | None:
 
 
 def donor_in(label: str) -> str | None:
-    """The donor that a cell's label names: `imagenet` of `transfer from imagenet`;
+    """The donor that a group's label names: `imagenet` of `transfer from imagenet`;
     None where a study has one donor alone.
     """
     found = re.search(r" from ([^,]+)", label)
@@ -72,7 +72,7 @@ def donor_in(label: str) -> str | None:
 
 
 def same_donor(left: str, right: str) -> bool:
-    """Whether the labels of two cells are of one donor, or one of them names none."""
+    """Whether the labels of two groups are of one donor, or one of them names none."""
     donors = donor_in(left), donor_in(right)
     return None in donors or donors[0] == donors[1]
 

@@ -102,7 +102,7 @@ def _collect(
         collect(dataclasses.replace(record, runs=tuple(part)), measurements)
         for part in by_model.values()
     ]
-    panels = [panel for part in parts for panel in part.panels]
+    panels = [panel for part in parts for panel in part.model_results]
     panels.sort(key=lambda p: (p.parameters or 0, p.model, p.train_examples))
     return Results(
         dataclasses.replace(record, runs=tuple(runs)),

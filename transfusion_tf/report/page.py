@@ -10,7 +10,13 @@ import pandas as pd
 from transfusion_tf.report import wording
 from transfusion_tf.report.cases import STATISTICS, brackets, judge, transfers
 from transfusion_tf.report.donors import donor_notes, same_donor
-from transfusion_tf.report.results import BASELINE, Cell, Panel, Results, scheme
+from transfusion_tf.report.results import (
+    BASELINE,
+    ModelResults,
+    Results,
+    StartRuns,
+    scheme,
+)
 from transfusion_tf.studies.study_folder import Run, StudyRecord
 from transfusion_tf.training.config import recipe_fields
 
@@ -82,34 +88,36 @@ def data_facts(run: Run) -> list[tuple[str, str]]:
 
 def accuracy_rows(results: Results) -> list[Row]:
     """The accuracy table; `bar` holds low, estimate and high on a scale of 0 to 100."""
-    tests = [cell.test for panel in results.panels for cell in panel.cells.values()]
+    tests = [
+        group.test for panel in results.model_results for group in panel.starts.values()
+    ]
     ends = [value for test in tests if test for value in (test.low, test.high)]
     ends = [value for value in ends if np.isfinite(value)]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     span = max(high - low, 1e-9)
     rows = []
-    for panel in results.panels:
-        for index, cell in enumerate(panel.cells.values()):
+    for panel in results.model_results:
+        for index, group in enumerate(panel.starts.values()):
             bar = None
-            if cell.test and np.isfinite([cell.test.low, cell.test.high]).all():
-                points = (cell.test.low, cell.test.estimate, cell.test.high)
+            if group.test and np.isfinite([group.test.low, group.test.high]).all():
+                points = (group.test.low, group.test.estimate, group.test.high)
                 start, middle, end = (
                     round(4 + 92 * (point - low) / span, 2) for point in points
                 )
                 bar = (start, middle, end)
-            rows.append(_row(cell, bar, index == 0))
+            rows.append(_row(group, bar, index == 0))
     return rows
 
 
-def _row(cell: Cell, bar: tuple[float, float, float] | None, first: bool) -> Row:
-    test, best = cell.test, cell.best_validation
+def _row(group: StartRuns, bar: tuple[float, float, float] | None, first: bool) -> Row:
+    test, best = group.test, group.best_validation
     spread = float(np.std(best, ddof=1)) if len(best) > 1 else float("nan")
     validation = wording.number(float(np.mean(best)))
     return Row(
-        model=cell.model,
-        size=wording.count(cell.train_examples),
-        initialization=cell.initialization,
-        seeds=len(cell.runs),
+        model=group.model,
+        size=wording.count(group.train_examples),
+        initialization=group.initialization,
+        seeds=len(group.runs),
         test=wording.number(test.estimate if test else None),
         std=wording.number(test.std if test else None),
         interval=f"{wording.number(test.low)} – {wording.number(test.high)}"
@@ -119,20 +127,22 @@ def _row(cell: Cell, bar: tuple[float, float, float] | None, first: bool) -> Row
         validation=f"{validation} ± {wording.number(spread)}"
         if len(best) > 1
         else validation,
-        parameters=wording.amount(cell.mean_status("parameters")),
-        parameters_table1=wording.count(cell.mean_status("parameters_table1")),
-        time=wording.duration(cell.mean_status("train_seconds")),
-        speed=wording.count(cell.mean_status("images_per_second")),
+        parameters=wording.amount(group.mean_status("parameters")),
+        parameters_table1=wording.count(group.mean_status("parameters_table1")),
+        time=wording.duration(group.mean_status("train_seconds")),
+        speed=wording.count(group.mean_status("images_per_second")),
         first=first,
     )
 
 
 def verdict_matrix(results: Results) -> dict[str, Any] | None:
     """Every case against every comparison, as symbols; None with one panel."""
-    if len(results.panels) < 2 or not any(transfers(panel) for panel in results.panels):
+    if len(results.model_results) < 2 or not any(
+        transfers(panel) for panel in results.model_results
+    ):
         return None
     donors = list(
-        dict.fromkeys(label for p in results.panels for label in transfers(p))
+        dict.fromkeys(label for p in results.model_results for label in transfers(p))
     )
     others = [
         label
@@ -148,12 +158,14 @@ def verdict_matrix(results: Results) -> dict[str, Any] | None:
     pairs = pairs[:_MOST_COLUMNS]
     rows = [
         (results.panel_name(panel), [_symbol(results, panel, *pair) for pair in pairs])
-        for panel in results.panels
+        for panel in results.model_results
     ]
     return {"pairs": pairs, "rows": rows}
 
 
-def _symbol(results: Results, panel: Panel, left: str, right: str) -> dict[str, str]:
+def _symbol(
+    results: Results, panel: ModelResults, left: str, right: str
+) -> dict[str, str]:
     found = panel.test_difference(left, right)
     if found is None:
         return {
@@ -181,14 +193,14 @@ def initialization_summary(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
         labels = list(dict.fromkeys(part["initialization"]))
         rows = []
         for stage in dict.fromkeys(part["stage"]):
-            cells = []
+            schemes = []
             for label in labels:
                 chosen = part[
                     (part["stage"] == stage) & (part["initialization"] == label)
                 ]
                 counts = chosen["scheme"].value_counts(sort=False)
-                cells.append(", ".join(f"{name} × {n}" for name, n in counts.items()))
-            rows.append((stage, cells))
+                schemes.append(", ".join(f"{name} × {n}" for name, n in counts.items()))
+            rows.append((stage, schemes))
         summary[str(model)] = {"labels": labels, "rows": rows}
     return summary
 

@@ -1,7 +1,7 @@
-"""Runs grouped into cells and panels, with every comparison the report makes.
+"""Runs grouped into groups and panels, with every comparison the report makes.
 
-A *cell* is the runs that differ in their seed alone, and in their fold where they are
-a cross-validation. A *panel* is the cells of one model at one training size, which
+A *group* is the runs that differ in their seed alone, and in their fold where they are
+a cross-validation. A *panel* is the groups of one model at one training size, which
 differ in the initialization.
 """
 
@@ -37,7 +37,7 @@ _NOT_SETTINGS = {"model", "initialization", "train_examples", "seed", "data"} | 
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Cell(RunGroup):
+class StartRuns(RunGroup):
     """The runs of one model, initialization and training size.
 
     Attributes:
@@ -92,13 +92,13 @@ class Cell(RunGroup):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Panel:
+class ModelResults:
     """The initializations of one model at one training size.
 
     Attributes:
       model: its name.
       train_examples: how many training images.
-      cells: by initialization, in the report's order.
+      starts: runs by initialization, in the report's order.
       threshold: of the validation metric, for the race.
       threshold_from: the initialization that the threshold was set by.
       horizon: the step at which its slowest seed reaches the threshold, or its last
@@ -107,30 +107,30 @@ class Panel:
 
     model: str
     train_examples: int
-    cells: Mapping[str, Cell]
+    starts: Mapping[str, StartRuns]
     threshold: float
     threshold_from: str
     horizon: float
 
     @property
-    def baseline(self) -> Cell | None:
-        """The cell from random weights."""
-        return self.cells.get(BASELINE)
+    def baseline(self) -> StartRuns | None:
+        """The group from random weights."""
+        return self.starts.get(BASELINE)
 
     @property
     def parameters(self) -> float | None:
         """Trainable and other parameters of the model."""
-        return next(iter(self.cells.values())).mean_status("parameters")
+        return next(iter(self.starts.values())).mean_status("parameters")
 
     def test_difference(self, left: str, right: str) -> Estimate | None:
         """Left minus right on test; None when there is nothing to compare."""
-        return test_difference(self.cells.get(left), self.cells.get(right))
+        return test_difference(self.starts.get(left), self.starts.get(right))
 
     def area_difference(self, left: str, right: str) -> Estimate | None:
         """Left minus right of the mean validation metric up to the horizon."""
-        if left not in self.cells or right not in self.cells:
+        if left not in self.starts or right not in self.starts:
             return None
-        ours, theirs = self.cells[left], self.cells[right]
+        ours, theirs = self.starts[left], self.starts[right]
         return ours.effect(ours.learning - theirs.learning)
 
 
@@ -141,30 +141,30 @@ class Results:
     Attributes:
       record: what it was read from.
       metric: the main metric.
-      panels: models by size, each from the smallest training size up.
+      model_results: models by size, each from the smallest training size up.
       measurements: of the study that they belong to.
     """
 
     record: StudyRecord
     metric: str
-    panels: tuple[Panel, ...]
+    model_results: tuple[ModelResults, ...]
     measurements: Measurements = NOTHING
 
     @functools.cached_property
     def initializations(self) -> tuple[str, ...]:
         """All labels, in the report's order."""
-        labels = {label for panel in self.panels for label in panel.cells}
+        labels = {label for panel in self.model_results for label in panel.starts}
         return tuple(sorted(labels, key=start_rank))
 
     @property
     def models(self) -> tuple[str, ...]:
         """All models, from the smallest up."""
-        return tuple(dict.fromkeys(panel.model for panel in self.panels))
+        return tuple(dict.fromkeys(panel.model for panel in self.model_results))
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """All training sizes, rising."""
-        return tuple(sorted({panel.train_examples for panel in self.panels}))
+        return tuple(sorted({panel.train_examples for panel in self.model_results}))
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -179,9 +179,11 @@ class Results:
     @property
     def folded(self) -> bool:
         """Whether any start was cross-validated."""
-        return any(cell.folded for p in self.panels for cell in p.cells.values())
+        return any(
+            group.folded for p in self.model_results for group in p.starts.values()
+        )
 
-    def panel_name(self, panel: Panel) -> str:
+    def panel_name(self, panel: ModelResults) -> str:
         """As short as it can be told apart: the model, the size, or both."""
         size = f"{panel.train_examples:,} images".replace(",", "\u202f")
         if len(self.sizes) == 1:
@@ -195,7 +197,7 @@ def scheme(initialization: str) -> str:
     return match.group() if match else initialization
 
 
-def test_difference(left: Cell | None, right: Cell | None) -> Estimate | None:
+def test_difference(left: StartRuns | None, right: StartRuns | None) -> Estimate | None:
     """Left minus right on test, over seeds or folds of both; None if not comparable."""
     return None if left is None else left.test_minus(right)
 
@@ -218,8 +220,8 @@ def collect(record: StudyRecord, measurements: Measurements | None = None) -> Re
         panel.setdefault(initialization, {})[run_key(run)] = run
     metric = record.runs[0].metric if record.runs else "referable_auc"
     panels = [
-        _panel(model, size, cells, measurements)
-        for (model, size), cells in grouped.items()
+        _panel(model, size, groups, measurements)
+        for (model, size), groups in grouped.items()
     ]
     panels.sort(
         key=lambda panel: (panel.parameters or 0, panel.model, panel.train_examples)
@@ -232,7 +234,7 @@ def _panel(
     size: int,
     grouped: Mapping[str, Mapping[RunKey, Run]],
     measurements: Measurements,
-) -> Panel:
+) -> ModelResults:
     best = {
         label: float(np.nanmean([run.best_validation() for run in runs.values()]))
         for label, runs in grouped.items()
@@ -240,12 +242,12 @@ def _panel(
     # Without the baseline, the initialization that ends lowest sets the mark.
     start = BASELINE if BASELINE in grouped else min(best, key=lambda k: best[k])
     baseline = RunGroup(grouped[start], measurements).ids
-    cells = {
-        label: Cell(grouped[label], measurements, model, label, size, baseline)
+    groups = {
+        label: StartRuns(grouped[label], measurements, model, label, size, baseline)
         for label in sorted(grouped, key=start_rank)
     }
-    threshold, horizon = cells[start].learning.race(measurements)
-    return Panel(model, size, cells, threshold, start, horizon)
+    threshold, horizon = groups[start].learning.race(measurements)
+    return ModelResults(model, size, groups, threshold, start, horizon)
 
 
 def _labels(runs: Sequence[Run], donors: Sequence[Run]) -> dict[str, tuple[str, str]]:

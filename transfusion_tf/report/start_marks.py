@@ -8,8 +8,8 @@ import numpy as np
 from transfusion_tf.report import style
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.results import BASELINE, scheme
-from transfusion_tf.report.rows.cells import STATISTICS
 from transfusion_tf.report.rows.network_order import through
+from transfusion_tf.report.rows.transfer_runs import STATISTICS
 from transfusion_tf.report.style import Mark
 
 # Of WT-ST, by the share of stages transferred.

@@ -12,20 +12,20 @@ import pandas as pd
 from transfusion_tf import files
 from transfusion_tf.evaluation import Estimate
 from transfusion_tf.report.cases import size_differences
-from transfusion_tf.report.results import Cell, Panel, Results
+from transfusion_tf.report.results import ModelResults, Results, StartRuns
 from transfusion_tf.studies.study_folder import StudyRecord
 
 
 def results_table(results: Results) -> pd.DataFrame:
-    """A row a cell: test metric, interval, best validation, size, time and speed."""
-    return pd.DataFrame([_cell_row(cell) for cell in _cells(results)])
+    """A row a group: test metric, interval, best validation, size, time and speed."""
+    return pd.DataFrame([_group_row(group) for group in _groups(results)])
 
 
 def comparison_table(results: Results) -> pd.DataFrame:
     """A row a paired difference on test: all pairs of initializations in a panel."""
     rows = []
-    for panel in results.panels:
-        labels = list(panel.cells)
+    for panel in results.model_results:
+        labels = list(panel.starts)
         for index, right in enumerate(labels):
             for left in labels[index + 1 :]:
                 found = panel.test_difference(left, right)
@@ -51,12 +51,12 @@ def model_table(results: Results) -> pd.DataFrame:
 
 
 def class_table(results: Results) -> pd.DataFrame:
-    """A row a cell: every metric that applies on test, mean over seeds."""
+    """A row a group: every metric that applies on test, mean over seeds."""
     rows = []
-    for cell in _cells(results):
-        values = [run.test_metrics for run in cell.runs.values() if run.test_metrics]
+    for group in _groups(results):
+        values = [run.test_metrics for run in group.runs.values() if run.test_metrics]
         means: dict = pd.DataFrame(values).mean().to_dict()
-        rows.append({**_cell_names(cell), "seeds": len(cell.runs), **means})
+        rows.append({**_group_names(group), "seeds": len(group.runs), **means})
     return pd.DataFrame(rows)
 
 
@@ -102,15 +102,15 @@ def initialization_table(results: Results) -> pd.DataFrame:
     """What was done to the tensors, by model and initialization: one run's account."""
     tables = []
     seen = set()
-    for cell in _cells(results):
-        names = (cell.model, cell.initialization)
-        run = cell.runs[min(cell.runs)]
+    for group in _groups(results):
+        names = (group.model, group.initialization)
+        run = group.runs[min(group.runs)]
         if names in seen or not (run.directory.path / "initialization.csv").exists():
             continue
         seen.add(names)
         table = run.directory.initialization()
-        table.insert(0, "initialization", cell.initialization)
-        table.insert(0, "model", cell.model)
+        table.insert(0, "initialization", group.initialization)
+        table.insert(0, "model", group.model)
         tables.append(table)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
@@ -124,38 +124,38 @@ def write_table(frame: pd.DataFrame, folder: Path, name: str) -> None:
     files.write_text(folder / f"{name}.tex", text)
 
 
-def _cells(results: Results) -> Iterable[Cell]:
-    return (cell for panel in results.panels for cell in panel.cells.values())
+def _groups(results: Results) -> Iterable[StartRuns]:
+    return (group for panel in results.model_results for group in panel.starts.values())
 
 
-def _panel_row(panel: Panel) -> dict[str, object]:
+def _panel_row(panel: ModelResults) -> dict[str, object]:
     return {"model": panel.model, "train_examples": panel.train_examples}
 
 
-def _cell_names(cell: Cell) -> dict[str, object]:
+def _group_names(group: StartRuns) -> dict[str, object]:
     return {
-        "model": cell.model,
-        "train_examples": cell.train_examples,
-        "initialization": cell.initialization,
+        "model": group.model,
+        "train_examples": group.train_examples,
+        "initialization": group.initialization,
     }
 
 
-def _cell_row(cell: Cell) -> dict[str, object]:
-    test, best = cell.test, cell.best_validation
+def _group_row(group: StartRuns) -> dict[str, object]:
+    test, best = group.test, group.best_validation
     return {
-        **_cell_names(cell),
-        "seeds": len(cell.runs),
+        **_group_names(group),
+        "seeds": len(group.runs),
         "test": test.estimate if test else np.nan,
         "test_std": test.std if test else np.nan,
         "test_low": test.low if test else np.nan,
         "test_high": test.high if test else np.nan,
         "best_validation": float(np.mean(best)),
         "best_validation_std": _std(best),
-        "parameters": cell.mean_status("parameters"),
-        "parameters_table1": cell.mean_status("parameters_table1"),
-        "train_seconds": cell.mean_status("train_seconds"),
-        "images_per_second": cell.mean_status("images_per_second"),
-        "peak_memory_mib": cell.mean_status("peak_memory_mib"),
+        "parameters": group.mean_status("parameters"),
+        "parameters_table1": group.mean_status("parameters_table1"),
+        "train_seconds": group.mean_status("train_seconds"),
+        "images_per_second": group.mean_status("images_per_second"),
+        "peak_memory_mib": group.mean_status("peak_memory_mib"),
     }
 
 

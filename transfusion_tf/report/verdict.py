@@ -93,8 +93,8 @@ def _headline(
     unit: str,
     margin: float,
 ) -> tuple[str, str, str]:
-    labels = {label for panel in results.panels for label in panel.cells}
-    if not results.panels:
+    labels = {label for panel in results.model_results for label in panel.starts}
+    if not results.model_results:
         return "No run has finished yet.", "There is nothing to compare.", "none"
     if BASELINE not in labels:
         return (
@@ -192,9 +192,9 @@ def _scope(results: Results, cases: int) -> str:
     if cases == 1:
         return "here"
     number = "both" if cases == 2 else f"all {cases}"
-    if cases == len(results.models) == len(results.panels):
+    if cases == len(results.models) == len(results.model_results):
         return f"for {number} models"
-    if cases == len(results.sizes) == len(results.panels):
+    if cases == len(results.sizes) == len(results.model_results):
         return f"at {number} training sizes"
     return f"in {number} cases"
 
@@ -223,7 +223,9 @@ def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
         caveats.append(
             f"{wording.plural(count, 'run')} without a result {verb} left out."
         )
-    total = sum(len(panel.cells) - 1 for panel in results.panels if panel.baseline)
+    total = sum(
+        len(panel.starts) - 1 for panel in results.model_results if panel.baseline
+    )
     caveats += multiplicity_caveats(helps, total)
     caveats.append(
         "The intervals hold for patients like these and for this training recipe, not "

@@ -10,7 +10,7 @@ from transfusion_tf.report.charts_layers import Dots, Lines
 from transfusion_tf.report.long_table import LongTable, Row, finite
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.rows.accuracy import DONOR_METRICS, accuracy_rows, size_rows
-from transfusion_tf.report.rows.cells import start_rows
+from transfusion_tf.report.rows.transfer_runs import start_rows
 from transfusion_tf.report.sentences import extremes, one_seed_note, settled
 from transfusion_tf.report.sheets import (
     Column,

@@ -18,7 +18,7 @@ from transfusion_tf.report.rows.donors import (
     CALIBRATION,
     by_target,
     donor_accuracy_rows,
-    donor_cells,
+    donor_runs,
     reliabilities,
     target_title,
 )
@@ -63,10 +63,10 @@ class ReliabilityDiagrams:
 
     def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
         """Of the targets that have predictions."""
-        for name, cells in by_target(donor_cells(material)).items():
-            curves, errors = reliabilities(cells)
+        for name, groups in by_target(donor_runs(material)).items():
+            curves, errors = reliabilities(groups)
             if curves:
-                title, kind = target_title(cells[0]), cells[0].first.dataset["kind"]
+                title, kind = target_title(groups[0]), groups[0].first.dataset["kind"]
                 yield DrawnFigure(
                     reliability_diagram(curves, errors, table.marks, kind, title),
                     f"calibration-{name}",

@@ -12,13 +12,13 @@ from transfusion_tf.report.charts import Chart, Panel, legend_below
 from transfusion_tf.report.charts_layers import Lines, Strip
 from transfusion_tf.report.long_table import LongTable, Row, Rows, finite
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.rows.cells import block_rows
 from transfusion_tf.report.rows.profiles import (
     attention_rows,
     knn_rows,
     robustness_rows,
     travel_rows,
 )
+from transfusion_tf.report.rows.transfer_runs import block_rows
 from transfusion_tf.report.sentences import one_seed_note
 from transfusion_tf.report.sheets import (
     Column,
@@ -225,7 +225,7 @@ def _limit_attention(axes: Axes, own: LongTable) -> None:
 
 def _say_attention(table: LongTable) -> list[str]:
     said = []
-    for own in table.where(quantity=("nearest", "farthest"), place=1.0).split("cell"):
+    for own in table.where(quantity=("nearest", "farthest"), place=1.0).split("group"):
         low, high = (wording.number(row["value"], 1) for row in own.rows)
         first = own.first
         said.append(
@@ -250,7 +250,7 @@ ATTENTION = ChapterKind(
         ),
         text="Mean attended distance of every head by block, a panel a start",
         where={"hidden": True},
-        facet="cell",
+        facet="group",
         small=2.2,
         x="block",
         share="xy",
@@ -265,7 +265,7 @@ ATTENTION = ChapterKind(
             Column("Farthest head", "farthest", number(1)),
             Column("looks at class tokens", "class_token_share", percent),
         ),
-        lines=("cell", "stage"),
+        lines=("group", "stage"),
         where={"quantity": "nearest"},
         caption="Distance between a patch and those it attends to, averaged with the "
         "attention weights, over patches, images and seeds; class tokens left out.",

@@ -21,9 +21,9 @@ from transfusion_tf.report.charts import Chart, ForEach, Panel
 from transfusion_tf.report.charts_layers import Lines, Strip, ramp
 from transfusion_tf.report.charts_references import Level
 from transfusion_tf.report.long_table import LongTable, Row, finite
-from transfusion_tf.report.rows.cells import sweep_rows
 from transfusion_tf.report.rows.learning import LEAD, speed_up_rows, stage_rows
 from transfusion_tf.report.rows.network_order import through
+from transfusion_tf.report.rows.transfer_runs import sweep_rows
 from transfusion_tf.report.sentences import one_seed_note
 from transfusion_tf.report.sheets import (
     Column,

@@ -14,7 +14,7 @@ from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.donors import (
     by_target,
-    donor_cells,
+    donor_runs,
     target_rows,
     target_title,
 )
@@ -101,8 +101,8 @@ class SampleImages:
     def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
         """One figure, a row for each target that kept samples."""
         shown = {}
-        for cells in by_target(donor_cells(material)).values():
-            run = cells[0].first
+        for groups in by_target(donor_runs(material)).values():
+            run = groups[0].first
             if (run.directory.path / "samples.npz").exists():
                 found = images.samples_by_class(
                     *run.directory.samples(), run.dataset["classes"]
@@ -113,7 +113,7 @@ class SampleImages:
                     for pictures in found.values()
                     if turn < len(pictures)
                 ]
-                shown[target_title(cells[0])] = mixed[:_MOST_IMAGES]
+                shown[target_title(groups[0])] = mixed[:_MOST_IMAGES]
         if shown:
             figure = _draw_samples(shown)
             yield DrawnFigure(figure, "", "Example images of every target")

@@ -11,7 +11,7 @@ from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Rows, mean_rows, measured
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.results import BASELINE, Cell, Panel, Results
+from transfusion_tf.report.results import BASELINE, ModelResults, Results, StartRuns
 from transfusion_tf.studies.contrasts import Average
 from transfusion_tf.studies.study_folder import Run
 
@@ -19,14 +19,14 @@ from transfusion_tf.studies.study_folder import Run
 DONOR_METRICS = ("top5_accuracy", "accuracy")
 
 
-def panels(material: Material) -> Iterator[tuple[Results, Panel]]:
+def model_results(material: Material) -> Iterator[tuple[Results, ModelResults]]:
     """Every model and size of every data set."""
     for results in material.results:
-        for panel in results.panels:
+        for panel in results.model_results:
             yield results, panel
 
 
-def keys_of(results: Results, panel: Panel) -> dict[str, Any]:
+def keys_of(results: Results, panel: ModelResults) -> dict[str, Any]:
     """The columns that say which panel a row is of."""
     return {
         "dataset": results.record.runs[0].dataset["name"],
@@ -41,14 +41,14 @@ def keys_of(results: Results, panel: Panel) -> dict[str, Any]:
 def accuracy_rows(material: Material) -> Rows:
     """The test metric by model and start; with `by_class`, class by class as well."""
     rows = []
-    for results, panel in panels(material):
+    for results, panel in model_results(material):
         keys = keys_of(results, panel)
-        for cell in panel.cells.values():
-            rows += cell_rows(results, panel, cell)
+        for group in panel.starts.values():
+            rows += start_test_rows(results, panel, group)
             if material.chapter.options.get("by_class"):
-                own = {**keys, "initialization": cell.initialization}
-                rows += class_rows(own, cell, panel.baseline)
-        first = next(iter(panel.cells.values()))
+                own = {**keys, "initialization": group.initialization}
+                rows += class_rows(own, group, panel.baseline)
+        first = next(iter(panel.starts.values()))
         for name in ("parameters", "parameters_table1"):
             value = first.mean_status(name)
             if value is not None:
@@ -68,9 +68,9 @@ def size_rows(material: Material) -> Rows:
     """The test metric of every model, size and start."""
     return [
         row
-        for results, panel in panels(material)
-        for cell in panel.cells.values()
-        for row in cell_rows(results, panel, cell)
+        for results, panel in model_results(material)
+        for group in panel.starts.values()
+        for row in start_test_rows(results, panel, group)
     ]
 
 
@@ -79,29 +79,31 @@ def difference_rows(material: Material) -> Rows:
     return [row | {"margin": unit(row["unit"]).margin} for row in size_rows(material)]
 
 
-def cell_rows(results: Results, panel: Panel, cell: Cell) -> Rows:
+def start_test_rows(results: Results, panel: ModelResults, group: StartRuns) -> Rows:
     """The test metric and its difference to random weights."""
-    keys = {**keys_of(results, panel), "initialization": cell.initialization}
-    rows = [{**keys, "quantity": "test", "shown": "mean", **measured(cell.test)}]
-    against = panel.test_difference(cell.initialization, BASELINE)
-    if cell.initialization != BASELINE and against is not None:
+    keys = {**keys_of(results, panel), "initialization": group.initialization}
+    rows = [{**keys, "quantity": "test", "shown": "mean", **measured(group.test)}]
+    against = panel.test_difference(group.initialization, BASELINE)
+    if group.initialization != BASELINE and against is not None:
         rows.append({**keys, "quantity": "difference_to_random", **measured(against)})
     return rows
 
 
-def class_rows(keys: dict[str, Any], cell: Cell, baseline: Cell | None) -> Rows:
+def class_rows(
+    keys: dict[str, Any], group: StartRuns, baseline: StartRuns | None
+) -> Rows:
     """AUC of every class, and its difference to random."""
     rows = []
-    for name in cell.first.dataset["classes"]:
-        ours = Average("auc", cell.ids, split="test", of_class=name)
-        found = cell.effect(ours, unit("AUC").limits)
+    for name in group.first.dataset["classes"]:
+        ours = Average("auc", group.ids, split="test", of_class=name)
+        found = group.effect(ours, unit("AUC").limits)
         if found is None:
             continue
         quantity = f"auc/{name}"
         rows.append({**keys, "quantity": quantity, "shown": name, **measured(found)})
-        if baseline is None or cell is baseline:
+        if baseline is None or group is baseline:
             continue
-        against = cell.effect(ours - dataclasses.replace(ours, runs=baseline.ids))
+        against = group.effect(ours - dataclasses.replace(ours, runs=baseline.ids))
         if against is not None:
             quantity = f"difference_to_random/{quantity}"
             gap = {"quantity": quantity, "gain_of": name, **measured(against)}
@@ -109,13 +111,13 @@ def class_rows(keys: dict[str, Any], cell: Cell, baseline: Cell | None) -> Rows:
     return rows
 
 
-def donor_of(results: Results, panel: Panel) -> Run | None:
+def donor_of(results: Results, panel: ModelResults) -> Run | None:
     """The run that pretrained the panel's donor, where it was made here."""
     named = {
         Path(str(run.config.donor)).name
-        for cell in panel.cells.values()
-        for run in cell.runs.values()
-        if cell.initialization != BASELINE
+        for group in panel.starts.values()
+        for run in group.runs.values()
+        if group.initialization != BASELINE
     }
     return next((run for run in results.record.donors if run.run_id in named), None)
 

@@ -20,10 +20,10 @@ from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.rows.donors import (
-    DonorCell,
+    DonorRuns,
     baseline_of,
     by_target,
-    donor_cells,
+    donor_runs,
     repetition_rows,
     target_title,
     tuned_whole,
@@ -43,9 +43,9 @@ def donor_similarity_rows(material: Material) -> Rows:
     """CCA of each donor before and after fine-tuning, of donors with one another, and
     of two random starts.
     """
-    cells = donor_cells(material)
+    groups = donor_runs(material)
     rows: Rows = []
-    for own in by_target(cells).values():
+    for own in by_target(groups).values():
         lines = [line for line in _similarity_lines(own) if line.values]
         if lines:
             stages = list(lines[0].values)
@@ -54,7 +54,7 @@ def donor_similarity_rows(material: Material) -> Rows:
                 for row in [r for line in lines for r in line.rows()]
                 + _floor_rows(lines, stages)
             ]
-    return rows + repetition_rows(cells)
+    return rows + repetition_rows(groups)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -104,18 +104,18 @@ def _floor_rows(lines: list[_Line], stages: list[str]) -> Rows:
     return rows
 
 
-def _similarity_lines(cells: list[DonorCell]) -> list[_Line]:
-    donors = tuned_whole(cells)
+def _similarity_lines(groups: list[DonorRuns]) -> list[_Line]:
+    donors = tuned_whole(groups)
     stages = _stages(donors)
     lines = [
         _line(
-            f"{cell.donor}, before – after",
-            cell,
+            f"{group.donor}, before – after",
+            group,
             stages,
-            functools.partial(_kept, cell),
-            donor=cell.donor,
+            functools.partial(_kept, group),
+            donor=group.donor,
         )
-        for cell in donors
+        for group in donors
     ]
     for left, right in itertools.combinations(donors, 2):
         for when, weights in (("before", "initial"), ("after", "best")):
@@ -127,42 +127,42 @@ def _similarity_lines(cells: list[DonorCell]) -> list[_Line]:
                     functools.partial(_between, left, right, weights),
                 )
             )
-    random = [c for c in cells if c.donor == BASELINE and not c.head_first]
-    for cell in random[:1]:
+    random = [c for c in groups if c.donor == BASELINE and not c.head_first]
+    for group in random[:1]:
         # All pairs of random starts, whatever their folds.
-        among = functools.partial(_among, cell)
-        lines.append(_line(RANDOM, cell, stages, among))
+        among = functools.partial(_among, group)
+        lines.append(_line(RANDOM, group, stages, among))
     return lines
 
 
-def _stages(cells: Iterable[DonorCell]) -> list[str]:
+def _stages(groups: Iterable[DonorRuns]) -> list[str]:
     """Stages in which representations were compared, from the input up."""
-    for cell in cells:
-        rows = cell.measurements.of("cca", run=cell.ids).sort_values("position")
+    for group in groups:
+        rows = group.measurements.of("cca", run=group.ids).sort_values("position")
         if len(rows):
             return list(dict.fromkeys(rows["stage"]))
     return []
 
 
-def _kept(cell: DonorCell, quantity: str, place: int) -> Contrast:
-    return Average(quantity, cell.ids, stages=(place,))
+def _kept(group: DonorRuns, quantity: str, place: int) -> Contrast:
+    return Average(quantity, group.ids, stages=(place,))
 
 
 def _between(
-    left: DonorCell, right: DonorCell, weights: str, quantity: str, place: int
+    left: DonorRuns, right: DonorRuns, weights: str, quantity: str, place: int
 ) -> Contrast:
     return PairAverage(
         quantity, left.ids, right.ids, match="same", weights=weights, stages=(place,)
     )
 
 
-def _among(cell: DonorCell, quantity: str, place: int) -> Contrast:
-    return PairAverage(quantity, cell.ids, weights="initial", stages=(place,))
+def _among(group: DonorRuns, quantity: str, place: int) -> Contrast:
+    return PairAverage(quantity, group.ids, weights="initial", stages=(place,))
 
 
 def _line(
     pair: str,
-    cell: DonorCell,
+    group: DonorRuns,
     stages: Sequence[str],
     similarity: Callable[[str, int], Contrast],
     donor: str = "",
@@ -170,8 +170,8 @@ def _line(
     """A similarity and its noise floor at every stage at which it was measured."""
     values, floors = {}, {}
     for place, stage in enumerate(stages):
-        found = cell.effect(similarity("cca", place), unit("CCA").limits)
-        floor = cell.effect(similarity("cca_noise_floor", place))
+        found = group.effect(similarity("cca", place), unit("CCA").limits)
+        floor = group.effect(similarity("cca_noise_floor", place))
         if found is not None and floor is not None:
             values[stage], floors[stage] = found, floor.estimate
     return _Line(pair, donor, values, floors)
@@ -179,29 +179,29 @@ def _line(
 
 def mistake_rows(material: Material) -> Rows:
     """Prediction similarity of models from two donors, on every target."""
-    cells = donor_cells(material)
+    groups = donor_runs(material)
     found = [
         (left, f"{left.donor} – {right.donor}", _compare(left, right))
-        for own in by_target(cells).values()
+        for own in by_target(groups).values()
         for left, right in itertools.combinations(tuned_whole(own), 2)
     ]
     several = len({pair for _, pair, _ in found}) > 1
     rows: Rows = []
-    for cell, pair, values in found:
-        title = target_title(cell)
+    for group, pair, values in found:
+        title = target_title(group)
         accuracies = np.mean([each.accuracies for each in values.values()], axis=0)
         keys = {
-            **cell.keys,
+            **group.keys,
             "pair": pair,
             "compared": True,
             "name": f"{title}\n{pair}" if several else title,
             "accuracies": " and ".join(wording.number(a) for a in accuracies),
         }
-        rows += [{**keys, **row} for row in _mistakes_of_pair(cell, values)]
-    return rows + repetition_rows(cells)
+        rows += [{**keys, **row} for row in _mistakes_of_pair(group, values)]
+    return rows + repetition_rows(groups)
 
 
-def _compare(left: DonorCell, right: DonorCell) -> dict[RunKey, PredictionSimilarity]:
+def _compare(left: DonorRuns, right: DonorRuns) -> dict[RunKey, PredictionSimilarity]:
     """Prediction similarity on the test examples of every fold that both have."""
     return {
         key: run_similarity(left.runs[key], right.runs[key])
@@ -211,12 +211,12 @@ def _compare(left: DonorCell, right: DonorCell) -> dict[RunKey, PredictionSimila
 
 
 def _mistakes_of_pair(
-    cell: DonorCell, found: Mapping[RunKey, PredictionSimilarity]
+    group: DonorRuns, found: Mapping[RunKey, PredictionSimilarity]
 ) -> Rows:
     rows: Rows = []
     for quantity in (SIMILARITY, INDEPENDENT):
         own = {key: getattr(each, quantity) for key, each in found.items()}
-        mean = measured(cell.mean_of(own))
+        mean = measured(group.mean_of(own))
         # Of a share: with two folds Student's interval is wider than all there is.
         mean |= dict(zip(("low", "high"), _clip(mean), strict=True))
         shown = {"shown": quantity, "words": _WORDS[quantity]}
@@ -226,14 +226,14 @@ def _mistakes_of_pair(
             for value in own.values()
         ]
     excess = {key: each.excess.estimate for key, each in found.items()}
-    rows.append({"quantity": EXCESS, **measured(cell.mean_of(excess))})
+    rows.append({"quantity": EXCESS, **measured(group.mean_of(excess))})
     for key, each in found.items():
         for quantity, span in (
             ("similarity_of_run", each.interval),
             ("excess_of_run", each.excess),
         ):
             ends = {"value": span.estimate, "low": span.low, "high": span.high}
-            run = cell.runs[key].run_id
+            run = group.runs[key].run_id
             rows.append({"run_a": run, "quantity": quantity, **ends})
     above = sum(each.excess.low > 0 for each in found.values())
     count = {"value": above, "seeds": len(found), "hidden": True}
@@ -246,7 +246,7 @@ def _clip(mean: Mapping[str, Any]) -> np.ndarray:
 
 def gain_and_similarity_rows(material: Material) -> Rows:
     """AUC gain and CCA before and after fine-tuning of every run and stage; lines."""
-    points = gain_points(donor_cells(material))
+    points = gain_points(donor_runs(material))
     rows: Rows = []
     drawn: Rows = []
     titles = {}
@@ -288,11 +288,11 @@ def gain_and_similarity_rows(material: Material) -> Rows:
     return rows + drawn
 
 
-def gain_points(cells: list[DonorCell]) -> pd.DataFrame:
+def gain_points(groups: list[DonorRuns]) -> pd.DataFrame:
     """A row per fine-tuned run and stage.
 
     Args:
-      cells: of all targets, random weights among them.
+      groups: of all targets, random weights among them.
 
     Returns:
       `donor dataset target head_first run stage cca gain`; `cca` is that of the run
@@ -300,19 +300,21 @@ def gain_points(cells: list[DonorCell]) -> pd.DataFrame:
       random weights) / AUC from random weights, both of one fold.
     """
     rows: Rows = []
-    for own in by_target(cells).values():
+    for own in by_target(groups).values():
         baseline = baseline_of(own)
         levels = {} if baseline is None else baseline.test_values
-        tuned = [cell for cell in own if cell.donor != BASELINE]
-        for cell, (place, stage) in itertools.product(tuned, enumerate(_stages(tuned))):
-            kept = cell.values("cca", stages=(place,))
-            values = cell.test_values
+        tuned = [group for group in own if group.donor != BASELINE]
+        for group, (place, stage) in itertools.product(
+            tuned, enumerate(_stages(tuned))
+        ):
+            kept = group.values("cca", stages=(place,))
+            values = group.test_values
             rows += [
                 {
-                    **cell.keys,
-                    "donor": cell.donor,
-                    "head_first": cell.head_first,
-                    "run": cell.runs[key].run_id,
+                    **group.keys,
+                    "donor": group.donor,
+                    "head_first": group.head_first,
+                    "run": group.runs[key].run_id,
                     "stage": stage,
                     "cca": kept[key],
                     "gain": (values[key] - levels[key]) / levels[key],

@@ -27,7 +27,7 @@ _BINS = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class DonorCell(RunGroup):
+class DonorRuns(RunGroup):
     """The runs of one target, donor and way of fine-tuning: one per fold or seed.
 
     Attributes:
@@ -51,8 +51,8 @@ class DonorCell(RunGroup):
         return {"dataset": self.dataset, "target": target_title(self)}
 
 
-def donor_cells(material: Material) -> list[DonorCell]:
-    """The chapter's cells: target by target, random weights first, then each donor."""
+def donor_runs(material: Material) -> list[DonorRuns]:
+    """The chapter's groups: target by target, random weights first, then each donor."""
     runs: dict[tuple[str, str, bool], dict[RunKey, Run]] = {}
     for results in material.results:
         for run in results.record.runs:
@@ -66,48 +66,48 @@ def donor_cells(material: Material) -> list[DonorCell]:
         runs, key=lambda key: (targets.index(key[0]), donors.index(key[1]), key[2])
     )
     return [
-        DonorCell(dict(sorted(runs[key].items())), material.measurements, *key)
+        DonorRuns(dict(sorted(runs[key].items())), material.measurements, *key)
         for key in order
     ]
 
 
-def by_target(cells: Iterable[DonorCell]) -> dict[str, list[DonorCell]]:
-    """The cells of every target."""
-    found: dict[str, list[DonorCell]] = {}
-    for cell in cells:
-        found.setdefault(cell.dataset, []).append(cell)
+def by_target(groups: Iterable[DonorRuns]) -> dict[str, list[DonorRuns]]:
+    """The groups of every target."""
+    found: dict[str, list[DonorRuns]] = {}
+    for group in groups:
+        found.setdefault(group.dataset, []).append(group)
     return found
 
 
-def target_title(cell: DonorCell) -> str:
+def target_title(group: DonorRuns) -> str:
     """The target's title, without what follows its first comma or colon."""
-    title = str(cell.first.dataset.get("title") or cell.dataset)
+    title = str(group.first.dataset.get("title") or group.dataset)
     return title.partition(":")[0].partition(",")[0]
 
 
-def baseline_of(cells: Iterable[DonorCell]) -> DonorCell | None:
+def baseline_of(groups: Iterable[DonorRuns]) -> DonorRuns | None:
     """The runs from random weights; None without any."""
-    return next((cell for cell in cells if cell.donor == BASELINE), None)
+    return next((group for group in groups if group.donor == BASELINE), None)
 
 
-def tuned_whole(cells: Iterable[DonorCell]) -> list[DonorCell]:
+def tuned_whole(groups: Iterable[DonorRuns]) -> list[DonorRuns]:
     """Donors that were fine-tuned whole from the first step."""
-    return [c for c in cells if c.donor != BASELINE and not c.head_first]
+    return [c for c in groups if c.donor != BASELINE and not c.head_first]
 
 
-def repetition_rows(cells: Iterable[DonorCell]) -> Rows:
-    """How many runs every cell has, and what they differ in."""
+def repetition_rows(groups: Iterable[DonorRuns]) -> Rows:
+    """How many runs every group has, and what they differ in."""
     return [
-        {"hidden": True, "quantity": "runs", "seeds": len(cell.runs)}
-        | {"over": "seed" if cell.first.config.fold is None else "fold"}
-        for cell in cells
+        {"hidden": True, "quantity": "runs", "seeds": len(group.runs)}
+        | {"over": "seed" if group.first.config.fold is None else "fold"}
+        for group in groups
     ]
 
 
 def target_rows(material: Material) -> Rows:
     """How many images, classes and pixels every target has."""
     rows: Rows = []
-    for own in by_target(donor_cells(material)).values():
+    for own in by_target(donor_runs(material)).values():
         run = own[0].first
         config, total, counts = run.config, _count_images(run), _count_classes(run)
         keys = {
@@ -157,23 +157,23 @@ def _count_classes(run: Run) -> dict[str, int]:
 def donor_accuracy_rows(material: Material) -> Rows:
     """The test metric by target and donor; balanced accuracy, calibration error."""
     rows: Rows = []
-    for own in by_target(donor_cells(material)).values():
+    for own in by_target(donor_runs(material)).values():
         baseline = baseline_of(own)
-        for cell in own:
+        for group in own:
             keys = {
-                **cell.keys,
-                "initialization": cell.label,
-                "train_examples": cell.first.train_examples,
-                "donor": cell.donor,
-                "head_first": cell.head_first,
-                "unit": wording.metric_unit(cell.first.metric),
+                **group.keys,
+                "initialization": group.label,
+                "train_examples": group.first.train_examples,
+                "donor": group.donor,
+                "head_first": group.head_first,
+                "unit": wording.metric_unit(group.first.metric),
             }
-            found = {"test": cell.test}
-            gap = None if cell is baseline else cell.test_minus(baseline)
+            found = {"test": group.test}
+            gap = None if group is baseline else group.test_minus(baseline)
             if gap is not None:
                 found["difference_to_random"] = gap
             for name in (BALANCED, CALIBRATION):
-                mean = cell.average(name, split="test")
+                mean = group.average(name, split="test")
                 if mean is not None:
                     found[name] = mean
             rows += [
@@ -187,23 +187,23 @@ def donor_accuracy_rows(material: Material) -> Rows:
 
 
 def reliabilities(
-    cells: Iterable[DonorCell],
+    groups: Iterable[DonorRuns],
 ) -> tuple[dict[str, Reliability], dict[str, float]]:
     """All folds' forecasts together by donor; and errors: means of the runs' own.
 
     Args:
-      cells: of one target; those whose head was trained first are left out.
+      groups: of one target; those whose head was trained first are left out.
     """
     curves, errors = {}, {}
-    for cell in cells:
-        if cell.head_first:
+    for group in groups:
+        if group.head_first:
             continue  # Its error is in the table; more curves than three tangle.
-        found = [_forecasts(run) for run in cell.runs.values()]
+        found = [_forecasts(run) for run in group.runs.values()]
         happened, forecast = (np.concatenate(side) for side in zip(*found, strict=True))
         if len(forecast):
-            curves[cell.label] = reliability(happened, forecast, _BINS)
-            values = list(cell.values(CALIBRATION, split="test").values())
-            errors[cell.label] = float(np.mean(values)) if values else float("nan")
+            curves[group.label] = reliability(happened, forecast, _BINS)
+            values = list(group.values(CALIBRATION, split="test").values())
+            errors[group.label] = float(np.mean(values)) if values else float("nan")
     return curves, errors
 
 

@@ -14,9 +14,9 @@ from transfusion_tf.initialization import gabor_filter_bank
 from transfusion_tf.report import images
 from transfusion_tf.report.long_table import Rows, lines, measured
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.results import Cell, Panel
-from transfusion_tf.report.rows.accuracy import keys_of, panels
-from transfusion_tf.report.rows.donors import donor_cells
+from transfusion_tf.report.results import ModelResults, StartRuns
+from transfusion_tf.report.rows.accuracy import keys_of, model_results
+from transfusion_tf.report.rows.donors import donor_runs
 from transfusion_tf.representations import filter_changes, gabor_fits, weight_histograms
 
 FILTERS = 36  # of each donor
@@ -42,28 +42,28 @@ class PanelKernels:
     """
 
     keys: Mapping[str, Any]
-    panel: Panel
+    panel: ModelResults
     kernels: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def kernels_of_panels(material: Material) -> list[PanelKernels]:
     """The filters of all panels that kept any."""
     found = []
-    for results, panel in panels(material):
+    for results, panel in model_results(material):
         kernels = {
             label: pairs[0]
-            for label, cell in panel.cells.items()
-            if (pairs := _kernels(cell))
+            for label, group in panel.starts.items()
+            if (pairs := _kernels(group))
         }
         if kernels:
             found.append(PanelKernels(keys_of(results, panel), panel, kernels))
     return found
 
 
-def _kernels(cell: Cell) -> list[tuple[np.ndarray, np.ndarray]]:
+def _kernels(group: StartRuns) -> list[tuple[np.ndarray, np.ndarray]]:
     return [
         run.directory.first_layer()
-        for _, run in sorted(cell.runs.items())
+        for _, run in sorted(group.runs.items())
         if (run.directory.path / "first_layer.npz").exists()
     ]
 
@@ -90,7 +90,7 @@ def filter_rows(material: Material) -> Rows:
             rows.append(_refusal(error))
         for label in each.kernels:
             keys = {**each.keys, "initialization": label}
-            rows += _cell_rows(keys, each.panel.cells[label], changes.get(label))
+            rows += _group_rows(keys, each.panel.starts[label], changes.get(label))
         if only_before:
             before = {label: pair[0] for label, pair in each.kernels.items()}
             rows += [
@@ -115,10 +115,10 @@ def _gabors(
     return filter_changes(before, after)
 
 
-def _cell_rows(
-    keys: Mapping[str, Any], cell: Cell, changes: pd.DataFrame | None
+def _group_rows(
+    keys: Mapping[str, Any], group: StartRuns, changes: pd.DataFrame | None
 ) -> Rows:
-    pairs = _kernels(cell)
+    pairs = _kernels(group)
     moved = [images.filter_change(*pair) for pair in pairs]
     moved = [value for value in moved if np.isfinite(value)]
     rows: Rows = []
@@ -151,11 +151,11 @@ def _cell_rows(
 def donor_kernels(material: Material) -> dict[str, np.ndarray]:
     """Donor -> the first of its filters, as the runs start from them."""
     kernels: dict[str, np.ndarray] = {}
-    for cell in donor_cells(material):
-        path = cell.first.directory.path / "first_layer.npz"
-        if not cell.head_first and path.exists():
-            initial, _ = cell.first.directory.first_layer()
-            kernels.setdefault(cell.donor, initial[..., :FILTERS])
+    for group in donor_runs(material):
+        path = group.first.directory.path / "first_layer.npz"
+        if not group.head_first and path.exists():
+            initial, _ = group.first.directory.first_layer()
+            kernels.setdefault(group.donor, initial[..., :FILTERS])
     return kernels
 
 

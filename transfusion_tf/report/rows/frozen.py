@@ -4,8 +4,8 @@ from typing import Any
 
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.results import BASELINE, Cell, Panel
-from transfusion_tf.report.rows.accuracy import class_rows, keys_of, panels
+from transfusion_tf.report.results import BASELINE, ModelResults, StartRuns
+from transfusion_tf.report.rows.accuracy import class_rows, keys_of, model_results
 from transfusion_tf.report.rows.network_order import in_order, stage_order, through
 
 WHOLE, BELOW, RANDOM = "all donor", "donor below, random above", "random"
@@ -18,7 +18,7 @@ def frozen_rows(material: Material) -> Rows:
     """
     several = len(material.results) > 1
     rows: Rows = []
-    for results, panel in panels(material):
+    for results, panel in model_results(material):
         keys = keys_of(results, panel)
         title = f"{keys['dataset']}: {keys['panel']}" if several else keys["panel"]
         rows += _panel_rows(
@@ -29,22 +29,22 @@ def frozen_rows(material: Material) -> Rows:
     return rows
 
 
-def _panel_rows(keys: dict[str, Any], panel: Panel, *, by_class: bool) -> Rows:
-    cells = {
-        (name, stage): cell
-        for cell in panel.cells.values()
-        for name, stage in [_treatment(cell)]
+def _panel_rows(keys: dict[str, Any], panel: ModelResults, *, by_class: bool) -> Rows:
+    groups = {
+        (name, stage): group
+        for group in panel.starts.values()
+        for name, stage in [_treatment(group)]
         if name
     }
-    runs = [run for cell in panel.cells.values() for run in cell.runs.values()]
+    runs = [run for group in panel.starts.values() for run in group.runs.values()]
     rows: Rows = []
-    for stage in in_order((stage for _, stage in cells), stage_order(runs)):
-        baseline = cells.get((RANDOM, stage))
+    for stage in in_order((stage for _, stage in groups), stage_order(runs)):
+        baseline = groups.get((RANDOM, stage))
         for name in (WHOLE, BELOW, RANDOM):
-            cell = cells.get((name, stage))
-            if cell is None:
+            group = groups.get((name, stage))
+            if group is None:
                 continue
-            config = next(iter(cell.runs.values())).config
+            config = next(iter(group.runs.values())).config
             own = {
                 **keys,
                 "initialization": config.initialization,
@@ -52,14 +52,14 @@ def _panel_rows(keys: dict[str, Any], panel: Panel, *, by_class: bool) -> Rows:
                 "treatment": name,
             }
             test = {"quantity": "test", "shown": "mean"}
-            rows.append({**own, **test, **measured(cell.test)})
-            gap = None if baseline is cell else cell.test_minus(baseline)
+            rows.append({**own, **test, **measured(group.test)})
+            gap = None if baseline is group else group.test_minus(baseline)
             if gap is not None:
                 name = "difference_to_random"
                 rows.append({**own, "quantity": name, **measured(gap)})
             if by_class:
-                rows += class_rows(own, cell, baseline)
-        whole, below = (cells.get((name, stage)) for name in (WHOLE, BELOW))
+                rows += class_rows(own, group, baseline)
+        whole, below = (groups.get((name, stage)) for name in (WHOLE, BELOW))
         above = whole.test_minus(below) if whole is not None else None
         if above is not None:
             shown = {"frozen": stage, "quantity": "donor_above", "hidden": True}
@@ -67,11 +67,9 @@ def _panel_rows(keys: dict[str, Any], panel: Panel, *, by_class: bool) -> Rows:
     return rows
 
 
-def _treatment(cell: Cell) -> tuple[str, str]:
-    """Which of the three treatments a cell is, and its last frozen stage; empty of runs
-    that froze nothing.
-    """
-    config = next(iter(cell.runs.values())).config
+def _treatment(group: StartRuns) -> tuple[str, str]:
+    """Which of the three treatments, and the last frozen stage; empty without one."""
+    config = next(iter(group.runs.values())).config
     start, stage = config.initialization, config.freeze
     if not stage:
         return "", ""

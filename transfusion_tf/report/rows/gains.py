@@ -8,15 +8,20 @@ import numpy as np
 from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Row, Rows, measured
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.rows.cells import Cell, cells, models_of, same_task
+from transfusion_tf.report.rows.transfer_runs import (
+    TransferRuns,
+    models_of,
+    same_task,
+    transfer_runs,
+)
 from transfusion_tf.studies.contrasts import Ratio, on_test
 
 
 def gain_rows(material: Material) -> Rows:
     """WT / RI and (WT - ST) / WT of every model and data set, and the distances."""
-    found = cells(material)
+    found = transfer_runs(material)
     distances = _distances(material)
-    gains = [row for cell in found for row in _gains(cell, found)]
+    gains = [row for group in found for row in _gains(group, found)]
     shades = _shades(gains)
     places = _places(found, distances)
     shown = [
@@ -27,20 +32,20 @@ def gain_rows(material: Material) -> Rows:
     return [*shown, *_distance_rows(distances), *_task_rows(found, places, bool(gains))]
 
 
-def _gains(cell: Cell, found: list[Cell]) -> Rows:
-    """Both, where the cell is one of transferred weights."""
-    if cell.initialization != "transfer":
+def _gains(group: TransferRuns, found: list[TransferRuns]) -> Rows:
+    """Both, where the group is one of transferred weights."""
+    if group.initialization != "transfer":
         return []
     rows: Rows = []
-    random, statistics = (same_task(cell, found, fraction=f) for f in (None, 0.0))
+    random, statistics = (same_task(group, found, fraction=f) for f in (None, 0.0))
     if random is not None:
-        gain = measured(cell.test_over(random))
-        rows.append({**cell.keys, "quantity": "relative_gain", **gain})
+        gain = measured(group.test_over(random))
+        rows.append({**group.keys, "quantity": "relative_gain", **gain})
     if statistics is not None:
-        weights = on_test(cell.ids)
+        weights = on_test(group.ids)
         share = Ratio(weights - on_test(statistics.ids), weights)
-        reuse = measured(cell.effect(share))
-        rows.append({**cell.keys, "quantity": "feature_reuse_share", **reuse})
+        reuse = measured(group.effect(share))
+        rows.append({**group.keys, "quantity": "feature_reuse_share", **reuse})
     return rows
 
 
@@ -85,9 +90,11 @@ def _distance_rows(distances: dict[str, Row]) -> Rows:
     ]
 
 
-def _places(found: list[Cell], distances: dict[str, Row]) -> dict[str, dict[str, Any]]:
+def _places(
+    found: list[TransferRuns], distances: dict[str, Row]
+) -> dict[str, dict[str, Any]]:
     """Where data stand: at their distance, or at their number where there is none."""
-    datasets = {cell.data: cell.dataset for cell in found}
+    datasets = {group.data: group.dataset for group in found}
     known = all(name in distances for name in datasets.values())
     places = {}
     for index, (data, name) in enumerate(datasets.items()):
@@ -98,14 +105,14 @@ def _places(found: list[Cell], distances: dict[str, Row]) -> dict[str, dict[str,
 
 
 def _task_rows(
-    found: list[Cell], places: dict[str, dict[str, Any]], has_gains: bool
+    found: list[TransferRuns], places: dict[str, dict[str, Any]], has_gains: bool
 ) -> Rows:
     """What is drawn and printed of all models and data; and how many runs there are."""
-    data = {cell.data: cell for cell in found}
+    data = {group.data: group for group in found}
     rows: Rows = [
-        {**cell.keys, **places[name], "model": model, "has_gains": has_gains}
-        | {"images": wording.count(cell.train_examples), "quantity": "task"}
-        for (name, cell), model in itertools.product(data.items(), models_of(found))
+        {**group.keys, **places[name], "model": model, "has_gains": has_gains}
+        | {"images": wording.count(group.train_examples), "quantity": "task"}
+        for (name, group), model in itertools.product(data.items(), models_of(found))
     ]
-    rows += [{"quantity": "runs", "seeds": len(cell.runs)} for cell in found]
+    rows += [{"quantity": "runs", "seeds": len(group.runs)} for group in found]
     return [{**row, "hidden": True} for row in rows]

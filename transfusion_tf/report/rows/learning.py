@@ -12,9 +12,13 @@ from transfusion_tf.models import parse_model_name
 from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.results import BASELINE, Panel, Results
-from transfusion_tf.report.rows.cells import Cell, cells, start_name
+from transfusion_tf.report.results import BASELINE, ModelResults, Results
 from transfusion_tf.report.rows.network_order import in_order, stage_order, through
+from transfusion_tf.report.rows.transfer_runs import (
+    TransferRuns,
+    start_name,
+    transfer_runs,
+)
 from transfusion_tf.studies.contrasts import (
     MissingMeasurementError,
     Ratio,
@@ -146,12 +150,12 @@ def stage_rows(material: Material) -> Rows:
 def speed_up_rows(material: Material) -> Rows:
     """Steps, areas, and how much sooner than from statistics a start learns."""
     rows = []
-    for curves, own in _curves_of_cells(cells(material)):
-        statistics = next((cell for cell in own if cell.fraction == 0), None)
+    for curves, own in _curves_of_groups(transfer_runs(material)):
+        statistics = next((group for group in own if group.fraction == 0), None)
         of_statistics = statistics and curves.starts[start_name(statistics)]
-        for start, cell in zip(curves.starts.values(), own, strict=True):
+        for start, group in zip(curves.starts.values(), own, strict=True):
             rows += _steps_and_areas(curves, start)
-            if of_statistics and cell.fraction is not None:
+            if of_statistics and group.fraction is not None:
                 theirs, ours = map(curves.to_threshold, (of_statistics, start))
                 speed = start.effect(Ratio(theirs, ours))
                 keys = {**curves.keys(start), "quantity": "speed_up"}
@@ -252,8 +256,8 @@ def all_curves(material: Material, *, together: bool = False) -> list[LearningCu
 def _curves_of(
     results: Results, together: bool, threshold: float | None
 ) -> list[LearningCurves]:
-    groups: dict[tuple[str, int], list[Panel]] = {}
-    for panel in results.panels:
+    groups: dict[tuple[str, int], list[ModelResults]] = {}
+    for panel in results.model_results:
         name = _architecture(panel) if together else panel.model
         groups.setdefault((name, panel.train_examples), []).append(panel)
     found = []
@@ -267,7 +271,7 @@ def _curves_of(
         lead = next(
             start
             for start in starts.values()
-            if start.ids == first.cells[first.threshold_from].ids
+            if start.ids == first.starts[first.threshold_from].ids
         )
         found.append(
             LearningCurves(name + on_images, starts, lead, set_threshold=threshold)
@@ -275,11 +279,13 @@ def _curves_of(
     return found
 
 
-def _starts(results: Results, panels: Sequence[Panel], whole: str) -> dict[str, Start]:
+def _starts(
+    results: Results, panels: Sequence[ModelResults], whole: str
+) -> dict[str, Start]:
     found = {}
     # The whole model's starts first, then those of what was cut from it.
     for panel in sorted(panels, key=lambda panel: panel.model != whole):
-        for label, cell in panel.cells.items():
+        for label, group in panel.starts.items():
             options = panel.model.removeprefix(whole).strip()
             name = label if panel.model == whole else f"{label} {options}"
             keys = {
@@ -288,34 +294,36 @@ def _starts(results: Results, panels: Sequence[Panel], whole: str) -> dict[str, 
                 "initialization": label,
                 "train_examples": panel.train_examples,
             }
-            found[name] = Start(cell.runs, cell.measurements, name, keys)
+            found[name] = Start(group.runs, group.measurements, name, keys)
     return found
 
 
-def _curves_of_cells(found: list[Cell]) -> Iterable[tuple[LearningCurves, list[Cell]]]:
-    """One for each model and data set, with its cells: random weights first, then by
+def _curves_of_groups(
+    found: list[TransferRuns],
+) -> Iterable[tuple[LearningCurves, list[TransferRuns]]]:
+    """One for each model and data set, with its groups: random weights first, then by
     share transferred.
     """
-    groups: dict[tuple[str, int, str], list[Cell]] = {}
-    for cell in found:
-        groups.setdefault(cell.task, []).append(cell)
+    groups: dict[tuple[str, int, str], list[TransferRuns]] = {}
+    for group in found:
+        groups.setdefault(group.task, []).append(group)
     several = len({task[:2] for task in groups}) > 1
     for (_, _, model), own in groups.items():
         starts = {
-            start_name(cell): Start(
-                cell.runs, cell.measurements, start_name(cell), cell.keys
+            start_name(group): Start(
+                group.runs, group.measurements, start_name(group), group.keys
             )
-            for cell in own
+            for group in own
         }
         # Without random weights the start that ends lowest sets the mark.
         lowest = min(own, key=_best_validation)
-        baseline = next((cell for cell in own if cell.fraction is None), lowest)
+        baseline = next((group for group in own if group.fraction is None), lowest)
         name = f"{model} on {own[0].data}" if several else model
         yield LearningCurves(name, starts, starts[start_name(baseline)]), own
 
 
-def _best_validation(cell: Cell) -> float:
-    return float(np.mean([run.best_validation() for run in cell.runs.values()]))
+def _best_validation(group: TransferRuns) -> float:
+    return float(np.mean([run.best_validation() for run in group.runs.values()]))
 
 
 def by_class(curves: LearningCurves) -> list[LearningCurves]:
@@ -388,7 +396,7 @@ def _saved(curves: LearningCurves, previous: Start, start: Start) -> Estimate | 
     )
 
 
-def _architecture(panel: Panel) -> str:
-    cell = next(iter(panel.cells.values()))
-    run = next(iter(cell.runs.values()))
+def _architecture(panel: ModelResults) -> str:
+    group = next(iter(panel.starts.values()))
+    run = next(iter(group.runs.values()))
     return parse_model_name(run.config.model).architecture

@@ -12,7 +12,7 @@ import pandas as pd
 from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.rows.cells import Cell, cells
+from transfusion_tf.report.rows.transfer_runs import TransferRuns, transfer_runs
 from transfusion_tf.representations import average_travel
 
 _HEAD = "head"
@@ -21,16 +21,16 @@ _ALL_TOKENS = "both"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Profile:
-    """Of one cell.
+    """Of one group.
 
     Attributes:
-      cell: its runs.
+      group: its runs.
       parts: names from the input up.
       values: [seeds, parts].
       body: places of the parts below the head.
     """
 
-    cell: Cell
+    group: TransferRuns
     parts: tuple[str, ...]
     values: np.ndarray
     body: tuple[int, ...]
@@ -47,7 +47,7 @@ class Profile:
 
 
 def profiles(material: Material, table: pd.DataFrame, column: str) -> list[Profile]:
-    """The profiles of all cells that were analysed.
+    """The profiles of all groups that were analysed.
 
     Args:
       material: of the chapter.
@@ -57,8 +57,8 @@ def profiles(material: Material, table: pd.DataFrame, column: str) -> list[Profi
     if table.empty:
         return []
     found = []
-    for cell in cells(material):
-        own = _own(table, cell)
+    for group in transfer_runs(material):
+        own = _own(table, group)
         if own.empty:
             continue
         square = own.pivot_table(index="run", columns="position", values=column)
@@ -67,12 +67,12 @@ def profiles(material: Material, table: pd.DataFrame, column: str) -> list[Profi
         # A head's layers have names of their own.
         body = np.flatnonzero(order["stage"] != _HEAD)
         parts = tuple(order["part"].astype(str))
-        found.append(Profile(cell, parts, square.to_numpy(float), tuple(body)))
+        found.append(Profile(group, parts, square.to_numpy(float), tuple(body)))
     return found
 
 
-def _own(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
-    return table[table["run"].isin([run.run_id for run in cell.runs.values()])]
+def _own(table: pd.DataFrame, group: TransferRuns) -> pd.DataFrame:
+    return table[table["run"].isin([run.run_id for run in group.runs.values()])]
 
 
 def travel_rows(material: Material) -> Rows:
@@ -118,7 +118,7 @@ def knn_rows(material: Material) -> Rows:
         material, table[~several | (table["tokens"] == _ALL_TOKENS)], "value"
     )
     rows += [
-        {**profile.cell.keys, "quantity": "best_knn"}
+        {**profile.group.keys, "quantity": "best_knn"}
         | measured(estimate_mean(list(profile.best)))
         for profile in found
     ]
@@ -128,7 +128,7 @@ def knn_rows(material: Material) -> Rows:
 def part_rows(found: Sequence[Profile], quantity: str) -> Rows:
     """A row per part, as `stage`."""
     return [
-        {**profile.cell.keys, "stage": part, "quantity": quantity}
+        {**profile.group.keys, "stage": part, "quantity": quantity}
         | measured(estimate_mean(list(profile.values[:, index])))
         for profile in found
         for index, part in enumerate(profile.parts)
@@ -144,7 +144,7 @@ def drawn_rows(found: Sequence[Profile]) -> Rows:
     rows: Rows = []
     for starts in over_data(found).values():
         for profile in starts.values():
-            keys = {**profile.cell.keys, "hidden": True, "dataset": None}
+            keys = {**profile.group.keys, "hidden": True, "dataset": None}
             values, body = profile.values, list(profile.body)
             means = profile.means[body]
             top = int(np.nanargmax(means)) if np.isfinite(means).any() else 0
@@ -169,8 +169,8 @@ def over_data(found: Sequence[Profile]) -> Mapping[str, Mapping[str, Profile]]:
     """Model -> start -> profile; of several data sets their mean, run by run."""
     together: dict[str, dict[str, Profile]] = {}
     for profile in found:
-        starts = together.setdefault(profile.cell.model, {})
-        start = profile.cell.initialization
+        starts = together.setdefault(profile.group.model, {})
+        start = profile.group.initialization
         if start in starts:
             values = np.concatenate([starts[start].values, profile.values])
             profile = dataclasses.replace(profile, values=values)
@@ -184,12 +184,12 @@ def attention_rows(material: Material) -> Rows:
     rows: Rows = []
     if table.empty:
         return rows
-    for number, cell in enumerate(cells(material)):
-        own = _own(table, cell)
+    for number, group in enumerate(transfer_runs(material)):
+        own = _own(table, group)
         if own.empty:
             continue
-        name = f"{cell.model}, {cell.keys['label']}"
-        keys = {**cell.keys, "cell": number, "title": name}
+        name = f"{group.model}, {group.keys['label']}"
+        keys = {**group.keys, "group": number, "title": name}
         keys["task"] = name.replace(", ", "\n", 1)
         rows += [{**keys, **row} for row in _ranked_heads(own)]
         rows += [{**keys, **row, "hidden": True} for row in _drawn_heads(own)]

@@ -25,7 +25,7 @@ STATISTICS = "mean_var"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Cell(RunGroup):
+class TransferRuns(RunGroup):
     """Runs that differ in their seed alone.
 
     Attributes:
@@ -47,7 +47,7 @@ class Cell(RunGroup):
 
     @property
     def keys(self) -> dict[str, Any]:
-        """The columns that say which cell a row is of, and how it is called."""
+        """The columns that say which group a row is of, and how it is called."""
         return {
             "dataset": self.dataset,
             "train_examples": self.train_examples,
@@ -66,11 +66,11 @@ class Cell(RunGroup):
         return self.dataset, self.train_examples, self.model
 
 
-def cells(material: Material) -> list[Cell]:
-    """All cells of a chapter, in the order of its runs.
+def transfer_runs(material: Material) -> list[TransferRuns]:
+    """All groups of a chapter, in the order of its runs.
 
     The learning rate from random weights is another than from others (feature reuse,
-    section 2): here cells are told apart by model and start alone.
+    section 2): here groups are told apart by model and start alone.
     """
     grouped: dict[tuple[str, int, str, str], dict[RunKey, Run]] = {}
     for name in material.chapter.runs:
@@ -92,7 +92,7 @@ def cells(material: Material) -> list[Cell]:
     }
     data = list(dict.fromkeys(key[:2] for key in grouped))
     found = [
-        Cell(
+        TransferRuns(
             runs,
             material.measurements,
             *key,
@@ -103,10 +103,10 @@ def cells(material: Material) -> list[Cell]:
     ]
     return sorted(
         found,
-        key=lambda cell: (
-            data.index((cell.dataset, cell.train_examples)),
-            models.index(cell.model),
-            -1.0 if cell.fraction is None else cell.fraction,
+        key=lambda group: (
+            data.index((group.dataset, group.train_examples)),
+            models.index(group.model),
+            -1.0 if group.fraction is None else group.fraction,
         ),
     )
 
@@ -128,39 +128,41 @@ def fraction(initialization: str, order: Sequence[str]) -> float | None:
     return (order.index(stage) + 1) / len(order)
 
 
-def find_cell(found: Iterable[Cell], **wanted: Any) -> Cell | None:
-    """The first cell with these attributes."""
-    for cell in found:
-        if all(getattr(cell, name) == value for name, value in wanted.items()):
-            return cell
+def find_runs(found: Iterable[TransferRuns], **wanted: Any) -> TransferRuns | None:
+    """The first group with these attributes."""
+    for group in found:
+        if all(getattr(group, name) == value for name, value in wanted.items()):
+            return group
     return None
 
 
-def models_of(found: Iterable[Cell]) -> list[str]:
+def models_of(found: Iterable[TransferRuns]) -> list[str]:
     """Their models, in the chapter's order."""
-    return list(dict.fromkeys(cell.model for cell in found))
+    return list(dict.fromkeys(group.model for group in found))
 
 
-def start_name(cell: Cell) -> str:
+def start_name(group: TransferRuns) -> str:
     """`RI`, `ST`, `WT`, or `WT-ST block2`."""
-    if cell.fraction is None:
-        return "RI" if cell.initialization == BASELINE else cell.initialization
-    stage = through(cell.initialization)
-    return f"WT-ST {stage}" if stage else ("ST", "WT")[round(cell.fraction)]
+    if group.fraction is None:
+        return "RI" if group.initialization == BASELINE else group.initialization
+    stage = through(group.initialization)
+    return f"WT-ST {stage}" if stage else ("ST", "WT")[round(group.fraction)]
 
 
-def test_rows(found: Iterable[Cell]) -> Rows:
+def test_rows(found: Iterable[TransferRuns]) -> Rows:
     """The test metric of each."""
-    return [{**cell.keys, "quantity": "test", **measured(cell.test)} for cell in found]
+    return [
+        {**group.keys, "quantity": "test", **measured(group.test)} for group in found
+    ]
 
 
 def start_rows(material: Material) -> Rows:
-    """The test metric of every cell, and how many parameters each model has."""
-    found = cells(material)
+    """The test metric of every group, and how many parameters each model has."""
+    found = transfer_runs(material)
     counts = {}
     for model in models_of(found):
-        cell = find_cell(found, model=model)
-        count = cell.first.status.get("parameters") if cell else None
+        group = find_runs(found, model=model)
+        count = group.first.status.get("parameters") if group else None
         if count is not None:
             counts[model] = count
     tests: Rows = [
@@ -176,39 +178,39 @@ def start_rows(material: Material) -> Rows:
         {"model": model, "quantity": "parameters", "value": count}
         for model, count in counts.items()
     ]
-    for cell in found:
-        baseline = same_task(cell, found, initialization=BASELINE)
-        if cell.initialization == "transfer" and baseline is not None:
+    for group in found:
+        baseline = same_task(group, found, initialization=BASELINE)
+        if group.initialization == "transfer" and baseline is not None:
             gap = {
                 "quantity": "weights_minus_random",
-                **measured(cell.test_minus(baseline)),
+                **measured(group.test_minus(baseline)),
             }
-            rows.append({**cell.keys, **gap, "hidden": True})
+            rows.append({**group.keys, **gap, "hidden": True})
     return rows
 
 
 def sweep_rows(material: Material) -> Rows:
     """The test metric by share transferred, and over that of statistics alone."""
-    found = cells(material)
-    swept = {cell.data for cell in found if through(cell.initialization)}
+    found = transfer_runs(material)
+    swept = {group.data for group in found if through(group.initialization)}
     rows = test_rows(found)
     gains: dict[tuple[str, float], list[float]] = {
         (model, 0.0): [1.0] for model in models_of(found)
     }
-    for cell in found:
-        statistics = same_task(cell, found, fraction=0.0)
-        if not cell.fraction or statistics is None:
+    for group in found:
+        statistics = same_task(group, found, fraction=0.0)
+        if not group.fraction or statistics is None:
             continue
-        gain = cell.test_over(statistics)
-        rows.append({**cell.keys, "quantity": "statistics_gain", **measured(gain)})
+        gain = group.test_over(statistics)
+        rows.append({**group.keys, "quantity": "statistics_gain", **measured(gain)})
         if gain is not None:
-            gains.setdefault((cell.model, cell.fraction), []).append(gain.estimate)
+            gains.setdefault((group.model, group.fraction), []).append(gain.estimate)
     # Where random weights stand, left of a share of 0.
     rows += [
-        {**cell.keys, "hidden": True, "quantity": "test_of_random", "place": -0.14}
-        | measured(cell.test)
-        for cell in found
-        if cell.fraction is None
+        {**group.keys, "hidden": True, "quantity": "test_of_random", "place": -0.14}
+        | measured(group.test)
+        for group in found
+        if group.fraction is None
     ]
     means = sorted(gains.items(), key=lambda item: item[0][1])
     return [{**row, "swept": not swept or row["data"] in swept} for row in rows] + [
@@ -220,32 +222,34 @@ def sweep_rows(material: Material) -> Rows:
 
 def block_rows(material: Material) -> Rows:
     """The test metric by number of blocks, and minus that of the whole model."""
-    found = sorted(cells(material), key=blocks_of)
-    wholes: dict[str, Cell] = {}
-    for cell in found:
-        wholes[cell.data] = max(wholes.get(cell.data, cell), cell, key=blocks_of)
+    found = sorted(transfer_runs(material), key=blocks_of)
+    wholes: dict[str, TransferRuns] = {}
+    for group in found:
+        wholes[group.data] = max(wholes.get(group.data, group), group, key=blocks_of)
     rows = [
-        {**row, "blocks": float(blocks_of(cell))}
-        for cell in found
-        for row in test_rows([cell])
+        {**row, "blocks": float(blocks_of(group))}
+        for group in found
+        for row in test_rows([group])
     ]
-    for cell in found:
-        if cell is not wholes[cell.data]:
-            gap = cell.test_minus(wholes[cell.data])
-            keys = {**cell.keys, "blocks": float(blocks_of(cell))}
+    for group in found:
+        if group is not wholes[group.data]:
+            gap = group.test_minus(wholes[group.data])
+            keys = {**group.keys, "blocks": float(blocks_of(group))}
             rows.append({**keys, "quantity": "difference_to_whole", **measured(gap)})
     return rows
 
 
-def blocks_of(cell: Cell) -> int:
-    """How many blocks a cell's model has."""
-    spec = parse_model_name(cell.model)
+def blocks_of(group: TransferRuns) -> int:
+    """How many blocks a group's model has."""
+    spec = parse_model_name(group.model)
     return spec.blocks or ARCHITECTURES[spec.architecture].blocks or 0
 
 
-def same_task(cell: Cell, found: Iterable[Cell], **wanted: Any) -> Cell | None:
-    """The cell of the same model and data with another start."""
-    return find_cell(found, task=cell.task, **wanted)
+def same_task(
+    group: TransferRuns, found: Iterable[TransferRuns], **wanted: Any
+) -> TransferRuns | None:
+    """The group of the same model and data with another start."""
+    return find_runs(found, task=group.task, **wanted)
 
 
 def _data_name(pair: tuple[str, int], data: Sequence[tuple[str, int]]) -> str:
