@@ -125,9 +125,6 @@ class PlantedChapters:
     def _add(self, model, start, seed, plant, **options):
         run = self.study.add(model, start, seed, plant, **options)
         run.write_lines("metrics.jsonl", _with_classes(run.metrics()))
-        # Fitting Gabors to 32 filters takes seconds.
-        initial, best = (kernel[..., :4] for kernel in run.first_layer())
-        run.write_arrays("first_layer", initial=initial, best=best)
         self.ids[(model, start, seed, *options.values())] = run.path.name
         return run.path.name
 

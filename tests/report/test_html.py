@@ -75,11 +75,6 @@ def written(planted_study, plant, tmp_path_factory):
     study.grid(["cbr_tiny", "cbr_small"], plants)
     study.add_donor()
     study.add_failed("cbr_small", "gabor", 1, "loss is NaN at <step> 120")
-    for run in study.runs[:-1]:
-        # Fitting Gabors to 32 filters takes seconds.
-        directory = RunDirectory(study.root / "runs" / run)
-        initial, best = (kernel[..., :2] for kernel in directory.first_layer())
-        directory.write_arrays("first_layer", initial=initial, best=best)
     return write_report(write_own(study, title="Fundus & <friends>"))
 
 
