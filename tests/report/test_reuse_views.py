@@ -10,10 +10,10 @@ from report.seen import empty_axes, quotes_its_table
 
 from transfusion_tf.report.chapters import draw_chapter
 from transfusion_tf.report.material import read_material
-from transfusion_tf.report.rows import cells, gains
+from transfusion_tf.report.rows import gains, transfer_runs
 from transfusion_tf.studies import read_study
-from transfusion_tf.studies.measurements.collect import collect, measure_study
-from transfusion_tf.studies.measurements.table import TABLE
+from transfusion_tf.studies.measurements.collect import measure_study
+from transfusion_tf.studies.measurements.table import TABLE, Measurements
 from transfusion_tf.studies.study_folder import ChapterRecord
 
 # All pictures of a planted study are drawn first.
@@ -137,7 +137,7 @@ def test_maps_say_the_mean_over_each_half(study, drawn):
 def test_cells_are_told_apart_by_start_though_learning_rates_differ(
     record, measurements
 ):
-    found = cells.starts(material_of(record, measurements, "figure2"))
+    found = transfer_runs.transfer_runs(material_of(record, measurements, "figure2"))
     assert {cell.model for cell in found} == {DEIT, CNN}
     skin = [cell for cell in found if (cell.dataset, cell.model) == (SKIN, DEIT)]
     fractions = [cell.fraction for cell in skin]
@@ -160,7 +160,7 @@ def test_cells_are_told_apart_by_start_though_learning_rates_differ(
     ],
 )
 def test_fractions_count_the_stages_that_are_transferred(initialization, expected):
-    found = cells.fraction(initialization, STAGES[DEIT])
+    found = transfer_runs.fraction(initialization, STAGES[DEIT])
     assert found == (None if expected is None else pytest.approx(expected))
 
 
@@ -299,8 +299,9 @@ def test_a_cut_model_is_compared_with_the_whole_one(record, study, drawn):
 
 
 @pytest.fixture(scope="module")
-def without_comparisons(record):
-    return collect(dataclasses.replace(record, chapters=()))
+def without_comparisons(measurements):
+    rows = measurements.rows
+    return Measurements(rows[rows["stage"] == ""], measurements.patient_draws)
 
 
 @pytest.mark.parametrize(
