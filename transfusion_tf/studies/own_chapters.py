@@ -10,8 +10,8 @@ from transfusion_tf.initialization import parse_spec
 from transfusion_tf.studies.study import Chapter
 from transfusion_tf.training import RunConfig
 
-# Papers take 10 000 points and 64 channels, five times over, and minutes.
-_SAMPLING = {"points": 1000, "channels": 32, "repeats": 1}
+# Of what is compared of models. Papers take 10 000 points, five times over.
+SAMPLING = {"points": 2000, "channels": 64, "repeats": 1}
 _ENDS = {"random", "transfer"}
 
 _DIFFERENCES = Chapter(
@@ -54,7 +54,6 @@ _MOVEMENT = Chapter(
     "is far.",
     view="before_and_after",
     measurements=("before_after",),
-    options=_SAMPLING,
 )
 _SIMILARITY = Chapter(
     "similarity_by_start",
@@ -62,7 +61,6 @@ _SIMILARITY = Chapter(
     "How alike the representations of trained models are that differ in their seed.",
     view="similarity_by_start",
     measurements=("population_best",),
-    options=_SAMPLING,
 )
 _FILTERS = Chapter(
     "filters",
@@ -86,7 +84,6 @@ _DONOR_SIMILARITY = Chapter(
     "fine-tuning; of one donor with another, before and after.",
     view="donor_similarity",
     measurements=("before_after", "fold_initial", "fold_best", "random_initial"),
-    options=_SAMPLING,
 )
 _MISTAKES = Chapter(
     "mistakes",
@@ -98,15 +95,18 @@ _MISTAKES = Chapter(
 )
 
 
-def own_chapters(runs: Sequence[RunConfig]) -> tuple[Chapter, ...]:
+def own_chapters(
+    runs: Sequence[RunConfig], sampling: Mapping[str, int] = SAMPLING
+) -> tuple[Chapter, ...]:
     """The chapters that a study's runs allow, told from their configs alone.
 
-    What they cost beside training: activations of 1 000 points for each run from
-    random weights and from the whole donor, and the Gabor fits of one run of each
-    start: 15 seconds on two cores for the 18 runs of the demo.
+    What they cost beside training: a second or two for each run from random weights
+    and from the whole donor, for its activations, and a second for the Gabor fits of
+    each start.
 
     Args:
       runs: unresolved configs on one data set, as they stand in the study.
+      sampling: `points`, `channels` and `repeats` of what is compared.
 
     Returns:
       Chapters in the order of the page. Those on what one donor gives come once for
@@ -115,8 +115,8 @@ def own_chapters(runs: Sequence[RunConfig]) -> tuple[Chapter, ...]:
     return (
         *_on_learning(runs),
         *_on_stages(runs),
-        *_on_change(_at_one_size(runs)),
-        *_on_donors(_at_one_size(runs)),
+        *_on_change(_at_one_size(runs), sampling),
+        *_on_donors(_at_one_size(runs), sampling),
     )
 
 
@@ -149,19 +149,23 @@ def _on_stages(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
             yield _of_runs(_FROZEN, frozen, donor)
 
 
-def _on_change(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
+def _on_change(
+    runs: Sequence[RunConfig], sampling: Mapping[str, int]
+) -> Iterator[Chapter]:
     """How representations and filters differ from what they began as."""
     for donor, own in _by_donor(runs):
         ends = [run for run in own if run.initialization in _ENDS]
         if {run.initialization for run in ends} >= _ENDS and _seeds(ends) > 1:
-            yield _of_runs(_MOVEMENT, ends, donor)
-            yield _of_runs(_SIMILARITY, ends, donor)
+            yield _of_runs(_MOVEMENT, ends, donor, sampling)
+            yield _of_runs(_SIMILARITY, ends, donor, sampling)
     if runs:
         first = min(run.seed for run in runs)
         yield _of_runs(_FILTERS, [run for run in runs if run.seed == first])
 
 
-def _on_donors(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
+def _on_donors(
+    runs: Sequence[RunConfig], sampling: Mapping[str, int]
+) -> Iterator[Chapter]:
     """Models of several donors side by side, an architecture at a time."""
     whole = [run for run in runs if run.initialization in _ENDS]
     models = dict.fromkeys(run.model for run in whole)
@@ -171,7 +175,7 @@ def _on_donors(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
         transferred = [run for run in own if run.initialization == "transfer"]
         if len({run.donor for run in transferred}) > 1:
             yield _of_runs(_DONOR_ACCURACY, own, name)
-            yield _of_runs(_DONOR_SIMILARITY, own, name)
+            yield _of_runs(_DONOR_SIMILARITY, own, name, sampling)
             yield _of_runs(_MISTAKES, transferred, name)
 
 
@@ -216,11 +220,18 @@ def _seeds(runs: Iterable[RunConfig]) -> int:
     return len({run.seed for run in runs})
 
 
-def _of_runs(chapter: Chapter, runs: Sequence[RunConfig], of: str = "") -> Chapter:
+def _of_runs(
+    chapter: Chapter,
+    runs: Sequence[RunConfig],
+    of: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> Chapter:
     """The chapter about these runs; its name and title say of what, if need be."""
-    changes: Mapping[str, Any] = {"runs": tuple(runs)}
     if of:
         slug = re.sub(r"\W+", "-", of).strip("-")
-        title = f"{chapter.title} ({of})"
-        changes = {**changes, "name": f"{chapter.name}-{slug}", "title": title}
-    return dataclasses.replace(chapter, **changes)
+        chapter = dataclasses.replace(
+            chapter, name=f"{chapter.name}-{slug}", title=f"{chapter.title} ({of})"
+        )
+    return dataclasses.replace(
+        chapter, runs=tuple(runs), options=options or chapter.options
+    )
