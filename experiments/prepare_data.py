@@ -101,7 +101,7 @@ def _show(name: str) -> None:
     _print_counts(prepared)
     if not FLAGS.show_images:
         return
-    from transfusion_tf.report.images import samples_by_class, samples_figure
+    from transfusion_tf.report.sample_images import samples_by_class, samples_figure
     from transfusion_tf.report.style import encode
     from transfusion_tf.training.dataset_summary import sample_images
 

@@ -5,13 +5,13 @@ import pytest
 
 from transfusion_tf.evaluation import reliability
 from transfusion_tf.report import collect
-from transfusion_tf.report.calibration import (
+from transfusion_tf.report.reliability_diagram import (
     calibration,
     pooled_reliability,
     reliability_diagram,
 )
+from transfusion_tf.report.result_tables import class_table
 from transfusion_tf.report.style import marks
-from transfusion_tf.report.tables import class_table
 from transfusion_tf.studies import read_study
 
 

@@ -23,7 +23,7 @@ from report.seen import empty_axes, quotes_its_table
 from transfusion_tf.evaluation import labels_and_probabilities, prediction_similarity
 from transfusion_tf.report import write_report
 from transfusion_tf.report.chapters import draw_chapter
-from transfusion_tf.report.donors import donor_facts, donor_notes
+from transfusion_tf.report.donor_facts import donor_facts, donor_notes
 from transfusion_tf.report.material import read_material
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.measurements.collect import measure_study

@@ -3,7 +3,7 @@
 import pytest
 
 from transfusion_tf.report import collect, write_report
-from transfusion_tf.report.tables import comparison_table, run_table
+from transfusion_tf.report.result_tables import comparison_table, run_table
 from transfusion_tf.studies import read_study
 
 

@@ -10,7 +10,7 @@ from matplotlib import pyplot
 from report.levels import check_levels
 
 from transfusion_tf.report import write_report
-from transfusion_tf.report.images import filter_mosaic
+from transfusion_tf.report.sample_images import filter_mosaic
 from transfusion_tf.studies import own_chapters, read_study
 from transfusion_tf.studies.measurements.table import TABLE
 from transfusion_tf.studies.study_folder import ChapterRecord

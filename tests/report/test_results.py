@@ -5,7 +5,7 @@ import textbook
 from transfusion_tf.errors import UserError
 from transfusion_tf.report import collect
 from transfusion_tf.report.page import accuracy_rows, data_facts, verdict_matrix
-from transfusion_tf.report.tables import (
+from transfusion_tf.report.result_tables import (
     class_table,
     comparison_table,
     initialization_table,

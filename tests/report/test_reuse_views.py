@@ -10,7 +10,7 @@ from report.seen import empty_axes, quotes_its_table
 
 from transfusion_tf.report.chapters import draw_chapter
 from transfusion_tf.report.material import read_material
-from transfusion_tf.report.rows import gains, transfer_runs
+from transfusion_tf.report.rows import gains_rows, transfer_runs
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.measurements.collect import measure_study
 from transfusion_tf.studies.measurements.table import TABLE, Measurements
@@ -201,7 +201,9 @@ def test_gains_say_which_data_set_is_nearest(drawn):
 
 
 def test_shades_of_gains_go_from_the_least_reuse_to_the_most(record, measurements):
-    rows = pd.DataFrame(gains.gain_rows(material_of(record, measurements, "figure1")))
+    rows = pd.DataFrame(
+        gains_rows.gain_rows(material_of(record, measurements, "figure1"))
+    )
     reuse = rows[rows["quantity"] == "feature_reuse_share"].sort_values("value")
     assert (reuse["shade"].iloc[0], reuse["shade"].iloc[-1]) == (0, 1)
     assert reuse["shade"].is_monotonic_increasing

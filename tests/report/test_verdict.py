@@ -4,7 +4,7 @@ import pytest
 
 from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.report import collect, reach_verdict
-from transfusion_tf.report.cases import Case, judge
+from transfusion_tf.report.judged_differences import Case, judge
 from transfusion_tf.report.verdict import call_together, multiplicity_caveats
 from transfusion_tf.studies import read_study
 

@@ -3,7 +3,7 @@
 import pytest
 
 from transfusion_tf.representations import RepresentationWarning
-from transfusion_tf.studies.measurements.image_distance import (
+from transfusion_tf.studies.measurements.data_set_distance import (
     has_images,
     is_run,
     run_image_distance,

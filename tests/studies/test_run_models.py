@@ -21,7 +21,7 @@ from transfusion_tf.studies.measurements.layer_similarity import (
 from transfusion_tf.studies.measurements.nearest_neighbors import knn_of_split, run_knn
 from transfusion_tf.studies.measurements.run_images import run_dataset, run_images
 from transfusion_tf.studies.measurements.run_models import load_run_model, run_snapshot
-from transfusion_tf.studies.measurements.similarity import (
+from transfusion_tf.studies.measurements.stage_similarity import (
     compare_before_and_after,
     compare_population,
 )

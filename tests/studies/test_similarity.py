@@ -8,7 +8,7 @@ import pytest
 
 from transfusion_tf.models import build, stage_names
 from transfusion_tf.representations import Sampling, Settings, over_repeats
-from transfusion_tf.studies.measurements.similarity import (
+from transfusion_tf.studies.measurements.stage_similarity import (
     compare_before_and_after,
     compare_population,
     join_start_and_end,

@@ -14,7 +14,7 @@ from transfusion_tf import files
 from transfusion_tf.datasets.audit import Audit
 from transfusion_tf.datasets.images import to_square
 from transfusion_tf.datasets.problems import counts_by_kind
-from transfusion_tf.report.images import data_uri
+from transfusion_tf.report.sample_images import data_uri
 
 _TEMPLATES = Path(__file__).with_name("templates")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from transfusion_tf.report import paper_values, tables, wording
+from transfusion_tf.report import paper_values, result_tables, wording
 from transfusion_tf.report.chapters import KINDS, View, draw_chapter
 from transfusion_tf.report.material import Material, read_material
 from transfusion_tf.studies.measurements.table import Measurements
@@ -75,7 +75,7 @@ def _section(
         missing.append("There is nothing to draw yet.")
     else:
         view = draw_chapter(material, folder / "figures")
-        tables.write_table(view.table, folder / "tables", chapter.name)
+        result_tables.write_table(view.table, folder / "tables", chapter.name)
         if not view.pictures:
             missing.append("There is nothing to draw yet.")
     ours = view.table if view is not None else pd.DataFrame(columns=["quantity"])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.report import comparison_figures as figures
-from transfusion_tf.report import tables, wording
+from transfusion_tf.report import result_tables, wording
 from transfusion_tf.report.comparison_figures import MEASURE_TITLES
 from transfusion_tf.report.first_layer import FirstLayer, first_layer_section
 from transfusion_tf.report.pictures import keep
@@ -90,9 +90,9 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> Path:
     folder = Path(folder)
     scores = over_repeats(comparison.scores)
     measures = list(dict.fromkeys(scores["measure"]))
-    tables.write_table(scores, folder / "tables", "scores")
-    tables.write_table(comparison.scores, folder / "tables", "repeats")
-    tables.write_table(comparison.stage_pairs, folder / "tables", "stage_pairs")
+    result_tables.write_table(scores, folder / "tables", "scores")
+    result_tables.write_table(comparison.scores, folder / "tables", "repeats")
+    result_tables.write_table(comparison.stage_pairs, folder / "tables", "stage_pairs")
     names = (comparison.sides[0].name, comparison.sides[1].name)
     drawn = [name for name in measures if name in _DRAWN] or measures
     curves = keep(

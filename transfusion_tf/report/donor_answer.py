@@ -5,8 +5,8 @@ import itertools
 
 from transfusion_tf.evaluation import adjusted_differences
 from transfusion_tf.models import parse_model_name
-from transfusion_tf.report.answers import Answer
-from transfusion_tf.report.cases import (
+from transfusion_tf.report.donor_facts import donor_in, same_donor
+from transfusion_tf.report.judged_differences import (
     Case,
     grouped,
     judge,
@@ -14,8 +14,8 @@ from transfusion_tf.report.cases import (
     tone_of,
     transfers,
 )
-from transfusion_tf.report.donors import donor_in, same_donor
 from transfusion_tf.report.results import Results, StartRuns, scheme, test_difference
+from transfusion_tf.report.verdict_answers import Answer
 
 
 def answer_donor(results: Results, unit: str, margin: float) -> Answer | None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.report import comparison_figures as figures
-from transfusion_tf.report import images, style, tables, wording
+from transfusion_tf.report import result_tables, sample_images, style, wording
 from transfusion_tf.report.pictures import keep
 from transfusion_tf.representations import filter_changes, weight_histograms
 
@@ -46,8 +46,8 @@ def first_layer_section(
     grids = [
         (
             layer.label,
-            images.filter_mosaic(layer.before, scale, _FILTER_COLUMNS),
-            images.filter_mosaic(layer.after, scale, _FILTER_COLUMNS),
+            sample_images.filter_mosaic(layer.before, scale, _FILTER_COLUMNS),
+            sample_images.filter_mosaic(layer.after, scale, _FILTER_COLUMNS),
         )
         for layer in layers
     ]
@@ -59,7 +59,7 @@ def first_layer_section(
         for when, kernel in (("before", layer.before), ("after", layer.after))
     }
     histograms = weight_histograms(weights)
-    tables.write_table(histograms, folder / "tables", "weight_histograms")
+    result_tables.write_table(histograms, folder / "tables", "weight_histograms")
     pictures = [
         keep(
             figures.weight_histogram(histograms, labels, marks),
@@ -73,7 +73,7 @@ def first_layer_section(
         together = pd.concat(
             [table.assign(initialization=label) for label, table in changes.items()]
         )
-        tables.write_table(together, folder / "tables", "filters")
+        result_tables.write_table(together, folder / "tables", "filters")
         picture = keep(
             figures.gabor_shares(changes, marks),
             pictures_folder,
@@ -85,8 +85,8 @@ def first_layer_section(
         {
             "label": label,
             "colour": marks[label].colour,
-            "before": images.data_uri(before, "png"),
-            "after": images.data_uri(after, "png"),
+            "before": sample_images.data_uri(before, "png"),
+            "after": sample_images.data_uri(after, "png"),
             "facts": _layer_facts(layer, changes.get(label)),
             "rows": _filter_rows(changes.get(label)),
             "total": layer.before.shape[-1],
@@ -120,7 +120,9 @@ def _changes(
 
 
 def _layer_facts(layer: FirstLayer, changes: pd.DataFrame | None) -> list[str]:
-    moved = wording.number(100 * images.filter_change(layer.before, layer.after), 0)
+    moved = wording.number(
+        100 * sample_images.filter_change(layer.before, layer.after), 0
+    )
     facts = [f"moved {moved} %"]
     if changes is not None:
         before, after, chance = (

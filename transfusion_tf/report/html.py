@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from transfusion_tf import files
-from transfusion_tf.report import images, page, style, tables, wording
+from transfusion_tf.report import page, result_tables, sample_images, style, wording
 from transfusion_tf.report.chapter_sections import LEFTOVER_HEADS, draw_sections
 from transfusion_tf.report.claims_section import claims_section
 from transfusion_tf.report.freshness import is_current, mark_current
@@ -45,8 +45,8 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
         return target
     record = read_study(folder)
     measurements = measure_study(folder)
-    runs = tables.run_table(record)
-    tables.write_table(runs, folder / "tables", "runs")
+    runs = result_tables.run_table(record)
+    result_tables.write_table(runs, folder / "tables", "runs")
     context: dict[str, Any] = {
         "record": record,
         "wording": wording,
@@ -74,16 +74,18 @@ def _whether_it_pays(
 ) -> dict[str, Any]:
     """What the template is given of a study that is not after a paper."""
     frames = {
-        "results": tables.results_table(results),
-        "comparisons": tables.comparison_table(results),
-        "models": tables.model_table(results),
-        "classes": tables.class_table(results),
-        "initialization": tables.initialization_table(results),
+        "results": result_tables.results_table(results),
+        "comparisons": result_tables.comparison_table(results),
+        "models": result_tables.model_table(results),
+        "classes": result_tables.class_table(results),
+        "initialization": result_tables.initialization_table(results),
     }
     for name, frame in frames.items():
-        tables.write_table(frame, folder / "tables", name)
+        result_tables.write_table(frame, folder / "tables", name)
     rows = page.accuracy_rows(results)
-    samples = images.draw_samples(results, folder / "figures") if show_images else {}
+    samples = (
+        sample_images.draw_samples(results, folder / "figures") if show_images else {}
+    )
     return {
         "results": results,
         "dataset": record.runs[0].dataset,
@@ -95,7 +97,7 @@ def _whether_it_pays(
         "classes": _class_rows(frames["classes"]),
         "samples": samples,
         "show_images": show_images,
-        "class_counts": images.class_counts(results),
+        "class_counts": sample_images.class_counts(results),
         "initialization": page.initialization_summary(frames["initialization"]),
         "margin": results.margin,
     }

@@ -8,8 +8,13 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.report import wording
-from transfusion_tf.report.cases import STATISTICS, brackets, judge, transfers
-from transfusion_tf.report.donors import donor_notes, same_donor
+from transfusion_tf.report.donor_facts import donor_notes, same_donor
+from transfusion_tf.report.judged_differences import (
+    STATISTICS,
+    brackets,
+    judge,
+    transfers,
+)
 from transfusion_tf.report.results import (
     BASELINE,
     ModelResults,

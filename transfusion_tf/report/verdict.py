@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 
 from transfusion_tf.evaluation import adjusted_differences
 from transfusion_tf.report import wording
-from transfusion_tf.report.answers import (
+from transfusion_tf.report.donor_answer import answer_donor
+from transfusion_tf.report.judged_differences import (
+    Case,
+    interval_words,
+    tone_of,
+    transfer_cases,
+)
+from transfusion_tf.report.results import BASELINE, Results, scheme
+from transfusion_tf.report.verdict_answers import (
     Answer,
     answer_features,
     answer_help,
@@ -13,14 +21,6 @@ from transfusion_tf.report.answers import (
     answer_speed,
     speed_cases,
 )
-from transfusion_tf.report.cases import (
-    Case,
-    interval_words,
-    tone_of,
-    transfer_cases,
-)
-from transfusion_tf.report.donor_answer import answer_donor
-from transfusion_tf.report.results import BASELINE, Results, scheme
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,36 +5,36 @@ from pathlib import Path
 from transfusion_tf.report.chapter_kinds import ChapterKind, View, draw
 from transfusion_tf.report.chapters import (
     accuracy,
-    convergence,
     differences,
+    donor_accuracy,
     donor_comparisons,
-    donors,
-    filters,
+    first_layer_filters,
     frozen,
     gabors,
     gains,
     layers,
+    learning_speed,
     profiles,
     similarity,
-    stages,
+    stage_sweeps,
     targets,
 )
 from transfusion_tf.report.material import Material
 
 _FAMILIES = (
     accuracy,
-    convergence,
+    learning_speed,
     differences,
     donor_comparisons,
-    donors,
-    filters,
+    donor_accuracy,
+    first_layer_filters,
     frozen,
     gabors,
     gains,
     layers,
     profiles,
     similarity,
-    stages,
+    stage_sweeps,
     targets,
 )
 

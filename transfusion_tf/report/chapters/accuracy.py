@@ -9,7 +9,11 @@ from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots, Lines
 from transfusion_tf.report.long_table import LongTable, Row, finite
 from transfusion_tf.report.results import BASELINE
-from transfusion_tf.report.rows.accuracy import DONOR_METRICS, accuracy_rows, size_rows
+from transfusion_tf.report.rows.accuracy_rows import (
+    DONOR_METRICS,
+    accuracy_rows,
+    size_rows,
+)
 from transfusion_tf.report.rows.transfer_runs import start_rows
 from transfusion_tf.report.sentences import extremes, one_seed_note, settled
 from transfusion_tf.report.sheets import (

@@ -9,7 +9,7 @@ from transfusion_tf.report.chapters.accuracy import say_differences
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots
 from transfusion_tf.report.long_table import LongTable
-from transfusion_tf.report.rows.accuracy import difference_rows
+from transfusion_tf.report.rows.accuracy_rows import difference_rows
 from transfusion_tf.report.sentences import one_seed_note
 from transfusion_tf.report.sheets import Column, SheetPlan, signed, signed_interval
 from transfusion_tf.report.style import INK, RULE

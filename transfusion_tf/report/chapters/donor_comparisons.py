@@ -5,12 +5,12 @@ from matplotlib.ticker import MaxNLocator
 
 from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
-from transfusion_tf.report.chapters.donors import RANDOM_COLOUR, donor_colours
+from transfusion_tf.report.chapters.donor_accuracy import RANDOM_COLOUR, donor_colours
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots, Lines, Scatter
 from transfusion_tf.report.charts_references import Floor, Level
 from transfusion_tf.report.long_table import LongTable
-from transfusion_tf.report.rows.donor_comparisons import (
+from transfusion_tf.report.rows.donor_comparisons_rows import (
     EXCESS,
     INDEPENDENT,
     RANDOM,

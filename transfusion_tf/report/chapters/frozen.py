@@ -9,7 +9,7 @@ from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Lines
 from transfusion_tf.report.long_table import LongTable
-from transfusion_tf.report.rows.frozen import BELOW, RANDOM, WHOLE, frozen_rows
+from transfusion_tf.report.rows.frozen_rows import BELOW, RANDOM, WHOLE, frozen_rows
 from transfusion_tf.report.sentences import one_seed_note
 from transfusion_tf.report.sheets import Column, SheetPlan, with_interval
 from transfusion_tf.report.style import Mark

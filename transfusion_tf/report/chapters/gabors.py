@@ -7,14 +7,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from transfusion_tf.initialization import gabor_filter_bank
-from transfusion_tf.report import images, style
+from transfusion_tf.report import sample_images, style
 from transfusion_tf.report.chapter_kinds import ChapterKind
-from transfusion_tf.report.chapters.donors import donor_marks
-from transfusion_tf.report.chapters.filters import say_refusals
+from transfusion_tf.report.chapters.donor_accuracy import donor_marks
+from transfusion_tf.report.chapters.first_layer_filters import say_refusals
 from transfusion_tf.report.charts import DrawnFigure
 from transfusion_tf.report.long_table import LongTable, Row
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.rows.filters import (
+from transfusion_tf.report.rows.filters_rows import (
     FILTERS,
     FREQUENCIES,
     bank_rows,
@@ -47,7 +47,9 @@ def _draw_donors(kernels: Mapping[str, np.ndarray], marks: Marks) -> Figure:
     rows = -(-len(kernels) // columns)
     # Donors differ in scale, as in which pixels they take: each has its own.
     mosaics = {
-        name: images.filter_mosaic(kernel, float(np.abs(kernel).max()), columns=6)
+        name: sample_images.filter_mosaic(
+            kernel, float(np.abs(kernel).max()), columns=6
+        )
         for name, kernel in kernels.items()
     }
     ratio = max(mosaic.shape[0] / mosaic.shape[1] for mosaic in mosaics.values())

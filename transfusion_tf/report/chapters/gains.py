@@ -13,7 +13,7 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.long_table import LongTable, Row, finite, has_interval
-from transfusion_tf.report.rows.gains import gain_rows
+from transfusion_tf.report.rows.gains_rows import gain_rows
 from transfusion_tf.report.sentences import one_seed_note
 from transfusion_tf.report.sheets import Column, SheetPlan, beside_paper, number
 from transfusion_tf.report.style import INK, MUTED

@@ -14,7 +14,7 @@ from transfusion_tf.report.charts_references import Floor, HeatMap, Level
 from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.rows.layer_maps import layer_rows
-from transfusion_tf.report.rows.similarity import DONOR, before_and_after_rows
+from transfusion_tf.report.rows.similarity_rows import DONOR, before_and_after_rows
 from transfusion_tf.report.sentences import one_seed_note
 from transfusion_tf.report.sheets import Column, SheetPlan, number, with_interval
 

@@ -12,7 +12,7 @@ from transfusion_tf.report.charts import Chart, Panel, legend_below
 from transfusion_tf.report.charts_layers import Lines, Strip
 from transfusion_tf.report.long_table import LongTable, Row, Rows, finite
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.rows.profiles import (
+from transfusion_tf.report.rows.profiles_rows import (
     attention_rows,
     knn_rows,
     robustness_rows,

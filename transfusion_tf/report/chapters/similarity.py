@@ -8,7 +8,7 @@ from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots, Lines, Scatter
 from transfusion_tf.report.charts_references import Floor, Level, RowFloor
 from transfusion_tf.report.long_table import LongTable, Row, finite
-from transfusion_tf.report.rows.similarity import (
+from transfusion_tf.report.rows.similarity_rows import (
     FEWEST,
     MIXED,
     RANDOM,

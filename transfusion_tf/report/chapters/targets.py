@@ -7,12 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transfusion_tf.report import images, style, wording
+from transfusion_tf.report import sample_images, style, wording
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, DrawnFigure, Panel
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.rows.donors import (
+from transfusion_tf.report.rows.donors_rows import (
     by_target,
     donor_runs,
     target_rows,
@@ -104,7 +104,7 @@ class SampleImages:
         for groups in by_target(donor_runs(material)).values():
             run = groups[0].first
             if (run.directory.path / "samples.npz").exists():
-                found = images.samples_by_class(
+                found = sample_images.samples_by_class(
                     *run.directory.samples(), run.dataset["classes"]
                 )
                 mixed = [

@@ -10,7 +10,7 @@ from transfusion_tf.studies.contrasts.branches import (
     Slope,
 )
 from transfusion_tf.studies.contrasts.effects import effect_or_none, measure_effect
-from transfusion_tf.studies.contrasts.learning import (
+from transfusion_tf.studies.contrasts.learning_curves import (
     DonorSkill,
     StepsToThreshold,
     WhileLearning,

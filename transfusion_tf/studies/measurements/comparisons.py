@@ -19,9 +19,8 @@ from transfusion_tf.representations import (
     Sampling,
     Settings,
 )
-from transfusion_tf.studies.measurements.agreement import compare_mistakes
-from transfusion_tf.studies.measurements.attention import run_attention
-from transfusion_tf.studies.measurements.image_distance import (
+from transfusion_tf.studies.measurements.attended_distance import run_attention
+from transfusion_tf.studies.measurements.data_set_distance import (
     has_images,
     is_run,
     run_image_distance,
@@ -31,9 +30,10 @@ from transfusion_tf.studies.measurements.layer_similarity import (
     layer_cka_of_runs,
 )
 from transfusion_tf.studies.measurements.nearest_neighbors import run_knn
+from transfusion_tf.studies.measurements.prediction_agreement import compare_mistakes
 from transfusion_tf.studies.measurements.robustness import reinitialization_robustness
 from transfusion_tf.studies.measurements.run_images import run_images
-from transfusion_tf.studies.measurements.similarity import (
+from transfusion_tf.studies.measurements.stage_similarity import (
     compare_before_and_after,
     compare_population,
 )

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from transfusion_tf.report import wording
-from transfusion_tf.report.cases import (
+from transfusion_tf.report.donor_facts import same_donor
+from transfusion_tf.report.judged_differences import (
     STATISTICS,
     Case,
     brackets,
@@ -19,7 +20,6 @@ from transfusion_tf.report.cases import (
     tone_of,
     transfers,
 )
-from transfusion_tf.report.donors import same_donor
 from transfusion_tf.report.results import BASELINE, ModelResults, Results, scheme
 
 

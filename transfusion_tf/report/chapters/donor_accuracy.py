@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from matplotlib.axes import Axes
 
 from transfusion_tf.report import style, wording
-from transfusion_tf.report.calibration import reliability_diagram
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, DrawnFigure, Panel
 from transfusion_tf.report.charts_layers import Dots
 from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.material import Material
+from transfusion_tf.report.reliability_diagram import reliability_diagram
 from transfusion_tf.report.results import BASELINE
-from transfusion_tf.report.rows.donors import (
+from transfusion_tf.report.rows.donors_rows import (
     BALANCED,
     CALIBRATION,
     by_target,

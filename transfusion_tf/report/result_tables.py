@@ -11,7 +11,7 @@ import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.evaluation import Estimate
-from transfusion_tf.report.cases import size_differences
+from transfusion_tf.report.judged_differences import size_differences
 from transfusion_tf.report.results import ModelResults, Results, StartRuns
 from transfusion_tf.studies.study_folder import StudyRecord
 

@@ -5,7 +5,7 @@ from typing import Any
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, ModelResults, StartRuns
-from transfusion_tf.report.rows.accuracy import class_rows, keys_of, model_results
+from transfusion_tf.report.rows.accuracy_rows import class_rows, keys_of, model_results
 from transfusion_tf.report.rows.network_order import in_order, stage_order, through
 
 WHOLE, BELOW, RANDOM = "all donor", "donor below, random above", "random"

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from transfusion_tf.report import style, wording
 from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
-from transfusion_tf.report.chapters.convergence import (
+from transfusion_tf.report.chapters.learning_speed import (
     AREA,
     LEAD_COLUMN,
     LINES,
@@ -21,7 +21,7 @@ from transfusion_tf.report.charts import Chart, ForEach, Panel
 from transfusion_tf.report.charts_layers import Lines, Strip, ramp
 from transfusion_tf.report.charts_references import Level
 from transfusion_tf.report.long_table import LongTable, Row, finite
-from transfusion_tf.report.rows.learning import LEAD, speed_up_rows, stage_rows
+from transfusion_tf.report.rows.learning_rows import LEAD, speed_up_rows, stage_rows
 from transfusion_tf.report.rows.network_order import through
 from transfusion_tf.report.rows.transfer_runs import sweep_rows
 from transfusion_tf.report.sentences import one_seed_note

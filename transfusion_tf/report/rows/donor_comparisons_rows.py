@@ -19,7 +19,7 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
-from transfusion_tf.report.rows.donors import (
+from transfusion_tf.report.rows.donors_rows import (
     DonorRuns,
     baseline_of,
     by_target,
@@ -29,7 +29,7 @@ from transfusion_tf.report.rows.donors import (
     tuned_whole,
 )
 from transfusion_tf.studies.contrasts import Average, Contrast, PairAverage
-from transfusion_tf.studies.measurements.agreement import run_similarity
+from transfusion_tf.studies.measurements.prediction_agreement import run_similarity
 from transfusion_tf.studies.run_groups import RunKey
 
 SIMILARITY, INDEPENDENT, EXCESS = "similarity", "independent", "excess"

@@ -14,7 +14,7 @@ from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.studies.contrasts import Average, PairAverage
 from transfusion_tf.studies.measurements.run_labels import start_names
-from transfusion_tf.studies.measurements.similarity import (
+from transfusion_tf.studies.measurements.stage_similarity import (
     join_start_and_end,
     regress_end_on_start,
 )

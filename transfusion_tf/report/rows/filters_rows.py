@@ -11,12 +11,12 @@ import pandas as pd
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.initialization import gabor_filter_bank
-from transfusion_tf.report import images
+from transfusion_tf.report import sample_images
 from transfusion_tf.report.long_table import Rows, lines, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import ModelResults, StartRuns
-from transfusion_tf.report.rows.accuracy import keys_of, model_results
-from transfusion_tf.report.rows.donors import donor_runs
+from transfusion_tf.report.rows.accuracy_rows import keys_of, model_results
+from transfusion_tf.report.rows.donors_rows import donor_runs
 from transfusion_tf.representations import filter_changes, gabor_fits, weight_histograms
 
 FILTERS = 36  # of each donor
@@ -119,7 +119,7 @@ def _group_rows(
     keys: Mapping[str, Any], group: StartRuns, changes: pd.DataFrame | None
 ) -> Rows:
     pairs = _kernels(group)
-    moved = [images.filter_change(*pair) for pair in pairs]
+    moved = [sample_images.filter_change(*pair) for pair in pairs]
     moved = [value for value in moved if np.isfinite(value)]
     rows: Rows = []
     if moved:

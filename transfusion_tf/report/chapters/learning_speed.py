@@ -9,7 +9,7 @@ from transfusion_tf.report.charts_layers import Curves, Strip
 from transfusion_tf.report.charts_references import Threshold
 from transfusion_tf.report.long_table import LongTable, Row, finite
 from transfusion_tf.report.results import BASELINE
-from transfusion_tf.report.rows.learning import LEAD, convergence_rows
+from transfusion_tf.report.rows.learning_rows import LEAD, convergence_rows
 from transfusion_tf.report.sentences import one_seed_note
 from transfusion_tf.report.sheets import Column, SheetPlan, share, steps, with_interval
 from transfusion_tf.report.style import Mark

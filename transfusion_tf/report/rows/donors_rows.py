@@ -13,7 +13,7 @@ from transfusion_tf.evaluation import (
     reliability,
 )
 from transfusion_tf.report import wording
-from transfusion_tf.report.donors import donor_facts, is_gray
+from transfusion_tf.report.donor_facts import donor_facts, is_gray
 from transfusion_tf.report.long_table import Rows, mean_rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE

@@ -7,12 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transfusion_tf.report import comparison_figures, images, style, wording
+from transfusion_tf.report import comparison_figures, sample_images, style, wording
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, DrawnFigure, ForEach, Panel
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.rows.filters import (
+from transfusion_tf.report.rows.filters_rows import (
     GABOR,
     PanelKernels,
     filter_rows,
@@ -92,7 +92,7 @@ def _draw_grids(each: PanelKernels, marks: Marks, sides: Sequence[str]) -> Figur
     shown = {label: pair[: len(sides)] for label, pair in each.kernels.items()}
     scale = max(float(np.abs(k).max()) for pair in shown.values() for k in pair)
     mosaics = {
-        label: [images.filter_mosaic(kernel, scale) for kernel in pair]
+        label: [sample_images.filter_mosaic(kernel, scale) for kernel in pair]
         for label, pair in shown.items()
     }
     height, width, _ = next(iter(mosaics.values()))[0].shape
