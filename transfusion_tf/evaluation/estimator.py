@@ -59,24 +59,21 @@ def estimate(
     test_to_train: float | None = None,
     level: float = 0.95,
 ) -> Estimate:
-    """An effect with the interval that this module describes.
+    """An effect with its interval.
 
     Args:
-      statistic: the effect of all runs, or of those that are left when one level of a
-        source is left out; NaN where they are too few.
-      sources: name -> its levels: `seed` or `fold`, first, and others such as
-        `donor_seed`.
+      statistic: the effect of all runs, or without one level of a source; NaN where
+        too few are left.
+      sources: name -> levels: `seed` or `fold`, first, and others (`donor_seed`).
       draws: float64 [samples], the effect in every bootstrap sample of the test
         patients; None where no test patients are behind it.
       patients: of the smallest test set.
-      test_to_train: test images over training images, 0.25 for five folds that train
-        on all of the other four; of a cross-validation only.
-      level: intended coverage.
+      test_to_train: test images over training images, of a cross-validation only.
+      level: coverage.
 
     Returns:
-      The estimate. `seeds` is the number of levels of the first source, `values` are
-      its pseudo-values, `over` is its name. The interval is NaN where no source has two
-      levels and there are no draws.
+      `seeds` counts the first source's levels, `values` are its pseudo-values. The
+      interval is NaN where no source has two levels and there are no draws.
 
     Raises:
       ValueError: the first source has no level, or folds no ratio above 0.
@@ -96,10 +93,9 @@ def estimate(
         if name == over:
             values = tuple(pseudo_values.tolist())
     run_variance = sum(part for part, _ in parts) if parts else None
-    patient_variance = None
+    patient_variance: float | None = None
     if draws is not None:
-        known = draws[np.isfinite(draws)]
-        patient_variance = float(known.var(ddof=1)) if len(known) > 1 else np.nan
+        patient_variance = _variance_of(draws)
         parts.append((patient_variance, max(1, patients - 1)))
     low, high, p_value, freedom = _interval(together, parts, level)
     return Estimate(
@@ -148,6 +144,12 @@ def _share(name: str, count: int, test_to_train: float | None) -> float:
     if test_to_train is None or not test_to_train > 0:
         raise ValueError(f"test_to_train must be above 0, got {test_to_train}")
     return 1 / count + test_to_train
+
+
+def _variance_of(draws: np.ndarray) -> float:
+    """Of the samples in which the effect is defined; NaN of one or none."""
+    known = draws[np.isfinite(draws)]
+    return float(known.var(ddof=1)) if len(known) > 1 else float("nan")
 
 
 def _pseudo_values(
