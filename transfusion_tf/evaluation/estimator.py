@@ -62,8 +62,7 @@ def estimate(
     """An effect with its interval.
 
     Args:
-      statistic: the effect of all runs, or without one level of a source; NaN where
-        too few are left.
+      statistic: the effect, of all runs or without a level; NaN where too few are left.
       sources: name -> levels: `seed` or `fold`, first, and others (`donor_seed`).
       draws: float64 [samples], the effect in every bootstrap sample of the test
         patients; None where no test patients are behind it.
@@ -76,7 +75,7 @@ def estimate(
       interval is NaN where no source has two levels and there are no draws.
 
     Raises:
-      ValueError: the first source has no level, or folds no ratio above 0.
+      ValueError: no levels, or folds without a ratio above 0.
     """
     (over, levels), *_ = sources.items()
     if not levels:
