@@ -6,6 +6,8 @@ chapters and studies share them and a second command computes nothing.
 
 import hashlib
 import json
+import re
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,9 +63,8 @@ def compare_runs_of(
         desc=f"{chapter.name}: comparing",
         disable=not progress or not waiting,
     )
-    with bar, warnings.catch_warnings():
-        # Every pair of runs has the same few points: said once is enough.
-        warnings.simplefilter("once", RepresentationWarning)
+    with bar, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", RepresentationWarning)
         for path, (name, (_, compute)) in bar:
             try:
                 table = compute()
@@ -71,6 +72,7 @@ def compare_runs_of(
                 failed[path] = f"The comparison {name} was left out: {error}."
                 continue
             files.write_text(root / path, table.to_csv(index=False))
+    _say_once(chapter.name, warned)
     found: dict[str, list[str]] = {name: [] for name in chapter.measurements}
     for path, (name, _) in parts.items():
         if path not in failed:
@@ -79,6 +81,25 @@ def compare_runs_of(
     for reason in reasons:
         tqdm.write(f"{chapter.name}: {reason}")
     return found, reasons
+
+
+def _say_once(chapter: str, warned: Sequence[warnings.WarningMessage]) -> None:
+    """Every pair of runs has the same few points: said once of a kind is enough.
+
+    The filter `once` forgets what was said whenever a library changes the filters.
+    """
+    kinds: dict[str, list[str]] = {}
+    for each in warned:
+        text = str(each.message)
+        if issubclass(each.category, RepresentationWarning):
+            kinds.setdefault(re.sub(r"[\d.]+", "", text), []).append(text)
+        else:
+            warnings.warn_explicit(
+                each.message, each.category, each.filename, each.lineno
+            )
+    for texts in kinds.values():
+        more = f" ({len(texts) - 1} more like it)" if len(texts) > 1 else ""
+        tqdm.write(f"{chapter}: {texts[0]}{more}", file=sys.stderr)
 
 
 def _parts(
