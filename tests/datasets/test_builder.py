@@ -104,6 +104,21 @@ def test_a_shard_without_a_readable_image_is_an_empty_file(clinic, tmp_path):
     assert sum(1 for _ in rows) == 47
 
 
+def test_a_split_without_examples_has_no_file(clinic, tmp_path):
+    text = clinic.read_text()
+    assert "test = 0.25" in text
+    clinic.write_text(
+        text.replace("validation = 0.25", "validation = 0.5").replace(
+            "test = 0.25", "test = 0.0"
+        )
+    )
+    prepared = prepare(load_card(clinic), tmp_path / "data", workers=1, progress=False)
+    assert not list(prepared.path.glob("*-test.tfrecord*"))
+    assert set(prepared.index["split"]) == {"train", "validation"}
+    builder = tfds.builder_from_directory(prepared.path)
+    assert builder.info.splits["train"].num_examples == len(prepared.examples("train"))
+
+
 def test_rows_in_another_order_are_the_same_data_set(prepared, clinic_root, tmp_path):
     folder = tmp_path / "clinic"
     shutil.copytree(clinic_root, folder, copy_function=shutil.copy2)

@@ -66,6 +66,8 @@ def plan_shards(
     shards = []
     for split, rows in of_split.items():
         rows.sort(key=lambda example: _digest(split + example.example_id))
+        if not rows:
+            continue
         count = math.ceil(len(rows) / per_shard)
         edges = [round(len(rows) * number / count) for number in range(count + 1)]
         for number, (start, end) in enumerate(itertools.pairwise(edges)):

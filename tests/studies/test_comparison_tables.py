@@ -17,7 +17,7 @@ def study_of(clinic_root, tmp_path_factory):
     """A chapter of one view over a run from each start; shares what it trains."""
     root = tmp_path_factory.mktemp("workspace")
 
-    def run(view, dataset=clinic_root, **options):
+    def run(view, measurements, dataset=clinic_root, **options):
         base = RunConfig(
             dataset=str(dataset),
             model="cbr_tiny",
@@ -29,7 +29,13 @@ def study_of(clinic_root, tmp_path_factory):
         )
         runs = tuple(base.replace(initialization=start) for start in STARTS)
         chapter = Chapter(
-            name="figure0", title="A", text="B", view=view, runs=runs, options=options
+            name="figure0",
+            title="A",
+            text="B",
+            view=view,
+            runs=runs,
+            measurements=measurements,
+            options=options,
         )
         study = Study(name=view, title="A study", runs=runs, chapters=(chapter,))
         result = run_study(
@@ -48,7 +54,9 @@ def tables(root, result, kind):
 
 
 def test_statistics_are_compared_with_weights_however_their_spec_is_written(study_of):
-    root, result = study_of("layer_similarity", kind="stage", images=16)
+    root, result = study_of(
+        "layer_similarity", ("layer_cka", "layer_cka_pairs"), kind="stage", images=16
+    )
     (pairs,) = tables(root, result, "layer_cka_pairs")
     starts = [run.config().initialization for run in result.runs]
     named = dict(zip(starts, [run.path.name for run in result.runs], strict=True))
@@ -68,7 +76,7 @@ def test_what_cannot_be_computed_is_left_out_and_said(study_of, clinic_root, tmp
         (tmp_path / name).symlink_to(clinic_root / name)
     (tmp_path / "dataset.toml").write_text(text)
 
-    _, result = study_of("robustness", dataset=tmp_path, kind="stage")
+    _, result = study_of("robustness", ("robustness",), dataset=tmp_path, kind="stage")
 
     assert {len(run.status()["test"]) for run in result.runs} == {0}
     reason = "robustness was left out: data set 'untested' has no test examples"
