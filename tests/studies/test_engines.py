@@ -143,7 +143,7 @@ def test_two_jobs_one_of_them_killed_come_to_what_one_job_comes_to(
     assert not workers_of(os.getpid())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # `test_signals` asks a run, and the two jobs above one worker.
 def test_a_study_that_is_asked_to_end_saves_all_runs_and_goes_on(
     study, options, tmp_path
 ):

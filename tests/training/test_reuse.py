@@ -89,10 +89,20 @@ SHAPES = {
     "head first": {"head_steps": 2, "head_learning_rate": 0.01},
     "sgd at a plateau": {"optimizer": "sgd", "schedule": "plateau", "eval_every": 1},
 }
+# The others are for the nightly tests.
+OFTEN = ("frozen", "mixed precision")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(
+            changes, id=name, marks=[] if name in OFTEN else pytest.mark.exhaustive
+        )
+        for name, changes in SHAPES.items()
+    ],
+)
 def test_runs_of_another_shape_do_not_share_and_do_not_disturb(
     config, options, tmp_path, built, changes
 ):
