@@ -124,7 +124,7 @@ def _of_stages(row, rows):
         return rows
     if row["stage"] == "higher stages":
         return rows[rows["position"] > 0]
-    layers = rows[rows["item"] == row["stage"]]
+    layers = rows[rows["item"].str.partition(", ")[0] == row["stage"]]
     return (
         layers if len(layers) else rows[rows["stage"].isin(row["stage"].split(" + "))]
     )
@@ -132,8 +132,9 @@ def _of_stages(row, rows):
 
 def _of_pair(pair, rows):
     """Rows about pairs of starts, donors, stages, or about one kind of tokens."""
-    if pair in set(rows["item"]):
-        return rows[rows["item"] == pair]
+    tokens = rows["item"].str.partition(", ")[2]
+    if pair in set(tokens):
+        return rows[tokens == pair]
     if pair in set(rows["stage_b"]):
         return rows[rows["stage_b"] == pair]
     own, _, when = pair.rpartition(", ")

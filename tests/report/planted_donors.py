@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.initialization import gabor_filter_bank
+from transfusion_tf.studies.measurements.prediction_agreement import compare_mistakes
 
 NATURAL, MEDICAL = "photographs", "phantom_chest_donor"
 TARGETS = {"retina": "Phantom retina: drawn", "skin": "Phantom skin: drawn"}
@@ -87,7 +88,12 @@ class PlantedDonors:
                 analyses={kind: [f"analyses/{kind}-0.csv"] for kind in kinds},
             ),
             chapter("figure4", "donor_filters", whole),
-            chapter("figure5", "mistakes", whole),
+            chapter(
+                "figure5",
+                "mistakes",
+                whole,
+                analyses={"agreement": ["analyses/agreement-0.csv"]},
+            ),
             chapter(
                 "figure6",
                 "gain_and_similarity",
@@ -168,8 +174,16 @@ class PlantedDonors:
             "fold_best": best,
             "random_initial": random,
         }
-        for name, rows in tables.items():
-            pd.DataFrame(rows).to_csv(folder / f"{name}-0.csv", index=False)
+        tables = {name: pd.DataFrame(rows) for name, rows in tables.items()}
+        tables["agreement"] = pd.concat(
+            compare_mistakes(*(self.root / "runs" / run for run in pair))
+            for dataset, fold in itertools.product(TARGETS, FOLDS)
+            for pair in itertools.combinations(
+                self.of(dataset=dataset, fold=fold, first=False), 2
+            )
+        )
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}-0.csv", index=False)
         return [f"analyses/{name}-0.csv" for name in tables]
 
 

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -210,9 +208,11 @@ def test_shades_of_gains_go_from_the_least_reuse_to_the_most(record, measurement
 
 
 def test_without_distances_gains_are_drawn_all_the_same(record, measurements, tmp_path):
-    material = material_of(record, measurements, "figure1")
-    view = draw_chapter(dataclasses.replace(material, analyses={}), tmp_path)
+    rows = measurements.rows[measurements.rows["run"] != ""]
+    without = Measurements(rows, measurements.patient_draws)
+    view = draw_chapter(material_of(record, without, "figure1"), tmp_path)
     assert view.pictures
+    assert "was not measured" in view.sentences[-1]
 
 
 def test_the_sweep_takes_gains_over_statistics(record, study, drawn):

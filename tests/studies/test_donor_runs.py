@@ -112,7 +112,7 @@ def runs(tmp_path):
 
 def grouped(comparison, runs):
     """The runs that are compared with one another."""
-    parts = COMPARISONS[comparison](list(runs.values()), "data", {})
+    parts = COMPARISONS[comparison].parts(list(runs.values()), "data", {})
     return sorted(sorted(content["runs"]) for content, _ in parts)
 
 

@@ -233,7 +233,7 @@ def test_a_run_compared_with_its_own_start_is_both_sides(measurements, planted):
 
 
 def test_parts_are_told_apart_by_item_and_position(measurements, planted):
-    rows = measurements.of("knn_score", item="spatial")
+    rows = measurements.of("knn_score", item=[f"{stage}, spatial" for stage in STAGES])
     assert list(rows["position"]) == [0, 1, 2, 3]
     heads = measurements.of("attended_distance")
     assert list(heads["item"]) == ["0", "1", "2"]

@@ -11,8 +11,6 @@ from transfusion_tf.representations import Sampling, Settings, over_repeats
 from transfusion_tf.studies.measurements.stage_similarity import (
     compare_before_and_after,
     compare_population,
-    join_start_and_end,
-    regress_end_on_start,
 )
 from transfusion_tf.training import RunDirectory
 
@@ -115,43 +113,6 @@ def test_pairs_are_told_apart_by_their_initializations(runs, data_root):
         "gabor – random": 2,
     }
     assert set(table["model"]) == {"cbr_tiny"}
-
-
-def test_start_and_end_stand_side_by_side(runs, data_root):
-    initial, best = (
-        compare_population(runs, data_root, weights=weights, settings=SETTINGS)
-        for weights in ("initial", "best")
-    )
-    table = join_start_and_end(initial, best)
-    assert len(table) == 3 * len(STAGES) * 2
-    expected = over_repeats(initial)["value"]
-    np.testing.assert_array_equal(table["value_at_start"], expected)
-    assert not np.allclose(table["value_at_end"], expected)
-
-
-def planted(start, end):
-    return pd.DataFrame(
-        {
-            "model": "cbr_tiny", "pair": "random – random", "stage": "pool1",
-            "measure": "cca", "value_at_start": start, "value_at_end": end,
-        }
-    )  # fmt: skip
-
-
-def test_the_regression_finds_the_planted_line_and_its_r_squared():
-    start = np.random.default_rng(0).uniform(size=30)
-    end = 0.5 * start + 0.2 + 0.05 * np.random.default_rng(1).standard_normal(30)
-    row = regress_end_on_start(planted(start, end)).iloc[0]
-    expected = np.corrcoef(start, end)[0, 1] ** 2
-    assert row["r_squared"] == pytest.approx(expected)
-    assert row["slope"] == pytest.approx(0.5, abs=0.1)
-    assert row["pairs"] == 30
-
-
-@pytest.mark.parametrize("start", [[0.2, 0.4], [1.0, 1.0, 1.0]])
-def test_no_line_is_fitted_where_nothing_could_be_learned(start):
-    row = regress_end_on_start(planted(start, np.linspace(0.1, 0.5, len(start))))
-    assert row["r_squared"].isna().all()
 
 
 # Mistakes.

@@ -1,26 +1,18 @@
-"""What a chapter is drawn from: its runs by data set, its analyses, what is missing."""
+"""What a chapter is drawn from: its runs by data set, the study's measurements."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.report import wording
 from transfusion_tf.report.results import Results, collect
 from transfusion_tf.studies.measurements.collect import collect as collect_measurements
-from transfusion_tf.studies.measurements.run_labels import start_names
+from transfusion_tf.studies.measurements.collect import read_comparison
 from transfusion_tf.studies.measurements.table import NOTHING, Measurements
 from transfusion_tf.studies.study_folder import ChapterRecord, Run, StudyRecord
-
-# What tells one measurement of an analysis from another.
-_POPULATION_KEYS = ["run_a", "run_b", "stage", "measure", "repeat"]
-_BEFORE_AFTER_KEYS = ["run", "stage", "measure", "repeat"]
-_KEYS = {
-    "population_initial": _POPULATION_KEYS,
-    "population_best": _POPULATION_KEYS,
-    "before_after": _BEFORE_AFTER_KEYS,
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,15 +22,12 @@ class Material:
     Attributes:
       chapter: what the study says about it.
       results: the finished runs, a data set each.
-      analyses: kind -> the rows that are about the chapter's runs, with `dataset`
-        beside them (and `model`, `initialization`, `seed` for `before_after`).
       missing: what is not there yet, a sentence each.
       measurements: of the whole study.
     """
 
     chapter: ChapterRecord
     results: tuple[Results, ...]
-    analyses: Mapping[str, pd.DataFrame]
     missing: tuple[str, ...]
     measurements: Measurements = NOTHING
 
@@ -49,9 +38,15 @@ class Material:
             run.run_id: run for results in self.results for run in results.record.runs
         }
 
-    def analysis(self, kind: str) -> pd.DataFrame:
-        """The rows of one kind of analysis; empty where there is none."""
-        return self.analyses.get(kind, pd.DataFrame())
+    def of(self, quantity: str, **wanted: Any) -> pd.DataFrame:
+        """The measurements of one quantity that are about the chapter's runs alone.
+
+        Args:
+          quantity: its name.
+          **wanted: see `Measurements.of`.
+        """
+        ids = list(self.runs)
+        return self.measurements.of(quantity, run=ids, run_b=[*ids, ""], **wanted)
 
 
 def read_material(
@@ -59,7 +54,7 @@ def read_material(
     chapter: ChapterRecord,
     measurements: Measurements | None = None,
 ) -> Material:
-    """Gathers a chapter's runs and analyses; what is missing is said, and no error.
+    """Gathers a chapter's runs; what is missing is said, and no error.
 
     Args:
       record: of the whole study.
@@ -73,16 +68,15 @@ def read_material(
     by_dataset: dict[str, list[Run]] = {}
     for run in runs:
         by_dataset.setdefault(run.dataset["name"], []).append(run)
-    analyses, missing = _read_analyses(
-        record.root, chapter, {run.run_id: run for run in runs}
-    )
     return Material(
         chapter=chapter,
         results=tuple(
             _collect(record, part, measurements) for part in by_dataset.values()
         ),
-        analyses=analyses,
-        missing=(*_missing_runs(record, chapter, len(runs)), *missing),
+        missing=(
+            *_missing_runs(record, chapter, len(runs)),
+            *_missing_comparisons(record, chapter),
+        ),
         measurements=measurements,
     )
 
@@ -128,46 +122,12 @@ def _missing_runs(
     return [f"{of} {verb} no result yet{said}."]
 
 
-def _read_analyses(
-    root: Path, chapter: ChapterRecord, runs: Mapping[str, Run]
-) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    found, missing = {}, []
+def _missing_comparisons(record: StudyRecord, chapter: ChapterRecord) -> list[str]:
+    missing = []
     for kind, paths in chapter.analyses.items():
-        tables = []
         for path in paths:
             try:
-                tables.append(_own_rows(pd.read_csv(root / path), kind, runs))
-            except FileNotFoundError:
-                missing.append(f"The comparison {path} has not been made yet.")
-            except (OSError, ValueError, KeyError) as error:
-                # Of a table cut short, pandas raises a ValueError.
-                missing.append(f"The comparison {path} cannot be read: {error}.")
-        if tables:
-            together = pd.concat(tables, ignore_index=True)
-            # Chapters may share pairs, so two files may hold the same one.
-            found[kind] = together.drop_duplicates(_KEYS.get(kind), ignore_index=True)
-    return found, missing
-
-
-def _own_rows(table: pd.DataFrame, kind: str, runs: Mapping[str, Run]) -> pd.DataFrame:
-    """The rows about the chapter's runs, with what those runs are."""
-    if kind == "before_after" or "run" in table:
-        own = table[table["run"].isin(list(runs))].copy()
-        configs = [runs[name].config for name in own["run"]]
-        own["model"] = [config.model for config in configs]
-        starts = start_names([run.config for run in runs.values()])
-        by_run = dict(zip(runs, starts, strict=True))
-        own["initialization"] = [by_run[name] for name in own["run"]]
-        own["seed"] = [config.seed for config in configs]
-        own["dataset"] = [runs[name].dataset["name"] for name in own["run"]]
-        return own
-    if "run_a" not in table:
-        return table
-    names = list(runs)
-    own = table[table["run_a"].isin(names) & table["run_b"].isin(names)].copy()
-    # Two architectures have no stages to compare one with the other. Runs of one fold
-    # are of one, though donors may scale its input otherwise.
-    if not kind.startswith("fold_"):
-        own = own[own["model"].isin({run.config.model for run in runs.values()})]
-    own["dataset"] = [runs[name].dataset["name"] for name in own["run_a"]]
-    return own
+                read_comparison(record, kind, path)
+            except UserError as error:
+                missing.append(f"{error}.")
+    return missing

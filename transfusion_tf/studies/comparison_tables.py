@@ -116,7 +116,7 @@ def _parts(
     for name in chapter.measurements:
         if name not in COMPARISONS:
             raise one_of("measurement", name, COMPARISONS)
-        for part in COMPARISONS[name](chosen, data_root, chapter.options):
+        for part in COMPARISONS[name].parts(chosen, data_root, chapter.options):
             path = Path("analyses") / f"{name}-{_hash(part[0])}.csv"
             parts[path] = (name, part)
     return parts

@@ -4,15 +4,11 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from transfusion_tf.evaluation import (
-    Estimate,
-    PredictionSimilarity,
-)
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.regression import RegressionLine, regression_line
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
@@ -29,10 +25,18 @@ from transfusion_tf.report.rows.donors_rows import (
     tuned_whole,
 )
 from transfusion_tf.studies.contrasts import Average, Contrast, PairAverage
-from transfusion_tf.studies.measurements.prediction_agreement import run_similarity
-from transfusion_tf.studies.run_groups import RunKey
 
 SIMILARITY, INDEPENDENT, EXCESS = "similarity", "independent", "excess"
+# What is shown -> how its quantity ends, after `prediction_similarity`.
+_AGREEMENT = {
+    SIMILARITY: "",
+    "similarity_low": "_low",
+    "similarity_high": "_high",
+    INDEPENDENT: "_independent",
+    EXCESS: "_excess",
+    "excess_low": "_excess_low",
+    "excess_high": "_excess_high",
+}
 _WORDS = {SIMILARITY: "predictions", INDEPENDENT: "if mistakes were independent"}
 RANDOM = f"{BASELINE} – {BASELINE}"
 STEP = 0.1  # in CCA: slopes are of such a step
@@ -180,68 +184,72 @@ def _line(
 def mistake_rows(material: Material) -> Rows:
     """Prediction similarity of models from two donors, on every target."""
     groups = donor_runs(material)
-    found = [
-        (left, f"{left.donor} – {right.donor}", _compare(left, right))
+    pairs = [
+        pair
         for own in by_target(groups).values()
-        for left, right in itertools.combinations(tuned_whole(own), 2)
+        for pair in itertools.combinations(tuned_whole(own), 2)
     ]
-    several = len({pair for _, pair, _ in found}) > 1
+    several = len({(left.donor, right.donor) for left, right in pairs}) > 1
     rows: Rows = []
-    for group, pair, values in found:
-        title = target_title(group)
-        accuracies = np.mean([each.accuracies for each in values.values()], axis=0)
+    for left, right in pairs:
+        title, pair = target_title(left), f"{left.donor} – {right.donor}"
         keys = {
-            **group.keys,
+            **left.keys,
             "pair": pair,
             "compared": True,
             "name": f"{title}\n{pair}" if several else title,
-            "accuracies": " and ".join(wording.number(a) for a in accuracies),
         }
-        rows += [{**keys, **row} for row in _mistakes_of_pair(group, values)]
+        rows += [{**keys, **row} for row in _mistakes_of_pair(left, right)]
     return rows + repetition_rows(groups)
 
 
-def _compare(left: DonorRuns, right: DonorRuns) -> dict[RunKey, PredictionSimilarity]:
-    """Prediction similarity on the test examples of every fold that both have."""
-    return {
-        key: run_similarity(left.runs[key], right.runs[key])
-        for key in left.runs
-        if key in right.runs
+def _mistakes_of_pair(left: DonorRuns, right: DonorRuns) -> Rows:
+    contrasts = {
+        quantity: PairAverage(
+            f"prediction_similarity{ending}", left.ids, right.ids, match="same"
+        )
+        for quantity, ending in _AGREEMENT.items()
     }
-
-
-def _mistakes_of_pair(
-    group: DonorRuns, found: Mapping[RunKey, PredictionSimilarity]
-) -> Rows:
+    if left.effect(contrasts[SIMILARITY]) is None:
+        return []
+    by_run = {
+        quantity: {
+            pair[0]: value
+            for pair, value in contrast.by_pair(left.measurements).items()
+        }
+        for quantity, contrast in contrasts.items()
+    }
     rows: Rows = []
-    for quantity in (SIMILARITY, INDEPENDENT):
-        own = {key: getattr(each, quantity) for key, each in found.items()}
-        mean = measured(group.mean_of(own))
+    for quantity, words in _WORDS.items():
         # Of a share: with two folds Student's interval is wider than all there is.
-        mean |= dict(zip(("low", "high"), _clip(mean), strict=True))
-        shown = {"shown": quantity, "words": _WORDS[quantity]}
-        rows.append({"quantity": quantity, **shown, **mean})
+        found = left.effect(contrasts[quantity], unit("share of the images").limits)
+        shown = {"shown": quantity, "words": words}
+        rows.append({"quantity": quantity, **shown, **measured(found)})
         rows += [
             {"hidden": True, "quantity": "of_fold", **shown, "value": value}
-            for value in own.values()
+            for value in by_run[quantity].values()
         ]
-    excess = {key: each.excess.estimate for key, each in found.items()}
-    rows.append({"quantity": EXCESS, **measured(group.mean_of(excess))})
-    for key, each in found.items():
-        for quantity, span in (
-            ("similarity_of_run", each.interval),
-            ("excess_of_run", each.excess),
-        ):
-            ends = {"value": span.estimate, "low": span.low, "high": span.high}
-            run = group.runs[key].run_id
-            rows.append({"run_a": run, "quantity": quantity, **ends})
-    above = sum(each.excess.low > 0 for each in found.values())
-    count = {"value": above, "seeds": len(found), "hidden": True}
-    return [*rows, {"quantity": "folds_above", **count}]
-
-
-def _clip(mean: Mapping[str, Any]) -> np.ndarray:
-    return np.clip([mean.get("low", np.nan), mean.get("high", np.nan)], 0, 1)
+    rows.append({"quantity": EXCESS, **measured(left.effect(contrasts[EXCESS]))})
+    for run in left.ids:
+        rows += [
+            {"run_a": run, "quantity": f"{quantity}_of_run"}
+            | {"value": by_run[quantity][run]}
+            | {end: by_run[f"{quantity}_{end}"][run] for end in ("low", "high")}
+            for quantity in (SIMILARITY, EXCESS)
+            if run in by_run[quantity]
+        ]
+    above = [low > 0 for low in by_run[f"{EXCESS}_low"].values()]
+    count = {"value": sum(above), "seeds": len(above), "hidden": True}
+    rows.append({"quantity": "folds_above", **count})
+    accuracies = " and ".join(
+        wording.number(
+            left.measurements.of("prediction_accuracy", run=ours.ids, run_b=theirs.ids)[
+                "value"
+            ].mean()
+        )
+        for ours, theirs in ((left, right), (right, left))
+    )
+    return [{**row, "accuracies": accuracies} for row in rows]
 
 
 def gain_and_similarity_rows(material: Material) -> Rows:

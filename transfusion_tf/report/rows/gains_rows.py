@@ -69,23 +69,24 @@ def _between_extremes(values: np.ndarray) -> np.ndarray:
 
 
 def _distances(material: Material) -> dict[str, Row]:
-    """Data set -> its row of the Fréchet distance."""
-    table = material.analysis("frechet")
-    if table.empty:
-        return {}
-    rows = table.drop_duplicates("dataset").to_dict("records")
-    return {row["dataset"]: {str(k): v for k, v in row.items()} for row in rows}
-
-
-def _distance(row: Row) -> float:
-    corrected = float(row["corrected"])
-    return corrected if np.isfinite(corrected) else float(row["value"])
+    """Data set -> its Fréchet distance, with the ends of its interval."""
+    columns = {
+        name: material.measurements.of(quantity).set_index("dataset")["value"]
+        for name, quantity in (
+            ("value", "frechet_distance"),
+            ("low", "frechet_distance_low"),
+            ("high", "frechet_distance_high"),
+        )
+    }
+    return {
+        dataset: {name: values[dataset] for name, values in columns.items()}
+        for dataset in columns["value"].index
+    }
 
 
 def _distance_rows(distances: dict[str, Row]) -> Rows:
     return [
-        {"dataset": name, "quantity": "frechet_distance", "value": _distance(row)}
-        | {"low": row["low"], "high": row["high"]}
+        {"dataset": name, "quantity": "frechet_distance", **row}
         for name, row in distances.items()
     ]
 
@@ -98,7 +99,7 @@ def _places(
     known = all(name in distances for name in datasets.values())
     places = {}
     for index, (data, name) in enumerate(datasets.items()):
-        place = _distance(distances[name]) if known else float(index)
+        place = distances[name]["value"] if known else float(index)
         tick = f"{name} ({wording.number(place, 1)})" if name in distances else name
         places[data] = {"place": place, "tick": tick}
     return places

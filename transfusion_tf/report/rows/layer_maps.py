@@ -9,15 +9,16 @@ import pandas as pd
 from transfusion_tf.report.long_table import Rows
 from transfusion_tf.report.material import Material
 
-# Analysis -> quantity, and what its map and the axes of it (down, across) show.
+# Weights of the first of two models -> quantity, and what its map and the axes of it
+# (down, across) show.
 _MAPS = {
-    "layer_cka": (
+    "initial": (
         "cka_before_after",
         "before and after",
         "layers before",
         "layers after",
     ),
-    "layer_cka_pairs": (
+    "best": (
         "cka_statistics_weights",
         "ST and WT",
         "layers from ST",
@@ -29,16 +30,13 @@ _MAPS = {
 def layer_rows(material: Material) -> Rows:
     """CKA of all layers with all, means over seeds; early and late layers' own."""
     by_task: dict[tuple[str, str], Rows] = {}
-    for kind, (quantity, name, down, across) in _MAPS.items():
-        table = material.analysis(kind)
-        if table.empty:
-            continue
-        runs = "run" if "run" in table else "run_b"
-        for (dataset, model), part in table.groupby(["dataset", "model"], sort=False):
+    for weights, (quantity, name, down, across) in _MAPS.items():
+        maps = material.of("layer_cka", weights=weights)
+        for (dataset, model), part in maps.groupby(["dataset", "model"], sort=False):
             keys = {
                 "dataset": dataset,
                 "model": model,
-                "seeds": int(part[runs].nunique()),
+                "seeds": part["run_b"].nunique(),
                 "shown": name,
                 "down": down,
                 "across": across,
@@ -70,9 +68,12 @@ def _half_rows(keys: Mapping[str, Any], diagonal: Sequence[float]) -> Rows:
 
 def _square(part: pd.DataFrame) -> pd.DataFrame:
     """Means over seeds: [layers of one, layers of the other], in network order."""
-    square = part.pivot_table(index="position_a", columns="position_b", values="cka")
-    for side, axis in (("a", "index"), ("b", "columns")):
-        names = part.drop_duplicates(f"position_{side}").set_index(f"position_{side}")
-        labels = names[f"layer_{side}"].reindex(getattr(square, axis))
-        setattr(square, axis, list(labels))
+    names = part["item"].str.split(" – ", expand=True)
+    square = part.pivot_table(index="position", columns="position_b", values="value")
+    for side, column, axis in (
+        (0, "position", "index"),
+        (1, "position_b", "columns"),
+    ):
+        by_place = dict(zip(part[column], names[side], strict=True))
+        setattr(square, axis, [by_place[place] for place in getattr(square, axis)])
     return square

@@ -13,7 +13,6 @@ from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.transfer_runs import TransferRuns, transfer_runs
-from transfusion_tf.representations import average_travel
 
 _HEAD = "head"
 _ALL_TOKENS = "both"
@@ -46,42 +45,32 @@ class Profile:
         return self.values[:, list(self.body)].max(axis=1)
 
 
-def profiles(material: Material, table: pd.DataFrame, column: str) -> list[Profile]:
-    """The profiles of all groups that were analysed.
+def profiles(material: Material, table: pd.DataFrame) -> list[Profile]:
+    """The profiles of all groups that were compared.
 
     Args:
       material: of the chapter.
-      table: rows of an analysis: `run`, `position`, `stage`, `part`.
-      column: with the numbers.
+      table: measurements of one quantity, one row per run and part.
     """
-    if table.empty:
-        return []
     found = []
     for group in transfer_runs(material):
-        own = _own(table, group)
+        own = table[table["run"].isin(group.ids)]
         if own.empty:
             continue
-        square = own.pivot_table(index="run", columns="position", values=column)
+        square = own.pivot_table(index="run", columns="position", values="value")
         order = own.drop_duplicates("position").set_index("position")
         order = order.loc[square.columns]
         # A head's layers have names of their own.
         body = np.flatnonzero(order["stage"] != _HEAD)
-        parts = tuple(order["part"].astype(str))
+        # What follows a comma are tokens, or a head.
+        parts = tuple(order["item"].str.split(", ").str[0])
         found.append(Profile(group, parts, square.to_numpy(float), tuple(body)))
     return found
 
 
-def _own(table: pd.DataFrame, group: TransferRuns) -> pd.DataFrame:
-    return table[table["run"].isin([run.run_id for run in group.runs.values()])]
-
-
 def travel_rows(material: Material) -> Rows:
     """How far each layer's weights travel: means over the tensors of each unit."""
-    table = material.analysis("travel")
-    if not table.empty:
-        parts = [average_travel(own).assign(run=r) for r, own in table.groupby("run")]
-        table = pd.concat(parts, ignore_index=True)
-    found = profiles(material, table, "distance")
+    found = profiles(material, material.of("travel_distance"))
     rows = drawn_rows(found)
     means = {
         (row["model"], row["fraction"]): row["value"]
@@ -99,24 +88,22 @@ def travel_rows(material: Material) -> Rows:
 
 def robustness_rows(material: Material) -> Rows:
     """What is lost where one part is set back to the weights it began from."""
-    found = profiles(material, material.analysis("robustness"), "drop")
+    found = profiles(material, material.of("robustness_drop"))
     return part_rows(found, "drop") + drawn_rows(found)
 
 
 def knn_rows(material: Material) -> Rows:
     """k-NN score at each depth for every kind of tokens, as `pair`, and the best."""
-    table = material.analysis("knn")
-    if table.empty:
-        return []
+    table = material.of("knn_score")
+    tokens = table["item"].str.split(", ").str[-1]
     rows: Rows = []
-    for tokens, own in table.groupby("tokens", sort=False):
-        found = profiles(material, own, "value")
-        rows += [row | {"pair": tokens} for row in part_rows(found, "knn")]
+    for name, own in table.groupby(tokens, sort=False):
+        rows += [
+            row | {"pair": name} for row in part_rows(profiles(material, own), "knn")
+        ]
     # Where there are several kinds of tokens, one row per part: of all of them.
-    several = table.groupby(["run", "position"])["tokens"].transform("nunique") > 1
-    found = profiles(
-        material, table[~several | (table["tokens"] == _ALL_TOKENS)], "value"
-    )
+    several = tokens.groupby([table["run"], table["position"]]).transform("nunique") > 1
+    found = profiles(material, table[~several | (tokens == _ALL_TOKENS)])
     rows += [
         {**profile.group.keys, "quantity": "best_knn"}
         | measured(estimate_mean(list(profile.best)))
@@ -180,52 +167,53 @@ def over_data(found: Sequence[Profile]) -> Mapping[str, Mapping[str, Profile]]:
 
 def attention_rows(material: Material) -> Rows:
     """How far each head of each block looks, near ones first; and what is drawn."""
-    table = material.analysis("attention")
     rows: Rows = []
-    if table.empty:
-        return rows
+    distances, shares = map(material.of, ("attended_distance", "class_token_share"))
     for number, group in enumerate(transfer_runs(material)):
-        own = _own(table, group)
+        own, at_class = (
+            table[table["run"].isin(group.ids)] for table in (distances, shares)
+        )
         if own.empty:
             continue
         name = f"{group.model}, {group.keys['label']}"
         keys = {**group.keys, "group": number, "title": name}
         keys["task"] = name.replace(", ", "\n", 1)
         rows += [{**keys, **row} for row in _ranked_heads(own)]
-        rows += [{**keys, **row, "hidden": True} for row in _drawn_heads(own)]
+        rows += [{**keys, **row, "hidden": True} for row in _drawn_heads(own, at_class)]
     return rows
 
 
 def _ranked_heads(own: pd.DataFrame) -> Rows:
     """A row per head; heads are told apart by how far they look."""
     ranked = own.assign(
-        rank=own.groupby(["run", "position"])["distance"].rank(method="first")
+        rank=own.groupby(["run", "position"])["value"].rank(method="first")
     )
     return [
         {"stage": key[1], "pair": f"head {key[2]:g}", "quantity": "attended_distance"}
-        | measured(estimate_mean(list(part["distance"])))
-        for key, part in ranked.groupby(["position", "block", "rank"])
+        | measured(estimate_mean(list(part["value"])))
+        for key, part in ranked.groupby(["position", "stage", "rank"])
     ]
 
 
-def _drawn_heads(own: pd.DataFrame) -> Rows:
+def _drawn_heads(own: pd.DataFrame, at_class: pd.DataFrame) -> Rows:
     rows: Rows = [
-        {"quantity": "head", "place": row["position"] + 1.0, "value": row["distance"]}
-        for _, row in own.iterrows()
+        {"quantity": "head", "place": place + 1.0, "value": value}
+        for place, value in zip(own["position"], own["value"], strict=True)
     ]
-    for _, part in own.groupby("position"):
-        place = float(part["position"].iloc[0]) + 1
-        ends = part.groupby("run")["distance"].agg(["min", "mean", "max"]).mean()
+    for block, part in own.groupby("stage", sort=False):
+        position = int(part["position"].iloc[0])
+        ends = part.groupby("run")["value"].agg(["min", "mean", "max"]).mean()
         values = {
-            "mean_head": part["distance"].mean(),
+            "mean_head": part["value"].mean(),
             "nearest": ends["min"],
             "mean": ends["mean"],
             "farthest": ends["max"],
-            "class_token_share": part["class_token_share"].mean(),
+            "class_token_share": at_class.loc[
+                at_class["stage"] == block, "value"
+            ].mean(),
         }
-        block = str(part["block"].iloc[0])
         rows += [
-            {"quantity": name, "stage": block, "place": place, "value": value}
+            {"quantity": name, "stage": block, "place": position + 1.0, "value": value}
             for name, value in values.items()
         ]
     return rows

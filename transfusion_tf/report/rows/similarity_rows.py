@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from transfusion_tf.evaluation.regression import RegressionLine, regression_line
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Rows, measured
@@ -14,10 +15,6 @@ from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.studies.contrasts import Average, PairAverage
 from transfusion_tf.studies.measurements.run_labels import start_names
-from transfusion_tf.studies.measurements.stage_similarity import (
-    join_start_and_end,
-    regress_end_on_start,
-)
 from transfusion_tf.studies.run_groups import RunGroup, RunKey, run_key
 from transfusion_tf.studies.study_folder import Run
 
@@ -29,7 +26,7 @@ TRANSFER, RANDOM, MIXED = (
 DONOR = "transfer"
 HIGHER = "higher stages"
 FEWEST = 3  # pairs that a line is drawn through
-_MEASURE, _CCA = "cca", unit("CCA")
+_CCA = unit("CCA")
 _TOP_STAGES = 2
 
 
@@ -217,85 +214,83 @@ def _moved_rows(population: _Population, place: int) -> Rows:
 
 
 def start_and_end_rows(material: Material) -> Rows:
-    """CCA of pairs at initialization and after training, and lines through them."""
+    """CCA of pairs at initialization and after training, and lines through them.
+
+    At the lowest stage, and at the mean of the others. Pairs that share a run are not
+    independent: R² describes, and tests nothing.
+    """
     points = _points(material)
-    if points.empty:
-        return []
-    lines = regress_end_on_start(points)
-    dataset = {"dataset": points["dataset"].iloc[0]}
     rows: Rows = []
-    for line in lines.to_dict("records"):
-        keys = {name: line[name] for name in ("model", "stage", "pair")}
-        rows += [
-            {**dataset, **keys, "quantity": name, "value": line[name]}
-            | {"count": line["pairs"]}
-            for name in ("r_squared", "slope", "intercept", "pairs")
-        ]
-    by_pair = {
-        (line["model"], line["stage"], line["pair"]): line
-        for line in lines.to_dict("records")
-    }
-    for (model, stage), own in points.groupby(["model", "stage"], sort=False):
-        fitted = []
-        keys = {**dataset, "model": model, "stage": stage}
-        found: Rows = []
-        for pair, part in own.groupby("pair", sort=False):
-            # Of one donor: all start alike, so there is nothing to see.
-            varies = bool(np.ptp(part["value_at_start"]) >= 1e-9)
-            found += _point_rows({**keys, "pair": pair, "varies": varies}, part)
-            if varies:
-                line = by_pair[(model, stage, pair)]
-                found += _fit_rows({**keys, "pair": pair, "hidden": True}, part, line)
-                fitted.append(wording.number(line["r_squared"], 2))
-        title = f"{stage}\nR² {' | '.join(fitted)}" if fitted else stage
-        rows += [{**row, "title": title} for row in found]
-    return rows
+    fitted: dict[tuple[Any, ...], Rows] = {}
+    for (model, pair, stage), own in points.groupby(
+        ["model", "pair", "stage"], sort=False
+    ):
+        keys = {"model": model, "stage": stage, "pair": pair}
+        keys["dataset"] = own["dataset"].iloc[0]
+        line = regression_line(own["at_start"], own["at_end"])
+        for quantity in ("r_squared", "slope", "intercept"):
+            value = np.nan if line is None else getattr(line, quantity)
+            row = {"quantity": quantity, "value": value, "count": len(own)}
+            rows.append({**keys, **row})
+        count = {"quantity": "pairs", "value": len(own), "count": len(own)}
+        rows.append({**keys, **count})
+        fitted.setdefault((model, stage), []).extend(_point_rows(keys, own, line))
+    return rows + [row for own in fitted.values() for row in _titled(own)]
 
 
 def _points(material: Material) -> pd.DataFrame:
     """A row per pair at the lowest stage, and one at the mean of the others."""
-    initial = material.analysis("population_initial")
-    best = material.analysis("population_best")
-    if initial.empty or best.empty:
-        return pd.DataFrame()
-    joined = join_start_and_end(*(t[t["measure"] == _MEASURE] for t in (initial, best)))
-    if joined.empty:
-        return joined
-    keys = ["run_a", "run_b", "model", "pair", "measure"]
-    values = ["value_at_start", "value_at_end"]
-    lowest = joined.groupby("model", sort=False)["stage"].transform("first")
-    higher = joined[joined["stage"] != lowest]
-    means = higher.groupby(keys, sort=False)[values].mean().reset_index()
-    means["stage"] = HIGHER
-    columns = [*keys, "stage", *values]
-    return pd.concat(
-        [joined.loc[joined["stage"] == lowest, columns], means[columns]],
-        ignore_index=True,
-    ).assign(dataset=best["dataset"].iloc[0])
+    found = material.of("cca")
+    found = found[found["run"] != found["run_b"]]
+    found = found.assign(stage=found["stage"].where(found["position"] == 0, HIGHER))
+    keys = ["dataset", "model", "run", "run_b", "stage"]
+    sides = {}
+    for weights, column in (("initial", "at_start"), ("best", "at_end")):
+        own = found[(found[["weights", "weights_b"]] == weights).all(axis=1)]
+        stages = own.groupby([*keys, "position"], sort=False)["value"].mean()
+        sides[column] = stages.groupby(keys, sort=False).mean()
+    points = (
+        sides["at_start"]
+        .to_frame("at_start")
+        .join(sides["at_end"].rename("at_end"), how="inner")
+    )
+    points = points.dropna().reset_index()
+    runs = material.runs
+    names = dict(zip(runs, start_names([r.config for r in runs.values()]), strict=True))
+    points["pair"] = [
+        " – ".join(sorted(names[run] for run in pair))
+        for pair in zip(points["run"], points["run_b"], strict=True)
+    ]
+    lowest = points["stage"] != HIGHER
+    return pd.concat([points[lowest], points[~lowest]], ignore_index=True)
 
 
-def _point_rows(keys: Mapping[str, Any], points: pd.DataFrame) -> Rows:
-    return [
-        {
-            **keys,
-            "run_a": point["run_a"],
-            "run_b": point["run_b"],
-            "quantity": f"cca_{when}",
-            "value": point[f"value_{when}"],
-        }
+def _point_rows(
+    keys: Mapping[str, Any], points: pd.DataFrame, line: RegressionLine | None
+) -> Rows:
+    """The pairs, and the ends of the line through them."""
+    starts = points["at_start"]
+    # Of one donor: all start alike, so there is nothing to see.
+    keys = {**keys, "varies": bool(np.ptp(starts) >= 1e-9)}
+    rows: Rows = [
+        {**keys, "run_a": point["run"], "run_b": point["run_b"]}
+        | {"quantity": f"cca_{when}", "value": point[when]}
         for point in points.to_dict("records")
         for when in ("at_start", "at_end")
     ]
-
-
-def _fit_rows(
-    keys: Mapping[str, Any], points: pd.DataFrame, line: Mapping[Any, Any]
-) -> Rows:
-    if not np.isfinite(line["slope"]):
-        return []
-    starts = points["value_at_start"]
-    return [
-        {**keys, "quantity": "fit", "place": place}
-        | {"value": line["intercept"] + line["slope"] * place}
-        for place in (starts.min(), starts.max())
+    ends = [] if line is None else [starts.min(), starts.max()]
+    fit = {**keys, "hidden": True, "quantity": "fit"}
+    return rows + [
+        {**fit, "place": place, "value": float(line.at(place)), "of": line.r_squared}
+        for place in ends
+        if line is not None
     ]
+
+
+def _titled(rows: Rows) -> Rows:
+    """The rows of one stage, with its name and the R² of its lines."""
+    known = {row["pair"]: row["of"] for row in rows if row["quantity"] == "fit"}
+    varying = dict.fromkeys(row["pair"] for row in rows if row["varies"])
+    shown = [wording.number(known.get(pair), 2) for pair in varying]
+    title = rows[0]["stage"] + (f"\nR² {' | '.join(shown)}" if shown else "")
+    return [{**row, "title": title} for row in rows]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.studies.measurements.comparison_results import comparison_rows
+from transfusion_tf.studies.measurements.comparisons import COMPARISONS
 from transfusion_tf.studies.measurements.table import (
     RUN_COLUMNS,
     Measurements,
@@ -24,7 +24,7 @@ from transfusion_tf.studies.measurements.training_results import (
 from transfusion_tf.studies.study_folder import Run, StudyRecord, read_study
 
 # Of the format: a change of columns or of a definition.
-_VERSION = 2
+_VERSION = 3
 _OF_THE_OTHER_RUN = ("initialization", "donor", "seed")
 
 
@@ -58,10 +58,9 @@ def collect(record: StudyRecord) -> Measurements:
     parts = [result_rows(run) for run in runs.values()]
     for kind, path in _comparisons(record):
         try:
-            rows = comparison_rows(kind, pd.read_csv(record.root / path))
-        except (OSError, ValueError, KeyError):
+            parts.append(_of_known_runs(read_comparison(record, kind, path), known))
+        except UserError:
             continue
-        parts.append(_of_known_runs(rows, known))
     table = as_rows(parts)
     keys = [name for name in table.columns if name != "value"]
     sets = {name: patient_draws(run) for name, run in runs.items()}
@@ -72,6 +71,26 @@ def collect(record: StudyRecord) -> Measurements:
         patient_draws={name: own for name, own in sets.items() if own is not None},
         test_to_train={name: own for name, own in ratios.items() if own is not None},
     )
+
+
+def read_comparison(record: StudyRecord, kind: str, path: str) -> pd.DataFrame:
+    """A table of comparisons as rows, without the columns that describe runs.
+
+    Args:
+      record: of the study.
+      kind: one of `COMPARISONS`.
+      path: of the table, relative to the study's root.
+
+    Raises:
+      UserError: it is not there, or cannot be read.
+    """
+    try:
+        return COMPARISONS[kind].rows(pd.read_csv(record.root / path))
+    except FileNotFoundError:
+        raise UserError(f"The comparison {path} has not been made yet") from None
+    except (OSError, ValueError, KeyError) as error:
+        # Of a table cut short, pandas raises a ValueError.
+        raise UserError(f"The comparison {path} cannot be read: {error}") from error
 
 
 def _of_known_runs(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:

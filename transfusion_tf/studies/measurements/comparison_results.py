@@ -1,7 +1,8 @@
 """Tables of comparisons of models, as rows of measurements.
 
 `transfusion_tf.studies.comparison_tables` keeps a table for each run, or group of runs,
-that chapters have compared; each kind of table has its own columns.
+that chapters have compared; each kind of table has its own columns. Here they become
+rows, without the columns that describe runs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,20 +12,7 @@ import pandas as pd
 from transfusion_tf.representations import average_travel
 
 
-def comparison_rows(kind: str, table: pd.DataFrame) -> pd.DataFrame:
-    """One kind of table as rows, without the columns that describe runs.
-
-    Args:
-      kind: the name of the analysis, such as `population_best`.
-      table: as it was computed.
-
-    Raises:
-      KeyError: no such kind.
-    """
-    return _CONVERTERS[kind](table)
-
-
-def _similarity(before: str, after: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def similarity_rows(before: str, after: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Of pairs of models: the measure, and the noise floor below it."""
 
     def convert(table: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +60,7 @@ def _network_order(table: pd.DataFrame) -> pd.Series:
     return pd.Series(places, index=table.index, dtype="int64")
 
 
-def _layer_similarity(table: pd.DataFrame) -> pd.DataFrame:
+def layer_similarity_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Every layer of one model against every layer of another."""
     pair = "run_a" in table
     return pd.DataFrame(
@@ -94,7 +82,7 @@ def _layer_similarity(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _travel(table: pd.DataFrame) -> pd.DataFrame:
+def travel_rows(table: pd.DataFrame) -> pd.DataFrame:
     """How far each part's tensors came from their initial to their best values."""
     parts = average_travel(table)
     common = pd.DataFrame(
@@ -115,39 +103,58 @@ def _travel(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _agreement(table: pd.DataFrame) -> pd.DataFrame:
-    """How alike the mistakes of two runs are, and that above independent ones."""
-    common = table[["run", "run_b"]].assign(
+def agreement_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """How alike the mistakes of two runs are, beside what independent ones would give;
+    and how much of its predictions each has right, once from either side.
+    """
+    sides = table[["run", "run_b"]]
+    other = sides.rename(columns={"run": "run_b", "run_b": "run"})
+    names = {
+        "prediction_similarity": "similarity",
+        "prediction_similarity_independent": "independent",
+        "prediction_similarity_excess": "excess",
+        "prediction_accuracy": "accuracy",
+    }
+    columns = [
+        (name + end, column + end)
+        for name, column in names.items()
+        for end in ("", "_low", "_high")
+        if column + end in table
+    ]
+    parts = [
+        sides.assign(quantity=name, value=table[column]) for name, column in columns
+    ]
+    if "accuracy_b" in table:
+        parts.append(
+            other.assign(quantity="prediction_accuracy", value=table["accuracy_b"])
+        )
+    return pd.concat(parts, ignore_index=True).assign(
         weights="best", weights_b="best", split="test", unit="share of the images"
     )
-    return pd.concat(
-        [
-            common.assign(quantity="prediction_similarity", value=table["similarity"]),
-            common.assign(
-                quantity="prediction_similarity_excess", value=table["excess"]
-            ),
-        ],
-        ignore_index=True,
-    )
 
 
-def _of_parts(
-    quantities: Mapping[str, tuple[str, str]], item: str | None = None
+def part_rows(
+    quantities: Mapping[str, tuple[str, str]],
 ) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Of each part of a network, from the input up.
 
+    A part has several rows where its table has `tokens`, a kind of tokens each, or
+    `head`, an attention head each.
+
     Args:
       quantities: column -> name of the quantity, and its unit.
-      item: the column that tells rows of one part apart.
     """
 
     def convert(table: pd.DataFrame) -> pd.DataFrame:
+        items = table["head"].astype(str) if "head" in table else table["part"]
+        if "tokens" in table:
+            items = items + ", " + table["tokens"]
         common = pd.DataFrame(
             {
                 "run": table["run"],
                 "stage": table["stage" if "stage" in table else "block"],
                 "position": table["position"],
-                "item": table[item].astype(str) if item else table["part"],
+                "item": items,
             }
         ).assign(weights="best")
         parts = [
@@ -160,7 +167,7 @@ def _of_parts(
     return convert
 
 
-def _image_distance(table: pd.DataFrame) -> pd.DataFrame:
+def image_distance_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Distance of each data set's images to the source's; corrected for their number
     where that could be done.
     """
@@ -177,27 +184,3 @@ def _image_distance(table: pd.DataFrame) -> pd.DataFrame:
         for name, values in columns.items()
     ]
     return pd.concat(parts, ignore_index=True)
-
-
-_CONVERTERS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-    "population_initial": _similarity("initial", "initial"),
-    "population_best": _similarity("best", "best"),
-    "fold_initial": _similarity("initial", "initial"),
-    "fold_best": _similarity("best", "best"),
-    "random_initial": _similarity("initial", "initial"),
-    "before_after": _similarity("initial", "best"),
-    "layer_cka": _layer_similarity,
-    "layer_cka_pairs": _layer_similarity,
-    "travel": _travel,
-    "agreement": _agreement,
-    "robustness": _of_parts({"drop": ("robustness_drop", "of the metric")}),
-    "knn": _of_parts({"value": ("knn_score", "of the metric")}, "tokens"),
-    "attention": _of_parts(
-        {
-            "distance": ("attended_distance", "px"),
-            "class_token_share": ("class_token_share", ""),
-        },
-        "head",
-    ),
-    "frechet": _image_distance,
-}

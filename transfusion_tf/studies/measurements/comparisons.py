@@ -1,9 +1,10 @@
 """Which models a chapter compares, by the names of the measurements that it asks for.
 
-Each kind of comparison is a function from a chapter's runs to parts: what one table is
-made of, and what computes it. `studies.comparison_tables` keeps the tables.
+Each kind of comparison says which parts a chapter's runs make, a table each, and how
+such a table becomes rows of measurements. `studies.comparison_tables` keeps the tables.
 """
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -20,6 +21,14 @@ from transfusion_tf.representations import (
     Settings,
 )
 from transfusion_tf.studies.measurements.attended_distance import run_attention
+from transfusion_tf.studies.measurements.comparison_results import (
+    agreement_rows,
+    image_distance_rows,
+    layer_similarity_rows,
+    part_rows,
+    similarity_rows,
+    travel_rows,
+)
 from transfusion_tf.studies.measurements.data_set_distance import (
     has_images,
     is_run,
@@ -44,19 +53,45 @@ Runs = Sequence[RunDirectory]
 Options = Mapping[str, Any]
 # All that a table depends on, and what computes it.
 Part = tuple[Mapping[str, Any], Callable[[], pd.DataFrame]]
-Comparison = Callable[[Runs, str | Path, Options], Iterator[Part]]
+Parts = Callable[[Runs, str | Path, Options], Iterator[Part]]
 
 
-def _before_after(
-    runs: Runs, data_root: str | Path, options: Options
-) -> Iterator[Part]:
-    """Each run before and after training: similarity by stage."""
-    settings = _settings(options)
-    for run in runs:
-        compute = functools.partial(
-            compare_before_and_after, run.path, data_root, settings=settings
-        )
-        yield _sampled([run], settings), compute
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A measurement that chapters can ask for.
+
+    Attributes:
+      parts: of a chapter's runs, with the folder of prepared data and the chapter's
+        options.
+      rows: of one part's table, with some of the columns of `measurements.parquet`;
+        those that describe runs are filled in later.
+    """
+
+    parts: Parts
+    rows: Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def _each_run(
+    compute: Callable[[Path, str | Path, Options], pd.DataFrame],
+    given: Callable[[Options], Options] = lambda options: {},
+    wanted: Callable[[RunConfig], bool] = lambda config: True,
+) -> Parts:
+    """A table of each run.
+
+    Args:
+      compute: from a run directory, the folder of prepared data and what is given.
+      given: of the chapter's options, what the table depends on.
+      wanted: the runs that are looked at.
+    """
+
+    def parts(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
+        chosen = given(options)
+        for run in runs:
+            if wanted(run.config()):
+                made = functools.partial(compute, run.path, data_root, chosen)
+                yield _content([run], chosen), made
+
+    return parts
 
 
 def _population(weights: str, together: Callable[[RunConfig], Hashable]) -> Comparison:
@@ -68,12 +103,14 @@ def _population(weights: str, together: Callable[[RunConfig], Hashable]) -> Comp
     """
 
     def parts(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
-        settings = _settings(options)
+        given = _sampling(options)
         for group in _grouped(runs, together):
-            compute = functools.partial(_pairs, group, data_root, weights, settings)
-            yield _sampled(group, settings), compute
+            compute = functools.partial(
+                _pairs, group, data_root, weights, _settings(given)
+            )
+            yield _content(group, given), compute
 
-    return parts
+    return Comparison(parts, similarity_rows(weights, weights))
 
 
 def _pairs(
@@ -87,62 +124,75 @@ def _pairs(
     )
 
 
-def _travel(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
-    """How far each run's weights came."""
-    for run in runs:
-        yield _content([run]), functools.partial(run_travel, run.path)
+def _sampling(options: Options) -> Options:
+    """How a similarity by stage is sampled."""
+    defaults = Sampling()
+    return {
+        "points": options.get("points", defaults.points),
+        "channels": options.get("channels", defaults.channels),
+        "repeats": options.get("repeats", Settings.repeats),
+        "seed": Settings.seed,
+    }
 
 
-def _robustness(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
-    """What each run loses where one part is set back to where it began."""
-    given = {
+def _settings(given: Options) -> Settings:
+    return Settings(
+        measures=("cca",),
+        sampling=Sampling(points=given["points"], channels=given["channels"]),
+        repeats=given["repeats"],
+        seed=given["seed"],
+        progress=False,
+    )
+
+
+def _layer_options(options: Options) -> dict[str, Any]:
+    return {
+        "kind": options.get("kind", "unit"),
+        "most_images": options.get("images", 2000),
+        "tokens": options.get("tokens", "both"),
+    }
+
+
+def _before_after(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
+    """A run before and after training: similarity by stage."""
+    return compare_before_and_after(run, data_root, settings=_settings(given))
+
+
+def _robustness(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
+    """What a run loses where one part is set back to where it began."""
+    return reinitialization_robustness(run, data_root, **given, progress=False)
+
+
+def _robustness_options(options: Options) -> Options:
+    return {
         "kind": options.get("kind", "unit"),
         "split": options.get("split", "test"),
     }
-    for run in runs:
-        compute = functools.partial(
-            reinitialization_robustness, run.path, data_root, **given, progress=False
-        )
-        yield _content([run], given), compute
 
 
-def _knn(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
+def _knn(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
     """How well each stage's features tell the classes apart."""
+    how = {name: value for name, value in given.items() if name != "split"}
+    settings = KNNSettings(**how, progress=False)
+    return run_knn(run, data_root, split=given["split"], settings=settings)
+
+
+def _knn_options(options: Options) -> Options:
     given = {"kind": options.get("kind", "stage"), "k": options.get("k", 200)}
     given |= {
         name: options[name] for name in ("vote", "temperature") if name in options
     }
-    split = options.get("split", "test")
-    for run in runs:
-        compute = functools.partial(
-            run_knn,
-            run.path,
-            data_root,
-            split=split,
-            settings=KNNSettings(**given, progress=False),
-        )
-        yield _content([run], {**given, "split": split}), compute
+    return {**given, "split": options.get("split", "test")}
 
 
-def _attention(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
+def _attention(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
     """How far each head of a DeiT looks."""
-    given = {"most_images": options.get("images", 512)}
-    for run in runs:
-        if run.config().model.startswith("deit"):
-            compute = functools.partial(
-                run_attention, run.path, data_root, **given, progress=False
-            )
-            yield _content([run], given), compute
+    return run_attention(run, data_root, **given, progress=False)
 
 
-def _layer_cka(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
-    """Layers before training against layers after it, of transferred models."""
-    given = _layer_options(options)
-    for run in runs:
-        spec = parse_spec(run.config().initialization)
-        if spec.scheme == "transfer" and spec.through is None:
-            compute = functools.partial(_layers_of_one, run, data_root, given)
-            yield _content([run], given), compute
+def _is_transferred_whole(config: RunConfig) -> bool:
+    spec = parse_spec(config.initialization)
+    return spec.scheme == "transfer" and spec.through is None
 
 
 def _layer_cka_pairs(
@@ -164,12 +214,10 @@ def _layer_cka_pairs(
             yield _content(pair, given), compute
 
 
-def _layers_of_one(
-    run: RunDirectory, data_root: str | Path, given: Options
-) -> pd.DataFrame:
+def _layers_of_one(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
     """Initial layers (a) against trained ones (b)."""
     table = layer_cka_before_and_after(
-        run.path, data_root, settings=LayerSettings(**given, progress=False)
+        run, data_root, settings=LayerSettings(**given, progress=False)
     )
     return table[(table["model_a"] == "initial") & (table["model_b"] == "best")]
 
@@ -247,20 +295,45 @@ def _of_random_starts(config: RunConfig) -> Hashable:
 
 
 COMPARISONS: Mapping[str, Comparison] = {
-    "before_after": _before_after,
+    "before_after": Comparison(
+        _each_run(_before_after, _sampling), similarity_rows("initial", "best")
+    ),
     "population_initial": _population("initial", _of_one_model),
     "population_best": _population("best", _of_one_model),
     "fold_initial": _population("initial", _of_one_fold),
     "fold_best": _population("best", _of_one_fold),
     "random_initial": _population("initial", _of_random_starts),
-    "agreement": _agreement,
-    "layer_cka": _layer_cka,
-    "layer_cka_pairs": _layer_cka_pairs,
-    "travel": _travel,
-    "robustness": _robustness,
-    "knn": _knn,
-    "attention": _attention,
-    "frechet": _frechet,
+    "agreement": Comparison(_agreement, agreement_rows),
+    "layer_cka": Comparison(
+        _each_run(_layers_of_one, _layer_options, _is_transferred_whole),
+        layer_similarity_rows,
+    ),
+    "layer_cka_pairs": Comparison(_layer_cka_pairs, layer_similarity_rows),
+    "travel": Comparison(
+        _each_run(lambda run, data_root, given: run_travel(run)), travel_rows
+    ),
+    "robustness": Comparison(
+        _each_run(_robustness, _robustness_options),
+        part_rows({"drop": ("robustness_drop", "of the metric")}),
+    ),
+    "knn": Comparison(
+        _each_run(_knn, _knn_options),
+        part_rows({"value": ("knn_score", "of the metric")}),
+    ),
+    "attention": Comparison(
+        _each_run(
+            _attention,
+            lambda options: {"most_images": options.get("images", 512)},
+            lambda config: config.model.startswith("deit"),
+        ),
+        part_rows(
+            {
+                "distance": ("attended_distance", "px"),
+                "class_token_share": ("class_token_share", ""),
+            }
+        ),
+    ),
+    "frechet": Comparison(_frechet, image_distance_rows),
 }
 
 
@@ -274,39 +347,6 @@ def _grouped(
         if key is not None:
             groups.setdefault(key, []).append(run)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _settings(options: Options) -> Settings:
-    defaults = Sampling()
-    return Settings(
-        measures=("cca",),
-        sampling=Sampling(
-            points=options.get("points", defaults.points),
-            channels=options.get("channels", defaults.channels),
-        ),
-        repeats=options.get("repeats", Settings.repeats),
-        progress=False,
-    )
-
-
-def _layer_options(options: Options) -> dict[str, Any]:
-    return {
-        "kind": options.get("kind", "unit"),
-        "most_images": options.get("images", 2000),
-        "tokens": options.get("tokens", "both"),
-    }
-
-
-def _sampled(runs: Runs, settings: Settings) -> dict[str, Any]:
-    return _content(
-        runs,
-        {
-            "points": settings.sampling.points,
-            "channels": settings.sampling.channels,
-            "repeats": settings.repeats,
-            "seed": settings.seed,
-        },
-    )
 
 
 def _content(runs: Runs, given: Options | None = None) -> dict[str, Any]:

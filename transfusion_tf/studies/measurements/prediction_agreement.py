@@ -6,39 +6,8 @@ from typing import Any
 import pandas as pd
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.evaluation import (
-    PredictionSimilarity,
-    labels_and_probabilities,
-    prediction_similarity,
-)
-from transfusion_tf.studies.study_folder import Run
+from transfusion_tf.evaluation import labels_and_probabilities, prediction_similarity
 from transfusion_tf.training import RunDirectory
-
-
-def run_similarity(left: Run, right: Run) -> PredictionSimilarity:
-    """Of two runs on one test split; its intervals are over patients."""
-    return _similarity(left.directory, right.directory)
-
-
-def _similarity(left: RunDirectory, right: RunDirectory) -> PredictionSimilarity:
-    ours, theirs = (
-        run.predictions("test").sort_values("example_id") for run in (left, right)
-    )
-    if list(ours["example_id"]) != list(theirs["example_id"]):
-        raise UserError(
-            f"{left.path.name} and {right.path.name} were tested on different examples"
-        )
-    if ours.empty:
-        raise UserError(f"{left.path.name} has no test examples")
-    dataset = left.dataset()
-    labels, probabilities = labels_and_probabilities(ours, dataset["classes"])
-    return prediction_similarity(
-        labels,
-        probabilities,
-        labels_and_probabilities(theirs, dataset["classes"])[1],
-        ours["patient_id"].to_numpy(),
-        dataset["kind"],
-    )
 
 
 def compare_mistakes(run: str | Path, run_b: str | Path) -> pd.DataFrame:
@@ -50,12 +19,28 @@ def compare_mistakes(run: str | Path, run_b: str | Path) -> pd.DataFrame:
       `accuracy_b`.
 
     Raises:
-      UserError: If they were tested on different examples.
+      UserError: If they were tested on different examples, or on none.
     """
-    sides = [RunDirectory(path) for path in (run, run_b)]
-    found = _similarity(*sides)
-    names = [side.path.name for side in sides]
-    row: dict[str, Any] = {"run": names[0], "run_b": names[1]}
+    left, right = RunDirectory(run), RunDirectory(run_b)
+    ours, theirs = (
+        side.predictions("test").sort_values("example_id") for side in (left, right)
+    )
+    if list(ours["example_id"]) != list(theirs["example_id"]):
+        raise UserError(
+            f"{left.path.name} and {right.path.name} were tested on different examples"
+        )
+    if ours.empty:
+        raise UserError(f"{left.path.name} has no test examples")
+    dataset = left.dataset()
+    labels, probabilities = labels_and_probabilities(ours, dataset["classes"])
+    found = prediction_similarity(
+        labels,
+        probabilities,
+        labels_and_probabilities(theirs, dataset["classes"])[1],
+        ours["patient_id"].to_numpy(),
+        dataset["kind"],
+    )
+    row: dict[str, Any] = {"run": left.path.name, "run_b": right.path.name}
     for name, interval in (("similarity", found.interval), ("excess", found.excess)):
         row[name] = interval.estimate
         row[f"{name}_low"], row[f"{name}_high"] = interval.low, interval.high

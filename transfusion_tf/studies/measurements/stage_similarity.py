@@ -10,22 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from transfusion_tf.representations.all_pairs import compare_all_pairs
-from transfusion_tf.representations.compare import (
-    Settings,
-    compare_pair,
-    over_repeats,
-)
+from transfusion_tf.representations.compare import Settings, compare_pair
 from transfusion_tf.representations.snapshots import check_image_sizes
 from transfusion_tf.studies.measurements.run_images import check_same_data, run_images
 from transfusion_tf.studies.measurements.run_labels import run_names, start_names
 from transfusion_tf.studies.measurements.run_models import run_snapshot
 from transfusion_tf.training import RunDirectory
 
-_MIN_PAIRS = 3
 _ALL_MEASURES = Settings()
 # The papers' measure; all five take five times as long, and pairs are many.
 _CCA_ALONE = Settings(measures=("cca",))
@@ -112,64 +106,3 @@ def compare_population(
     table.insert(2, "model", [" – ".join(found) for found in of_models])
     table.insert(3, "pair", [" – ".join(found) for found in of_starts])
     return table
-
-
-def join_start_and_end(initial: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
-    """Two populations of the same runs side by side, averaged over repeats.
-
-    Args:
-      initial: From `compare_population` with `weights="initial"`.
-      best: The same with `weights="best"`.
-
-    Returns:
-      One row per pair, stage and measure: `run_a`, `run_b`, `model`, `pair`,
-      `stage`, `measure`, and for both `_at_start` and `_at_end` the columns
-      `value`, `std` (over repeats) and `noise_floor`. What only one side has is
-      left out.
-    """
-    keys = ["run_a", "run_b", "model", "pair", "stage", "measure"]
-    sides = []
-    for table, suffix in ((initial, "_at_start"), (best, "_at_end")):
-        scores = over_repeats(table)[[*keys, "value", "std", "noise_floor"]]
-        sides.append(scores.set_index(keys).add_suffix(suffix))
-    return sides[0].join(sides[1], how="inner").reset_index()
-
-
-def regress_end_on_start(table: pd.DataFrame) -> pd.DataFrame:
-    """How far similarity at the start predicts similarity at the end: figure 4's R².
-
-    Pairs that share a run are not independent, so R² is a description and no test.
-
-    Args:
-      table: From `join_start_and_end`.
-
-    Returns:
-      One row per model, pair of initializations, stage and measure: `pairs`,
-      `slope`, `intercept`, `r_squared` of the least squares line. Missing where
-      there are fewer than three pairs, or all start equally alike (as runs from
-      one donor do).
-    """
-    keys = ["model", "pair", "stage", "measure"]
-    rows = []
-    for key, part in table.groupby(keys, sort=False):
-        start, end = part["value_at_start"], part["value_at_end"]
-        rows.append(
-            dict(zip(keys, key, strict=True)) | _line(start.to_numpy(), end.to_numpy())
-        )
-    return pd.DataFrame(rows)
-
-
-def _line(start: np.ndarray, end: np.ndarray) -> dict[str, float]:
-    missing = {"slope": np.nan, "intercept": np.nan, "r_squared": np.nan}
-    # Equal but for rounding says nothing about a slope.
-    if len(start) < _MIN_PAIRS or np.ptp(start) < 1e-9:
-        return {"pairs": len(start), **missing}
-    slope, intercept = np.polyfit(start, end, 1)
-    total = float(np.sum((end - end.mean()) ** 2))
-    left = float(np.sum((end - slope * start - intercept) ** 2))
-    return {
-        "pairs": len(start),
-        "slope": float(slope),
-        "intercept": float(intercept),
-        "r_squared": 1 - left / total if total else np.nan,
-    }
