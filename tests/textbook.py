@@ -1,4 +1,4 @@
-"""Intervals as a textbook writes them, for tests to compare with."""
+"""Intervals and measures as textbooks write them, for tests to compare with."""
 
 import numpy as np
 from scipy import stats
@@ -31,3 +31,16 @@ def folds(values, test_to_train):
 
 def interval(estimate, error, freedom):
     return (estimate, *stats.t.interval(0.95, freedom, loc=estimate, scale=error))
+
+
+def projection_weighted(x, y):
+    """Morcos et al., from unit variates and centred channels, point by point."""
+    x, y = x - x.mean(0), y - y.mean(0)
+    left_x, s, _ = np.linalg.svd(x, full_matrices=False)
+    left_x = left_x[:, s > 1e-12 * s[0]]
+    left_y, s, _ = np.linalg.svd(y, full_matrices=False)
+    left_y = left_y[:, s > 1e-12 * s[0]]
+    rotation, coefficients, _ = np.linalg.svd(left_x.T @ left_y, full_matrices=False)
+    variates = left_x @ rotation
+    weights = np.abs(variates.T @ x).sum(axis=1)
+    return np.sum(weights * coefficients) / weights.sum()

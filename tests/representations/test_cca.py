@@ -5,11 +5,15 @@ import warnings
 import numpy as np
 import pytest
 
+from tests.textbook import projection_weighted
+from transfusion_tf.errors import UserError
 from transfusion_tf.representations import (
     Moments,
     RepresentationWarning,
     cca,
     cca_from_moments,
+    cka,
+    pwcca,
 )
 
 POINTS, CHANNELS = 4000, 48
@@ -217,3 +221,91 @@ def test_nan_activations_are_an_error():
     x[5, 7] = np.nan
     with pytest.raises(ValueError, match="channel 7 of x"):
         cca(x, white(1))
+
+
+def dependent_case(kind, rng):
+    """Activations with dependent channels, and as many that hold the same."""
+    points, width = int(rng.choice([300, 1000])), int(rng.integers(4, 30))
+    few = int(rng.integers(1, width))
+    x = rng.standard_normal((points, width)) + rng.uniform(-5, 5, width)
+    if kind == "sums":
+        return np.column_stack([x, x[:, 0] + x[:, -1], x @ rng.standard_normal(width)])
+    if kind == "few factors":
+        return x[:, :few] @ rng.standard_normal((few, width + few)) + 3
+    if kind == "softmax":
+        odds = np.exp(rng.uniform(0.3, 3) * x)
+        return odds / odds.sum(axis=1, keepdims=True)
+    if kind == "constant":
+        return np.column_stack([x, np.full((points, few), rng.uniform(-5, 5))])
+    if kind == "duplicates":
+        return np.column_stack([x, x[:, :few]])
+    if kind == "scaled duplicates":
+        scale = 10.0 ** rng.integers(-6, 6) * np.pi
+        return np.column_stack([x, scale * (x[:, :few] + rng.uniform(-2, 2))])
+    if kind == "tiny noise":
+        noise = 10.0 ** rng.integers(-8, -3) * rng.standard_normal(points)
+        return np.column_stack([x, x.sum(axis=1) + noise])
+    counts = rng.integers(0, 9, (points, width))
+    return np.column_stack([counts, counts[:, 0] - 2 * counts[:, -1]])
+
+
+DEPENDENT = (
+    "sums",
+    "few factors",
+    "softmax",
+    "constant",
+    "duplicates",
+    "scaled duplicates",
+    "tiny noise",
+    "whole numbers",
+)
+
+
+@pytest.mark.filterwarnings("ignore:.* points are few")
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_dependent_float64_channels_agree_with_the_svd(kind):
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        x = dependent_case(kind, rng)
+        y = x @ rng.standard_normal((x.shape[1], 7))
+        y += y.std() * rng.uniform(0.05, 2) * rng.standard_normal(y.shape)
+        found = cca(x, y)
+        tolerance = 1e-6 if kind == "tiny noise" else 1e-8
+        np.testing.assert_allclose(found.coefficients, svd_cca(x, y), atol=tolerance)
+        weighted = pwcca(x, y).value
+        assert weighted == pytest.approx(projection_weighted(x, y), abs=tolerance)
+
+
+@pytest.mark.parametrize("offset", [3, 1e4])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float32 in float64"])
+def test_rounding_of_dependent_channels_is_no_direction(offset, dtype):
+    rng = np.random.default_rng(0)
+    factors = rng.standard_normal((2000, 8))
+    x = factors @ rng.standard_normal((8, 40)) + offset
+    y = factors @ rng.standard_normal((8, 10)) + 0.1 * rng.standard_normal((2000, 10))
+    x = x.astype(dtype[:7])
+    found = cca(x.astype("float64") if "in" in dtype else x, y)
+    assert found.rank_x == 8
+    assert found.mean == pytest.approx(cca(factors, y).mean, abs=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e60])
+def test_neither_large_nor_small_values_change_anything(scale):
+    assert cca(scale * white(0), white(1)).mean == pytest.approx(
+        cca(white(0), white(1)).mean
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1e-80, 1e80, 1e160])
+@pytest.mark.parametrize("width", [1, 200])
+def test_values_whose_products_leave_float64_are_an_error(scale, width):
+    x = np.tile(white(0)[:300, :4], width)
+    with pytest.raises(UserError, match="divide all of x by its largest value"):
+        cka(scale * x, white(1)[:300])
+
+
+def test_a_few_channels_of_such_values_count_as_constant_with_a_warning():
+    x = white(0)
+    x[:, 3] *= 1e-160
+    with pytest.warns(RepresentationWarning, match=r"1 channels .* \(3\)"):
+        assert cca(x, white(1)).rank_x == CHANNELS - 1

@@ -1,25 +1,13 @@
 import numpy as np
 import pytest
 
+from tests.textbook import projection_weighted
 from transfusion_tf.representations import RepresentationWarning, cca, pwcca
 
 RNG = np.random.default_rng(0)
 POINTS = 3000
 X = RNG.standard_normal((POINTS, 8)) @ RNG.standard_normal((8, 8)) + 3
 Y = X @ RNG.standard_normal((8, 12)) + 4 * RNG.standard_normal((POINTS, 12))
-
-
-def projection_weighted(x, y):
-    """Morcos et al., from unit variates and centred channels, point by point."""
-    x, y = x - x.mean(0), y - y.mean(0)
-    left_x, s, _ = np.linalg.svd(x, full_matrices=False)
-    left_x = left_x[:, s > 1e-12 * s[0]]
-    left_y, s, _ = np.linalg.svd(y, full_matrices=False)
-    left_y = left_y[:, s > 1e-12 * s[0]]
-    rotation, coefficients, _ = np.linalg.svd(left_x.T @ left_y, full_matrices=False)
-    variates = left_x @ rotation
-    weights = np.abs(variates.T @ x).sum(axis=1)
-    return np.sum(weights * coefficients) / weights.sum()
 
 
 def test_agrees_with_the_paper_formula():

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from transfusion_tf.representations.decompositions import (
     product,
@@ -22,12 +21,14 @@ from transfusion_tf.representations.moments import (
     RepresentationWarning,
     moments_of,
 )
-from transfusion_tf.representations.products import chunk_rows
+from transfusion_tf.representations.triangles import triangle
 from transfusion_tf.representations.whitening import (
+    FINE_RESOLUTION,
+    Channels,
     Whitening,
-    rounding_noise,
     warn_constant,
     whiten,
+    whiten_triangle,
 )
 
 # The reference implementation's second summary stops at this share of the sum.
@@ -37,9 +38,6 @@ _ALARMING_FLOOR = 0.2
 # Coefficients of unrelated activations follow a quarter circle: its mean over its
 # root mean square.
 _MEAN_OVER_RMS = 8 / (3 * np.pi)
-# Each pass over the data resolves five more digits of the condition number.
-_MAX_REFINEMENTS = 2
-_FINE_RESOLUTION = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +50,17 @@ class Directions:
     Attributes:
       x: [channels_x, coefficients] float64.
       y: [channels_y, coefficients] float64.
+      loadings_x: [channels_x, coefficients] float64; covariance of each channel of x
+        with each variate of x.
+      loadings_y: The same for y.
       mean_x: [channels_x] float64.
       mean_y: [channels_y] float64.
     """
 
     x: np.ndarray
     y: np.ndarray
+    loadings_x: np.ndarray
+    loadings_y: np.ndarray
     mean_x: np.ndarray
     mean_y: np.ndarray
 
@@ -95,10 +98,11 @@ def cca(x: Any, y: Any, *, directions: bool = False) -> CCA:
     """Canonical correlations of two sets of activations of the same points.
 
     Invariant to any invertible linear map of either side. One streaming pass in
-    float64; where float64 data turn out to be conditioned worse than about 1e5,
-    which second moments cannot resolve, further passes along the principal axes
-    found so far do, down to the rounding of the data themselves. Activations in
-    float32 hold no more than the first pass resolves.
+    float64; where float64 data turn out to be conditioned worse than about 1e5, which
+    second moments cannot resolve, or to hold dependent channels, a second pass takes
+    their QR decomposition, which is exact down to the rounding of the data
+    themselves. Activations in float32 hold no more than the first pass resolves, nor
+    do float64 numbers that came from float32.
 
     Args:
       x: [points, channels_x], array or tensor.
@@ -113,19 +117,10 @@ def cca(x: Any, y: Any, *, directions: bool = False) -> CCA:
       RepresentationWarning: If a side does not vary, or if points are so few that
         the coefficients are high whatever the activations hold.
     """
-    return cca_with_moments(x, y, moments_of(x, y), directions=directions)
-
-
-def cca_with_moments(
-    x: Any, y: Any, moments: Moments | Covariances, *, directions: bool = False
-) -> CCA:
-    """`cca` of activations whose moments are known already, saving the first pass."""
-    covariances = moments.covariances() if isinstance(moments, Moments) else moments
+    covariances = moments_of(x, y).covariances()
     sides = _Sides.of(covariances)
-    for _ in range(_MAX_REFINEMENTS):
-        if not any(sides.unresolved(covariances)):
-            break
-        sides = _refined(x, y, covariances, sides)
+    if any(sides.unresolved(covariances)):
+        sides = _Sides.of_points(x, y, covariances)
     return _canonical(covariances, sides, directions)
 
 
@@ -164,56 +159,37 @@ class _Sides:
     @staticmethod
     def of(covariances: Covariances) -> "_Sides":
         c = covariances
-        x = whiten(c.xx, rounding_noise(c.xx, c.mean_x, c.resolution_x))
-        y = whiten(c.yy, rounding_noise(c.yy, c.mean_y, c.resolution_y))
+        x = whiten(c.xx, c.mean_x, c.resolution_x)
+        y = whiten(c.yy, c.mean_y, c.resolution_y)
         return _Sides(x, y, product(x.basis.T, c.xy, y.basis))
+
+    @staticmethod
+    def of_points(x: Any, y: Any, covariances: Covariances) -> "_Sides":
+        """The same from the points themselves: slower, and exact to their rounding."""
+        c = covariances
+        channels_x = Channels.of(c.xx, c.mean_x, c.resolution_x)
+        channels_y = Channels.of(c.yy, c.mean_y, c.resolution_y)
+        rotated = triangle(
+            x,
+            y,
+            mean=np.concatenate([c.mean_x, c.mean_y]),
+            scale=np.concatenate([channels_x.deviation, channels_y.deviation]),
+            kept=np.concatenate([channels_x.varies, channels_y.varies]),
+        )
+        split = len(channels_x.deviation)
+        side_x, in_x = whiten_triangle(rotated[:, :split], channels_x, c.resolution_x)
+        side_y, in_y = whiten_triangle(rotated[:, split:], channels_y, c.resolution_y)
+        return _Sides(side_x, side_y, product(in_x.T, in_y))
 
     def unresolved(self, covariances: Covariances) -> tuple[bool, bool]:
         """Whether a side dropped directions that its data may really hold."""
         most = covariances.count - 1
         return (
-            covariances.resolution_x < _FINE_RESOLUTION
+            covariances.resolution_x < FINE_RESOLUTION
             and self.x.rank < min(self.x.varying, most),
-            covariances.resolution_y < _FINE_RESOLUTION
+            covariances.resolution_y < FINE_RESOLUTION
             and self.y.rank < min(self.y.varying, most),
         )
-
-
-def _refined(x: Any, y: Any, covariances: Covariances, sides: _Sides) -> _Sides:
-    """Takes the moments again along the axes found, where each has its own scale."""
-    c = covariances
-    refine_x, refine_y = sides.unresolved(c)
-    axes_x = sides.x.axes if refine_x else sides.x.basis
-    axes_y = sides.y.axes if refine_y else sides.y.basis
-    moments = Moments()
-    rows = chunk_rows(x.shape[1] + y.shape[1])
-    for start in range(0, c.count, rows):
-        stop = start + rows
-        moments.update(
-            _along(x[start:stop], c.mean_x, axes_x),
-            _along(y[start:stop], c.mean_y, axes_y),
-        )
-    again = moments.covariances()
-    noise_x = _axis_noise(c.xx, c.mean_x, c.resolution_x, axes_x) * refine_x
-    noise_y = _axis_noise(c.yy, c.mean_y, c.resolution_y, axes_y) * refine_y
-    new_x, new_y = whiten(again.xx, noise_x), whiten(again.yy, noise_y)
-    return _Sides(
-        Whitening(axes_x @ new_x.basis, axes_x @ new_x.axes),
-        Whitening(axes_y @ new_y.basis, axes_y @ new_y.axes),
-        product(new_x.basis.T, again.xy, new_y.basis),
-    )
-
-
-def _along(points: Any, mean: np.ndarray, axes: np.ndarray) -> tf.Tensor:
-    return tf.matmul(tf.cast(points, tf.float64) - mean, axes)
-
-
-def _axis_noise(
-    covariance: np.ndarray, mean: np.ndarray, resolution: float, axes: np.ndarray
-) -> np.ndarray:
-    """Standard deviation along each axis that rounding of the data alone gives."""
-    noise = rounding_noise(covariance, mean, resolution)
-    return np.linalg.norm(noise[:, None] * axes, axis=0)
 
 
 def _canonical(covariances: Covariances, sides: _Sides, directions: bool) -> CCA:
@@ -225,6 +201,8 @@ def _canonical(covariances: Covariances, sides: _Sides, directions: bool) -> CCA
         found = Directions(
             x=sides.x.basis @ left,
             y=sides.y.basis @ right,
+            loadings_x=sides.x.loadings @ left,
+            loadings_y=sides.y.loadings @ right,
             mean_x=covariances.mean_x,
             mean_y=covariances.mean_y,
         )

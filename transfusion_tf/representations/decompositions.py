@@ -33,3 +33,9 @@ def svd(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     with one_blas_thread():
         left, values, right = np.linalg.svd(matrix, full_matrices=False)
     return left, values, right.T
+
+
+def triangular_factor(matrix: np.ndarray) -> np.ndarray:
+    """R of `matrix = Q @ R`, [min(rows, columns), columns]."""
+    with one_blas_thread():
+        return np.asarray(np.linalg.qr(matrix, mode="r"))

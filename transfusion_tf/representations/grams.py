@@ -59,10 +59,11 @@ def _host_gram(activations: np.ndarray) -> np.ndarray:
         centred = room[:, : features.shape[1]]
         np.copyto(centred, features)
         means = share @ centred
-        with np.errstate(invalid="ignore"):  # Infinity becomes NaN, for all to see.
+        # Infinity becomes NaN, for all to see.
+        with np.errstate(invalid="ignore", over="ignore"):
             centred -= means
-        gram += np.matmul(centred, centred.T, out=products)
-        of_means += float(means @ means)
+            gram += np.matmul(centred, centred.T, out=products)
+            of_means += float(means @ means)
     if _is_rounding(np.trace(gram), of_means, points, resolution(activations)):
         return np.zeros_like(gram)
     return gram
@@ -84,4 +85,5 @@ def _device_gram(flat: tf.Tensor) -> tf.Tensor:
 
 def _is_rounding(spread: Any, of_means: Any, points: int, digits: float) -> Any:
     """Whether what varies is no more than the roundings of a constant layer."""
-    return spread <= (ROUNDINGS * digits) ** 2 * (spread + points * of_means)
+    largest = (ROUNDINGS * digits) ** 2 * (spread + points * of_means)
+    return (spread <= largest) & (largest < np.inf)

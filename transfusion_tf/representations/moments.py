@@ -5,6 +5,7 @@ are accumulated here a batch at a time, so that memory depends on the number of
 channels and never on the number of points.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,11 @@ from transfusion_tf.representations.products import (
     Products,
 )
 
-# Enough to come near the mean; any shift within a few deviations will do.
-_SHIFT_POINTS = 256
+# Enough to come near the mean, of which any shift within a few deviations will do, and
+# to tell what the numbers came from.
+_FIRST_POINTS = 256
+# Of squares. Measures multiply them once more, and add up a million.
+LARGEST_SQUARE, SMALLEST_SQUARE = 1e140, 1e-140
 _RESOLUTIONS = {tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10, tf.float32: 2.0**-23}
 
 
@@ -108,7 +112,7 @@ class Moments:
                 f"batch {self._batches}: x and y have {channels} channels, "
                 f"earlier batches had {self._channels}"
             )
-        resolutions = (resolution(x), resolution(y))
+        resolutions = (_resolution_held(x), _resolution_held(y))
         if self._kind is BlasProducts:
             x, y = np.asarray(x), np.asarray(y)
         shift = self._shift if self._count else _first_shift(x, y)
@@ -161,11 +165,17 @@ class Moments:
         """Means and covariances of everything seen so far.
 
         Raises:
-          UserError: If fewer than two points were seen.
+          UserError: If fewer than two points were seen, or the values of a side are so
+            large or small that their products leave the range of float64.
+
+        Warns:
+          RepresentationWarning: If that is so of a few small channels, which then
+            count as constant.
         """
         if self._count < 2:
             raise UserError(f"covariances need 2 points or more, got {self._count}")
         sums, upper = self._products.sums, self._products.upper()
+        _check_range(sums, np.diag(upper) / self._count, self._channels)
         mean = self._shift + sums / self._count
         joint = upper + np.triu(upper, 1).T
         joint -= np.outer(sums, sums) / self._count
@@ -214,15 +224,28 @@ def resolution(values: Any) -> float:
     return _RESOLUTIONS.get(tf.as_dtype(values.dtype), 2.0**-52)
 
 
+def _resolution_held(values: Any) -> float:
+    """That of the numbers themselves: float64 that came from float32 holds no more."""
+    if tf.as_dtype(values.dtype) != tf.float64:
+        return resolution(values)
+    first = np.asarray(values[:_FIRST_POINTS])
+    with np.errstate(over="ignore"):
+        rounded = np.array_equal(first, first.astype(np.float32))
+    # Whole numbers are exact in both.
+    came_from_float32 = rounded and not np.array_equal(first, np.round(first))
+    return _RESOLUTIONS[tf.float32] if came_from_float32 else resolution(values)
+
+
 def _first_shift(x: Any, y: Any) -> np.ndarray:
     """Channel means of the first points of both, [channels_x + channels_y].
 
     0 where a mean is no more than 4 deviations: that costs products 4 of their 52 bits,
     and where it is so for all channels, as it is for most layers, saves a pass.
     """
-    first = [np.asarray(side[:_SHIFT_POINTS], np.float64) for side in (x, y)]
+    first = [np.asarray(side[:_FIRST_POINTS], np.float64) for side in (x, y)]
     means = np.concatenate([part.mean(axis=0) for part in first])
-    deviations = np.concatenate([part.std(axis=0) for part in first])
+    with np.errstate(over="ignore"):
+        deviations = np.concatenate([part.std(axis=0) for part in first])
     return np.where(np.abs(means) <= 4 * deviations, 0.0, means)
 
 
@@ -236,3 +259,35 @@ def _check_finite(sums: np.ndarray, channels: tuple[int, int], batch: int) -> No
     if channel >= channels[0]:
         name, channel = "y", channel - channels[0]
     raise UserError(f"channel {channel} of {name} is NaN or infinite in batch {batch}")
+
+
+def out_of_range(name: str, large: bool) -> UserError:
+    """The error for values of a side that are too large or too small to multiply."""
+    return UserError(
+        f"{name} holds values {'above 1e70' if large else 'of at most 1e-70'}, whose "
+        f"products leave the range of float64: divide all of {name} by its largest "
+        "value first, which changes no similarity"
+    )
+
+
+def _check_range(
+    sums: np.ndarray, mean_squares: np.ndarray, channels: tuple[int, int]
+) -> None:
+    """Raises UserError where values are too large or too small to be multiplied."""
+    split = channels[0]
+    for name, side in (("x", slice(split)), ("y", slice(split, None))):
+        squares = mean_squares[side]
+        # Of the smallest, nothing but the sum is left.
+        small = (squares < SMALLEST_SQUARE) & ((squares > 0) | (sums[side] != 0))
+        large = not squares.max() <= LARGEST_SQUARE
+        if large or (small.any() and squares.max() < SMALLEST_SQUARE):
+            raise out_of_range(name, large)
+        if small.any():
+            few = ", ".join(str(channel) for channel in np.flatnonzero(small)[:5])
+            warnings.warn(
+                f"{name} holds {small.sum()} channels of values below 1e-70 beside "
+                f"larger ones ({few}): their products leave the range of float64, and "
+                "they count as constant",
+                RepresentationWarning,
+                stacklevel=4,
+            )

@@ -13,6 +13,11 @@ import tensorflow as tf
 from transfusion_tf.errors import UserError
 from transfusion_tf.representations.blas_threads import one_blas_thread
 from transfusion_tf.representations.grams import gram_matrix
+from transfusion_tf.representations.moments import (
+    LARGEST_SQUARE,
+    SMALLEST_SQUARE,
+    out_of_range,
+)
 from transfusion_tf.representations.whitening import warn_constant
 
 # The unbiased HSIC divides by n - 3.
@@ -79,10 +84,14 @@ class PairwiseCKA:
         for name, layer in zip(self.names, activations, strict=True):
             with one_blas_thread():
                 gram = gram_matrix(layer)
-            if not np.isfinite(float(tf.linalg.trace(gram))):
+            # TensorFlow would take the smallest numbers for 0.
+            spread = np.trace(gram.numpy())
+            if not np.isfinite(spread) and not np.isfinite(layer).all():
                 raise UserError(
                     f"{name} holds NaN or infinity in batch {self._batches}"
                 )
+            if spread > LARGEST_SQUARE or 0 < spread < SMALLEST_SQUARE:
+                raise out_of_range(name, spread > 1)
             grams.append(gram)
         self._hsic += points * pairwise_hsic(tf.stack(grams)).numpy()
         self._points += points

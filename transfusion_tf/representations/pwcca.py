@@ -8,12 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_tf.representations.cca import (
-    CCA,
-    cca_from_moments,
-    cca_with_moments,
-)
-from transfusion_tf.representations.moments import Covariances, Moments, moments_of
+from transfusion_tf.representations.cca import CCA, cca, cca_from_moments
+from transfusion_tf.representations.moments import Covariances, Moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,21 +49,19 @@ def pwcca(x: Any, y: Any) -> PWCCA:
     Warns:
       RepresentationWarning: As `cca`.
     """
-    covariances = moments_of(x, y).covariances()
-    return _weighted(cca_with_moments(x, y, covariances, directions=True), covariances)
+    return _weighted(cca(x, y, directions=True))
 
 
 def pwcca_from_moments(moments: Moments | Covariances) -> PWCCA:
     """The same from accumulated moments."""
-    covariances = moments.covariances() if isinstance(moments, Moments) else moments
-    return _weighted(cca_from_moments(covariances, directions=True), covariances)
+    return _weighted(cca_from_moments(moments, directions=True))
 
 
-def _weighted(found: CCA, covariances: Covariances) -> PWCCA:
+def _weighted(found: CCA) -> PWCCA:
     assert found.directions is not None  # asked for above
-    # Covariance of each channel of x with each variate of x: the variates have unit
-    # variance, so these are the lengths of the channels' projections onto them.
-    loadings = np.abs(covariances.xx @ found.directions.x).sum(axis=0)
+    # Variates have unit variance, so that a channel's covariance with one is the length
+    # of its projection onto it.
+    loadings = np.abs(found.directions.loadings_x).sum(axis=0)
     total = loadings.sum()
     weights = loadings / total if total else loadings
     return PWCCA(

@@ -86,6 +86,8 @@ def svcca_from_moments(
     in_channels = Directions(
         x=axes_x @ result.directions.x,
         y=axes_y @ result.directions.y,
+        loadings_x=axes_x @ result.directions.loadings_x,
+        loadings_y=axes_y @ result.directions.loadings_y,
         mean_x=c.mean_x,
         mean_y=c.mean_y,
     )

@@ -5,12 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transfusion_tf.representations.decompositions import eigh
+from transfusion_tf.representations.decompositions import eigh, svd
 from transfusion_tf.representations.moments import Covariances, RepresentationWarning
 
 # Second moments square the condition number: float64 resolves eigenvalues down to
 # about 1e-15 of the largest, and 1e-10 leaves five digits to what is kept.
 EIGENVALUE_CUTOFF = 1e-10
+# The same of singular values of the points themselves, three digits above the
+# rounding of their decomposition.
+SINGULAR_VALUE_CUTOFF = 1e-13
+# Numbers in a finer resolution hold more than their second moments do.
+FINE_RESOLUTION = 1e-12
+# What varies by less than this has squares that leave the range of float64.
+SMALLEST_DEVIATION = 1e-140
 # How many roundings a channel or direction must rise above to count as varying.
 ROUNDINGS = 16
 
@@ -21,44 +28,105 @@ class Whitening:
 
     Attributes:
       basis: [channels, rank]; points times this have unit covariance.
-      axes: [channels, varying]; the principal axes before any is cut off.
+      loadings: [channels, rank]; covariance of each channel with each coordinate.
+      varying: Number of channels that vary at all.
     """
 
     basis: np.ndarray
-    axes: np.ndarray
+    loadings: np.ndarray
+    varying: int
 
     @property
     def rank(self) -> int:
         """Number of directions kept."""
         return self.basis.shape[1]
 
-    @property
-    def varying(self) -> int:
-        """Number of coordinates that vary at all, kept or not."""
-        return self.axes.shape[1]
+
+@dataclass(frozen=True)
+class Channels:
+    """One side's channels: which vary, by how much, and what rounding gives them.
+
+    Attributes:
+      varies: [channels] bool.
+      deviation: [varying] standard deviations.
+      noise: [varying]; the standard deviation that rounding of the numbers alone may
+        give, over `deviation`.
+    """
+
+    varies: np.ndarray
+    deviation: np.ndarray
+    noise: np.ndarray
+
+    @staticmethod
+    def of(covariance: np.ndarray, mean: np.ndarray, resolution: float) -> "Channels":
+        """Channels that vary by more than the rounding of their own numbers."""
+        deviation = np.sqrt(np.clip(np.diag(covariance), 0, None))
+        noise = rounding_noise(covariance, mean, resolution)
+        varies = deviation > np.maximum(noise, SMALLEST_DEVIATION)
+        return Channels(varies, deviation[varies], noise[varies] / deviation[varies])
+
+    def whitening(self, vectors: np.ndarray, deviations: np.ndarray) -> Whitening:
+        """Coordinates along directions of the channels scaled to unit variance.
+
+        Args:
+          vectors: [varying, rank], orthonormal.
+          deviations: [rank]; how much the points vary along each.
+        """
+        basis, loadings = np.zeros((2, len(self.varies), len(deviations)))
+        basis[self.varies] = vectors / self.deviation[:, None] / deviations
+        loadings[self.varies] = vectors * self.deviation[:, None] * deviations
+        return Whitening(basis, loadings, len(self.deviation))
 
 
-def whiten(covariance: np.ndarray, noise: np.ndarray) -> Whitening:
+def whiten(covariance: np.ndarray, mean: np.ndarray, resolution: float) -> Whitening:
     """Whitens one side from its covariance.
 
     Channels that vary no more than the rounding of their own numbers are dropped;
     the others are scaled to unit variance, so that a channel's scale decides
-    nothing; directions below `EIGENVALUE_CUTOFF` of the largest are null and
-    dropped: constant, duplicated and linearly dependent channels lower the rank.
+    nothing; directions below `EIGENVALUE_CUTOFF` of the largest, or below what
+    rounding gives them, are null and dropped: constant, duplicated and linearly
+    dependent channels lower the rank.
 
     Args:
       covariance: [channels, channels] float64.
-      noise: [channels]; the standard deviation rounding alone may give each.
+      mean: [channels].
+      resolution: Relative precision of the numbers, see `Covariances`.
     """
-    deviation = np.sqrt(np.clip(np.diag(covariance), 0, None))
-    varies = deviation > noise
-    scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)[varies]
+    channels = Channels.of(covariance, mean, resolution)
+    varies, scale = channels.varies, 1 / channels.deviation
     correlation = covariance[np.ix_(varies, varies)] * np.outer(scale, scale)
     eigenvalues, vectors = eigh(correlation)
-    axes = np.zeros((len(covariance), len(scale)))
-    axes[varies] = scale[:, None] * vectors
-    kept = eigenvalues > EIGENVALUE_CUTOFF * eigenvalues.max(initial=0)
-    return Whitening(basis=axes[:, kept] / np.sqrt(eigenvalues[kept]), axes=axes)
+    rounding = channels.noise**2 @ vectors**2
+    cutoff = np.maximum(EIGENVALUE_CUTOFF * eigenvalues.max(initial=0), rounding)
+    kept = eigenvalues > cutoff
+    return channels.whitening(vectors[:, kept], np.sqrt(eigenvalues[kept]))
+
+
+def whiten_triangle(
+    triangle: np.ndarray, channels: Channels, resolution: float
+) -> tuple[Whitening, np.ndarray]:
+    """Whitens one side from the points themselves, rotated to few rows.
+
+    Resolves what the square root of `whiten` does, down to the rounding of the
+    points; there the roundings of channels that were computed from each other add up.
+
+    Args:
+      triangle: [rows, varying]; see `triangles.triangle`.
+      channels: Those of the side.
+      resolution: Relative precision of the numbers, see `Covariances`.
+
+    Returns:
+      The whitening, and the rotated points in its coordinates [rows, rank], whose
+      columns are orthonormal.
+    """
+    rotated, deviations, vectors = svd(triangle)
+    finest = SINGULAR_VALUE_CUTOFF
+    if resolution >= FINE_RESOLUTION:
+        finest = np.sqrt(EIGENVALUE_CUTOFF)
+    rounding = channels.noise @ np.abs(vectors)
+    kept = deviations > np.maximum(finest * deviations.max(initial=0), rounding)
+    whitening = channels.whitening(vectors[:, kept], deviations[kept])
+    return whitening, rotated[:, kept]
 
 
 def rounding_noise(
