@@ -87,6 +87,23 @@ def test_any_shape_becomes_the_asked_square(aspect):
     assert (square[0].max() == 0) == (aspect == "pad")
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (3, 64), (700, 33)])
+@pytest.mark.parametrize("aspect", ["pad", "crop", "stretch"])
+def test_small_and_thin_images_become_a_square(aspect, shape):
+    square = to_square(np.full((*shape, 3), 200, np.uint8), 64, aspect)
+    assert square.shape == (64, 64, 3)
+    assert square.max() == 200
+
+
+def test_an_image_of_less_than_a_pixel_in_width_can_only_be_stretched():
+    for shape in ((1, 5000), (5000, 1), (2, 129)):
+        thin = np.full((*shape, 3), 200, np.uint8)
+        for aspect in ("pad", "crop"):
+            with pytest.raises(UserError, match="too thin"):
+                to_square(thin, 64, aspect)
+        assert to_square(thin, 64, "stretch").shape == (64, 64, 3)
+
+
 def test_stored_jpegs_stay_close_to_the_image(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(encode_jpeg(COLOR))

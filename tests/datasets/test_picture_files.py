@@ -88,6 +88,95 @@ def test_deep_colour_is_turned_as_pillow_turns_eight_bits(tmp_path, orientation)
     )
 
 
+UPRIGHT = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+TIFF_TYPES = [
+    (np.bool_, 1, 1),
+    (np.uint8, 1, 255),
+    (np.uint8, 3, 255),
+    (np.uint8, 4, 255),
+    (np.uint16, 1, 4095),
+    (np.uint16, 3, 4095),
+    (np.uint16, 4, 65535),
+    (np.int16, 1, 4095),
+    (np.int32, 1, 4095),
+    (np.float32, 1, 1),
+]
+
+
+@pytest.mark.parametrize(("dtype", "channels", "top"), TIFF_TYPES)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiff_is_turned_once_however_its_pixels_are_laid_out(
+    tmp_path, dtype, channels, top, order
+):
+    # Not square, so that a mix-up of the sides shows.
+    values = (RNG.random((19, 37, channels)) * top).round(3).astype(dtype)
+    values[..., 3:] = top
+    expected = np.broadcast_to(windowed(values[..., :3], 0, top), (19, 37, 3))
+    path = tmp_path / "a.tif"
+    for orientation, turn in UPRIGHT.items():
+        for compression in (None, "zlib"):
+            for layout in ({}, {"rowsperstrip": 4}, {"tile": (16, 16)}):
+                tifffile.imwrite(
+                    path,
+                    values if channels > 1 else values[..., 0],
+                    photometric="minisblack" if channels == 1 else "rgb",
+                    extrasamples=["unassalpha"] if channels == 4 else None,
+                    byteorder=order,
+                    compression=compression,
+                    extratags=[(274, "H", 1, orientation, True)],
+                    **layout,
+                )
+                image = read_rgb(path, (0.0, float(top)))
+                np.testing.assert_array_equal(image, turn(expected))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "tiff_deflate"])
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "CMYK", "I;16"])
+def test_what_other_programs_compress_is_turned_too(tmp_path, mode, compression):
+    colors = RNG.integers(0, 256, (19, 37, 3), dtype=np.uint8)
+    picture = Image.fromarray(colors)
+    picture = picture.convert("L" if mode == "I;16" else mode)
+    expected = np.asarray(picture.convert("RGB"))
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture).astype(np.uint16) * 257)
+    for orientation, turn in UPRIGHT.items():
+        path = tmp_path / "a.tif"
+        picture.save(path, compression=compression, tiffinfo={274: orientation})
+        image = read_rgb(path, (0.0, 65535.0))
+        np.testing.assert_array_equal(image, turn(expected))
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (np.zeros((3, 8, 9), np.uint16), {"planarconfig": "separate"}),
+        (np.zeros((8, 9), np.int8), {}),
+        (np.zeros((8, 9), np.float64), {}),
+    ],
+)
+def test_tiff_that_pillow_would_misread_is_refused(tmp_path, values, options):
+    photometric = "rgb" if values.ndim == 3 else "minisblack"
+    for compression in (None, "zlib"):
+        tifffile.imwrite(
+            tmp_path / "a.tif",
+            values,
+            photometric=photometric,
+            compression=compression,
+            **options,
+        )
+        with pytest.raises(UserError, match="a TIFF"):
+            read_rgb(tmp_path / "a.tif", "minmax")
+
+
 def test_white_is_zero_is_inverted(tmp_path):
     values = np.tile(np.arange(0, 65536, 1024, dtype=np.uint16), (4, 1))
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
@@ -125,6 +214,61 @@ def test_a_jpeg_filled_up_with_zeros_is_damage(tmp_path):
     path.write_bytes(content[:half] + bytes(len(content) - half))
     with pytest.raises(UserError, match="damaged"):
         read_rgb(path)
+
+
+def photograph(name, **options):
+    smooth = np.kron(RNG.integers(0, 256, (6, 8, 3)), np.ones((16, 16, 1)))
+    buffer = io.BytesIO()
+    picture = Image.fromarray((smooth + RNG.random(smooth.shape)).astype(np.uint8))
+    picture.save(buffer, name, **options)
+    return buffer.getvalue()
+
+
+JPEGS = {
+    "baseline": {},
+    "progressive": {"progressive": True},
+    "restarts": {"restart_marker_blocks": 3},
+}
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+def test_bytes_behind_the_end_of_a_jpeg_are_not_the_image(tmp_path, kind):
+    content = photograph("JPEG", **JPEGS[kind])
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    image = read_rgb(path)
+    # A motion photo's video, another picture, metadata, padding.
+    video = b"ftypmp42" + b"\xff\xd8\xff\xda\xff\xd9\xff\xda" * 99
+    for behind in (video, content, b"<x:xmpmeta>", bytes(999), b"\xff\xda\0\0"):
+        path.write_bytes(content + behind)
+        np.testing.assert_array_equal(read_rgb(path), image)
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+@pytest.mark.parametrize("ending", [b"", b"\xff\xd9", bytes(500) + b"\xff\xd9"])
+def test_a_jpeg_whose_data_end_too_early_is_damaged_whatever_ends_it(
+    tmp_path, kind, ending
+):
+    pytest.importorskip("simplejpeg")
+    content = photograph("JPEG", **JPEGS[kind])
+    for missing in (3, 20, len(content) // 3):
+        (tmp_path / "a.jpg").write_bytes(content[:-missing] + ending)
+        with pytest.raises(UserError, match="damaged"):
+            read_rgb(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("name", ["PNG", "GIF", "BMP", "TIFF"])
+def test_other_formats_may_have_bytes_behind_them_but_not_too_few(tmp_path, name):
+    content = photograph(name)
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    image = read_rgb(path)
+    path.write_bytes(content + RNG.bytes(5000))
+    np.testing.assert_array_equal(read_rgb(path), image)
+    for missing in (20, len(content) // 2):
+        path.write_bytes(content[:-missing])
+        with pytest.raises(UserError, match=r"damaged|cut off"):
+            read_rgb(path)
 
 
 def test_a_web_page_in_place_of_an_image_is_called_one(tmp_path):

@@ -22,6 +22,7 @@ __all__ = [
     "Intensity",
     "NpySlice",
     "encode_jpeg",
+    "padded",
     "read_rgb",
     "to_square",
 ]
@@ -154,19 +155,43 @@ def read_rgb(path: Path, intensity: Intensity = "error") -> np.ndarray:
 
 
 def to_square(image: np.ndarray, size: int, aspect: str) -> np.ndarray:
-    """Resizes to [size, size, 3]; see `DatasetCard.aspect` for what isn't square."""
-    height, width = image.shape[:2]
-    if (height, width) == (size, size):
+    """Resizes to [size, size, 3]; see `DatasetCard.aspect` for what isn't square.
+
+    Raises:
+      UserError: so thin that padded it would be less than a pixel wide.
+    """
+    if image.shape[:2] == (size, size):
         return image
+    if aspect == "pad":
+        return padded(image, size, size)
     picture = Image.fromarray(image)
     method = Image.Resampling.LANCZOS
     if aspect == "stretch":
-        picture = picture.resize((size, size), method)
-    elif aspect == "crop":
-        picture = ImageOps.fit(picture, (size, size), method)
-    else:
-        picture = ImageOps.pad(picture, (size, size), method, color=(0, 0, 0))
+        return np.asarray(picture.resize((size, size), method))
+    _check_thickness(image, size, size)
+    return np.asarray(ImageOps.fit(picture, (size, size), method))
+
+
+def padded(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The whole image at [height, width, 3], on black.
+
+    Raises:
+      UserError: so thin that less than a pixel of its width would be left.
+    """
+    _check_thickness(image, height, width)
+    method = Image.Resampling.LANCZOS
+    picture = ImageOps.pad(Image.fromarray(image), (width, height), method, color=0)
     return np.asarray(picture)
+
+
+def _check_thickness(image: np.ndarray, height: int, width: int) -> None:
+    own_height, own_width = image.shape[:2]
+    scale = min(height / own_height, width / own_width)
+    if min(own_height, own_width) * scale < 1:
+        raise UserError(
+            f"{own_width}×{own_height} pixels: too thin for {width}×{height}; only "
+            'aspect = "stretch" takes it'
+        )
 
 
 def encode_jpeg(image: np.ndarray) -> bytes:

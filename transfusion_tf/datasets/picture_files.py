@@ -1,19 +1,23 @@
 """JPEG, PNG, TIFF and BMP files of any mode, through Pillow, with its gaps closed.
 
 Pillow keeps only the high byte of 16-bit colour, does not compare a PNG's
-checksums, leaves 16-bit white-is-zero TIFF inverted, and takes a JPEG whose end is
-missing for whole if the rows happen to suffice.
+checksums, leaves 16-bit white-is-zero TIFF inverted, reads deep big-endian TIFF that is
+compressed in the wrong byte order, and scrambles turned TIFF that it maps into memory.
+JPEG has a decoder of its own, see `jpeg_files`.
 """
 
+import contextlib
+import re
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from transfusion_tf.datasets.jpeg_files import decode_jpeg
 from transfusion_tf.datasets.pixels import Intensity, check_size, to_rgb8
 from transfusion_tf.errors import UserError
 
@@ -21,21 +25,21 @@ from transfusion_tf.errors import UserError
 # a JPEG with previews behind it.
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF")
 
-_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
-_WHITE_IS_ZERO = 0
-
-_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+# TIFF tags, and what of them matters here.
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 258, 262, 284, 339
+_WHITE_IS_ZERO, _SEPARATE_PLANES, _SIGNED = 0, 2, 2
 
 # A cut-off file must raise, never be filled up with grey.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def read_picture(path: Path, intensity: Intensity) -> np.ndarray:
+def read_picture(path: Path, intensity: Intensity, shrink: int = 1) -> np.ndarray:
     """Decodes a file in full, turns it upright and makes it 8-bit RGB.
 
     Args:
       path: of any mode: grey, palette, alpha (laid over black), CMYK, 16 bit.
       intensity: see `pixels.to_rgb8`.
+      shrink: 2 or 4 decodes a JPEG at half or a quarter of its size; nothing else.
 
     Returns:
       uint8 [height, width, 3].
@@ -45,21 +49,34 @@ def read_picture(path: Path, intensity: Intensity) -> np.ndarray:
         frame, or not an image.
     """
     try:
-        with warnings.catch_warnings():
-            # Our own limit, checked below, is the one that counts.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_FORMATS) as image:
-                check_size(image.height, image.width)
-                _check_whole(path, image)
-                return _decode(path, image, intensity)
-    except UnidentifiedImageError:
-        raise UserError(_not_an_image(path)) from None
-    except Image.DecompressionBombError as error:
-        raise UserError(f"too many pixels: {error}") from None
+        # A stream: a TIFF that Pillow maps into memory is turned wrongly.
+        with opened_picture(path) as image:
+            _check_whole(path, image)
+            return _decode(path, image, intensity, shrink)
     except UserError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
         raise UserError(f"damaged: {error}") from None
+
+
+@contextlib.contextmanager
+def opened_picture(path: Path) -> Iterator[Any]:
+    """A picture of which no more than the header is read, of an allowed size.
+
+    Raises:
+      UserError: too large, or not an image.
+    """
+    with warnings.catch_warnings(), path.open("rb") as stream:
+        # Of large images: our own limit is the one that counts. Of odd metadata.
+        warnings.simplefilter("ignore")
+        try:
+            image: Any = Image.open(stream, formats=_FORMATS)
+        except UnidentifiedImageError:
+            raise UserError(_not_an_image(path)) from None
+        except Image.DecompressionBombError as error:
+            raise UserError(f"too many pixels: {error}") from None
+        check_size(image.height, image.width)
+        yield image
 
 
 def _check_whole(path: Path, image: Any) -> None:
@@ -69,28 +86,53 @@ def _check_whole(path: Path, image: Any) -> None:
     if image.format == "PNG":
         with Image.open(path, formats=("PNG",)) as again:
             again.verify()  # Every checksum; leaves the file unusable.
-    elif image.format in ("JPEG", "MPO"):
-        content = path.read_bytes()
-        if content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN):
-            raise UserError("damaged: cut off, the end of the JPEG is missing")
 
 
-def _decode(path: Path, image: Any, intensity: Intensity) -> np.ndarray:
+def _decode(
+    path: Path, image: Any, intensity: Intensity, shrink: int = 1
+) -> np.ndarray:
+    if image.format in ("JPEG", "MPO"):
+        order = upright(image)
+        return np.ascontiguousarray(order(decode_jpeg(path, image, shrink)))
+    if image.format == "TIFF":
+        _check_tiff(image)
     if image.mode.startswith(("I", "F")):
         inverted = _is_white_zero(image)
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-        return to_rgb8(np.asarray(upright), intensity, inverted=inverted)
+        turned = ImageOps.exif_transpose(image)
+        return to_rgb8(np.asarray(turned), intensity, inverted=inverted)
     deep = _deep_rawmode(image)
     if deep:
         values = _read_deep(path, image.format, deep)
-        order = _upright(image)
+        # Pillow turns a TIFF while it loads it.
+        order = upright(image) if image.format != "TIFF" else _as_it_is
         return to_rgb8(np.ascontiguousarray(order(values)), intensity)
-    if image.format == "TIFF" and max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) > 8:
-        raise UserError("a TIFF of more than 8 bits in a layout that is not known")
-    image.load()
-    upright = ImageOps.exif_transpose(image)
-    return np.asarray(_laid_over_black(upright).convert("RGB"))
+    turned = ImageOps.exif_transpose(image)
+    return np.asarray(_laid_over_black(turned).convert("RGB"))
+
+
+# --- TIFF ------------------------------------------------------------------------
+
+
+def _check_tiff(image: Any) -> None:
+    """Refuses what Pillow misreads, and mends the byte order of the rest."""
+    bits = max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
+    if bits <= 8:
+        if _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ()):
+            raise UserError("a TIFF of signed 8-bit values; save it with 16 bits")
+        return
+    planes = image.tag_v2.get(_PLANAR) == _SEPARATE_PLANES and len(image.getbands()) > 1
+    if planes or not (image.mode.startswith(("I", "F")) or _deep_rawmode(image)):
+        raise UserError(
+            f"a TIFF of {bits} bits in a layout that is not known; save it as grey or "
+            "RGB with the channels of a pixel side by side"
+        )
+    # libtiff gives values in this machine's order, whatever the file's.
+    image.tile = [
+        _with_rawmode(tile, re.sub(r"(?<=;\d\d)[BL]?(?=[SF]?$)", "N", tile.args[0]))
+        if tile.codec_name == "libtiff" and image.mode.startswith(("I", "F"))
+        else tile
+        for tile in image.tile
+    ]
 
 
 def _is_white_zero(image: Any) -> bool:
@@ -145,26 +187,24 @@ def _read_deep(path: Path, file_format: str, rawmode: str) -> np.ndarray:
 
 
 def _read_as(path: Path, file_format: str, mode: str, rawmode: str) -> np.ndarray:
-    with Image.open(path, formats=(file_format,)) as opened:
-        image: Any = opened
+    with path.open("rb") as stream:
+        image: Any = Image.open(stream, formats=(file_format,))
         image._mode = mode
-        image.tile = [
-            tile._replace(
-                args=(rawmode, *tile.args[1:])
-                if isinstance(tile.args, tuple)
-                else rawmode
-            )
-            for tile in image.tile
-        ]
+        image.tile = [_with_rawmode(tile, rawmode) for tile in image.tile]
         image.load()
         return np.asarray(image)
+
+
+def _with_rawmode(tile: Any, rawmode: str) -> Any:
+    several = isinstance(tile.args, tuple)
+    return tile._replace(args=(rawmode, *tile.args[1:]) if several else rawmode)
 
 
 def _over_black(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.rint(values * (alpha / 65535.0)).astype(np.uint16)
 
 
-def _upright(image: Image.Image) -> Callable[[np.ndarray], np.ndarray]:
+def upright(image: Image.Image) -> Callable[[np.ndarray], np.ndarray]:
     """The function that turns an array as `ImageOps.exif_transpose` turns an image."""
     turns = {
         2: lambda a: a[:, ::-1],
@@ -175,7 +215,11 @@ def _upright(image: Image.Image) -> Callable[[np.ndarray], np.ndarray]:
         7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
         8: lambda a: a.swapaxes(0, 1)[::-1],
     }
-    return turns.get(image.getexif().get(0x0112, 1), lambda a: a)
+    return turns.get(image.getexif().get(0x0112, 1), _as_it_is)
+
+
+def _as_it_is(values: np.ndarray) -> np.ndarray:
+    return values
 
 
 def _not_an_image(path: Path) -> str:
@@ -185,4 +229,9 @@ def _not_an_image(path: Path) -> str:
         return "not an image: the file is empty"
     if head.startswith((b"<!doctype", b"<html")):
         return "not an image but a web page, perhaps of a download that failed"
+    if head.startswith((b"ii*\0", b"mm\0*")):
+        return (
+            "a TIFF that is cut off or of a kind that can't be read, not grey or RGB "
+            "with 8 or 16 bits per channel"
+        )
     return "not an image that can be read"

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
 
 from transfusion_tf.datasets import PreparedDataset
-from transfusion_tf.datasets.images import IMAGE_SUFFIXES, read_rgb
+from transfusion_tf.datasets.images import IMAGE_SUFFIXES, padded, read_rgb
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline.decoding import decode_center
 from transfusion_tf.input_pipeline.record_reader import record_reader
@@ -117,10 +116,8 @@ class FolderImages:
     def _load(self, path: Path) -> np.ndarray:
         try:
             image = read_rgb(path)
+            _, height, width, _ = self.shape
+            same = image.shape[:2] == (height, width)
+            return image if same else padded(image, height, width)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-        _, height, width, _ = self.shape
-        if image.shape[:2] == (height, width):
-            return image
-        method = Image.Resampling.LANCZOS
-        return np.asarray(ImageOps.pad(Image.fromarray(image), (width, height), method))
