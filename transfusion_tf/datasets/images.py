@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from transfusion_tf.datasets.arrays import read_hdf5, read_npy
+from transfusion_tf.datasets.dicom import read_dicom, starts_as_dicom
 from transfusion_tf.datasets.picture_files import read_picture
 from transfusion_tf.datasets.pixels import MAX_PIXELS, Intensity
 from transfusion_tf.errors import UserError
@@ -142,10 +143,7 @@ def read_rgb(path: Path, intensity: Intensity = "error") -> np.ndarray:
         raise UserError("no such file") from None
     except OSError as error:
         raise UserError(f"can't be read: {error.strerror}") from None
-    if head[128:132] == b"DICM":
-        # Imported where it is needed: it is slow to import, and an extra.
-        from transfusion_tf.datasets.dicom import read_dicom
-
+    if starts_as_dicom(head):
         return read_dicom(path, intensity)
     if head.startswith(b"\x93NUMPY"):
         return read_npy(path, None, intensity)

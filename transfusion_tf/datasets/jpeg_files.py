@@ -7,7 +7,6 @@ behind it (the video of a motion photo, metadata) or was put there.
 """
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,12 +35,12 @@ _MISSING = (
 _COLORSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
-def decode_jpeg(path: Path, image: Any, shrink: int = 1) -> np.ndarray:
+def decode_jpeg(content: bytes, image: Any, shrink: int = 1) -> np.ndarray:
     """The pixels of a JPEG file, not turned.
 
     Args:
-      path: the file.
-      image: the same, as Pillow opened it, of which only the header is read.
+      content: all bytes of the file.
+      image: the same as Pillow opened it, of which only the header is read.
       shrink: 2 or 4 decodes at half or a quarter of the size, rounded up: the
         decoder's own scaling, which averages 2 or 4 pixels in either direction.
 
@@ -51,7 +50,6 @@ def decode_jpeg(path: Path, image: Any, shrink: int = 1) -> np.ndarray:
     Raises:
       UserError: cut off or damaged.
     """
-    content = path.read_bytes()
     if simplejpeg is None or image.mode not in _COLORSPACES:
         return _decode_leniently(content, image, shrink)
     size = {"min_height": -(-image.height // shrink)}

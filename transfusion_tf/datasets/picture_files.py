@@ -93,7 +93,9 @@ def _decode(
 ) -> np.ndarray:
     if image.format in ("JPEG", "MPO"):
         order = upright(image)
-        return np.ascontiguousarray(order(decode_jpeg(path, image, shrink)))
+        return np.ascontiguousarray(
+            order(decode_jpeg(path.read_bytes(), image, shrink))
+        )
     if image.format == "TIFF":
         _check_tiff(image)
     if image.mode.startswith(("I", "F")):
