@@ -4,49 +4,34 @@ import numpy as np
 import pytest
 
 from transfusion_tf.evaluation import reliability
-from transfusion_tf.report import collect
-from transfusion_tf.report.reliability_diagram import (
-    calibration,
-    pooled_reliability,
-    reliability_diagram,
-)
-from transfusion_tf.report.result_tables import class_table
+from transfusion_tf.report.material import read_material
+from transfusion_tf.report.reliability_diagram import reliability_diagram
+from transfusion_tf.report.rows.donors_rows import donor_runs, reliabilities
 from transfusion_tf.report.style import marks
 from transfusion_tf.studies import read_study
+from transfusion_tf.studies.study_folder import ChapterRecord
 
 
-@pytest.fixture
-def results(study, plant):
+def groups(study):
+    record = read_study(study.write())
+    chapter = ChapterRecord("t", "T", "", "donor_accuracy", runs=tuple(study.runs))
+    return donor_runs(read_material(record, chapter))
+
+
+def test_the_seeds_forecasts_are_drawn_together_and_errors_are_means(study, plant):
     study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer": plant(2.0)})
-    return collect(read_study(study.write()))
-
-
-def figure(results):
-    (panel,) = results.model_results
-    return calibration(panel, "cbr_tiny", marks(results.initializations))
-
-
-def test_the_seeds_forecasts_are_drawn_together(results):
-    (panel,) = results.model_results
-    found = pooled_reliability(panel.starts["transfer"])
-    # Three seeds, two images of each of 150 test patients.
-    assert found.counts.sum() == 3 * 300
-    accuracy = np.average(
-        np.nan_to_num(found.frequency), weights=np.maximum(found.counts, 0)
-    )
-    table = class_table(results).set_index("initialization")
-    assert accuracy == pytest.approx(table.loc["transfer", "accuracy"])
-
-
-def test_the_legend_has_each_starts_error_as_the_table_has_it(results):
-    upper, _ = figure(results).axes
-    texts = [text.get_text() for text in upper.get_legend().get_texts()]
-    errors = class_table(results)["expected_calibration_error"]
-    assert texts == [
-        f"random, ECE {errors[0]:.3f}",
-        f"transfer, ECE {errors[1]:.3f}",
-        "calibrated",
-    ]
+    found = {group.label: group for group in groups(study)}
+    curves, errors = reliabilities(found.values())
+    for name, group in found.items():
+        # Three seeds, two images of each of 150 test patients.
+        assert curves[name].counts.sum() == 3 * 300
+        accuracy = np.average(
+            np.nan_to_num(curves[name].frequency), weights=curves[name].counts
+        )
+        tests = [run.test_metrics for run in group.runs.values()]
+        assert accuracy == pytest.approx(np.mean([test["accuracy"] for test in tests]))
+        own = [test["expected_calibration_error"] for test in tests]
+        assert errors[name] == pytest.approx(np.mean(own))
 
 
 def test_a_mark_stands_at_confidence_and_frequency():
@@ -62,10 +47,11 @@ def test_a_mark_stands_at_confidence_and_frequency():
     np.testing.assert_allclose(line.get_xdata(), [0.15, 0.945])
     np.testing.assert_allclose(line.get_ydata(), [0, 0.75])
     assert drawn.axes[0].get_ylabel() == "share with the finding"
+    texts = [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
+    assert texts == ["transfer, ECE 0.200", "calibrated"]
 
 
-def test_without_test_predictions_there_is_no_figure(study, plant):
+def test_without_test_predictions_there_is_no_curve(study, plant):
     run = study.add("cbr_tiny", "random", 0, plant())
-    table = run.predictions("validation")
-    run.write_table("predictions.parquet", table)
-    assert figure(collect(read_study(study.write()))) is None
+    run.write_table("predictions.parquet", run.predictions("validation"))
+    assert reliabilities(groups(study)) == ({}, {})

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -14,9 +13,8 @@ from transfusion_tf import files
 from transfusion_tf.datasets.audit import Audit
 from transfusion_tf.datasets.images import to_square
 from transfusion_tf.datasets.problems import counts_by_kind
+from transfusion_tf.report.rendering import render
 from transfusion_tf.report.sample_images import data_uri
-
-_TEMPLATES = Path(__file__).with_name("templates")
 
 # Rows of a table and pairs of pictures on the page; the CSV files have all.
 _ROWS, _PICTURES, _SIDE = 30, 8, 160
@@ -73,27 +71,20 @@ def write_audit(audit: Audit, folder: str | Path, *, show_images: bool = True) -
     for name, table in tables.items():
         with files.replacing(folder / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     found = checks(audit)
-    text = environment.get_template("audit.html").render(
-        card=audit.card,
-        checks=found,
-        headline=_headline(found),
-        facts=_facts(audit),
-        tables=tables,
-        kinds=counts_by_kind(audit.problems),
-        pictures=_pictures(audit) if show_images else [],
-        show_images=show_images,
-        shown=_ROWS,
-    )
+    context = {
+        "card": audit.card,
+        "checks": found,
+        "headline": _headline(found),
+        "facts": _facts(audit),
+        "tables": tables,
+        "kinds": counts_by_kind(audit.problems),
+        "pictures": _pictures(audit) if show_images else [],
+        "show_images": show_images,
+        "shown": _ROWS,
+    }
     target = folder / "audit.html"
-    files.write_text(target, text)
+    files.write_text(target, render("audit.html", context))
     return target
 
 

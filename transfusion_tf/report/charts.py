@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.style import MUTED, RULE, WIDTH, Mark
+from transfusion_tf.report.style import MUTED, RULE, WIDTH, Mark, styled
 
 _LEGEND_WIDTH = 74  # characters that fit one line of a legend
 _SUPTITLE: dict[str, Any] = {
@@ -144,9 +144,11 @@ class Chart:
                 continue
             shown = self.suffix_if_one or len(parts) > 1
             suffix = fill(self.suffix, part) if shown else ""
-            yield DrawnFigure(self._draw(part), suffix, fill(self.text, part))
+            yield DrawnFigure(self.draw(part), suffix, fill(self.text, part))
 
-    def _draw(self, part: LongTable) -> Figure:
+    @styled
+    def draw(self, part: LongTable) -> Figure:
+        """One figure of all rows."""
         marks = self.marks(part) if self.marks else part.marks
         whole = dataclasses.replace(part, figure=None, marks=marks)
         whole = dataclasses.replace(whole, figure=whole)

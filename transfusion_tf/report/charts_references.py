@@ -1,8 +1,12 @@
 """Layers that others are read against: floors, levels, thresholds; heat maps."""
 
 import dataclasses
+from collections.abc import Sequence
 
+import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from transfusion_tf.report.charts_layers import (
     Style,
@@ -13,6 +17,7 @@ from transfusion_tf.report.charts_layers import (
 )
 from transfusion_tf.report.long_table import LongTable, Quantity
 from transfusion_tf.report.style import INK, MUTED, RULE
+from transfusion_tf.report.wording import number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +63,18 @@ class RowFloor:
 
 @dataclasses.dataclass(frozen=True)
 class HeatMap:
-    """Values in [0, 1] of one column's names with another's."""
+    """Values in [0, 1] of one column's names with another's.
+
+    Attributes:
+      most_names: along an axis; of more, every so many.
+      written: whether values are written too, where all names are.
+    """
 
     quantity: Quantity = None
     down: str = "stage"
     across: str = "pair"
     most_names: int = 14
+    written: bool = False
 
     def draw(self, axes: Axes, table: LongTable) -> None:
         own = table.where(quantity=self.quantity)
@@ -73,9 +84,14 @@ class HeatMap:
         for names, axis in ((down, axes.yaxis), (across, axes.xaxis)):
             step = -(-len(names) // self.most_names)
             axis.set_ticks(range(0, len(names), step), names[::step])
-            axis.set_tick_params(length=0, labelsize=6)
+            axis.set_tick_params(length=0, labelsize=8 if self.written else 6)
         axes.tick_params(axis="x", rotation=90)
         axes.spines[:].set_visible(False)
+        if self.written and max(values.shape) <= self.most_names:
+            style: Style = {"ha": "center", "va": "center", "fontsize": 8}
+            for (row, column), value in np.ndenumerate(values):
+                colour = INK if value > 0.6 else "white"
+                axes.text(column, row, number(value, 2), color=colour, **style)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,3 +118,11 @@ class Threshold:
             dots = (0, (1.2, 1.6))
             axes.axhline(row["value"], color=MUTED, linewidth=0.8, linestyle=dots)
             name_at_right(axes, row["value"], f"threshold\n{row['value']:.3f}", 7, 4)
+
+
+def colour_bar(figure: Figure, axes: Sequence[Axes], table: LongTable) -> None:
+    """What the colours of heat maps mean; as charts are finished."""
+    scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, 1), "magma")
+    bar = figure.colorbar(scale, ax=list(axes), location="right", shrink=0.62)
+    bar.set_label("CKA")
+    bar.outline.set_visible(False)

@@ -7,16 +7,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from transfusion_tf import files
-from transfusion_tf.report import comparison_figures as figures
 from transfusion_tf.report import result_tables, wording
-from transfusion_tf.report.comparison_figures import MEASURE_TITLES
+from transfusion_tf.report.charts import Chart, Panel
+from transfusion_tf.report.charts_layers import Lines
+from transfusion_tf.report.charts_references import Floor, HeatMap, colour_bar
 from transfusion_tf.report.first_layer import FirstLayer, first_layer_section
+from transfusion_tf.report.long_table import LongTable, Rows, lines
 from transfusion_tf.report.pictures import keep
 from transfusion_tf.report.rendering import render
+from transfusion_tf.report.style import Mark
 from transfusion_tf.representations import over_repeats
 
+MEASURE_TITLES = {
+    "cca": "CCA",
+    "svcca": "SVCCA",
+    "pwcca": "PWCCA",
+    "cka": "CKA",
+    "procrustes": "Procrustes",
+}
+_MARK = Mark("#0072b2", "o")
 # Procrustes is a fourth opinion: in the table, not in the picture.
 _DRAWN = ("cca", "svcca", "pwcca", "cka")
 # Scores closer than this are called the same.
@@ -96,13 +109,13 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> Path:
     names = (comparison.sides[0].name, comparison.sides[1].name)
     drawn = [name for name in measures if name in _DRAWN] or measures
     curves = keep(
-        figures.similarity_curves(scores, drawn),
+        _SIMILARITY.draw(_score_table(scores, drawn)),
         folder / "figures",
         "similarity",
         f"Similarity of {names[0]} and {names[1]} by stage",
     )
     heat_map = keep(
-        figures.heat_map(comparison.stage_pairs, names),
+        _stage_map(comparison.stage_pairs, names),
         folder / "figures",
         "heat_map",
         f"CKA of every stage of {names[0]} with every stage of {names[1]}",
@@ -121,6 +134,53 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> Path:
     target = folder / "comparison.html"
     files.write_text(target, render("comparison.html", context))
     return target
+
+
+def _score_table(scores: pd.DataFrame, measures: Sequence[str]) -> LongTable:
+    """Each measure by stage, with its spread, and what unrelated points score."""
+    rows: Rows = []
+    for row in scores[scores["measure"].isin(measures)].to_dict("records"):
+        measure = row["measure"]
+        keys = {
+            "stage": row["stage"],
+            "measure": MEASURE_TITLES.get(measure, measure),
+        }
+        value, spread = row["value"], row["std"]
+        ends = {"value": value, "low": value - spread, "high": value + spread}
+        rows.append({**keys, "quantity": "similarity", **ends})
+        rows.append({**keys, "quantity": "floor", "value": row["noise_floor"]})
+    table = LongTable.from_rows(rows)
+    marks = dict.fromkeys(table.values("measure"), _MARK)
+    return dataclasses.replace(table, marks=marks)
+
+
+def _to_one(axes: Axes, own: LongTable) -> None:
+    axes.set_ylim(-0.03, 1.04)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+
+
+_SIMILARITY = Chart(
+    Panel(
+        (Floor("stage"), Lines("similarity", "stage", series="measure")),
+        title="{measure}",
+        adjust=_to_one,
+    ),
+    text="",
+    facet="measure",
+    small=2.05,
+    share="xy",
+    legend=False,
+)
+
+
+def _stage_map(pairs: pd.DataFrame, names: tuple[str, str]) -> Figure:
+    """CKA of every stage of one side, down, with every stage of the other."""
+    frame = pairs.rename(columns={"stage_a": "stage", "stage_b": "pair"})
+    table = LongTable.from_rows(lines(frame.assign(value=frame["cka"])))
+    count = len(table.values("stage")) / len(table.values("pair"))
+    height = float(np.clip(0.7 + 3.5 * count, 2.0, 6.0))
+    panel = Panel(HeatMap(written=True), x=names[1], y=names[0], grid="", height=height)
+    return Chart(panel, text="", legend=False, finish=colour_bar).draw(table)
 
 
 def finding(comparison: Comparison, scores: pd.DataFrame) -> tuple[str, str]:

@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.report import comparison_figures as figures
+from transfusion_tf.report import filter_figures as figures
 from transfusion_tf.report import result_tables, sample_images, style, wording
 from transfusion_tf.report.pictures import keep
 from transfusion_tf.representations import filter_changes, weight_histograms
-
-_FILTER_COLUMNS = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,16 +41,9 @@ def first_layer_section(
     labels = [layer.label for layer in layers]
     marks = _marks(layers)
     scale = max(float(np.abs(k).max()) for f in layers for k in (f.before, f.after))
-    grids = [
-        (
-            layer.label,
-            sample_images.filter_mosaic(layer.before, scale, _FILTER_COLUMNS),
-            sample_images.filter_mosaic(layer.after, scale, _FILTER_COLUMNS),
-        )
-        for layer in layers
-    ]
+    kernels = {layer.label: (layer.before, layer.after) for layer in layers}
     pictures_folder = folder / "figures"
-    keep(figures.filter_grids(grids, marks), pictures_folder, "first_layer", "")
+    keep(figures.filter_grid(kernels, marks), pictures_folder, "first_layer", "")
     weights = {
         f"{layer.label}, {when}": kernel
         for layer in layers
@@ -83,17 +74,21 @@ def first_layer_section(
         pictures.insert(0, picture)
     shown = [
         {
-            "label": label,
-            "colour": marks[label].colour,
-            "before": sample_images.data_uri(before, "png"),
-            "after": sample_images.data_uri(after, "png"),
-            "facts": _layer_facts(layer, changes.get(label)),
-            "rows": _filter_rows(changes.get(label)),
+            "label": layer.label,
+            "colour": marks[layer.label].colour,
+            "before": _mosaic(layer.before, scale),
+            "after": _mosaic(layer.after, scale),
+            "facts": _layer_facts(layer, changes.get(layer.label)),
+            "rows": _filter_rows(changes.get(layer.label)),
             "total": layer.before.shape[-1],
         }
-        for (label, before, after), layer in zip(grids, layers, strict=True)
+        for layer in layers
     ]
     return {"layers": shown, "pictures": pictures, "refusal": refusal}
+
+
+def _mosaic(kernel: np.ndarray, scale: float) -> str:
+    return sample_images.data_uri(sample_images.filter_mosaic(kernel, scale), "png")
 
 
 def _marks(layers: Sequence[FirstLayer]) -> dict[str, style.Mark]:

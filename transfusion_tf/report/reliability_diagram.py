@@ -8,72 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from transfusion_tf.evaluation import (
-    Reliability,
-    forecasts,
-    labels_and_probabilities,
-    reliability,
-)
+from transfusion_tf.evaluation import Reliability
 from transfusion_tf.report import wording
-from transfusion_tf.report.results import ModelResults, StartRuns
 from transfusion_tf.report.style import INK, MUTED, RULE, WIDTH, Mark, styled
 
-# Fewer than the calibration error is computed with: intervals must stay apart.
-_BINS = 10
-
 _TICKS = ([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
-
-
-def calibration(
-    panel: ModelResults, title: str, marks: Mapping[str, Mark]
-) -> Figure | None:
-    """The reliability diagram of a panel's initializations on test, seeds together.
-
-    Its errors are those of the tables: each run's own, mean over seeds.
-
-    Args:
-      panel: whose groups are drawn.
-      title: of the figure.
-      marks: of the initializations.
-
-    Returns:
-      The figure, or None where no run has predictions on test.
-    """
-    curves, errors, kinds = {}, {}, set()
-    for label, group in panel.starts.items():
-        found = pooled_reliability(group)
-        if found is not None:
-            curves[label] = found
-            errors[label] = float(
-                np.mean([_error(run.test_metrics) for run in group.runs.values()])
-            )
-            kinds |= {run.dataset["kind"] for run in group.runs.values()}
-    if not curves:
-        return None
-    return reliability_diagram(curves, errors, marks, kinds.pop(), title)
-
-
-def pooled_reliability(group: StartRuns, bins: int = _BINS) -> Reliability | None:
-    """Test forecasts of all the group's runs in one diagram; None where there are none.
-
-    Args:
-      group: the runs.
-      bins: of equal width.
-    """
-    happened, forecast = [], []
-    for run in group.runs.values():
-        table = run.directory.predictions("test")
-        if table.empty:
-            continue
-        pair = forecasts(
-            *labels_and_probabilities(table, run.dataset["classes"]),
-            run.dataset["kind"],
-        )
-        happened.append(pair[0])
-        forecast.append(pair[1])
-    if not sum(map(len, forecast)):
-        return None
-    return reliability(np.concatenate(happened), np.concatenate(forecast), bins)
 
 
 @styled
@@ -173,7 +112,3 @@ def _frequencies(axes: Axes, curve: Reliability, mark: Mark, name: str) -> None:
         markeredgewidth=0.6,
         label=name,
     )
-
-
-def _error(metrics: Mapping[str, float]) -> float:
-    return metrics.get("expected_calibration_error", float("nan"))

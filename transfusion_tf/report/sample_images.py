@@ -1,6 +1,7 @@
 """Pictures made of pixels: sample images by class, first-layer filters."""
 
 import base64
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 
 from transfusion_tf.report.pictures import keep
 from transfusion_tf.report.results import Results
-from transfusion_tf.report.style import new_figure, styled
+from transfusion_tf.report.style import INK, WIDTH, styled
 
 _LARGEST_SAMPLE = 256  # pixels
 _MOST_FILTERS = 64
@@ -84,19 +85,51 @@ def data_uri(pixels: np.ndarray, kind: str) -> str:
     return f"data:image/{kind};base64,{text}"
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tile:
+    """One picture of a grid: pixels, and the words above it."""
+
+    pixels: np.ndarray
+    words: str = ""
+    colour: str = INK
+
+
 @styled
-def samples_figure(samples: Mapping[str, Sequence[np.ndarray]]) -> Figure:
-    """Sample images, a row a class."""
-    rows = [(name, images) for name, images in samples.items() if len(images)]
-    most = max(len(images) for _, images in rows)
-    figure, axes = new_figure(1.0 * len(rows), 1.0 * most + 0.9)
-    for row, (name, images) in enumerate(rows):
-        for column, image in enumerate(images):
-            axes.imshow(image, extent=(column, column + 0.96, -row - 0.96, -row))
-        axes.text(-0.08, -row - 0.48, name, ha="right", va="center")
-    axes.set(xlim=(-0.9, most), ylim=(-len(rows), 0), aspect="equal")
-    axes.axis("off")
+def picture_grid(
+    rows: Sequence[Sequence[Tile]], title: str = "", width: float = WIDTH
+) -> Figure:
+    """Pictures in rows, from the left; shorter rows are not filled up.
+
+    Args:
+      rows: of the grid, none of them empty.
+      title: of the figure.
+      width: of the figure, inches.
+    """
+    columns = max(map(len, rows))
+    tiles = [tile for row in rows for tile in row]
+    ratio = max(tile.pixels.shape[0] / tile.pixels.shape[1] for tile in tiles)
+    height = len(rows) * (width / columns * ratio + 0.25) + (0.3 if title else 0)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    panels = figure.subplots(len(rows), columns, squeeze=False)
+    for axes in panels.flat:
+        axes.axis("off")
+    for row, own in zip(panels, rows, strict=True):
+        for axes, tile in zip(row, own, strict=False):
+            axes.imshow(tile.pixels, interpolation="nearest")
+            axes.set_title(tile.words, color=tile.colour, pad=4, fontsize=8.5)
+    if title:
+        figure.suptitle(title, x=0.02, ha="left", fontsize=9.5, fontweight="bold")
     return figure
+
+
+def samples_figure(samples: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+    """Sample images, a row of each name, which stands above its first image."""
+    rows = [
+        [Tile(image, "" if index else name) for index, image in enumerate(images)]
+        for name, images in samples.items()
+        if len(images)
+    ]
+    return picture_grid(rows)
 
 
 def draw_samples(results: Results, folder: Path) -> dict[str, list[str]]:

@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transfusion_tf.report import comparison_figures, sample_images, style, wording
+from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, DrawnFigure, ForEach, Panel
+from transfusion_tf.report.filter_figures import filter_grid, gabor_shares
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.filters_rows import (
@@ -50,7 +51,7 @@ class FilterChanges:
             }
             if changes:
                 yield DrawnFigure(
-                    comparison_figures.gabor_shares(changes, table.marks),
+                    gabor_shares(changes, table.marks),
                     f"{name}-gabor",
                     f"Share of each filter of {model} that a Gabor explains, before "
                     "and after training",
@@ -90,26 +91,7 @@ class Histogram:
 
 def _draw_grids(each: PanelKernels, marks: Marks, sides: Sequence[str]) -> Figure:
     shown = {label: pair[: len(sides)] for label, pair in each.kernels.items()}
-    scale = max(float(np.abs(k).max()) for pair in shown.values() for k in pair)
-    mosaics = {
-        label: [sample_images.filter_mosaic(kernel, scale) for kernel in pair]
-        for label, pair in shown.items()
-    }
-    height, width, _ = next(iter(mosaics.values()))[0].shape
-    side = style.WIDTH / len(mosaics) * height / width
-    size = (style.WIDTH, 0.3 + len(sides) * (side + 0.25))
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(len(sides), len(mosaics), squeeze=False)
-    for column, (label, pair) in enumerate(mosaics.items()):
-        for axes, mosaic, when in zip(panels[:, column], pair, sides, strict=True):
-            axes.imshow(mosaic, interpolation="nearest")
-            axes.axis("off")
-            text = label if len(sides) == 1 else f"{label}, {when}"
-            axes.set_title(text, color=marks[label].colour, pad=4, fontsize=8.5)
-    figure.suptitle(
-        each.keys["model"], x=0.02, ha="left", fontsize=9.5, fontweight="bold"
-    )
-    return figure
+    return filter_grid(shown, marks, sides, each.keys["model"])
 
 
 def _rounded(digits: int) -> Show:

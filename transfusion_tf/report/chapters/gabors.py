@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from transfusion_tf.initialization import gabor_filter_bank
-from transfusion_tf.report import sample_images, style
+from transfusion_tf.report import style
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.chapters.donor_accuracy import donor_marks
 from transfusion_tf.report.chapters.first_layer_filters import say_refusals
@@ -21,6 +21,7 @@ from transfusion_tf.report.rows.filters_rows import (
     donor_filter_rows,
     donor_kernels,
 )
+from transfusion_tf.report.sample_images import Tile, filter_mosaic, picture_grid
 from transfusion_tf.report.sheets import Column, SheetPlan, Show, percent
 from transfusion_tf.report.style import MUTED, Mark
 
@@ -43,25 +44,16 @@ class DonorFilters:
 
 
 def _draw_donors(kernels: Mapping[str, np.ndarray], marks: Marks) -> Figure:
-    columns = min(2, len(kernels))
-    rows = -(-len(kernels) // columns)
     # Donors differ in scale, as in which pixels they take: each has its own.
-    mosaics = {
-        name: sample_images.filter_mosaic(
-            kernel, float(np.abs(kernel).max()), columns=6
+    tiles = [
+        Tile(
+            filter_mosaic(kernel, float(np.abs(kernel).max()), columns=6),
+            name,
+            marks[name].colour,
         )
         for name, kernel in kernels.items()
-    }
-    ratio = max(mosaic.shape[0] / mosaic.shape[1] for mosaic in mosaics.values())
-    height = style.WIDTH / columns * ratio + 0.3
-    figure = Figure(figsize=(style.WIDTH, rows * height), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False)
-    for axes in panels.flat:
-        axes.axis("off")
-    for axes, (name, mosaic) in zip(panels.flat, mosaics.items(), strict=False):
-        axes.imshow(mosaic, interpolation="nearest")
-        axes.set_title(name, color=marks[name].colour, pad=4)
-    return figure
+    ]
+    return picture_grid([tiles[i : i + 2] for i in range(0, len(tiles), 2)])
 
 
 def _say_donors(table: LongTable) -> list[str]:

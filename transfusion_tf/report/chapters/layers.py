@@ -1,16 +1,12 @@
 """Chapters on how alike layers are: before and after training, one with another."""
 
-from collections.abc import Sequence
-
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Lines
-from transfusion_tf.report.charts_references import Floor, HeatMap, Level
+from transfusion_tf.report.charts_references import Floor, HeatMap, Level, colour_bar
 from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.rows.layer_maps import layer_rows
@@ -116,13 +112,6 @@ BEFORE_AND_AFTER = ChapterKind(
 )
 
 
-def _colour_bar(figure: Figure, axes: Sequence[Axes], own: LongTable) -> None:
-    scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, 1), "magma")
-    bar = figure.colorbar(scale, ax=list(axes), location="right", shrink=0.62)
-    bar.set_label("CKA")
-    bar.outline.set_visible(False)
-
-
 def _say_halves(table: LongTable) -> list[str]:
     said = []
     for own in table.where(quantity=("early_layers", "late_layers")).split(
@@ -154,7 +143,7 @@ LAYER_SIMILARITY = ChapterKind(
         title="{model} on {dataset}",
         all_y=True,
         legend=False,
-        finish=_colour_bar,
+        finish=colour_bar,
     ),
     sheet=SheetPlan(
         (

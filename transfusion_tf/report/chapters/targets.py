@@ -3,9 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from transfusion_tf.report import sample_images, style, wording
 from transfusion_tf.report.chapter_kinds import ChapterKind
@@ -115,22 +113,8 @@ class SampleImages:
                 ]
                 shown[target_title(groups[0])] = mixed[:_MOST_IMAGES]
         if shown:
-            figure = _draw_samples(shown)
+            figure = sample_images.samples_figure(shown)
             yield DrawnFigure(figure, "", "Example images of every target")
-
-
-def _draw_samples(shown: dict[str, list[np.ndarray]]) -> Figure:
-    side = style.WIDTH / _MOST_IMAGES
-    height = (side + 0.24) * len(shown)
-    figure = Figure(figsize=(style.WIDTH, height), layout="constrained")
-    panels = figure.subplots(len(shown), _MOST_IMAGES, squeeze=False)
-    for (title, pictures), row in zip(shown.items(), panels, strict=True):
-        row[0].set_title(title, pad=3, fontsize=8)
-        for axes in row:
-            axes.axis("off")
-        for axes, picture in zip(row, pictures, strict=False):
-            axes.imshow(picture)
-    return figure
 
 
 def _say_targets(table: LongTable) -> list[str]:
