@@ -9,7 +9,9 @@
 CARD is the name of a card or the path of a dataset.toml.
 """
 
-from collections.abc import Callable, Sequence
+import shlex
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +34,7 @@ flags.DEFINE_integer("workers", -1, "Processes that decode; -1 is one a core.")
 flags.DEFINE_float(
     "max_bad_fraction",
     None,
-    "Share of the rows that may be left out because they can't be used, such as "
+    "Share of the images that may be left out because they can't be used, such as "
     "0.02; without it, one stops the building.",
 )
 flags.DEFINE_list(
@@ -69,18 +71,32 @@ def _list() -> None:
 
 
 def _init(source: str) -> None:
-    from transfusion_tf.datasets import load_card, read_examples
+    from transfusion_tf.datasets import load_card
     from transfusion_tf.datasets.draft_card import write_draft_card
+    from transfusion_tf.datasets.problems import count_losses
+    from transfusion_tf.datasets.readers import read_card
 
     path = write_draft_card(source)
     print(path.read_text(encoding="utf-8"))
-    examples, problems = read_examples(load_card(path))
-    print(f"It reads {len(examples)} images; {len(problems)} rows can't be used.")
-    print(f"A draft: correct it, then run transfusion-data audit {path}")
+    card = load_card(path)
+    reading = read_card(card)
+    images = len({example.image for example in reading.examples})
+    print(f"It reads {images} images; {len(reading.problems)} rows can't be used.")
+    for problem in reading.problems[:5]:
+        print(f"  {problem.where}: {problem.reason}")
+    if reading.problems:
+        print("\n".join(count_losses(card, reading, reading.problems).lines()))
+    for remark in reading.remarks:
+        print(f"note: {remark.where}: {remark.reason}")
+    print(
+        f"A draft: correct it, then run transfusion-data audit {shlex.quote(str(path))}"
+    )
 
 
 def _audit(name: str) -> None:
     from transfusion_tf.datasets.audit import audit
+
+    import_tensorflow()
     from transfusion_tf.report.audit_page import checks, write_audit
 
     card = _card(name)
@@ -89,6 +105,18 @@ def _audit(name: str) -> None:
     page = write_audit(found, folder, show_images=FLAGS.show_images)
     for check in checks(found):
         print(f"{check.name:36s} {check.word:>7s}")
+        if check.text:
+            print(
+                textwrap.fill(
+                    check.text, 78, initial_indent="  ", subsequent_indent="  "
+                )
+            )
+    if found.losses.images:
+        print("\n".join(found.losses.lines()))
+    for gap in found.gaps.to_dict("records"):
+        print(f"{gap['file']}: {gap['reason']}")
+    for remark in found.remarks:
+        print(f"note: {remark.where}: {remark.reason}")
     print(page)
 
 
@@ -139,22 +167,48 @@ def _prepared(name: str) -> "PreparedDataset":
 
 
 def _print_counts(prepared: "PreparedDataset") -> None:
-    for split, counts in prepared.counts().items():
-        by_class = ", ".join(f"{k} {v}" for k, v in counts["classes"].items())
-        print(
-            f"{split:10s} {counts['images']:6d} images of {counts['patients']} "
-            f"patients: {by_class}"
-        )
+    from transfusion_tf.datasets.validation import absent_classes
+
+    found = prepared.counts()
+    classes = {
+        name: {split: counts["classes"].get(name, 0) for split, counts in found.items()}
+        for name in prepared.card.labels.named
+    }
+    sizes = {split: counts["images"] for split, counts in found.items()}
+    patients = {split: counts["patients"] for split, counts in found.items()}
+    rows = {**classes, "all images": sizes, "patients": patients}
+    width = max(map(len, rows))
+    print(" " * width + "".join(f"{split:>12s}" for split in found))
+    for name, numbers in rows.items():
+        print(f"{name:{width}s}" + "".join(f"{numbers[s]:12d}" for s in found))
+    for gap in absent_classes(classes, sizes):
+        print(f"note: {gap.where}: {gap.reason}")
     for reason, number in prepared.excluded.items():
         print(f"{number} rows that the card leaves out: {reason}")
     for remark in prepared.remarks:
         print(f"note: {remark.where}: {remark.reason}")
     if len(prepared.left_out):
-        print(f"{len(prepared.left_out)} rows could not be used and were left out:")
-        for kind, number in prepared.left_out_counts().items():
-            print(f"  {number:6d}  {kind}")
-        print(prepared.path / "left_out.csv")
+        _print_left_out(prepared, classes)
     print(prepared.path)
+
+
+def _print_left_out(
+    prepared: "PreparedDataset", kept: Mapping[str, Mapping[str, int]]
+) -> None:
+    table = prepared.left_out
+    lost = table["images"].astype(int)
+    print(
+        f"{lost.sum()} images could not be used and were left out ({len(table)} rows):"
+    )
+    for kind, number in prepared.left_out_counts().items():
+        print(f"  {number:6d}  {kind}")
+    print("of these, by class:")
+    for classes, number in lost.groupby(table["classes"]).sum().items():
+        of = sum(kept.get(str(classes), {}).values()) + number
+        print(
+            f"  {number:6d} of {of} {classes}" if classes else f"  {number:6d} unknown"
+        )
+    print(prepared.path / "left_out.csv")
 
 
 _VERBS: dict[str, Callable[[str], None]] = {

@@ -25,6 +25,7 @@ patient_column = "patient"
 [labels]
 kind = "grade"
 classes = ["none", "mild", "moderate", "severe", "proliferative"]
+count_from = 0
 
 [splits]
 train = 0.5

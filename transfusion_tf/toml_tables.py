@@ -6,6 +6,7 @@ means; the messages of `checked` are made from these declarations.
 
 import difflib
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -67,7 +68,9 @@ def rule(right: str, holds: Callable[[Any], object]) -> AfterValidator:
 def read_toml(path: Path) -> dict[str, Any]:
     """What stands in a TOML file. Raises UserError where it is not valid."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Accents have two forms in Unicode; here it is always the composed one.
+        text = unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from error
 

@@ -100,6 +100,8 @@ def test_an_option_that_is_not_right_is_named(clinic, option, message):
 
 def test_a_header_that_names_a_column_twice_is_an_error(clinic):
     file = clinic.parent / "labels.csv"
-    file.write_text(file.read_text().replace("image,grade,", "image,patient,", 1))
+    file.write_text(
+        file.read_text().replace("image,grade,patient", "image,patient,patient", 1)
+    )
     with pytest.raises(UserError, match="names a column twice: patient"):
         read_card(load_card(clinic))

@@ -6,7 +6,8 @@ measured. `transfusion_tf.report.audit_page` writes the result down.
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,22 @@ from transfusion_tf.datasets.card import SPLITS, DatasetCard
 from transfusion_tf.datasets.images import ImageSource
 from transfusion_tf.datasets.near_duplicates import THUMBNAIL, near_pairs
 from transfusion_tf.datasets.parallel_images import map_images
-from transfusion_tf.datasets.problems import image_problem, problem_table
-from transfusion_tf.datasets.readers import Example, Problem, read_examples
+from transfusion_tf.datasets.patient_names import pattern_in
+from transfusion_tf.datasets.problems import (
+    Losses,
+    count_losses,
+    image_problem,
+    problem_table,
+)
+from transfusion_tf.datasets.readers import Example, Problem, Remark, read_card
 from transfusion_tf.datasets.splits import stable_hash
-from transfusion_tf.datasets.validation import assign_splits, find_gaps, separate
+from transfusion_tf.datasets.validation import (
+    absent_classes,
+    assign_splits,
+    class_counts,
+    find_gaps,
+    separate,
+)
 from transfusion_tf.errors import UserError
 
 
@@ -43,6 +56,23 @@ class Measures:
 
 
 @dataclasses.dataclass(frozen=True)
+class Grouping:
+    """Patients that no card names, as the names of their images show them.
+
+    Attributes:
+      pattern: for `patient_pattern`; empty where the names show none.
+      patients: how many it makes.
+      crossing: how many of them are in several splits.
+      images: how many images these have.
+    """
+
+    pattern: str = ""
+    patients: int = 0
+    crossing: int = 0
+    images: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Audit:
     """What `audit` found.
 
@@ -56,6 +86,7 @@ class Audit:
         `width`, `height`, `mean_red` ... `deviation_blue`, `digest`, `example_id`,
         `where`.
       problems: rows that can't be used; see `problems.problem_table`.
+      losses: how many images go with them.
       gaps: classes and splits without images, in the same columns.
       copies: a row an image with copies of exactly its pixels: `group`, `example`,
         `patient`, `split`, `label`, `conflict` (whether labels in the group
@@ -64,16 +95,21 @@ class Audit:
         with `_1` and `_2`, `distance`, `correlation`, `across_patients`,
         `across_splits`.
       astride: a row a patient in more than one split: `patient`, a count a split.
+      remarks: what the reader says of the data beside its rows.
+      grouping: where the card names no patients, what the names of images say.
     """
 
     card: DatasetCard
     examples: tuple[Example, ...]
     rows: pd.DataFrame
     problems: pd.DataFrame
+    losses: Losses
     gaps: pd.DataFrame
     copies: pd.DataFrame
     near: pd.DataFrame
     astride: pd.DataFrame
+    remarks: tuple[Remark, ...] = ()
+    grouping: "Grouping | None" = None
 
     def classes(self) -> pd.DataFrame:
         """Images of each class by split, and their share of all."""
@@ -149,7 +185,8 @@ def audit(card: DatasetCard, *, workers: int = -1, progress: bool = True) -> Aud
     Raises:
       UserError: the card's reader can't be used at all, or no row can.
     """
-    examples, unread = read_examples(card)
+    reading = read_card(card)
+    examples, unread = reading.examples, reading.problems
     images = [example.image for example in examples]
     title = f"Looking at {card.name}"
     measured = list(map_images(measure, images, workers, title, progress))
@@ -172,16 +209,22 @@ def audit(card: DatasetCard, *, workers: int = -1, progress: bool = True) -> Aud
             + "".join(f"; {p.where}: {p.reason}" for p in problems[:1])
         )
     rows = _rows(card, good, [measures for _, measures in kept])
+    counts = class_counts(card, unambiguous)
+    sizes = Counter(assign_splits(card, unambiguous))
+    gaps = [*find_gaps(card, unambiguous, reading), *absent_classes(counts, sizes)]
     thumbnails = np.array([measures.thumbnail for _, measures in kept])
     return Audit(
         card=card,
         examples=tuple(good),
         rows=rows,
-        problems=problem_table(problems),
-        gaps=problem_table(find_gaps(card, unambiguous)),
+        problems=problem_table(problems, card.labels.named),
+        losses=count_losses(card, reading, problems),
+        gaps=problem_table(gaps),
         copies=_copies(rows),
         near=_near(rows, thumbnails),
         astride=_astride(rows),
+        remarks=reading.remarks,
+        grouping=_grouping(card, good, rows),
     )
 
 
@@ -278,6 +321,32 @@ def _near(rows: pd.DataFrame, thumbnails: np.ndarray) -> pd.DataFrame:
     # Stable: within each kind the most alike stay first.
     found.sort(key=lambda row: not row["across_splits"])
     return pd.DataFrame(found, columns=columns)
+
+
+def _grouping(
+    card: DatasetCard, examples: Sequence[Example], rows: pd.DataFrame
+) -> Grouping | None:
+    if any(example.patient_id != example.example_id for example in examples):
+        return None
+    for names in _names(card, examples):
+        if found := pattern_in(names):
+            patients = pd.Series(found.patients)
+            splits = rows["split"].groupby(patients.to_numpy()).nunique()
+            crossing = splits.index[splits > 1]
+            images = int(patients.isin(crossing).sum())
+            return Grouping(found.pattern, len(splits), len(crossing), images)
+    return Grouping()
+
+
+def _names(card: DatasetCard, examples: Sequence[Example]) -> Iterator[list[str]]:
+    """Names of the images, as `patient_pattern` would see them."""
+    paths = [getattr(example.image, "path", None) for example in examples]
+    if card.reader["kind"] == "class_folders":
+        yield [path.name for path in paths]
+        # Perhaps a folder a patient: what is above it is the class, or a split.
+        yield [f"{path.parent.name}/{path.name}" for path in paths]
+    elif card.reader["kind"] == "csv":
+        yield [example.example_id for example in examples]
 
 
 def _astride(rows: pd.DataFrame) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def prepare(
       data_root: folder for prepared data; made if need be.
       workers: processes that decode or draw; -1 is one a core.
       progress: whether to show a progress bar.
-      max_bad_fraction: the share of the rows, in [0, 1), that may be left out
+      max_bad_fraction: the share of the images, in [0, 1), that may be left out
         because they can't be used. None allows none where the data set is built, and
         where it is opened what was allowed then.
       beam_pipeline_options: builds on Apache Beam with these options of its own,
@@ -126,10 +126,6 @@ class _Build:
     beam_pipeline_options: Sequence[str] | None
 
     @property
-    def total(self) -> int:
-        return len(self.reading.examples) + len(self.reading.problems)
-
-    @property
     def index_file(self) -> Path:
         return self.version_dir / "index.parquet"
 
@@ -140,9 +136,11 @@ class _Build:
     def open(self) -> PreparedDataset:
         left_out = problem_tables.read_table(self.version_dir / "left_out.csv")
         allowed = self.max_bad_fraction
-        if allowed is not None and len(left_out) > allowed * self.total:
+        gone = left_out["images"].astype(int).sum()
+        total = problem_tables.count_losses(self.card, self.reading, ()).total
+        if allowed is not None and gone > allowed * total:
             raise UserError(
-                f"{len(left_out)} of {self.total} rows of data set "
+                f"{gone} of {total} images of data set "
                 f"{self.card.name!r} were left out when it was built, more than "
                 f"--max_bad_fraction={allowed:g} allows; they are listed in "
                 f"{self.version_dir / 'left_out.csv'}"
@@ -163,7 +161,7 @@ class _Build:
         card = self.card
         kept, contradicting = separate(card, self.reading.examples)
         bad = [*self.reading.problems, *contradicting]
-        gaps = find_gaps(card, kept)
+        gaps = find_gaps(card, kept, self.reading)
         if gaps or not self._allows(bad):
             bad += shards.check_images(card, kept, self.workers, self.progress)
             raise self._error(bad, gaps)
@@ -177,7 +175,8 @@ class _Build:
         unreadable = shards.unreadable_images(card, kept, plan, places)
         lost = {problem.example_id for problem in unreadable}
         bad += unreadable
-        gaps = find_gaps(card, [e for e in kept if e.example_id not in lost])
+        whole = [e for e in kept if e.example_id not in lost]
+        gaps = find_gaps(card, whole, self.reading)
         if gaps or not self._allows(bad):
             raise self._error(bad, gaps)
         index = shards.make_index(card, plan, places)
@@ -185,7 +184,8 @@ class _Build:
         tfds_metadata.write_tfds_metadata(card, plan, index, folder, config)
         index.to_parquet(folder / "index.parquet", index=False)
         if bad:
-            problem_tables.write_table(problem_table(bad), folder / "left_out.csv")
+            table = problem_table(bad, card.labels.named)
+            problem_tables.write_table(table, folder / "left_out.csv")
         if not self.index_file.exists():
             # What a version without its index is: cut off while it was built.
             shutil.rmtree(self.version_dir, ignore_errors=True)
@@ -204,25 +204,31 @@ class _Build:
         )
 
     def _allows(self, bad: Sequence[Problem]) -> bool:
-        return len(bad) <= (self.max_bad_fraction or 0) * self.total
+        if not self.max_bad_fraction:
+            return not bad
+        losses = problem_tables.count_losses(self.card, self.reading, bad)
+        return losses.images <= self.max_bad_fraction * losses.total
 
     def _error(self, bad: Sequence[Problem], gaps: Sequence[Problem]) -> DatasetError:
         every = [*bad, *gaps]
-        problem_tables.write_table(problem_table(every), self.problems_file)
-        hint = ""
+        table = problem_table(every, self.card.labels.named)
+        problem_tables.write_table(table, self.problems_file)
+        losses = problem_tables.count_losses(self.card, self.reading, bad)
+        hint = [
+            f"note: {remark.where}: {remark.reason}" for remark in self.reading.remarks
+        ]
+        hint += losses.lines() if bad else []
         if bad and not gaps:
-            share = len(bad) / self.total
-            hint = (
-                f"{len(bad)} of {self.total} rows ({share:.2%}) can't be used; mend "
-                "them, or leave them out with "
-                f"--max_bad_fraction={_rounded_up(share):g}"
+            share = _rounded_up(losses.images / max(1, losses.total))
+            hint.append(
+                f"Mend them, or leave them out with --max_bad_fraction={share:g}"
             )
-        return DatasetError(self.card, every, self.problems_file, hint)
+        return DatasetError(self.card, every, self.problems_file, "\n".join(hint))
 
 
 def _rounded_up(share: float) -> float:
     """A number with few digits that is not below the share."""
-    return min(0.99, np.ceil(share * 1000) / 1000)
+    return float(np.clip(np.ceil(share * 1000) / 1000, 0.001, 0.99))
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """Dataset cards: everything that sets one data set apart, in one TOML file."""
 
 import dataclasses
-import difflib
 import importlib.resources
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from transfusion_tf.datasets.card_fields import (
     Splits,
     Training,
 )
-from transfusion_tf.errors import UserError
+from transfusion_tf.datasets.names import normalized
+from transfusion_tf.errors import UserError, closest
 from transfusion_tf.toml_tables import checked, read_toml
 
 __all__ = [
@@ -94,7 +94,8 @@ def _classes_in(name: str, source: Path, folder: Path) -> Any:
     """A class a line, from a file beside the data (a sample's own) or the card."""
     for file in (source / Path(name).name, folder / name):
         if file.is_file():
-            return file.read_text(encoding="utf-8").split()
+            lines = normalized(file.read_text(encoding="utf-8-sig")).splitlines()
+            return [line.strip() for line in lines if line.strip()]
     return name
 
 
@@ -153,11 +154,9 @@ def _find(name: str) -> Path:
         return root / name / "dataset.toml"
     if "/" in name or name.endswith(".toml"):
         raise UserError(f"no dataset card at {path}: no such file")
-    close = difflib.get_close_matches(name, card_names(), 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
     raise UserError(
-        f"unknown data set {name!r}{hint} Valid: {', '.join(card_names())}, or the "
-        "path of a dataset.toml"
+        f"unknown data set {name!r}{closest(name, card_names())}; valid: "
+        f"{', '.join(card_names())}, or the path of a dataset.toml"
     )
 
 

@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
+from transfusion_tf.datasets.folder_files import on_disk
+from transfusion_tf.datasets.names import as_number
 from transfusion_tf.errors import UserError
 from transfusion_tf.toml_tables import (
     TABLE,
@@ -47,8 +49,12 @@ class Labels:
     referable_from: StrictInt | None = None
     """For grades, the first class that counts as referable disease (Transfusion's
     "grade 3 and up" counts from 1: here it is 2)."""
-    blank: Literal["error", "negative", "ignore"] = "error"
-    """What a blank cell among findings means; ignore: no loss and no metric for it."""
+    count_from: Literal[0, 1] | None = None
+    """Numbers in the data count the classes, from 0 or from 1. Without it a number is
+    a class only where that is the class's name."""
+    blank: Literal["error", "negative", "ignore", "leave_out"] = "error"
+    """What a blank cell among findings means; ignore: no loss and no metric for it. For
+    one label an image: leave_out."""
     uncertain: Literal["error", "zeros", "ones", "ignore", "multiclass"] = "error"
     """What -1 among findings means (CheXpert, section 4): absent; present; no loss and
     no metric; or an output of its own, see `auxiliary`."""
@@ -97,6 +103,21 @@ class Labels:
                 "referable_from",
                 f"a grade from 1 to {last} (the first referable one, counting from "
                 f"0), got {self.referable_from}",
+            )
+        fitting = (
+            ("error", "negative", "ignore") if findings else ("error", "leave_out")
+        )
+        if self.blank not in fitting:
+            raise WrongKey(
+                "blank",
+                f"one of {', '.join(fitting)} for kind = {self.kind!r}, got "
+                f"{self.blank!r}",
+            )
+        if self.count_from is not None and any(
+            as_number(name) is not None for name in self.classes
+        ):
+            raise WrongKey(
+                "count_from", "absent where names of classes are numbers themselves"
             )
         if not findings and self.uncertain != "error":
             raise WrongKey("uncertain", "absent unless kind = 'findings'")
@@ -277,8 +298,9 @@ class DatasetCard:
         expanded = os.path.expandvars(self.folder)
         unset = re.search(r"\$\{?(\w+)", expanded)
         path = self.path.parent / Path(expanded).expanduser()
-        if unset is None and path.is_dir():
-            return path
+        found = on_disk(path) if unset is None else None
+        if found is not None and found.is_dir():
+            return found
         if unset is not None:
             what = f"the environment variable {unset[1]} is not set"
             inside = Path(self.folder).name

@@ -1,10 +1,12 @@
 """A draft of a `dataset.toml` for a folder or a table, for the user to correct."""
 
 import json
+import os
 import re
+import shlex
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,15 @@ from transfusion_tf.datasets.draft_tables import (
     draft_of_table,
     patient_entry,
 )
+from transfusion_tf.datasets.folder_files import files_below, is_helper, subfolders
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
-from transfusion_tf.datasets.readers.class_folders import subfolders
+from transfusion_tf.datasets.names import as_number, find_name, normalized
+from transfusion_tf.datasets.patient_names import pattern_in
+from transfusion_tf.datasets.readers import NPZ
 from transfusion_tf.errors import UserError
 
 CARD_FILE = "dataset.toml"
+_TABLES = (".csv", ".tsv", ".xlsx", ".xls")
 
 _SAMPLE = 200
 _MASK = re.compile(r"[_-](mask|seg|segmentation)(?=[_.\d-]|$)", re.I)
@@ -46,18 +52,22 @@ def write_draft_card(source: str | Path) -> Path:
         raise UserError(f"no folder or CSV file {place}")
     folder = place if place.is_dir() else place.parent
     target = folder / CARD_FILE
+    if not os.access(folder, os.W_OK):
+        # Shared data are often read-only: then the card lies here.
+        target = Path.cwd() / CARD_FILE
     if target.exists():
         raise UserError(
             f"{target} is there already and is left as it is; move it away to have a "
             "new one drafted"
         )
     draft = draft_of_table(place, folder) if place.is_file() else _from_folder(folder)
-    files.write_text(target, _as_toml(folder, draft))
+    files.write_text(target, _as_toml(folder, target, draft))
     return target
 
 
 def _from_folder(folder: Path) -> Draft:
-    tables = sorted(path for path in _near(folder, "*.csv") if path.is_file())
+    near = [path for path in _near(folder) if path.is_file()]
+    tables = [path for path in near if path.suffix.lower() in _TABLES]
     reasons = []
     drafts = []
     for table in tables:
@@ -74,6 +84,8 @@ def _from_folder(folder: Path) -> Draft:
         return draft
     found = _from_class_folders(folder)
     if found is None:
+        if any(path.suffix.lower() == ".npz" for path in near):
+            reasons.append(NPZ)
         why = f" ({'; '.join(reasons)})" if reasons else ""
         raise UserError(
             f"{folder} looks like no data set{why}: expected is a folder a class with "
@@ -82,9 +94,15 @@ def _from_folder(folder: Path) -> Draft:
     return found
 
 
-def _near(folder: Path, pattern: str) -> list[Path]:
-    """What matches in the folder or one below it."""
-    return [*folder.glob(pattern), *folder.glob(f"*/{pattern}")]
+def _near(folder: Path) -> list[Path]:
+    """What lies in the folder or one below it."""
+    below = [folder, *subfolders(folder)]
+    return [
+        path
+        for top in below
+        for path in sorted(top.iterdir())
+        if not is_helper(path.name)
+    ]
 
 
 def _worth(draft: Draft) -> tuple[int, int]:
@@ -94,15 +112,25 @@ def _worth(draft: Draft) -> tuple[int, int]:
 
 def _from_class_folders(root: Path) -> Draft | None:
     # Archives often unpack into a folder around all of it.
-    for folder in (root, *sorted(_near(root, "*"))):
-        if folder.is_dir() and not folder.name.startswith("."):
-            draft = _class_folders_in(folder, str(folder.relative_to(root)))
+    for images_in in (_images_directly_in, _images_below):
+        for folder in (root, *filter(Path.is_dir, _near(root))):
+            draft = _class_folders_in(folder, str(folder.relative_to(root)), images_in)
             if draft is not None:
                 return draft
     return None
 
 
-def _class_folders_in(folder: Path, name: str) -> Draft | None:
+def _images_directly_in(folder: Path) -> list[Path]:
+    return [path for path in _images_below(folder) if path.parent == folder]
+
+
+def _images_below(folder: Path) -> list[Path]:
+    return [p for p in files_below(folder) if p.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _class_folders_in(
+    folder: Path, name: str, images_in: Callable[[Path], list[Path]]
+) -> Draft | None:
     tops = [f for f in subfolders(folder) if f.name.lower() in SPLIT_NAMES]
     reader: list[tuple[str, Any, str]] = [
         ("kind", "class_folders", "a folder a class"),
@@ -112,32 +140,38 @@ def _class_folders_in(folder: Path, name: str) -> Draft | None:
         names = ", ".join(top.name for top in tops)
         reader.append(("split_folders", True, f"they stand below {names}"))
     classes: dict[str, list[Path]] = defaultdict(list)
+    # As the reader has it: path below the folder of its class.
+    below: dict[Path, str] = {}
     for top in tops or [folder]:
         for child in subfolders(top):
-            images = [p for p in child.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES]
-            if images:
-                classes[child.name] += images
+            if images := images_in(child):
+                own = find_name(child.name, classes) or normalized(child.name)
+                classes[own] += images
+                below |= {path: path.relative_to(child).as_posix() for path in images}
     if len(classes) < 2:
         return None
-    images = [path for paths in classes.values() for path in paths]
-    found = {path: _MASK.search(path.stem) for path in images}
-    masks = Counter(match.group(0) for match in found.values() if match)
+    masks = Counter(found[0] for path in below if (found := _MASK.search(path.stem)))
     if masks:
         patterns = [f"*{part}*" for part in sorted(masks)]
         number = masks.total()
         reader.append(("exclude", patterns, f"{number} files look like masks"))
-        images = [path for path, match in found.items() if not match]
-    reader.append(patient_entry([path.name for path in images]))
-    return Draft(reader, "class", sorted(classes), [], images, [])
+    images = [path for path in below if not _MASK.search(path.stem)]
+    of = {path: name for name, paths in classes.items() for path in paths}
+    named = [normalized(below[path]) for path in images]
+    if not pattern_in(named):
+        named = [path.rsplit("/", 1)[-1] for path in named]
+    reader.append(patient_entry(named, [of[path] for path in images]))
+    names = sorted(classes, key=lambda name: (as_number(name) or 0, name))
+    return Draft(reader, "class", names, [], images, [])
 
 
-def _as_toml(folder: Path, draft: Draft) -> str:
+def _as_toml(folder: Path, target: Path, draft: Draft) -> str:
     name = re.sub(r"\W+", "_", folder.name, flags=re.ASCII).strip("_").lower()
     name = name if name.isidentifier() else f"data_{name}".rstrip("_")
     size, size_comment, deep = _image_facts(draft.images)
     lines = [
         "# Drafted from the files: read each line, correct it, and then run",
-        "#   transfusion-data audit " + json.dumps(str(folder / CARD_FILE)),
+        "#   transfusion-data audit " + shlex.quote(str(target)),
     ]
     lines += [f"# Note: {remark}." for remark in draft.remarks]
     lines += [
@@ -146,6 +180,8 @@ def _as_toml(folder: Path, draft: Draft) -> str:
         _line("title", folder.name, "stands above the report"),
         _line("image_size", size, size_comment),
     ]
+    if target.parent != folder:
+        lines.append(_line("folder", str(folder), "where the data lie"))
     if deep:
         comment = f"{deep}; or [low, high], which become black and white"
         lines.append(_line("intensity", "minmax", comment))
@@ -173,8 +209,10 @@ def _as_toml(folder: Path, draft: Draft) -> str:
 
 
 def _line(key: str, value: Any, comment: str) -> str:
-    # JSON's texts, numbers, booleans and lists are TOML's.
-    text = f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    # JSON's texts, numbers, booleans and lists are TOML's; patterns read better raw.
+    raw = isinstance(value, str) and "\\" in value and "'" not in value
+    written = f"'{value}'" if raw else json.dumps(value, ensure_ascii=False)
+    text = f"{key} = {written}"
     return f"{text}  # {comment}" if comment else text
 
 

@@ -1,7 +1,7 @@
 """What a first dataset card can say of a CSV table and the images that it names."""
 
+import contextlib
 import dataclasses
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from transfusion_tf.datasets.card import SPLITS
+from transfusion_tf.datasets.folder_files import files_below
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
-from transfusion_tf.datasets.readers.tables import read_table
+from transfusion_tf.datasets.names import as_number, find_name, normalized
+from transfusion_tf.datasets.patient_names import pattern_in
+from transfusion_tf.datasets.readers.csv_table import boxes
+from transfusion_tf.datasets.readers.options import SPLIT_ALIASES
+from transfusion_tf.datasets.readers.tables import (
+    existing_image,
+    guessed_encoding,
+    read_table,
+)
 from transfusion_tf.errors import UserError
 
-SPLIT_NAMES = {*SPLITS, "val", "valid", "dev"}
+SPLIT_NAMES = {*SPLITS, *SPLIT_ALIASES}
 
 _MOST_CLASSES = 50
 _PATIENT = re.compile(r"patient|subject|person|lesion_?id|case_?id|study_?id", re.I)
@@ -23,14 +32,6 @@ _LABEL = re.compile(
     re.I,
 )
 _ORDERED = re.compile(r"level|grade|severity|stage|score|diagnosis", re.I)
-
-# How a patient may stand in a file's name: the most telling first.
-_PATIENT_PATTERNS = (
-    r"(?i)^(.+?)[_-](?:left|right|l|r|od|os)(?=[_.-]|$)",
-    r"(?i)((?:patient|person|subject|pat)[_-]?\d+)",
-    r"^([^_]+)_",
-    r"^([^-]+)-",
-)
 
 
 @dataclasses.dataclass
@@ -45,19 +46,16 @@ class Draft:
     remarks: list[str]
 
 
-def patient_entry(names: Sequence[str]) -> tuple[str, Any, str]:
-    """The line for `patient_pattern`, commented out where nothing speaks for one."""
-    for pattern in _PATIENT_PATTERNS:
-        found = [re.search(pattern, name) for name in names]
-        if not all(found):
-            continue
-        patients = len({match.group(1) for match in found if match})
-        if max(1, 0.02 * len(names)) < patients < 0.98 * len(names):
-            return (
-                "patient_pattern",
-                pattern,
-                f"makes {patients} patients of {len(names)} images: is that right?",
-            )
+def patient_entry(names: Sequence[str], labels: Sequence[str]) -> tuple[str, Any, str]:
+    """The line for `patient_pattern`, commented out where nothing speaks for one.
+
+    Args:
+      names: of the images.
+      labels: the class of each.
+    """
+    if found := pattern_in(names):
+        comment = f"{found.describe(labels)}: is that right?"
+        return "patient_pattern", found.pattern, comment
     return (
         "# patient_pattern",
         "^([^_]+)_",
@@ -72,11 +70,15 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
     Raises:
       UserError: it names no images that are there, or nothing in it looks like labels.
     """
-    table = read_table(file)
+    with file.open("rb") as stream:
+        encoding = guessed_encoding(stream.read())
+    table = read_table(file, encoding=encoding)
     if not table.rows:
         raise UserError(f"{file.name} has no rows that can be read")
     columns = {
-        name: [row[name].strip() for _, row in table.rows] for name in table.columns
+        name: [row[name] for _, row in table.rows]
+        for name in table.columns
+        if name not in table.twice
     }
     path_column, place, suffix, images = _find_images(folder, columns)
     reader: list[tuple[str, Any, str]] = [
@@ -85,6 +87,8 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
         ("image_folder", place, "from this file"),
         ("path_column", path_column, f"names {len(images)} images that are there"),
     ]
+    if encoding != "utf-8":
+        reader.append(("encoding", encoding, "as its bytes look: are accents right?"))
     if suffix:
         reader.append(("path_suffix", suffix, "added to what stands there"))
     rest = {k: v for k, v in columns.items() if k != path_column}
@@ -97,14 +101,19 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
         count = len(set(columns[patient]))
         reader.append(("patient_column", patient, f"{count} patients"))
     else:
-        reader.append(patient_entry(columns[path_column]))
+        of = columns[labels[0]] if len(labels) == 1 else ["images"] * len(table.rows)
+        reader.append(patient_entry(columns[path_column], of))
     if split:
         reader.append(("split_column", split, "the data's own splits"))
     unused = [name for name in rest if name not in labels]
     remarks = [f"columns not used: {', '.join(unused)}"] if unused else []
-    if len(images) < len(table.rows):
-        remarks.append(f"{len(table.rows) - len(images)} rows name no image there")
-    return Draft(reader, kind, classes, extra, images, remarks)
+    if table.twice:
+        remarks.append(f"columns of one name: {', '.join(sorted(table.twice))}")
+    missing = len(table.rows) - len(images)
+    if missing:
+        remarks.append(f"{missing} rows name no image there")
+    remarks += boxes(len(images), len(set(images)))
+    return Draft(reader, kind, classes, extra, sorted(set(images)), remarks)
 
 
 def _are_splits(values: Iterable[str]) -> bool:
@@ -117,32 +126,37 @@ def _find_images(
     """Column of paths, folder that they start from, suffix to add, files found."""
     by_name: dict[str, list[Path]] = defaultdict(list)
     by_stem: dict[str, list[Path]] = defaultdict(list)
-    for top, below, names in os.walk(folder):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in names:
-            path = Path(top, name)
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                by_name[name].append(path)
-                by_stem[path.stem].append(path)
+    for path in files_below(folder):
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            by_name[normalized(path.name)].append(path)
+            by_stem[normalized(path.stem)].append(path)
     best: tuple[int, str, str, str] = (0, "", "", "")
     for column, values in columns.items():
         for index, bare in ((by_name, False), (by_stem, True)):
-            votes: Counter[tuple[str, str]] = Counter()
+            votes: Counter[str] = Counter()
+            suffixes: dict[str, set[str]] = defaultdict(set)
             for value in values:
-                for path in index.get(Path(value).name, ()):
+                value = value.replace("\\", "/")
+                for path in index.get(value.rsplit("/", 1)[-1], ()):
                     suffix = path.suffix if bare else ""
-                    full = str(path.relative_to(folder))
+                    full = normalized(str(path.relative_to(folder)))
                     if full.endswith(value + suffix):
                         start = full[: len(full) - len(value + suffix)]
-                        votes[start.rstrip("/") or ".", suffix] += 1
+                        start = start.rstrip("/") or "."
+                        votes[start] += 1
+                        suffixes[start].add(suffix)
             if votes:
-                (start, suffix), number = votes.most_common(1)[0]
+                start, number = votes.most_common(1)[0]
+                suffix = "*" if len(suffixes[start]) > 1 else suffixes[start].pop()
                 best = max(best, (number, column, start, suffix))
     number, column, start, suffix = best
     if not number:
         raise UserError("no column of the table names images that are there")
-    found = [folder / start / (value + suffix) for value in columns[column]]
-    return column, start, suffix, [path for path in found if path.is_file()]
+    found = []
+    for value in columns[column]:
+        with contextlib.suppress(UserError):
+            found.append(existing_image(folder / start, value, folder, suffix))
+    return column, start, suffix, found
 
 
 _Labels = tuple[list[str], str, list[str], list[tuple[str, Any, str]]]
@@ -158,38 +172,44 @@ def _find_labels(columns: dict[str, list[str]]) -> _Labels:
     if len(binary) >= 2:
         return _many_columns(binary)
     single = {
-        name: sorted(set(values))
+        name: sorted({*values} - {""})
         for name, values in columns.items()
-        if 2 <= len(set(values)) <= _MOST_CLASSES and "" not in values
+        if 2 <= len({*values} - {""}) <= _MOST_CLASSES
     }
-    named = [name for name in single if _LABEL.search(name)]
     if not single:
         raise UserError(
             "no column of the table looks like labels: 2 to "
             f"{_MOST_CLASSES} different values"
         )
-    column = (named or list(single))[0]
-    values = single[column]
-    if all(re.fullmatch(r"\d+(\.0)?", value) for value in values):
-        top = max(int(float(value)) for value in values)
-        classes = [str(number) for number in range(top + 1)]
-        if top >= 2 and _ORDERED.search(column):
-            comment = "the first grade that counts as disease, from 0"
-            extra = [("referable_from", min(2, top), comment)]
-            return [column], "grade", classes, extra
-        return [column], "class", classes, []
-    return [column], "class", values, []
+    # What is called so, and of the others what every row has.
+    column = min(single, key=lambda n: (not _LABEL.search(n), "" in columns[n]))
+    extra: list[tuple[str, Any, str]] = []
+    if blank := columns[column].count(""):
+        comment = f"{blank} rows without a label are left out"
+        extra.append(("blank", "leave_out", comment))
+    numbers = {as_number(value) for value in single[column]}
+    if None in numbers:
+        return [column], "class", single[column], extra
+    classes = [
+        f"{n.normalize():f}" for n in sorted(n for n in numbers if n is not None)
+    ]
+    if len(classes) > 2 and _ORDERED.search(column):
+        comment = "the first grade that counts as disease, by its place from 0: "
+        extra.append(("referable_from", 2, f"{comment}here it is {classes[2]!r}"))
+        return [column], "grade", classes, extra
+    return [column], "class", classes, extra
 
 
 def _plain(values: Iterable[str]) -> set[str]:
-    return {re.sub(r"\.0+$", "", value) for value in values}
+    return {find_name(value, ("0", "1", "-1")) or value for value in values}
 
 
 def _many_columns(binary: dict[str, list[str]]) -> _Labels:
     names = list(binary)
     rows = list(zip(*binary.values(), strict=True))
     exclusive = all(
-        sorted(float(cell or 0) for cell in row) == [0.0] * (len(row) - 1) + [1.0]
+        sorted(as_number(cell or "0") or 0 for cell in row)
+        == [0] * (len(row) - 1) + [1]
         for row in rows
     )
     if exclusive:

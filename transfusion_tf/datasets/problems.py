@@ -2,19 +2,19 @@
 
 import dataclasses
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.datasets.card import DatasetCard
-from transfusion_tf.datasets.readers import Example, Problem
+from transfusion_tf.datasets.readers import Example, Problem, Reading
 from transfusion_tf.errors import UserError
 
-COLUMNS = ("file", "row", "image", "kind", "reason")
+_PLACE = re.compile(r"(?P<file>.*), (row (?P<row>\d+)( \(.*\))?|record at \d+)")
+COLUMNS = ("file", "row", "image", "kind", "reason", "images", "classes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +38,89 @@ def image_problem(card: DatasetCard, example: Example, reason: str) -> ImageProb
     path = getattr(source, "path", None)
     name = ""
     if isinstance(path, Path):
-        below = path.is_relative_to(card.path.parent)
-        name = str(path.relative_to(card.path.parent) if below else path)
+        data = card.data_folder()
+        name = str(path.relative_to(data) if path.is_relative_to(data) else path)
         # A class folder's row is the file itself.
         name = "" if name.endswith(example.where) else name
-    return ImageProblem(example.where, reason, name, example.example_id)
+    return ImageProblem(
+        example.where,
+        reason,
+        labels=example.labels,
+        image=name,
+        example_id=example.example_id,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Losses:
+    """How many images can't be used.
+
+    Attributes:
+      images: how many.
+      total: of how many in all.
+      by_class: how many of each class that loses some, and of how many.
+      unknown: how many whose class is not known.
+      by_file: how many of each table, or of each folder.
+    """
+
+    images: int
+    total: int
+    by_class: Mapping[str, tuple[int, int]]
+    unknown: int
+    by_file: Mapping[str, int]
+
+    def lines(self) -> list[str]:
+        """What goes, for people."""
+        share = self.images / max(1, self.total)
+        lines = [f"{self.images} of {self.total} images ({share:.2%}) can't be used:"]
+        lines += [f"  {n:6d} of {of} {name}" for name, (n, of) in self.by_class.items()]
+        if self.unknown:
+            lines.append(f"  {self.unknown:6d} of a class that is not known")
+        if len(self.by_file) > 1:
+            lines.append("by file:")
+            lines += [f"  {n:6d}  {name}" for name, n in self.by_file.items()]
+        return lines
+
+
+def count_losses(card: DatasetCard, reading: Reading, bad: Sequence[Problem]) -> Losses:
+    """What goes with the rows that can't be used.
+
+    Args:
+      card: names the classes.
+      reading: all that the reader found.
+      bad: its problems, and those of its examples.
+    """
+    # An image may stand in several rows.
+    labels = {example.image: example.labels for example in reading.examples}
+    names = card.labels.named
+    of, lost, files = Counter[str](), Counter[str](), Counter[str]()
+    for found in labels.values():
+        of.update(_present(names, found))
+    for problem in reading.problems:
+        of.update(_present(names, problem.labels) * problem.images)
+    for problem in bad:
+        lost.update(_present(names, problem.labels) * problem.images)
+        if problem.images:
+            files[_file_of(problem.where)] += problem.images
+    return Losses(
+        images=sum(problem.images for problem in bad),
+        total=len(labels) + sum(problem.images for problem in reading.problems),
+        by_class={name: (lost[name], of[name]) for name in names if lost[name]},
+        unknown=sum(problem.images for problem in bad if problem.labels is None),
+        by_file=dict(files.most_common(20)),
+    )
+
+
+def _present(names: Sequence[str], labels: Sequence[float] | None) -> list[str]:
+    return [n for n, value in zip(names, labels or (), strict=False) if value == 1]
+
+
+def _file_of(where: str) -> str:
+    """The table of a row, the folder of an image."""
+    match = _PLACE.fullmatch(where)
+    if match:
+        return match["file"]
+    return str(Path(where).parent) if Path(where).suffix else where
 
 
 class DatasetError(UserError):
@@ -101,21 +179,42 @@ def kind_of(reason: str) -> str:
     return re.sub(r"\s+", " ", text).strip()[:120]
 
 
-def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
-    """A row a problem: `file`, `row`, `image`, `kind` and `reason`, all text."""
-    rows: list[dict[str, Any]] = []
+def _common(reasons: Sequence[str]) -> str:
+    """What reasons of one kind all say; words in which they differ are left open."""
+    words = [re.findall(r"'[^']*'|\"[^\"]*\"|\S+", reason) for reason in set(reasons)]
+    if len({len(one) for one in words}) > 1:
+        return kind_of(reasons[0])
+    shared = (set(found) for found in zip(*words, strict=True))
+    return " ".join(found.pop() if len(found) == 1 else "…" for found in shared)
+
+
+def problem_table(
+    problems: Iterable[Problem], classes: Sequence[str] = ()
+) -> pd.DataFrame:
+    """A row a problem, all text.
+
+    Its columns: `file`, `row`, `image`, `kind`, `reason`, `images` (how many go with
+    it) and `classes` (what these show, where it is known).
+    """
+    rows: list[dict[str, str]] = []
+    reasons: dict[str, list[str]] = defaultdict(list)
     for problem in problems:
-        match = re.fullmatch(r"(.*), row (\d+)", problem.where)
-        file, row = match.groups() if match else (problem.where, "")
+        reasons[kind_of(problem.reason)].append(problem.reason)
+        match = _PLACE.fullmatch(problem.where)
         rows.append(
             {
-                "file": file,
-                "row": row,
+                "file": match["file"] if match else problem.where,
+                "row": (match["row"] if match else "") or "",
                 "image": getattr(problem, "image", ""),
                 "kind": kind_of(problem.reason),
                 "reason": problem.reason,
+                "images": str(problem.images),
+                "classes": ", ".join(_present(classes, problem.labels)),
             }
         )
+    kinds = {kind: _common(found) for kind, found in reasons.items()}
+    for row in rows:
+        row["kind"] = kinds[row["kind"]]
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=str)
 
 

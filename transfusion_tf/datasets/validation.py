@@ -1,12 +1,11 @@
 """What must hold for a data set as a whole, checked before a pixel is read."""
 
+import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
-from transfusion_tf.datasets.readers import Example, Problem
+from transfusion_tf.datasets.readers import Example, Problem, Reading
 from transfusion_tf.datasets.splits import split_by_patient
 
 
@@ -30,7 +29,18 @@ def separate(
     """
     problems = {**_repeated(examples), **_astride(card, examples)}
     kept = [e for index, e in enumerate(examples) if index not in problems]
-    return kept, [problems[index] for index in sorted(problems)]
+    # A row may go and its image stay, and several rows may be one image's.
+    seen = {example.image for example in kept}
+    result = []
+    for index in sorted(problems):
+        example = examples[index]
+        images = int(example.image not in seen)
+        seen.add(example.image)
+        problem = problems[index]
+        result.append(
+            dataclasses.replace(problem, images=images, labels=example.labels)
+        )
+    return kept, result
 
 
 def _repeated(examples: Sequence[Example]) -> dict[int, Problem]:
@@ -80,36 +90,94 @@ def _astride(card: DatasetCard, examples: Sequence[Example]) -> dict[int, Proble
     }
 
 
-def find_gaps(card: DatasetCard, examples: Sequence[Example]) -> list[Problem]:
+def find_gaps(
+    card: DatasetCard, examples: Sequence[Example], before: Reading | None = None
+) -> list[Problem]:
     """Classes and splits without images. No row is to blame, so none can be left out.
 
     Args:
       card: says the classes and the shares.
       examples: those that can be used.
+      before: all that the reader found: what was there, and is lost with the rows that
+        can't be used, is told apart from what never was.
     """
     if not examples:
-        return [Problem(card.reader["kind"], "no image was found at all")]
+        return [Problem(card.reader["kind"], "no image was found at all", images=0)]
     problems = []
-    splits = assign_splits(card, examples)
-    counts = Counter(splits)
+    table = class_counts(card, examples)
+    found = class_counts(card, before.examples) if before else table
     wanted = {name for name in SPLITS if getattr(card.splits, name) > 0}
+    counts = Counter(assign_splits(card, examples))
     for name in SPLITS:
         if not counts[name] and name in wanted:
-            problems.append(
-                Problem(f"split {name!r}", "no image falls into it; change [splits]")
-            )
-    labels = np.array([e.labels for e in examples])
-    train = labels[np.array(splits) == "train"]
-    for index, name in enumerate(card.labels.named):
-        if not np.nansum(labels[:, index]):
-            problems.append(
-                Problem(f"class {name!r}", "no image of it; take it out of the card")
-            )
-        elif len(train) and not np.nansum(train[:, index]):
-            problems.append(
-                Problem(
-                    f"class {name!r}",
-                    "no training image of it; change splits.seed or the shares",
+            reason = "no image falls into it; change [splits]"
+            problems.append(Problem(f"split {name!r}", reason, images=0))
+    lost = _lost_by_reader(card, before)
+    for name in card.labels.named:
+        where = f"class {name!r}"
+        had = sum(found[name].values()) + lost[name]
+        if not any(table[name].values()):
+            reason = "no image of it; take it out of the card"
+            if had:
+                reason = (
+                    f"none of its {had} images can be used; mend them: "
+                    "--max_bad_fraction lets no class disappear"
                 )
-            )
+            problems.append(Problem(where, reason, images=0))
+            continue
+        for split in SPLITS:
+            if table[name][split] or not counts[split]:
+                continue
+            if found[name][split]:
+                reason = (
+                    f"none of its {found[name][split]} images in {split} can be used; "
+                    "mend them: --max_bad_fraction lets no class disappear"
+                )
+                problems.append(Problem(where, reason, images=0))
+            elif split == "train":
+                reason = "no training image of it; change splits.seed or the shares"
+                problems.append(Problem(where, reason, images=0))
     return problems
+
+
+def _lost_by_reader(card: DatasetCard, before: Reading | None) -> Counter[str]:
+    """Images by class that a reader's problems take along."""
+    lost = Counter[str]()
+    for problem in before.problems if before else ():
+        for name, value in zip(card.labels.named, problem.labels or (), strict=False):
+            lost[name] += int(value == 1) * problem.images
+    return lost
+
+
+def class_counts(
+    card: DatasetCard, examples: Sequence[Example]
+) -> dict[str, Counter[str]]:
+    """How many images of each class are in each split."""
+    counts = {name: Counter(dict.fromkeys(SPLITS, 0)) for name in card.labels.named}
+    for example, split in zip(examples, assign_splits(card, examples), strict=True):
+        for name, value in zip(card.labels.named, example.labels, strict=False):
+            counts[name][split] += int(value == 1)
+    return counts
+
+
+def absent_classes(
+    counts: Mapping[str, Mapping[str, int]], sizes: Mapping[str, int]
+) -> list[Problem]:
+    """Classes that validation or test show nothing of; what is there is no bad row.
+
+    Args:
+      counts: images by class and split.
+      sizes: images of a split.
+    """
+    return [
+        Problem(
+            f"class {name!r}",
+            f"no image in {split} ({of['train']} in train): what is predicted of it "
+            f"can't be measured there; give {split} a larger share, change "
+            "splits.seed, or join classes",
+            images=0,
+        )
+        for name, of in counts.items()
+        for split in ("validation", "test")
+        if sizes[split] and any(of.values()) and not of[split]
+    ]

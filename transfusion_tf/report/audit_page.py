@@ -13,6 +13,7 @@ from transfusion_tf import files
 from transfusion_tf.datasets.audit import Audit
 from transfusion_tf.datasets.images import to_square
 from transfusion_tf.datasets.problems import counts_by_kind
+from transfusion_tf.datasets.readers.csv_table import boxes
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.sample_images import data_uri
 
@@ -79,6 +80,7 @@ def write_audit(audit: Audit, folder: str | Path, *, show_images: bool = True) -
         "facts": _facts(audit),
         "tables": tables,
         "kinds": counts_by_kind(audit.problems),
+        "losses": audit.losses,
         "pictures": _pictures(audit) if show_images else [],
         "show_images": show_images,
         "shown": _ROWS,
@@ -109,13 +111,8 @@ def checks(audit: Audit) -> list[Check]:
             "no",
             "Nothing can be learned or tested of them: change the card.",
         ),
-        _check(
-            "Patients in several splits",
-            len(audit.astride),
-            "no",
-            "The test would measure how well patients are remembered. Name the patient "
-            "column, or mend the split column.",
-        ),
+        *_boxes(audit),
+        _patients(audit),
         _check(
             "Same pixels in several splits",
             across,
@@ -150,6 +147,38 @@ def checks(audit: Audit) -> list[Check]:
     ]
 
 
+def _patients(audit: Audit) -> Check:
+    name, found = "Patients in several splits", audit.grouping
+    if found is None:
+        return _check(
+            name,
+            len(audit.astride),
+            "no",
+            "The test would measure how well patients are remembered. Name the patient "
+            "column, or mend the split column.",
+        )
+    text = "Patients unknown: every image counts as one."
+    if not found.pattern:
+        text += (
+            " Names of the images show none either: if people have several images, say "
+            "who they belong to (reader.patient_column or patient_pattern)."
+        )
+    else:
+        text += (
+            f" Names of the images show a pattern, '{found.pattern}', which makes "
+            f"{found.patients} patients of {len(audit.rows)} images; {found.crossing} "
+            f"of them, with {found.images} images, are in several splits. If that is "
+            f"right, set reader.patient_pattern = '{found.pattern}' in the card."
+        )
+    return Check(name, "mixed", "unknown", text)
+
+
+def _boxes(audit: Audit) -> list[Check]:
+    found = boxes(len(audit.examples), len({e.image for e in audit.examples}))
+    name = "One row per box, not per image"
+    return [Check(name, "no", "yes", f"{sentence}.") for sentence in found]
+
+
 def _count(table: pd.DataFrame, flag: str, group: str | None = None) -> int:
     chosen = table[table[flag].astype(bool)]
     return int(chosen[group].nunique()) if group else len(chosen)
@@ -167,6 +196,8 @@ def _headline(found: Sequence[Check]) -> tuple[str, str]:
     if grave:
         kinds = "One kind" if grave == 1 else f"{grave} kinds"
         return "no", f"{kinds} of fault to mend before training."
+    if any(check.word == "unknown" for check in found):
+        return "mixed", "Patients are unknown: whether the test is a fair one is open."
     if any(check.tone == "mixed" for check in found):
         return "mixed", "Nothing that spoils a test; some copies to know of."
     return "yes", "No fault was found."

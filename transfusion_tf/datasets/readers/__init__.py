@@ -38,6 +38,7 @@ from transfusion_tf.errors import UserError, one_of
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "NPZ",
     "READERS",
     "Example",
     "LeftOut",
@@ -47,6 +48,11 @@ __all__ = [
     "read_card",
     "read_examples",
 ]
+
+NPZ = (
+    "there is no reader for .npz archives, as MedMNIST comes in, yet: write their "
+    "images into folders, one per class, below train, val and test"
+)
 
 READERS: dict[str, Callable[[DatasetCard], Rows]] = {
     "csv": read_csv,
@@ -76,11 +82,12 @@ def read_card(card: DatasetCard) -> Reading:
       UserError: the reader is unknown, or its options are wrong, or the data, the
         table or the folder that it names do not exist.
     """
-    reader = READERS.get(card.reader["kind"])
+    kind = card.reader["kind"]
+    reader = READERS.get(kind)
     if reader is None:
+        hint = f"; {NPZ}" if "npz" in kind or "medmnist" in kind.lower() else ""
         raise UserError(
-            f"{card.path}: key 'reader.kind': "
-            f"{one_of('reader', card.reader['kind'], READERS)}"
+            f"{card.path}: key 'reader.kind': {one_of('reader', kind, READERS)}{hint}"
         )
     rows = list(reader(card))
     examples = [row for row in rows if isinstance(row, Example)]

@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from transfusion_tf.datasets.card import DatasetCard
+from transfusion_tf.datasets.folder_files import files_below
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import one_label
@@ -66,17 +67,26 @@ def read_cbis_ddsm(card: DatasetCard) -> Rows:
     root = check.root_folder(card, options.root)
     images = check.require(card, "image_folder", root, options.image_folder)
     found: dict[str, _Mammogram] = {}
+    failed: dict[str, list[Problem]] = {}
     for entry in options.tables:
-        table = read_table(check.require(card, "tables.file", root, entry.file))
+        table = read_table(
+            check.require(card, "tables.file", root, entry.file), encoding=None
+        )
         table.require_columns(_COLUMNS, "the reader")
         yield from table.problems
         for where, row in table.rows:
+            example_id = "_".join(row[column] for column in _COLUMNS[:3])
             try:
                 _add(card, found, images, row, where, check.fixed_split(entry.split))
             except UserError as error:
-                yield Problem(where, str(error))
+                # The highest class of its rows is not known without this one.
+                others = failed.setdefault(example_id, [])
+                others.append(Problem(where, str(error), images=int(not others)))
+    for problems in failed.values():
+        yield from problems
     for example_id, mammogram in found.items():
-        yield from _examples(card, example_id, mammogram)
+        if example_id not in failed:
+            yield from _examples(card, example_id, mammogram)
 
 
 def _add(
@@ -161,8 +171,5 @@ def find_mammogram(images: Path, named: str) -> Path:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
+    below = files_below(folder) if folder.is_dir() else ()
+    return [path for path in below if path.suffix.lower() in IMAGE_SUFFIXES]

@@ -9,11 +9,18 @@ from pydantic import Field, StrictBool, WithJsonSchema
 from pydantic.dataclasses import dataclass
 
 from transfusion_tf.datasets.card import DatasetCard
+from transfusion_tf.datasets.folder_files import (
+    files_below,
+    is_helper,
+    on_disk,
+    subfolders,
+)
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
+from transfusion_tf.datasets.names import find_name, normalized
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import one_label
 from transfusion_tf.datasets.readers.rows import Example, LeftOut, Problem, Rows
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, closest
 from transfusion_tf.toml_tables import TABLE, Text
 
 _SplitFolders = Annotated[
@@ -42,7 +49,8 @@ class ClassFolderOptions:
     name_patterns: Mapping[str, check.AnyPattern] = Field(default_factory=dict)
     """A pattern per class, which the names of its files must match."""
     patient_pattern: check.Pattern | None = None
-    """Its first group in the file's name is the patient; without it every image is a
+    """Its first group in the file's name is the patient, or, where the pattern holds a
+    slash, in its path below the folder of the class; without it every image is a
     patient of its own."""
 
 
@@ -67,64 +75,69 @@ def read_class_folders(card: DatasetCard) -> Rows:
     if options.split_folders:
         tops = []
         for folder in subfolders(root):
-            if folder.name in options.leave_out:
+            if find_name(folder.name, options.leave_out):
                 yield from _left_out(root, folder)
                 continue
             try:
                 tops.append((_folder_split(options.split_folders, folder), folder))
             except UserError as error:
-                yield Problem(str(folder), str(error))
+                yield Problem(str(folder), str(error), images=_count_images(folder))
     for split, top in tops:
-        for path in sorted(top.iterdir()):
-            if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
-                name = str(path.relative_to(root))
-                yield Problem(name, "an image outside the folders of the classes")
-        for folder in subfolders(top):
-            if folder.name in options.leave_out:
-                yield from _left_out(root, folder)
-                continue
-            try:
-                labels = one_label(card, folder.name)
-            except UserError:
-                valid = ", ".join(card.labels.values or card.labels.classes)
-                yield Problem(
-                    str(folder), f"no class {folder.name!r} in the card; valid: {valid}"
-                )
-                continue
-            yield from _folder_rows(card, options, root, folder, split, labels)
+        yield from _top_rows(card, options, root, top, split)
+
+
+def _top_rows(
+    card: DatasetCard,
+    options: ClassFolderOptions,
+    root: Path,
+    top: Path,
+    split: str | None,
+) -> Rows:
+    for path in sorted(top.iterdir()):
+        if _is_image(path) and path.is_file() and not is_helper(path.name):
+            name = str(path.relative_to(root))
+            yield Problem(name, "an image outside the folders of the classes")
+    for folder in subfolders(top):
+        if find_name(folder.name, options.leave_out):
+            yield from _left_out(root, folder)
+            continue
+        try:
+            labels = one_label(card, folder.name)
+        except UserError:
+            valid = card.labels.values or card.labels.classes
+            yield Problem(
+                str(folder),
+                f"no class {folder.name!r} in the card; valid: {', '.join(valid)}"
+                f"{closest(folder.name, valid)}",
+                images=_count_images(folder),
+            )
+            continue
+        yield from _folder_rows(card, options, root, folder, split, labels)
 
 
 def _folder_split(split_folders: bool | Mapping[str, str], folder: Path) -> str | None:
     if split_folders is True:
         return check.split_name(folder.name)
     assert isinstance(split_folders, Mapping)
-    if folder.name not in split_folders:
+    meant = find_name(folder.name, split_folders)
+    if meant is None:
         valid = ", ".join(split_folders)
         raise UserError(
             f"folder {folder.name!r} is no split of the card; valid: {valid}"
         )
-    return check.fixed_split(split_folders[folder.name])
+    return check.fixed_split(split_folders[meant])
 
 
-def subfolders(folder: Path) -> list[Path]:
-    """Folders of a folder, in the order of their names, hidden ones left out."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
-    )
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def _files(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if not (path.is_dir() or path.name.startswith(".") or path.name == "Thumbs.db")
-    ]
+def _count_images(folder: Path) -> int:
+    return sum(map(_is_image, files_below(folder)))
 
 
 def _left_out(root: Path, folder: Path) -> Rows:
-    for path in _files(folder):
+    for path in files_below(folder):
         reason = f"in the folder {folder.name!r}, which the card leaves out"
         yield LeftOut(str(path.relative_to(root)), reason)
 
@@ -137,8 +150,8 @@ def _folder_rows(
     split: str | None,
     labels: tuple[float, ...],
 ) -> Rows:
-    for path in _files(folder):
-        name = str(path.relative_to(root))
+    for path in files_below(folder):
+        name = normalized(str(path.relative_to(root)))
         try:
             reason = _exclusion(options, path)
             if reason:
@@ -147,11 +160,12 @@ def _folder_rows(
             _check_name(card, options, path, labels)
             patient = name
             if pattern := options.patient_pattern:
-                patient = check.first_group(pattern, path.name, "patient_pattern")
+                below = path.relative_to(folder) if "/" in pattern else path.name
+                patient = check.first_group(pattern, str(below), "patient_pattern")
             image = FileImage(path, card.intensity)
             yield Example(name, patient, labels, split, image, name)
         except UserError as error:
-            yield Problem(name, str(error))
+            yield Problem(name, str(error), images=int(_is_image(path)), labels=labels)
 
 
 def _exclusion(options: ClassFolderOptions, path: Path) -> str | None:
@@ -159,10 +173,10 @@ def _exclusion(options: ClassFolderOptions, path: Path) -> str | None:
     for pattern in options.exclude:
         if path.match(pattern):
             return f"a file that matches {pattern!r}, which the card leaves out"
-    match = re.search(options.mask_pattern or r"(?!)", path.name)
+    match = re.search(options.mask_pattern or r"(?!)", normalized(path.name))
     if match:
         image = path.with_name("".join(group or "" for group in match.groups()))
-        if not image.is_file():
+        if on_disk(image) is None:
             raise UserError(f"a mask of {image.name}, which is not there")
         return "a mask"
     return None
@@ -174,11 +188,11 @@ def _check_name(
     path: Path,
     labels: tuple[float, ...],
 ) -> None:
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
+    if not _is_image(path):
         raise UserError(f"not an image file ({', '.join(IMAGE_SUFFIXES)})")
     own = card.labels.classes[labels.index(1.0)]
-    patterns = options.name_patterns
-    if own in patterns and not re.search(patterns[own], path.name):
-        others = [name for name in patterns if re.search(patterns[name], path.name)]
+    patterns, name = options.name_patterns, normalized(path.name)
+    if own in patterns and not re.search(patterns[own], name):
+        others = [other for other in patterns if re.search(patterns[other], name)]
         whose = f"; it is that of {' or '.join(others)}" if others else ""
         raise UserError(f"the name is not that of an image of {own!r}{whose}")

@@ -1,7 +1,6 @@
 """Reader `csv`: tables with a row an image."""
 
 import dataclasses
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -10,7 +9,9 @@ from pydantic import Field, StrictBool, model_validator
 from pydantic.dataclasses import dataclass
 
 from transfusion_tf.datasets.card import DatasetCard
+from transfusion_tf.datasets.folder_files import files_below
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
+from transfusion_tf.datasets.names import find_name
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import many_labels, one_label
 from transfusion_tf.datasets.readers.rows import (
@@ -28,6 +29,9 @@ from transfusion_tf.datasets.readers.tables import (
 )
 from transfusion_tf.errors import UserError
 from transfusion_tf.toml_tables import TABLE, Count, Text, Texts, WrongKey
+
+# Rows per image from which on a table is not one of images with a few mistakes.
+_SEVERAL = 1.2
 
 
 @dataclass(frozen=True, kw_only=True, config=TABLE)
@@ -72,13 +76,15 @@ class CsvOptions:
     image_folder: check.Places = "."
     path_column: Text
     """Names the row's image, below `image_folder`."""
+    encoding: check.Encoding = "utf-8"
+    """Of the tables' text."""
     path_suffix: str = ""
-    """Added to what stands there."""
+    """Added to what stands there; `*` is that of the file that is there."""
     path_strip: Count | None = None
     """How many leading folders of the path are dropped."""
     label_columns: Texts
-    """One, holding class names, numbers from 0 or what `labels.values` lists; or one
-    for each class, holding 0 or 1."""
+    """One, holding names of classes, what `labels.values` lists or numbers by
+    `labels.count_from`; or one for each class in their order, holding 0 or 1."""
     patient_column: Text | None = None
     """What splits keep together; without it, the path."""
     patient_pattern: check.Pattern | None = None
@@ -137,13 +143,18 @@ def read_csv(card: DatasetCard) -> Rows:
             f"{card.path}: key 'reader.label_columns' should name one column, or one "
             f"for each of the {classes} classes; it names {width}"
         )
+    if width > 1:
+        _check_order(card, options.label_columns)
     root = check.root_folder(card, options.root)
-    joined, remark = _join(card, options.join, root)
+    joined, remark = _join(card, options.join, options.encoding, root)
     if remark:
         yield remark
     used: dict[Path, set[Path]] = {}
+    named = 0
     for entry in options.all_tables():
-        table = read_table(check.require(card, "file", root, entry.file))
+        table = read_table(
+            check.require(card, "file", root, entry.file), encoding=options.encoding
+        )
         table.require_columns(options.columns(joined is not None), card.path.name)
         images = _image_folder(card, options, entry, root)
         place = _Place(images, card.data_folder(), entry.split)
@@ -151,11 +162,37 @@ def read_csv(card: DatasetCard) -> Rows:
         for row in _examples(card, options, table, place, joined):
             if isinstance(row, Example) and isinstance(row.image, FileImage):
                 found.add(row.image.path)
+                named += 1
             yield row
+    for sentence in boxes(named, len(set().union(*used.values()))):
+        yield Remark(card.path.name, sentence)
     for images, found in used.items():
         # The data's own folder may hold more than these images.
         if images.resolve() != root.resolve():
             yield from _unlisted(images, found)
+
+
+def boxes(rows: int, images: int) -> list[str]:
+    """Says so where a table has a row a box, and not a row an image."""
+    if not images or rows < _SEVERAL * images:
+        return []
+    return [
+        f"{rows} rows name {images} images: one row per box (or finding), not per "
+        "image. Write a table with one row per image, which says what the image shows, "
+        "and name that"
+    ]
+
+
+def _check_order(card: DatasetCard, columns: tuple[str, ...]) -> None:
+    """Columns that are named as classes are must be theirs, one by one."""
+    named = card.labels.named
+    for column, own in zip(columns, named, strict=True):
+        meant = find_name(column, named)
+        if meant not in (None, own):
+            raise UserError(
+                f"{card.path}: key 'reader.label_columns': column {column!r} stands "
+                f"where class {own!r} is; both lists should be in one order"
+            )
 
 
 def _image_folder(
@@ -169,7 +206,7 @@ def _image_folder(
 
 
 def _join(
-    card: DatasetCard, join: _Join | None, root: Path
+    card: DatasetCard, join: _Join | None, encoding: str, root: Path
 ) -> tuple[dict[str, dict[str, str]] | None, Remark | None]:
     """The cells to bring to a row, by key; None where the file may be missing."""
     if join is None:
@@ -180,7 +217,8 @@ def _join(
             f"not there: {' and '.join(join.columns)} of the images is not known, "
             "each stands for itself",
         )
-    table = read_table(check.require(card, "join.file", root, join.file))
+    file = check.require(card, "join.file", root, join.file)
+    table = read_table(file, encoding=encoding)
     key = join.key or join.on
     table.require_columns([key, *join.columns], card.path.name)
     if table.problems:
@@ -202,16 +240,18 @@ def _examples(
 ) -> Rows:
     yield from table.problems
     for where, row in table.rows:
+        labels = None
         try:
             if options.join and joined is not None:
                 row = row | _brought(options.join, joined, row)
-            reason = _filtered(options, row)
+            reason = _filtered(options, row) or _unlabelled(card, options, row)
             if reason:
                 yield LeftOut(where, reason)
             else:
-                yield _example(card, options, place, row, where)
+                labels = _labels(card, options, row)
+                yield _example(card, options, place, row, labels, where)
         except UserError as error:
-            yield Problem(where, str(error))
+            yield Problem(where, str(error), labels=labels)
 
 
 def _brought(
@@ -227,9 +267,9 @@ def _filtered(options: CsvOptions, row: Mapping[str, str]) -> str | None:
     """Why the row is left out; None where it stays."""
     for entry in options.filters:
         value = row[entry.column]
-        if value in entry.keep:
+        if find_name(value, entry.keep) is not None:
             continue
-        if value not in entry.leave_out:
+        if find_name(value, entry.leave_out) is None:
             raise UserError(
                 f"{entry.column} {value!r} is neither kept nor left out by the "
                 "card's reader.filters"
@@ -238,28 +278,47 @@ def _filtered(options: CsvOptions, row: Mapping[str, str]) -> str | None:
     return None
 
 
+def _single(card: DatasetCard, options: CsvOptions) -> bool:
+    return len(options.label_columns) == 1 and card.labels.kind != "findings"
+
+
+def _unlabelled(
+    card: DatasetCard, options: CsvOptions, row: Mapping[str, str]
+) -> str | None:
+    leave_out = card.labels.blank == "leave_out"
+    blank = not any(row[column] for column in options.label_columns)
+    return "its label is blank" if leave_out and blank else None
+
+
+def _labels(
+    card: DatasetCard, options: CsvOptions, row: Mapping[str, str]
+) -> tuple[float, ...]:
+    cells = [row[column] for column in options.label_columns]
+    if _single(card, options):
+        return one_label(card, cells[0])
+    return many_labels(card, cells)
+
+
 def _example(
     card: DatasetCard,
     options: CsvOptions,
     place: _Place,
     row: Mapping[str, str],
+    labels: tuple[float, ...],
     where: str,
 ) -> Example:
     name = not_blank(row, options.path_column)
     below = name
     if options.path_strip is not None:
         below = str(PurePosixPath(*PurePosixPath(name).parts[options.path_strip :]))
-    below += options.path_suffix
-    path = existing_image(place.images, below, place.inside)
+    path = existing_image(place.images, below, place.inside, options.path_suffix)
     example_id = name
     if options.id_column is not None:
         example_id = not_blank(row, options.id_column)
-    cells = [row[column] for column in options.label_columns]
-    single = len(cells) == 1 and card.labels.kind != "findings"
     return Example(
         example_id,
         _patient(options, row, example_id),
-        one_label(card, cells[0]) if single else many_labels(card, cells),
+        labels,
         _split(options, place, row),
         FileImage(path, card.intensity),
         where,
@@ -289,25 +348,21 @@ def _split(options: CsvOptions, place: _Place, row: Mapping[str, str]) -> str | 
     value = row[options.split_column]
     if options.split_values is None:
         return check.split_name(value)
-    if value not in options.split_values:
+    meant = find_name(value, options.split_values)
+    if meant is None:
         valid = ", ".join(options.split_values)
         raise UserError(f"split {value!r} is none of {valid}")
-    return check.fixed_split(options.split_values[value])
+    return check.fixed_split(options.split_values[meant])
 
 
 def _unlisted(images: Path, used: set[Path]) -> Iterator[Remark]:
     """Images in a folder of their own that no row names."""
     listed = {path.resolve() for path in used}
-    extra = []
-    for folder, _, names in os.walk(images):
-        for name in names:
-            path = Path(folder, name)
-            if (
-                path.suffix.lower() in IMAGE_SUFFIXES
-                and not name.startswith(".")
-                and path.resolve() not in listed
-            ):
-                extra.append(path)
+    extra = [
+        path
+        for path in files_below(images)
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.resolve() not in listed
+    ]
     if extra:
         first = min(extra).relative_to(images)
         yield Remark(

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from transfusion_tf.datasets.arrays import own_dataset
 from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.images import Hdf5Image
+from transfusion_tf.datasets.names import normalized
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import one_label
 from transfusion_tf.datasets.readers.rows import Example, Problem, Remark, Rows
@@ -67,6 +68,7 @@ def _pair(card: DatasetCard, options: Hdf5Options, entry: _Pair, root: Path) -> 
         yield Problem(
             f"{images.name}, {labels_file.name}",
             f"{count} images but {len(labels)} labels",
+            images=count,
         )
         return
     groups = None
@@ -91,7 +93,7 @@ def _pair(card: DatasetCard, options: Hdf5Options, entry: _Pair, root: Path) -> 
     for index in chosen:
         where = f"{labels_file.name}, row {index}"
         try:
-            label = one_label(card, str(labels[index]))
+            label = one_label(card, labels[index])
         except UserError as error:
             yield Problem(where, str(error))
             continue
@@ -119,8 +121,8 @@ def _length(file: Path, dataset: str) -> int:
     return shape[0]
 
 
-def _labels(file: Path, dataset: str) -> np.ndarray:
-    """int64 [n], whatever dimensions of length 1 follow."""
+def _labels(file: Path, dataset: str) -> list[str]:
+    """One text an image, whatever dimensions of length 1 follow."""
     try:
         with h5py.File(file, "r") as opened:
             found = _dataset(opened, file, dataset)
@@ -133,16 +135,20 @@ def _labels(file: Path, dataset: str) -> np.ndarray:
             check_expansion(
                 f"{file}: {dataset!r}", claimed, found.id.get_storage_size()
             )
+            if text := h5py.check_string_dtype(found.dtype):
+                found = found.asstr(text.encoding, errors="replace")
             values = found[()].reshape(-1)
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{file} is damaged, or not an HDF5 file: {error}") from None
-    if values.dtype.kind not in "iub":
-        raise UserError(
-            f"{file}: labels of type {values.dtype}; whole numbers expected"
-        )
-    return values.astype(np.int64)
+    if text:
+        return [normalized(str(value).strip()) for value in values]
+    if values.dtype.kind not in "iubf":
+        raise UserError(f"{file}: labels of type {values.dtype}; numbers or names")
+    if values.dtype.kind == "b":
+        values = values.astype(np.int64)
+    return [str(value) for value in values]
 
 
 def _dataset(opened: h5py.File, file: Path, name: str) -> h5py.Dataset:
@@ -153,7 +159,7 @@ def _dataset(opened: h5py.File, file: Path, name: str) -> h5py.Dataset:
 
 
 def _groups(file: Path, column: str, count: int) -> list[str]:
-    table = read_table(file)
+    table = read_table(file, encoding=None)
     table.require_columns([column], "the card")
     if table.problems:
         raise UserError(f"{table.problems[0].where}: {table.problems[0].reason}")

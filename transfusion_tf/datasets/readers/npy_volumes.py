@@ -8,7 +8,9 @@ from pydantic.dataclasses import dataclass
 
 from transfusion_tf.datasets.arrays import open_npy
 from transfusion_tf.datasets.card import DatasetCard
+from transfusion_tf.datasets.folder_files import is_helper, on_disk
 from transfusion_tf.datasets.images import NpySlice
+from transfusion_tf.datasets.names import normalized
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import many_labels
 from transfusion_tf.datasets.readers.rows import Example, Problem, Rows
@@ -33,6 +35,8 @@ class NpyVolumesOptions:
     root: check.Places = "."
     """The data's folder, below the source."""
     sets: Annotated[tuple[_Set, ...], Field(min_length=1)]
+    encoding: check.Encoding = "utf-8"
+    """Of the tables' text."""
     slices: Count = 1
     """How many of the middle ones to take per scan; the scan is the patient."""
 
@@ -71,7 +75,9 @@ def _set(
     first: dict[str, str] = {}
     for index, file in enumerate(entry.labels):
         table = read_table(
-            check.require(card, "sets.labels", root, file), ("scan", "label")
+            check.require(card, "sets.labels", root, file),
+            ("scan", "label"),
+            options.encoding,
         )
         yield from table.problems
         for where, row in table.rows:
@@ -82,6 +88,7 @@ def _set(
             scan[index] = row["label"]
     for name, found in cells.items():
         where = f"{first[name]} (scan {name})"
+        labels = None
         try:
             missing = [file for i, file in enumerate(entry.labels) if i not in found]
             if missing:
@@ -89,10 +96,11 @@ def _set(
             labels = many_labels(card, [found[i] for i in range(len(found))])
             yield from _slices(card, options, entry, folder, name, labels, where)
         except UserError as error:
-            yield Problem(where, str(error))
+            yield Problem(where, str(error), options.slices, labels)
     for path in sorted(folder.glob("*.npy")):
-        if path.stem not in cells and not path.name.startswith("."):
-            yield Problem(str(path.relative_to(root)), "no row of the labels names it")
+        if normalized(path.stem) not in cells and not is_helper(path.name):
+            name = str(path.relative_to(root))
+            yield Problem(name, "no row of the labels names it", options.slices)
 
 
 def _slices(
@@ -104,9 +112,9 @@ def _slices(
     labels: tuple[float, ...],
     where: str,
 ) -> Rows:
-    path = folder / f"{scan}.npy"
-    if Path(scan).name != scan or not path.is_file():
-        raise UserError(f"no volume {path}")
+    path = on_disk(folder / f"{scan}.npy")
+    if Path(scan).name != scan or path is None or not path.is_file():
+        raise UserError(f"no volume {folder / scan}.npy")
     shape = open_npy(path).shape
     if len(shape) != 3:
         raise UserError(

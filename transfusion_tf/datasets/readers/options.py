@@ -1,5 +1,6 @@
 """What readers ask of a card's options, and where the data that they name lie."""
 
+import codecs
 import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -7,11 +8,21 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import WithJsonSchema
 
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
+from transfusion_tf.datasets.folder_files import has_helper, on_disk
+from transfusion_tf.datasets.names import normalized
 from transfusion_tf.errors import UserError
 from transfusion_tf.toml_tables import Text, Texts, checked, rule
 
 # `draw` in place of a split's name: the card's shares draw it, patient by patient.
 SplitName = Literal["train", "validation", "test", "draw"]
+
+SPLIT_ALIASES = {
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "testing": "test",
+}
 
 # A path, or places to look for it, in that order.
 Places = Annotated[
@@ -26,9 +37,21 @@ def _groups(pattern: str) -> int:
         return -1
 
 
+def _is_encoding(name: str) -> bool:
+    try:
+        return bool(codecs.lookup(name))
+    except LookupError:
+        return False
+
+
 AnyPattern = Annotated[str, rule("a regular expression", lambda p: _groups(p) >= 0)]
 Pattern = Annotated[
     str, rule("a regular expression with a group", lambda p: _groups(p) > 0)
+]
+
+Encoding = Annotated[
+    Text,
+    rule("the name of an encoding, such as 'latin-1' or 'utf-16'", _is_encoding),
 ]
 
 T = TypeVar("T")
@@ -50,11 +73,13 @@ def split_name(value: str) -> str:
     Raises:
       UserError: it is none of them.
     """
-    aliases = {"val": "validation", "valid": "validation", "dev": "validation"}
-    name = value.strip().lower()
-    name = aliases.get(name, name)
+    name = normalized(value).strip().lower()
+    name = SPLIT_ALIASES.get(name, name)
     if name not in SPLITS:
-        raise UserError(f"split {value!r} is none of {', '.join(SPLITS)}")
+        raise UserError(
+            f"split {value!r} is none of {', '.join(SPLITS)}; reader.split_values in "
+            "the card says what others mean"
+        )
     return name
 
 
@@ -67,11 +92,15 @@ def find(folder: Path, places: str | tuple[str, ...]) -> Path | None:
     """The first of the places below `folder` that exists; `*` stands for any name."""
     for place in [places] if isinstance(places, str) else places:
         if "*" in place:
-            found = sorted(folder.glob(place))
+            found = sorted(
+                path
+                for path in folder.glob(place)
+                if not has_helper(path.relative_to(folder))
+            )
             if found:
                 return found[0]
-        elif (folder / place).exists():
-            return folder / place
+        elif found_there := on_disk(folder / place):
+            return found_there
     return None
 
 
@@ -105,7 +134,7 @@ def first_group(pattern: str, text: str, key: str) -> str:
     Raises:
       UserError: no match.
     """
-    match = re.search(pattern, text)
+    match = re.search(pattern, normalized(text))
     found = next((group for group in match.groups() if group), None) if match else None
     if found is None:
         raise UserError(f"no match for reader.{key} {pattern!r} in {text!r}")

@@ -30,10 +30,20 @@ class Example:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """A row that can't be used: where it stands and what is wrong with it."""
+    """A row, file or folder that can't be used.
+
+    Attributes:
+      where: file and row, for messages.
+      reason: what is wrong with it.
+      images: how many images go with it: a folder may hold many, a table that
+        `validation.separate` finds an image in twice keeps one.
+      labels: of these images, where that is known all the same.
+    """
 
     where: str
     reason: str
+    images: int = 1
+    labels: tuple[float, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -58,7 +58,9 @@ def read_tfds(card: DatasetCard) -> Rows:
     for name in options.splits:
         if name not in splits:
             yield Problem(
-                str(folder), f"no split {name!r}; it has {', '.join(splits) or 'none'}"
+                str(folder),
+                f"no split {name!r}; it has {', '.join(splits) or 'none'}",
+                images=0,
             )
     for name, split in splits.items():
         if name in options.splits:
@@ -117,7 +119,9 @@ def _splits(folder: Path) -> dict[str, _Split]:
 
 def _label_names(folder: Path, key: str) -> list[str] | None:
     file = folder / f"{key}.labels.txt"
-    return file.read_text(encoding="utf-8").split() if file.is_file() else None
+    if not file.is_file():
+        return None
+    return [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def _split_rows(
@@ -129,7 +133,8 @@ def _split_rows(
     number = 0
     for file, expected in zip(split.files, split.lengths, strict=True):
         if not file.is_file():
-            yield Problem(file.name, f"no such file; it should hold {expected} images")
+            reason = f"no such file; it should hold {expected} images"
+            yield Problem(file.name, reason, images=expected)
             continue
         count = 0
         try:
@@ -138,10 +143,12 @@ def _split_rows(
                 count += 1
                 number += 1
         except UserError as error:
-            yield Problem(file.name, str(error))
+            missing = max(0, expected - count)
+            yield Problem(file.name, str(error), images=missing)
             continue
         if count != expected:
-            yield Problem(file.name, f"{count} records; {expected} are expected")
+            reason = f"{count} records; {expected} are expected"
+            yield Problem(file.name, reason, images=max(0, expected - count))
 
 
 def _row(

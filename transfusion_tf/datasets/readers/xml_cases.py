@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass
 
 from transfusion_tf.datasets.card import DatasetCard
+from transfusion_tf.datasets.folder_files import is_helper
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import one_label
@@ -45,7 +46,7 @@ def read_xml_cases(card: DatasetCard) -> Rows:
     images: dict[str, dict[str, Path]] = {}
     cases: list[Path] = []
     for path in sorted(folder.iterdir(), key=_numerically):
-        if path.is_dir() or path.name.startswith(".") or path.name == "Thumbs.db":
+        if path.is_dir() or is_helper(path.name):
             continue
         if path.suffix.lower() == ".xml":
             cases.append(path)
@@ -58,14 +59,16 @@ def read_xml_cases(card: DatasetCard) -> Rows:
                 path.name,
                 f"no case and no image (reader.image_pattern: "
                 f"{options.image_pattern!r})",
+                images=int(path.suffix.lower() in IMAGE_SUFFIXES),
             )
     if not cases:
         raise UserError(f"{card.path}: key 'reader.folder': no .xml file in {folder}")
     for path in cases:
+        own = images.pop(path.stem, {})
         try:
-            yield from _case(card, options, path, images.pop(path.stem, {}))
+            yield from _case(card, options, path, own)
         except UserError as error:
-            yield Problem(path.name, str(error))
+            yield Problem(path.name, str(error), images=len(own))
     for case, found in images.items():
         for path in found.values():
             yield Problem(path.name, f"no {case}.xml, so no label")

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from transfusion_tf.datasets import PreparedDataset
+from transfusion_tf.datasets.folder_files import files_below
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, padded, read_rgb
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline.decoding import decode_center
@@ -92,11 +93,11 @@ class FolderImages:
         folder = Path(folder)
         if not folder.is_dir():
             raise UserError(f"--images={folder} is no folder")
-        self._paths = sorted(
+        self._paths = [
             path
-            for path in folder.rglob("*")
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-        )
+            for path in files_below(folder)
+            if path.suffix.lower() in IMAGE_SUFFIXES
+        ]
         if not self._paths:
             raise UserError(
                 f"--images={folder} holds no images; their names should end in one "

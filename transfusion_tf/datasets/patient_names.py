@@ -1,0 +1,101 @@
+"""What the names of images say about patients, where no card says it."""
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+# How a patient may stand in a file's name, the most telling first. Names may have
+# folders before them.
+_PATTERNS = (
+    r"^(.+?)[_-](?i:left|right|l|r|od|os)(?=[_.-]|$)",
+    r"((?i:patient|person|subject|pat)[_-]?\d+)",
+    r"^(?:.*/)?([^_/]+)_",
+    r"^(?:.*/)?([^-/]+)-",
+    r"^(.+?)[_-]\d+(?:\.\w+)?$",
+)
+_FOLDER = r"([^/]+)/[^/]+$"
+_REST = r"^(.+)$"
+
+# Of the names that have the pattern, the share that patients may make up: a few names
+# for all are classes, a name for each is a number.
+_FEWEST, _MOST = 0.02, 0.98
+
+
+@dataclasses.dataclass(frozen=True)
+class NamePattern:
+    """A pattern of patients in names.
+
+    Attributes:
+      pattern: for `patient_pattern`; names without a patient stand for themselves.
+      patients: for each name, its patient.
+      unexplained: positions of the names without one.
+    """
+
+    pattern: str
+    patients: tuple[str, ...]
+    unexplained: tuple[int, ...]
+
+    def describe(self, labels: Sequence[str]) -> str:
+        """What the pattern makes of the names; labels: the class of each."""
+        count = len(self.patients)
+        text = f"makes {len(set(self.patients))} patients of {count} images"
+        if not self.unexplained:
+            return text
+        of = Counter(labels)
+        lost = Counter(labels[index] for index in self.unexplained)
+        classes = ", ".join(f"{n} of {of[name]} {name}" for name, n in lost.items())
+        return (
+            f"{text}; {len(self.unexplained)} names do not have it and stand for "
+            f"themselves, without the part after the last | they would be lost: "
+            f"{classes}"
+        )
+
+
+def pattern_in(names: Sequence[str]) -> NamePattern | None:
+    """The pattern of patients that most of the names have, or None.
+
+    Args:
+      names: of image files, perhaps with folders before them.
+    """
+    parts: list[str] = []
+    rest = list(names)
+    while rest and (found := _most_frequent(rest)):
+        parts.append(found)
+        rest = [name for name in rest if not re.search(found, name)]
+    if not parts:
+        return None
+    whole = "|".join([*parts, _REST] if rest else parts)
+    if not any("/" in name for name in names):
+        whole = whole.replace("(?:.*/)?", "")
+    matches = [re.search(whole, name) for name in names]
+    patients = (next(filter(None, match.groups())) for match in matches if match)
+    unexplained = set(rest)
+    alone = [index for index, name in enumerate(names) if name in unexplained]
+    return NamePattern(whole, tuple(patients), tuple(alone))
+
+
+def _most_frequent(names: Sequence[str]) -> str | None:
+    """The pattern that explains most of the names, and at least half; None if none."""
+    best, most = None, len(names) / 2
+    for pattern in (*_PATTERNS, _FOLDER):
+        for narrowed in (_digits(pattern, names), pattern):
+            found = re.compile(narrowed).search
+            patients = [match[1] for match in map(found, names) if match]
+            fewest = max(1, _FEWEST * len(patients), 10 * (pattern == _FOLDER))
+            if (
+                fewest < len(set(patients)) < _MOST * len(patients)
+                and len(patients) >= most
+            ):
+                best, most = narrowed, len(patients) + 1
+                break
+    return best
+
+
+def _digits(pattern: str, names: Sequence[str]) -> str:
+    """The pattern for numbers only, of their length where it is one."""
+    found = re.compile(pattern).search
+    numbers = [m[1] for m in map(found, names) if m and m[1].isdecimal()]
+    lengths = set(map(len, numbers))
+    exact = rf"(\d{{{lengths.pop()}}})" if len(lengths) == 1 else r"(\d+)"
+    return pattern.replace("([^_/]+)", exact).replace("([^-/]+)", exact)
