@@ -94,6 +94,8 @@ def _init(source: str) -> None:
 
 
 def _audit(name: str) -> None:
+    import pandas as pd
+
     from transfusion_tf.datasets.audit import audit
 
     import_tensorflow()
@@ -113,7 +115,7 @@ def _audit(name: str) -> None:
             )
     if found.losses.images:
         print("\n".join(found.losses.lines()))
-    for gap in found.gaps.to_dict("records"):
+    for gap in pd.concat([found.gaps, found.absent]).to_dict("records"):
         print(f"{gap['file']}: {gap['reason']}")
     for remark in found.remarks:
         print(f"note: {remark.where}: {remark.reason}")

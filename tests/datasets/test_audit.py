@@ -11,12 +11,14 @@ from support import read_rows, write_clinic, write_rows
 
 from transfusion_tf.datasets import load_card
 from transfusion_tf.datasets.audit import audit
+from transfusion_tf.datasets.draft_card import write_draft_card
 from transfusion_tf.errors import UserError
 from transfusion_tf.report.audit_page import checks, write_audit
 
 CLEAN = {
     "Rows that can’t be used": "none",
     "Classes and splits without images": "none",
+    "Classes not in validation or test": "none",
     "Patients in several splits": "none",
     "Same pixels in several splits": "none",
     "Same pixels, other labels": "none",
@@ -66,7 +68,9 @@ def planted(tmp_path_factory):
 
 
 def test_a_clean_set_raises_no_alarm(clinic_root):
-    assert words(look(clinic_root)) == CLEAN
+    # Of 40 patients with five grades, the draw leaves one split without one.
+    small = {"Classes not in validation or test": "1"}
+    assert words(look(clinic_root)) == CLEAN | small
 
 
 def test_copies_of_the_same_pixels_are_grouped(planted):
@@ -148,3 +152,51 @@ def test_a_set_without_a_readable_image_is_refused(clinic):
         path.write_bytes(b"damaged")
     with pytest.raises(UserError, match="no image of data set 'clinic' can be read"):
         look(clinic)
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Two folders of 40 scans each; a patient's four stand in both."""
+    rng = np.random.default_rng(0)
+    for number in range(80):
+        folder = tmp_path / ("benign", "malignant")[number % 2]
+        folder.mkdir(exist_ok=True)
+        pixels = rng.integers(0, 256, (40, 40), dtype=np.uint8)
+        name = f"{number // 4:08d}_{number:03d}.png"
+        Image.fromarray(pixels).save(folder / name)
+    return write_draft_card(tmp_path)
+
+
+def test_unknown_patients_are_no_green_check(scans):
+    lines = [line for line in scans.read_text().splitlines() if "pattern" not in line]
+    scans.write_text("\n".join(lines))
+    found = look(scans)
+    check = next(c for c in checks(found) if c.name == "Patients in several splits")
+    assert (check.tone, check.word) == ("mixed", "unknown")
+    assert "every image counts as one" in check.text
+    assert r"'^(\d{8})_'" in check.text
+    assert "20 patients of 80 images" in check.text
+    patients = found.rows["where"].str.extract(r"/(\d+)_")[0]
+    crossing = (pd.crosstab(patients, found.rows["split"]) > 0).sum(axis=1).gt(1).sum()
+    assert f"{crossing} of them, with {4 * crossing} images" in check.text
+
+
+def test_a_pattern_of_patients_makes_the_check(scans):
+    assert words(look(scans))["Patients in several splits"] == "none"
+
+
+def test_a_row_per_box_is_said_in_those_words(clinic):
+    file = clinic.parent / "labels.csv"
+    write_rows(file, [row for row in read_rows(file) for _ in range(3)])
+    check = next(c for c in checks(look(clinic)) if "per box" in c.name)
+    assert "144 rows name 48 images: one row per box" in check.text
+
+
+def test_a_class_that_the_test_lacks_is_named(clinic):
+    found = look(clinic).absent
+    assert list(found["file"]) == [
+        "class 'mild'",
+        "class 'severe'",
+        "class 'proliferative'",
+    ]
+    assert "no image in test (6 in train)" in found["reason"][1]

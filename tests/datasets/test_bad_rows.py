@@ -2,9 +2,11 @@
 
 import pandas as pd
 import pytest
+from PIL import Image
 from support import read_rows, write_rows
 
 from transfusion_tf.datasets import DatasetError, load_card, prepare
+from transfusion_tf.datasets.draft_card import write_draft_card
 from transfusion_tf.errors import UserError
 
 
@@ -109,6 +111,52 @@ def test_a_split_that_loses_all_its_images_stops_in_any_case(clinic, tmp_path):
         (clinic.parent / "images" / name).write_bytes(b"damaged")
     with pytest.raises(DatasetError, match="split 'validation'"):
         build(load_card(clinic), tmp_path / "data", max_bad_fraction=0.9)
+
+
+def test_what_goes_is_said_by_class(clinic, tmp_path):
+    with pytest.raises(DatasetError) as caught:
+        build(damage(clinic), tmp_path / "data")
+    text = str(caught.value)
+    assert "3 of 47 images" in text
+    assert "1 of 10 mild" in text
+    assert "1 of a class that is not known" in text
+    table = pd.read_csv(caught.value.table, dtype=str, keep_default_na=False)
+    assert dict(zip(table["row"], table["classes"], strict=True))["5"] == "mild"
+
+
+def test_the_image_of_a_bad_row_has_its_class_all_the_same(clinic, tmp_path):
+    rows = read_rows(clinic.parent / "labels.csv")
+    for row in rows[:4]:
+        row["image"] = "gone.png"
+    write_rows(clinic.parent / "labels.csv", rows)
+    with pytest.raises(DatasetError, match=r"2 of 10 none\n +2 of 10 mild"):
+        build(load_card(clinic), tmp_path / "data")
+
+
+def test_a_class_that_a_split_loses_stops_in_any_case(clinic, tmp_path):
+    whole = build(load_card(clinic), tmp_path / "whole").examples("test")
+    for name in whole.loc[whole["label/moderate"] == 1, "example_id"]:
+        (clinic.parent / "images" / name).write_bytes(b"damaged")
+    with pytest.raises(DatasetError) as caught:
+        build(load_card(clinic), tmp_path / "data", max_bad_fraction=0.5)
+    assert "class 'moderate'" in str(caught.value)
+    assert "none of its 2 images in test can be used" in str(caught.value)
+
+
+def test_a_folder_goes_with_all_its_images(tmp_path):
+    for name, number in (("benign", 30), ("malignant", 30), ("other", 20)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for index in range(number):
+            picture = Image.new("L", (40, 40), index)
+            picture.save(tmp_path / "set" / name / f"{index}.png")
+    card = write_draft_card(tmp_path / "set")
+    text = card.read_text().replace('"malignant", "other"', '"malignant"')
+    card.write_text(text)
+    (tmp_path / "set" / "benign" / "notes.txt").write_text("no image")
+    with pytest.raises(DatasetError, match="20 of 80 images"):
+        build(load_card(card), tmp_path / "data", max_bad_fraction=0.2)
+    built = build(load_card(card), tmp_path / "data", max_bad_fraction=0.25)
+    assert len(built.index) == 60
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 2.0])

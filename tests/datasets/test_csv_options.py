@@ -98,6 +98,82 @@ def test_an_option_that_is_not_right_is_named(clinic, option, message):
     assert str(clinic) in str(caught.value)
 
 
+def saved_as(clinic, change, encoding="utf-8"):
+    """The clinic's table after `change` of its text, in another encoding."""
+    file = clinic.parent / "labels.csv"
+    file.write_bytes(change(file.read_text()).encode(encoding))
+    return load_card(clinic)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(",", ";"),
+        lambda text: "sep=;\n" + text.replace(",", ";"),
+        lambda text: text.replace(",", "\t"),
+        lambda text: text.replace(",", ",,").replace("\n", ",\n"),  # Unnamed columns.
+        lambda text: text + ",,\n,,\n",
+        lambda text: text.replace("\n0", "\n.\\0"),
+    ],
+)
+def test_a_table_as_spreadsheets_write_it(clinic, change):
+    examples, problems = read_examples(saved_as(clinic, change))
+    assert not problems
+    assert len(examples) == 48
+    assert examples[2].labels == (0, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-16-le"])
+def test_another_encoding_is_named_and_then_read(clinic, encoding):
+    def accented(text):
+        mark = "–" if encoding == "cp1252" else "é"
+        return text.replace("patient", f"patient {mark}", 1)
+
+    card = saved_as(clinic, accented, encoding)
+    with pytest.raises(UserError, match=f"set reader.encoding = '{encoding}'"):
+        read_card(card)
+    rewrite(clinic, "[labels]", f'encoding = "{encoding}"\n[labels]')
+    rewrite(clinic, '"patient"', '"image"')
+    assert len(read_examples(load_card(clinic))[0]) == 48
+
+
+def test_a_spreadsheet_is_no_table(clinic):
+    (clinic.parent / "labels.csv").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UserError, match="save the sheet as CSV"):
+        read_card(load_card(clinic))
+
+
+def test_names_without_suffix(clinic):
+    card = saved_as(clinic, lambda text: text.replace(".png", ""))
+    (clinic.parent / "images" / "001.png").rename(clinic.parent / "images" / "001.TIF")
+    _, problems = read_examples(card)
+    assert "but 000.png: set reader.path_suffix = '.png', or '*'" in problems[0].reason
+    rewrite(clinic, "[labels]", 'path_suffix = "*"\n[labels]')
+    examples, problems = read_examples(load_card(clinic))
+    assert not problems
+    assert [e.image.path.name for e in examples[:2]] == ["000.png", "001.TIF"]
+    (clinic.parent / "images" / "002.jpg").write_bytes(b"")
+    _, problems = read_examples(load_card(clinic))
+    assert "2 images could be" in problems[0].reason
+
+
+def test_images_without_a_label_may_be_left_out(clinic):
+    card = saved_as(clinic, lambda text: text.replace(".png,0", ".png,"))
+    _, problems = read_examples(card)
+    assert len(problems) == 10
+    assert "labels.blank = 'leave_out'" in problems[0].reason
+    rewrite(clinic, "[labels]", '[labels]\nblank = "leave_out"')
+    reading = read_card(load_card(clinic))
+    assert not reading.problems
+    assert reading.left_out_counts() == {"its label is blank": 10}
+
+
+def test_a_column_that_is_nearly_there_is_hinted_at(clinic):
+    rewrite(clinic, '["grade"]', '["Grades"]')
+    with pytest.raises(UserError, match="did you mean 'grade'"):
+        read_card(load_card(clinic))
+
+
 def test_a_header_that_names_a_column_twice_is_an_error(clinic):
     file = clinic.parent / "labels.csv"
     file.write_text(

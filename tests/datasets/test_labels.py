@@ -1,5 +1,7 @@
 """What a cell means is what the card says, and nothing else passes."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,88 @@ def test_with_values_a_number_is_not_taken_for_a_class():
     assert one_label(card, "1") == (1, 0)
     with pytest.raises(UserError, match=r"'0' is not among the card's labels\.values"):
         one_label(card, "0")
+
+
+def labelled(clinic, **settings):
+    """The clinic's card with other settings in [labels]."""
+    lines = [f"labels.{key} = {value!r}\n" for key, value in settings.items()]
+    base = clinic.read_text().split("[labels]")[0]
+    clinic.write_text(f'labels.kind = "class"\n{"".join(lines)}{base}')
+    return load_card(clinic)
+
+
+@pytest.mark.parametrize(
+    ("classes", "cell", "position"),
+    [
+        (["1", "0"], "0.0", 1),
+        (["1", "0"], "1.0", 0),
+        (["3", "2", "1", "0"], "3", 0),
+        (["3", "2", "1", "0"], "0.00", 3),
+        (["01", "02"], "1", 0),
+        (["1", "2"], "02", 1),
+        (["1.5", "2.5"], "2.50", 1),
+        (["0", "1"], "1,0", 1),
+        (["-1", "1"], "-1.0", 0),
+        (["1", "01"], "01", 1),
+        (["9007199254740993", "9007199254740992"], "9007199254740992", 1),
+    ],
+)
+def test_numbers_match_by_their_value(clinic, classes, cell, position):
+    labels = one_label(labelled(clinic, classes=classes), cell)
+    assert labels.index(1) == position
+
+
+@pytest.mark.parametrize(
+    ("classes", "cell"),
+    [
+        (["1", "2"], "0"),  # The first, were it a position.
+        (["1", "2"], "1.5"),
+        (["10", "20"], "1"),
+        (["1", "01"], "1.0"),  # Either.
+        (["none", "some"], "1"),
+        (["none", "some"], "0"),
+    ],
+)
+def test_a_number_that_is_no_name_is_no_position(clinic, classes, cell):
+    with pytest.raises(UserError, match="outside the classes"):
+        one_label(labelled(clinic, classes=classes), cell)
+
+
+@pytest.mark.parametrize(("first", "cell"), [(0, "1"), (0, "1.0"), (1, "2")])
+def test_a_card_may_ask_for_positions(clinic, first, cell):
+    card = labelled(clinic, classes=["none", "some"], count_from=first)
+    assert one_label(card, cell) == (0, 1)
+    with pytest.raises(UserError, match=f"or {first} to {first + 1}"):
+        one_label(card, str(first + 2))
+
+
+def test_positions_and_names_that_are_numbers_do_not_go_together(clinic):
+    with pytest.raises(UserError, match=r"labels\.count_from"):
+        labelled(clinic, classes=["1", "0"], count_from=0)
+
+
+def test_values_match_by_their_value(clinic):
+    labels = {"classes": ["no", "yes"], "values.0": "no", "values.1": "yes"}
+    assert one_label(labelled(clinic, **labels), "1.0") == (0, 1)
+
+
+def test_accents_have_one_form(clinic):
+    card = labelled(clinic, classes=["malin", unicodedata.normalize("NFD", "bénin")])
+    for form in ("NFC", "NFD"):
+        assert one_label(card, unicodedata.normalize(form, "bénin")) == (0, 1)
+
+
+def test_a_name_that_is_nearly_a_class_is_hinted_at(clinic):
+    with pytest.raises(UserError, match="did you mean 'malignant'"):
+        one_label(labelled(clinic, classes=["benign", "malignant"]), "Malignnat")
+
+
+def test_columns_named_as_classes_stand_in_their_order(clinic):
+    text = clinic.read_text().replace('["grade"]', '["1", "0"]')
+    clinic.write_text(text)
+    card = labelled(clinic, classes=["0", "1"])
+    with pytest.raises(UserError, match="column '1' stands where class '0' is"):
+        read_card(card)
 
 
 @pytest.mark.parametrize("cell", ["²", "٣", "1e0", " 1", "+1", "0x1"])

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,7 @@ class Audit:
       problems: rows that can't be used; see `problems.problem_table`.
       losses: how many images go with them.
       gaps: classes and splits without images, in the same columns.
+      absent: classes that validation or test show nothing of, in the same columns.
       copies: a row an image with copies of exactly its pixels: `group`, `example`,
         `patient`, `split`, `label`, `conflict` (whether labels in the group
         differ), `across_patients`, `across_splits`.
@@ -105,6 +107,7 @@ class Audit:
     problems: pd.DataFrame
     losses: Losses
     gaps: pd.DataFrame
+    absent: pd.DataFrame
     copies: pd.DataFrame
     near: pd.DataFrame
     astride: pd.DataFrame
@@ -211,7 +214,7 @@ def audit(card: DatasetCard, *, workers: int = -1, progress: bool = True) -> Aud
     rows = _rows(card, good, [measures for _, measures in kept])
     counts = class_counts(card, unambiguous)
     sizes = Counter(assign_splits(card, unambiguous))
-    gaps = [*find_gaps(card, unambiguous, reading), *absent_classes(counts, sizes)]
+    gaps = find_gaps(card, unambiguous, reading)
     thumbnails = np.array([measures.thumbnail for _, measures in kept])
     return Audit(
         card=card,
@@ -220,6 +223,7 @@ def audit(card: DatasetCard, *, workers: int = -1, progress: bool = True) -> Aud
         problems=problem_table(problems, card.labels.named),
         losses=count_losses(card, reading, problems),
         gaps=problem_table(gaps),
+        absent=problem_table(absent_classes(counts, sizes)),
         copies=_copies(rows),
         near=_near(rows, thumbnails),
         astride=_astride(rows),
@@ -340,11 +344,11 @@ def _grouping(
 
 def _names(card: DatasetCard, examples: Sequence[Example]) -> Iterator[list[str]]:
     """Names of the images, as `patient_pattern` would see them."""
-    paths = [getattr(example.image, "path", None) for example in examples]
     if card.reader["kind"] == "class_folders":
+        paths = [Path(example.where) for example in examples]
         yield [path.name for path in paths]
         # Perhaps a folder a patient: what is above it is the class, or a split.
-        yield [f"{path.parent.name}/{path.name}" for path in paths]
+        yield ["/".join(path.parts[-2:]) for path in paths]
     elif card.reader["kind"] == "csv":
         yield [example.example_id for example in examples]
 

@@ -50,6 +50,8 @@ def write_draft_card(source: str | Path) -> Path:
     place = Path(source).expanduser().absolute()
     if not place.exists():
         raise UserError(f"no folder or CSV file {place}")
+    if place.suffix.lower() == ".npz":
+        raise UserError(f"{place}: {NPZ}")
     folder = place if place.is_dir() else place.parent
     target = folder / CARD_FILE
     if not os.access(folder, os.W_OK):
@@ -161,8 +163,8 @@ def _class_folders_in(
     if not pattern_in(named):
         named = [path.rsplit("/", 1)[-1] for path in named]
     reader.append(patient_entry(named, [of[path] for path in images]))
-    names = sorted(classes, key=lambda name: (as_number(name) or 0, name))
-    return Draft(reader, "class", names, [], images, [])
+    ordered = sorted(classes, key=lambda name: (as_number(name) or 0, name))
+    return Draft(reader, "class", ordered, [], images, [])
 
 
 def _as_toml(folder: Path, target: Path, draft: Draft) -> str:

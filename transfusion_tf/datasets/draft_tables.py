@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import decimal
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -85,7 +86,7 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
         ("kind", "csv", "a table with a row an image"),
         ("file", str(file.relative_to(folder)), f"{len(table.rows)} rows"),
         ("image_folder", place, "from this file"),
-        ("path_column", path_column, f"names {len(images)} images that are there"),
+        ("path_column", path_column, f"names {len(set(images))} images that are there"),
     ]
     if encoding != "utf-8":
         reader.append(("encoding", encoding, "as its bytes look: are accents right?"))
@@ -187,12 +188,15 @@ def _find_labels(columns: dict[str, list[str]]) -> _Labels:
     if blank := columns[column].count(""):
         comment = f"{blank} rows without a label are left out"
         extra.append(("blank", "leave_out", comment))
-    numbers = {as_number(value) for value in single[column]}
-    if None in numbers:
-        return [column], "class", single[column], extra
-    classes = [
-        f"{n.normalize():f}" for n in sorted(n for n in numbers if n is not None)
-    ]
+    numbers: dict[decimal.Decimal, str] = {}
+    for value in sorted(single[column], key=len):
+        number = as_number(value)
+        if number is None:
+            return [column], "class", single[column], extra
+        # As it stands there, "01", but without the decimals of "1.0".
+        plain = value if value.lstrip("-").isdecimal() else f"{number.normalize():f}"
+        numbers.setdefault(number, plain)
+    classes = [numbers[number] for number in sorted(numbers)]
     if len(classes) > 2 and _ORDERED.search(column):
         comment = "the first grade that counts as disease, by its place from 0: "
         extra.append(("referable_from", 2, f"{comment}here it is {classes[2]!r}"))

@@ -111,6 +111,13 @@ def checks(audit: Audit) -> list[Check]:
             "no",
             "Nothing can be learned or tested of them: change the card.",
         ),
+        _check(
+            "Classes not in validation or test",
+            len(audit.absent),
+            "mixed",
+            "What is predicted of them can't be measured there; the table of classes "
+            "says where.",
+        ),
         *_boxes(audit),
         _patients(audit),
         _check(
@@ -199,7 +206,7 @@ def _headline(found: Sequence[Check]) -> tuple[str, str]:
     if any(check.word == "unknown" for check in found):
         return "mixed", "Patients are unknown: whether the test is a fair one is open."
     if any(check.tone == "mixed" for check in found):
-        return "mixed", "Nothing that spoils a test; some copies to know of."
+        return "mixed", "Nothing that spoils a test; some things to know of."
     return "yes", "No fault was found."
 
 
