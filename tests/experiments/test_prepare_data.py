@@ -32,7 +32,7 @@ def test_bad_rows_stop_it_until_they_may_be_left_out(messy, tmp_path):
     assert "Traceback" not in stopped.stderr
     built = run("prepare", str(messy), place, "--max_bad_fraction=0.05")
     assert built.returncode == 0
-    assert "2 rows could not be used and were left out" in built.stdout
+    assert "2 images could not be used and were left out" in built.stdout
 
 
 def test_audit_prints_what_it_found_and_where_the_page_is(messy, tmp_path):
