@@ -146,7 +146,9 @@ def _class_folders_in(
     below: dict[Path, str] = {}
     for top in tops or [folder]:
         for child in subfolders(top):
-            if images := images_in(child):
+            if images_in(child):
+                # The reader takes what lies deeper too.
+                images = _images_below(child)
                 own = find_name(child.name, classes) or normalized(child.name)
                 classes[own] += images
                 below |= {path: path.relative_to(child).as_posix() for path in images}

@@ -12,7 +12,7 @@ from typing import Any
 from transfusion_tf.datasets.card import SPLITS
 from transfusion_tf.datasets.folder_files import files_below
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
-from transfusion_tf.datasets.names import as_number, find_name, normalized
+from transfusion_tf.datasets.names import as_number, find_name, is_blank, normalized
 from transfusion_tf.datasets.patient_names import pattern_in
 from transfusion_tf.datasets.readers.csv_table import boxes
 from transfusion_tf.datasets.readers.options import SPLIT_ALIASES
@@ -72,7 +72,7 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
       UserError: it names no images that are there, or nothing in it looks like labels.
     """
     with file.open("rb") as stream:
-        encoding = guessed_encoding(stream.read())
+        encoding = guessed_encoding(stream.read()) or "utf-8"
     table = read_table(file, encoding=encoding)
     if not table.rows:
         raise UserError(f"{file.name} has no rows that can be read")
@@ -173,35 +173,43 @@ def _find_labels(columns: dict[str, list[str]]) -> _Labels:
     if len(binary) >= 2:
         return _many_columns(binary)
     single = {
-        name: sorted({*values} - {""})
+        name: found
         for name, values in columns.items()
-        if 2 <= len({*values} - {""}) <= _MOST_CLASSES
+        if 2 <= len(found := _class_names(values)) <= _MOST_CLASSES
     }
     if not single:
         raise UserError(
             "no column of the table looks like labels: 2 to "
             f"{_MOST_CLASSES} different values"
         )
+    blank = {name: sum(map(is_blank, columns[name])) for name in single}
     # What is called so, and of the others what every row has.
-    column = min(single, key=lambda n: (not _LABEL.search(n), "" in columns[n]))
+    column = min(single, key=lambda name: (not _LABEL.search(name), blank[name] > 0))
+    classes = single[column]
     extra: list[tuple[str, Any, str]] = []
-    if blank := columns[column].count(""):
-        comment = f"{blank} rows without a label are left out"
+    if blank[column]:
+        comment = f"{blank[column]} rows without a label are left out"
         extra.append(("blank", "leave_out", comment))
-    numbers: dict[decimal.Decimal, str] = {}
-    for value in sorted(single[column], key=len):
-        number = as_number(value)
-        if number is None:
-            return [column], "class", single[column], extra
-        # As it stands there, "01", but without the decimals of "1.0".
-        plain = value if value.lstrip("-").isdecimal() else f"{number.normalize():f}"
-        numbers.setdefault(number, plain)
-    classes = [numbers[number] for number in sorted(numbers)]
-    if len(classes) > 2 and _ORDERED.search(column):
+    numbered = all(as_number(name) is not None for name in classes)
+    if numbered and len(classes) > 2 and _ORDERED.search(column):
         comment = "the first grade that counts as disease, by its place from 0: "
         extra.append(("referable_from", 2, f"{comment}here it is {classes[2]!r}"))
         return [column], "grade", classes, extra
     return [column], "class", classes, extra
+
+
+def _class_names(values: Iterable[str]) -> list[str]:
+    """Different values in their order; numbers by their value, each once."""
+    named = sorted({value for value in values if not is_blank(value)})
+    numbers: dict[decimal.Decimal, str] = {}
+    for value in sorted(named, key=len):
+        number = as_number(value)
+        if number is None:
+            return named
+        # As it stands there, "01", but without the decimals of "1.0".
+        plain = value if value.lstrip("-").isdecimal() else f"{number.normalize():f}"
+        numbers.setdefault(number, plain)
+    return [numbers[number] for number in sorted(numbers)]
 
 
 def _plain(values: Iterable[str]) -> set[str]:

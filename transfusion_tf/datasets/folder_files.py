@@ -13,6 +13,8 @@ _HELPERS = {
     "@eadir",
     "@recycle",
     "@recently-snapshot",
+    "@sharebin",
+    "@tmp",
     "#recycle",
     "#snapshot",
     "__macosx",
@@ -21,11 +23,13 @@ _HELPERS = {
     "recycler",
     "system volume information",
     "lost+found",
+    "found.000",
     "network trash folder",
     "temporary items",
     "thumbs.db",
     "ehthumbs.db",
     "desktop.ini",
+    "picasa.ini",
     "icon\r",
 }
 _STARTS = (".", "~$", "synofile_thumb", "synophoto_thumb")

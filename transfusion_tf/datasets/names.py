@@ -6,7 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_NUMBER = re.compile(r"-?(\d+(\.\d*)?|\d*,0{1,2})", re.ASCII)
+# Also as spreadsheets of other countries write them, "1,0", and as NumPy does,
+# "1.000e+00".
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\d+\.\d+[eE][+-]\d\d|\d+,0{1,2})", re.ASCII)
 
 
 def normalized(text: str) -> str:
@@ -19,6 +21,11 @@ def as_number(text: str) -> decimal.Decimal | None:
     if not _NUMBER.fullmatch(text):
         return None
     return decimal.Decimal(text.replace(",", "."))
+
+
+def is_blank(text: str) -> bool:
+    """Whether a cell is empty; pandas may write such a one as "nan"."""
+    return text in ("", "nan", "NaN")
 
 
 def find_name(text: str, names: Iterable[str]) -> str | None:

@@ -18,9 +18,9 @@ from transfusion_tf.datasets.folder_files import (
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
 from transfusion_tf.datasets.names import find_name, normalized
 from transfusion_tf.datasets.readers import options as check
-from transfusion_tf.datasets.readers.labels import one_label
+from transfusion_tf.datasets.readers.labels import one_label, valid_classes
 from transfusion_tf.datasets.readers.rows import Example, LeftOut, Problem, Rows
-from transfusion_tf.errors import UserError, closest
+from transfusion_tf.errors import UserError
 from transfusion_tf.toml_tables import TABLE, Text
 
 _SplitFolders = Annotated[
@@ -104,11 +104,10 @@ def _top_rows(
         try:
             labels = one_label(card, folder.name)
         except UserError:
-            valid = card.labels.values or card.labels.classes
+            valid = valid_classes(card.labels, folder.name)
             yield Problem(
                 str(folder),
-                f"no class {folder.name!r} in the card; valid: {', '.join(valid)}"
-                f"{closest(folder.name, valid)}",
+                f"no class {folder.name!r} in the card; valid: {valid}",
                 images=_count_images(folder),
             )
             continue

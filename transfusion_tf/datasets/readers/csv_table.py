@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.folder_files import files_below
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
-from transfusion_tf.datasets.names import find_name
+from transfusion_tf.datasets.names import find_name, is_blank
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import many_labels, one_label
 from transfusion_tf.datasets.readers.rows import (
@@ -285,9 +285,12 @@ def _single(card: DatasetCard, options: CsvOptions) -> bool:
 def _unlabelled(
     card: DatasetCard, options: CsvOptions, row: Mapping[str, str]
 ) -> str | None:
-    leave_out = card.labels.blank == "leave_out"
-    blank = not any(row[column] for column in options.label_columns)
-    return "its label is blank" if leave_out and blank else None
+    if card.labels.blank != "leave_out":
+        return None
+    named = (*card.labels.values, *card.labels.classes)
+    cells = [row[column] for column in options.label_columns]
+    blank = all(is_blank(cell) and find_name(cell, named) is None for cell in cells)
+    return "its label is blank" if blank else None
 
 
 def _labels(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from transfusion_tf.datasets.card import DatasetCard, Labels
-from transfusion_tf.datasets.names import as_number, find_name
+from transfusion_tf.datasets.names import as_number, find_name, is_blank
 from transfusion_tf.errors import UserError, closest
 
 _NAN = float("nan")
@@ -22,37 +22,44 @@ def one_label(card: DatasetCard, cell: str) -> tuple[float, ...]:
 
 def _class_index(labels: Labels, cell: str) -> int:
     classes, values, first = labels.classes, labels.values, labels.count_from
-    if not cell:
-        raise UserError(
-            "label '' is outside the classes; labels.blank = 'leave_out' in the card "
-            "leaves out images without a label"
-        )
-    if found := find_name(cell, values):
+    if (found := find_name(cell, values)) is not None:
         return classes.index(values[found])
     if found := find_name(cell, classes):
         return classes.index(found)
+    if is_blank(cell):
+        raise UserError(
+            f"label {cell!r} is outside the classes; labels.blank = 'leave_out' in "
+            "the card leaves out images without a label"
+        )
+    number = as_number(cell)
+    if first is not None and number is not None and number % 1 == 0 and not values:
+        index = int(number) - first
+        if 0 <= index < len(classes):
+            return index
     if values:
         raise UserError(
             f"label {cell!r} is not among the card's labels.values; valid: "
-            f"{', '.join(values)}{closest(cell, values)}"
+            f"{valid_classes(labels, cell)}"
         )
-    number = as_number(cell)
-    valid = ", ".join(classes)
-    if first is not None:
-        last = first + len(classes) - 1
-        if number is not None and first <= number <= last and number % 1 == 0:
-            return int(number) - first
-        raise UserError(
-            f"label {cell!r} is outside the classes; valid: {valid}, or {first} to "
-            f"{last}"
-        )
-    hint = closest(cell, classes)
-    if number is not None and all(as_number(name) is None for name in classes):
-        hint = (
-            "; if numbers in the data count the classes, set labels.count_from = 0 in "
-            "the card (or 1, where the first is 1)"
-        )
-    raise UserError(f"label {cell!r} is outside the classes; valid: {valid}{hint}")
+    raise UserError(
+        f"label {cell!r} is outside the classes; valid: {valid_classes(labels, cell)}"
+    )
+
+
+def valid_classes(labels: Labels, cell: str) -> str:
+    """What a cell, or a folder's name, may be, and what a wrong one may have meant."""
+    names = tuple(labels.values) or labels.classes
+    first, valid = labels.count_from, ", ".join(names)
+    if first is not None and not labels.values:
+        return f"{valid}, or {first} to {first + len(names) - 1}"
+    if as_number(cell) is None:
+        return valid + closest(cell, names)
+    if labels.values or any(as_number(name) is not None for name in names):
+        return valid
+    return (
+        f"{valid}; if numbers in the data count the classes, set labels.count_from = 0 "
+        "in the card (or 1, where the first is 1)"
+    )
 
 
 def many_labels(card: DatasetCard, cells: list[str]) -> tuple[float, ...]:
@@ -93,7 +100,7 @@ def _plain(labels: Labels, cell: str) -> str:
     """What a cell among findings says: "0", "1", "-1" or "" where it has a meaning."""
     meant = find_name(cell, labels.values)
     cell = cell if meant is None else labels.values[meant]
-    return find_name(cell, ("0", "1", "-1")) or cell
+    return "" if is_blank(cell) else find_name(cell, ("0", "1", "-1")) or cell
 
 
 def _hint(cell: str) -> str:

@@ -1,6 +1,5 @@
 """What readers ask of a card's options, and where the data that they name lie."""
 
-import codecs
 import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -39,8 +38,9 @@ def _groups(pattern: str) -> int:
 
 def _is_encoding(name: str) -> bool:
     try:
-        return bool(codecs.lookup(name))
-    except LookupError:
+        "".encode(name)  # Some codecs are not of text.
+        return True
+    except (LookupError, ValueError):
         return False
 
 

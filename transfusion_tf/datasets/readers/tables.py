@@ -1,5 +1,6 @@
 """CSV tables as rows of text, each with the number that a spreadsheet shows."""
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -124,29 +125,29 @@ def _text(file: Path, encoding: str | None) -> str:
         codec = "utf-8-sig" if encoding in (None, "utf-8") else encoding or ""
         return normalized(content.decode(codec))
     except UnicodeError as error:
-        mend = "save it as UTF-8"
-        if encoding is not None:
-            mend = f"set reader.encoding = {guess!r} in the card, or {mend}"
+        name = repr(guess) if guess else "what it was saved as, such as 'shift_jis'"
+        mend = f"set reader.encoding = {name} in the card, or " if encoding else ""
         raise UserError(
-            f"{file} can't be read as {encoding or 'utf-8'} text ({error}); it looks "
-            f"like {guess}: {mend}"
+            f"{file} can't be read as {encoding or 'utf-8'} text ({error})"
+            f"{f'; it looks like {guess}' if guess else ''}: {mend}save it as UTF-8"
         ) from None
 
 
 def guessed_encoding(content: bytes) -> str:
-    """Name of the encoding that a table's bytes look like."""
+    """Name of the encoding that a table's bytes look like; empty for none we know."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     # Every other byte of plain text is zero.
     zeros = [content[start:4096:2].count(0) for start in (0, 1)]
     if sum(zeros) > len(content[:4096]) / 4:
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-    try:
-        content.decode("utf-8")
-        return "utf-8"
-    except UnicodeDecodeError:
-        # Latin-1 has no letters where Windows has a few: these tell them apart.
-        return "cp1252" if any(0x80 <= byte < 0xA0 for byte in content) else "latin-1"
+    # Latin-1 has no letters where Windows has a few: these tell them apart.
+    windows = any(0x80 <= byte < 0xA0 for byte in content)
+    for name in ("utf-8", "cp1252" if windows else "latin-1"):
+        with contextlib.suppress(UnicodeDecodeError):
+            content.decode(name)
+            return name
+    return ""
 
 
 def _lines(text: str, separator: str, most: int | None = None) -> list[list[str]]:
