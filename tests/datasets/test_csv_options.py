@@ -137,6 +137,14 @@ def test_another_encoding_is_named_and_then_read(clinic, encoding):
     assert len(read_examples(load_card(clinic))[0]) == 48
 
 
+def test_an_encoding_that_cannot_be_told_is_asked_for(clinic):
+    card = saved_as(
+        clinic, lambda text: text.replace("patient", "良性", 1), "shift_jis"
+    )
+    with pytest.raises(UserError, match="what it was saved as, such as 'shift_jis'"):
+        read_card(card)
+
+
 def test_a_spreadsheet_is_no_table(clinic):
     (clinic.parent / "labels.csv").write_bytes(b"PK\x03\x04")
     with pytest.raises(UserError, match="save the sheet as CSV"):
@@ -157,8 +165,9 @@ def test_names_without_suffix(clinic):
     assert "2 images could be" in problems[0].reason
 
 
-def test_images_without_a_label_may_be_left_out(clinic):
-    card = saved_as(clinic, lambda text: text.replace(".png,0", ".png,"))
+@pytest.mark.parametrize("blank", ["", "nan"])
+def test_images_without_a_label_may_be_left_out(clinic, blank):
+    card = saved_as(clinic, lambda text: text.replace(".png,0", f".png,{blank}"))
     _, problems = read_examples(card)
     assert len(problems) == 10
     assert "labels.blank = 'leave_out'" in problems[0].reason

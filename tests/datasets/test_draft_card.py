@@ -63,6 +63,21 @@ def test_names_without_suffix_and_both_eyes(clinic):
     }
 
 
+def test_blank_cells_are_no_class_and_rows_per_box_are_told(tmp_path):
+    rows = []
+    for index in range(30):
+        picture(tmp_path / f"{index:03d}_0.png", index)
+        label = ("1.0", "2.0", "nan")[index % 3]
+        rows += [{"image": f"{index:03d}_0.png", "label": label}] * 3
+    write_rows(tmp_path / "boxes.csv", rows)
+    draft = write_draft_card(tmp_path)
+    assert load_card(draft).labels.classes == ("1", "2")
+    assert load_card(draft).labels.blank == "leave_out"
+    assert "90 rows name 30 images: one row per box" in draft.read_text()
+    # One image of each patient: the names say nothing of groups.
+    assert "patient_pattern" not in load_card(draft).reader
+
+
 def test_one_hot_columns_and_findings(tmp_path):
     exclusive, findings = [], []
     for index in range(30):

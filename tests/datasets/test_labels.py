@@ -111,6 +111,8 @@ def labelled(clinic, **settings):
         (["1.5", "2.5"], "2.50", 1),
         (["0", "1"], "1,0", 1),
         (["-1", "1"], "-1.0", 0),
+        (["-1", "1"], "+1", 1),
+        (["1", "2"], "2.000000000000000000e+00", 1),  # As NumPy writes tables.
         (["1", "01"], "01", 1),
         (["9007199254740993", "9007199254740992"], "9007199254740992", 1),
     ],
@@ -165,6 +167,11 @@ def test_a_name_that_is_nearly_a_class_is_hinted_at(clinic):
         one_label(labelled(clinic, classes=["benign", "malignant"]), "Malignnat")
 
 
+def test_a_number_is_no_hint_at_another(clinic):
+    with pytest.raises(UserError, match=r"valid: 1, 1\.0$"):
+        one_label(labelled(clinic, classes=["1", "1.0"]), "0.0")
+
+
 def test_columns_named_as_classes_stand_in_their_order(clinic):
     text = clinic.read_text().replace('["grade"]', '["1", "0"]')
     clinic.write_text(text)
@@ -173,7 +180,7 @@ def test_columns_named_as_classes_stand_in_their_order(clinic):
         read_card(card)
 
 
-@pytest.mark.parametrize("cell", ["²", "٣", "1e0", " 1", "+1", "0x1"])
+@pytest.mark.parametrize("cell", ["²", "٣", "1e0", " 1", "+-1", "0x1"])
 def test_a_number_is_plain_digits(clinic, cell):
     with pytest.raises(UserError, match="outside the classes"):
         one_label(load_card(clinic), cell)

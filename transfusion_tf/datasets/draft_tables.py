@@ -103,7 +103,9 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
         reader.append(("patient_column", patient, f"{count} patients"))
     else:
         of = columns[labels[0]] if len(labels) == 1 else ["images"] * len(table.rows)
-        reader.append(patient_entry(columns[path_column], of))
+        # One name per image, where a table has several rows of one.
+        named = dict(zip(columns[path_column], of, strict=True))
+        reader.append(patient_entry(list(named), list(named.values())))
     if split:
         reader.append(("split_column", split, "the data's own splits"))
     unused = [name for name in rest if name not in labels]

@@ -71,6 +71,8 @@ class Losses:
 
     def lines(self) -> list[str]:
         """What goes, for people."""
+        if not self.images:
+            return ["No image is lost with these rows: others name the same ones."]
         share = self.images / max(1, self.total)
         lines = [f"{self.images} of {self.total} images ({share:.2%}) can't be used:"]
         lines += [f"  {n:6d} of {of} {name}" for name, (n, of) in self.by_class.items()]

@@ -137,5 +137,5 @@ def first_group(pattern: str, text: str, key: str) -> str:
     match = re.search(pattern, normalized(text))
     found = next((group for group in match.groups() if group), None) if match else None
     if found is None:
-        raise UserError(f"no match for reader.{key} {pattern!r} in {text!r}")
+        raise UserError(f"no match for reader.{key} '{pattern}' in {text!r}")
     return found
