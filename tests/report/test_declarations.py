@@ -11,8 +11,16 @@ from transfusion_tf.report.charts_layers import Curves, Dots, Lines, Scatter, St
 from transfusion_tf.report.charts_references import Floor, Level
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.sentences import extremes, one_seed_note, settled
-from transfusion_tf.report.sheets import Column, SheetPlan, with_interval, with_spread
+from transfusion_tf.report.sentences import (
+    extremes,
+    one_seed_note,
+    say_each,
+    say_extremes,
+    say_listed,
+    settled,
+)
+from transfusion_tf.report.sheets import EFFECT, SPREAD, Column, SheetPlan
+from transfusion_tf.report.wording import fill
 from transfusion_tf.studies.study_folder import ChapterRecord
 
 
@@ -48,7 +56,7 @@ DOTS = Chart(
 
 def material(**options):
     chapter = ChapterRecord("table1", "", "", "dots", options=options)
-    return Material(chapter, (), {}, ())
+    return Material(chapter, (), ())
 
 
 def table(rows=ROWS, published=()):
@@ -107,10 +115,38 @@ def test_the_paper_s_column_is_there_where_the_paper_has_a_value():
 
 
 def test_an_interval_stands_below_its_value():
-    assert with_interval(table().first) == "+0.700\n+0.600 to +0.800"
+    assert fill(EFFECT, table().first) == "+0.700\n+0.600 to +0.800"
     alone = table().first | {"std": float("nan")}
-    assert with_spread(alone) == "0.700"
-    assert with_spread(None) == "–"
+    assert fill(SPREAD, alone) == "0.700"
+    assert fill(SPREAD, {"value": float("nan")}) == "–"
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("{count:count} of {name}", "12\u202f345 of a[b]"),
+        ("{share:%}, {share:.1f%}", "12 %, 12.3 %"),
+        ("{low:.2f} and {tiny:.2f}", "−0.50 and 0.00"),
+        ("[{name}][, {none:.3f}]", "a[b]"),
+        ("[{none:.3f}]", "never"),
+        ("{none:.3f}", "never"),
+    ],
+)
+def test_templates_write_numbers_as_people_read_them(template, shown):
+    row = {"count": 12345, "name": "a[b]", "share": 0.123, "low": -0.5, "tiny": -1e-9}
+    assert fill(template, {**row, "none": float("nan")}, "never") == shown
+
+
+def test_sentences_list_rows_and_their_extremes():
+    listing = say_listed("{model}: {listed}.", "{initialization} {value:.1f}", "test")
+    assert listing(table()) == [
+        "tiny: random 0.7, transfer 0.9, random 0.6 and transfer 0.8."
+    ]
+    ends = say_extremes("{most} {high:.1f}[, {least} {low:.1f}]", "{model}", "test")
+    assert ends(table()) == ["tiny 0.9, small 0.6"]
+    assert ends(table(ROWS[:1])) == ["tiny 0.7"]
+    each = say_each("{initialization}", "test", model="small")
+    assert each(table()) == ["random", "transfer"]
 
 
 def test_hollow_marks_are_explained():

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.style import MUTED, RULE, WIDTH, Mark, styled
@@ -239,7 +240,7 @@ def fill(template: str, table: LongTable) -> str:
     known = table if len(table) else table.whole
     if "{" not in template or not len(known):
         return template
-    return template.format(**known.first)
+    return wording.fill(template, known.first)
 
 
 def stacked(heights: Sequence[float], **options: Any) -> tuple[Figure, list[Axes]]:

@@ -1,10 +1,12 @@
 """Forms of sentences that several chapters say of their long tables."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from transfusion_tf.report.long_table import LongTable, Quantity
+from transfusion_tf.report.long_table import LongTable, Quantity, Row, finite
+from transfusion_tf.report.wording import fill, listed
 
 Sentences = Callable[[LongTable], list[str]]
 
@@ -18,6 +20,85 @@ def extremes(
         return None
     names = sorted(finite, key=lambda name: finite[name])
     return (names[0], finite[names[0]]), (names[-1], finite[names[-1]])
+
+
+def say_each(template: str, quantity: Quantity, **where: Any) -> Sentences:
+    """A sentence about every row of a quantity that has a value.
+
+    Args:
+      template: of a row.
+      quantity: of the rows.
+      **where: what else they have.
+    """
+    return lambda table: [
+        fill(template, row)
+        for row in table.where(quantity=quantity, **where).rows
+        if finite(row)
+    ]
+
+
+def say_listed(
+    template: str, item: str, quantity: Quantity, by: tuple[str, ...] = ()
+) -> Sentences:
+    """A sentence for every value of some columns, that lists the rows with it.
+
+    Args:
+      template: of the first row, with `{listed}`.
+      item: template of each row.
+      quantity: of the rows.
+      by: the columns.
+    """
+
+    def said(table: LongTable) -> list[str]:
+        sentences = []
+        for own in table.where(quantity=quantity).split(*by):
+            rows = [row for row in own.rows if finite(row)]
+            if rows:
+                names = listed([fill(item, row) for row in rows])
+                sentences.append(fill(template, {**rows[0], "listed": names}))
+        return sentences
+
+    return said
+
+
+def say_extremes(
+    template: str,
+    name: str,
+    quantity: Quantity,
+    by: tuple[str, ...] = (),
+    fewest: int = 1,
+) -> Sentences:
+    """A sentence for every value of some columns, on the lowest and highest row.
+
+    Args:
+      template: of the highest row, with `{most}`, `{high}`, `{least}` and `{low}`; of a
+        single row `{low}` is not known.
+      name: template: what a row is called.
+      quantity: of the rows.
+      by: the columns.
+      fewest: rows that a sentence is about.
+    """
+
+    def said(table: LongTable) -> list[str]:
+        sentences = []
+        for own in table.where(quantity=quantity).split(*by):
+            rows = sorted(filter(finite, own.rows), key=lambda row: row["value"])
+            if rows and len(own) >= fewest:
+                sentences.append(fill(template, _ends(rows, name)))
+        return sentences
+
+    return said
+
+
+def _ends(rows: list[Row], name: str) -> Row:
+    low, high = rows[0], rows[-1]
+    return {
+        **high,
+        "most": fill(name, high),
+        "high": high["value"],
+        "least": fill(name, low),
+        "low": low["value"] if len(rows) > 1 else np.nan,
+    }
 
 
 def one_seed_note(quantity: Quantity = "test") -> Sentences:

@@ -6,13 +6,20 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from transfusion_tf.report import wording
 from transfusion_tf.report.charts import fill
-from transfusion_tf.report.long_table import LongTable, Row, finite, has_interval
+from transfusion_tf.report.long_table import LongTable, Row
 
-Show = Callable[[Row | None], str]
+# How numbers are written; what follows a line break is printed small.
+SPREAD = "{value:.3f}[ ± {std:.3f}]"
+EFFECT = "{value:+.3f}[\n{low:+.3f} to {high:+.3f}]"
+ENDS = "[{low:.3f} – {high:.3f}]"
+SIGNED_ENDS = "[{low:+.3f} to {high:+.3f}]"
+COUNT = "{value:count}[\npaper {paper:count}]"
+PERCENT = "{value:%}"
+OF_SEEDS = "{value:count} of {seeds}"
+PAPER = "[{paper:.3f}][ ± {paper_spread:.4f}]"
+BESIDE_PAPER = "[\npaper {paper:.3f}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,95 +39,6 @@ class Sheet:
     caption: str = ""
 
 
-def with_spread(row: Row | None, digits: int = 3) -> str:
-    """`0.912 ± 0.004`; no ± with one seed."""
-    if row is None:
-        return wording.MISSING
-    text = wording.number(row["value"], digits)
-    spread = wording.number(row.get("std"), digits)
-    return text if spread == wording.MISSING else f"{text} ± {spread}"
-
-
-def with_interval(row: Row | None, digits: int = 3) -> str:
-    """`+0.021`, its interval below."""
-    if row is None:
-        return wording.MISSING
-    text = wording.signed(row["value"], digits)
-    if not has_interval(row):
-        return text
-    low, high = (wording.signed(row[end], digits) for end in ("low", "high"))
-    return f"{text}\n{low} to {high}"
-
-
-def interval(row: Row | None) -> str:
-    """`0.901 – 0.923`."""
-    if row is None or not has_interval(row):
-        return wording.MISSING
-    return f"{wording.number(row['low'])} – {wording.number(row['high'])}"
-
-
-def signed_interval(row: Row | None) -> str:
-    """`+0.012 to +0.034`."""
-    if row is None:
-        return ""
-    return f"{wording.signed(row['low'])} to {wording.signed(row['high'])}"
-
-
-def number(digits: int = 3, missing: str = wording.MISSING) -> Show:
-    """Shows `0.912`."""
-    return lambda row: missing if row is None else wording.number(row["value"], digits)
-
-
-def signed(missing: str = wording.MISSING) -> Show:
-    """Shows `+0.021`."""
-    return lambda row: missing if row is None else wording.signed(row["value"])
-
-
-def percent(row: Row | None) -> str:
-    """`12 %`."""
-    return wording.MISSING if row is None else f"{100 * row['value']:.0f} %"
-
-
-def count(row: Row | None) -> str:
-    """`12 345`, and the paper's count below."""
-    if row is None:
-        return wording.MISSING
-    known = np.isfinite(row["paper"])
-    small = f"\npaper {wording.count(row['paper'])}" if known else ""
-    return wording.count(row["value"]) + small
-
-
-def steps(row: Row | None) -> str:
-    """A number of steps, or `never`."""
-    return wording.count(row["value"]) if row is not None and finite(row) else "never"
-
-
-def share(row: Row | None) -> str:
-    """`2 of 3` seeds."""
-    return "" if row is None else f"{int(row['value'])} of {int(row['seeds'])}"
-
-
-def paper_number(row: Row | None, digits: int = 3) -> str:
-    """The paper's value for a row of ours."""
-    if row is None or not np.isfinite(row["paper"]):
-        return wording.MISSING
-    text = wording.number(row["paper"], digits)
-    if np.isfinite(row["paper_spread"]):
-        text += f" ± {wording.number(row['paper_spread'], 4)}"
-    return text
-
-
-def beside_paper(show: Show) -> Show:
-    """Shows the paper's value on a line of its own, without its spread."""
-
-    def shown(row: Row | None) -> str:
-        if row is None or not np.isfinite(row["paper"]):
-            return show(row)
-        return f"{show(row)}\npaper {wording.number(row['paper'])}"
-
-    return shown
-
-
 @dataclasses.dataclass(frozen=True)
 class Column:
     """One column of a sheet: a word of each line's first row, or one of its numbers.
@@ -128,7 +46,8 @@ class Column:
     Attributes:
       head: template.
       quantity: the number's.
-      show: how it is written.
+      show: how it is written, a template of its row.
+      missing: what stands for a number that there is not.
       word: the column of the long table that has the word, in place of a number.
       where: what else its row has.
       of: columns in which its row agrees with the line; those that make a line by
@@ -140,13 +59,14 @@ class Column:
 
     head: str
     quantity: str = ""
-    show: Show = with_spread
+    show: str = SPREAD
     word: str = ""
     where: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     of: tuple[str, ...] | None = None
     once: bool = False
     if_paper: bool = False
     if_several: bool = False
+    missing: str = wording.MISSING
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,4 +127,7 @@ class SheetPlan:
             return str(line[column.word])
         keys = column.of if column.of is not None else self.lines
         wanted = {name: line[name] for name in keys} | dict(column.where)
-        return column.show(table.find(**wanted, quantity=column.quantity))
+        row = table.find(**wanted, quantity=column.quantity)
+        if row is None:
+            return column.missing
+        return wording.fill(column.show, row, column.missing)

@@ -1,7 +1,13 @@
-"""Numbers and lists as people read them."""
+"""Numbers, lists, and templates of rows, as people read them."""
 
+import dataclasses
 import math
-from collections.abc import Sequence
+import re
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from transfusion_tf.evaluation import units
 
@@ -83,3 +89,56 @@ def listed(items: Sequence[str]) -> str:
     if len(items) < 2:
         return "".join(items)
     return ", ".join(items[:-1]) + " and " + items[-1]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Number:
+    """A number in a template: Python's format codes, and `count` and `%`."""
+
+    value: float
+    missing: str
+
+    def __format__(self, spec: str) -> str:
+        if not math.isfinite(self.value):
+            return self.missing
+        if spec == "count":
+            return count(self.value)
+        if spec.endswith("%"):
+            return f"{100 * self.value:{spec[:-1] or '.0f'}} %"
+        text = format(self.value, spec)
+        # No minus sign before a zero, unless signs are asked for.
+        if "+" not in spec and not text.strip("-0."):
+            text = text.lstrip("-")
+        return text.replace("-", "−")
+
+
+def fill(template: str, row: Mapping[str, Any], missing: str = MISSING) -> str:
+    """A template with the values of a row: `{value:.3f}[ ± {std:.3f}]`.
+
+    What stands in brackets is left out where one of its values is not known.
+
+    Args:
+      template: with the row's columns as fields. Besides Python's, their formats are
+        `count` (`12 345`) and `%`, `.1f%` (of a share).
+      row: with the values.
+      missing: in place of a number that is not known, and of an empty text.
+    """
+
+    def optional(found: re.Match[str]) -> str:
+        fields = [name for _, name, _, _ in string.Formatter().parse(found[1]) if name]
+        known = all(_is_known(row.get(name)) for name in fields)
+        return found[1] if known else ""
+
+    shown = {
+        name: _Number(value, missing)
+        if isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+        else value
+        for name, value in row.items()
+    }
+    return re.sub(r"\[([^]]*)\]", optional, template).format_map(shown) or missing
+
+
+def _is_known(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(value)
+    return isinstance(value, (int, float, np.number)) and math.isfinite(value)

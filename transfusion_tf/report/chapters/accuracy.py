@@ -7,7 +7,7 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots, Lines
-from transfusion_tf.report.long_table import LongTable, Row, finite
+from transfusion_tf.report.long_table import LongTable, Row
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.rows.accuracy_rows import (
     DONOR_METRICS,
@@ -15,22 +15,28 @@ from transfusion_tf.report.rows.accuracy_rows import (
     size_rows,
 )
 from transfusion_tf.report.rows.transfer_runs import start_rows
-from transfusion_tf.report.sentences import extremes, one_seed_note, settled
+from transfusion_tf.report.sentences import (
+    extremes,
+    one_seed_note,
+    say_extremes,
+    say_listed,
+    settled,
+)
 from transfusion_tf.report.sheets import (
+    BESIDE_PAPER,
+    COUNT,
+    EFFECT,
+    ENDS,
+    PAPER,
+    SPREAD,
     Column,
     SheetPlan,
-    Show,
-    beside_paper,
-    count,
-    interval,
-    paper_number,
-    with_interval,
-    with_spread,
 )
 from transfusion_tf.report.start_marks import start_marks
 
 _PANEL = ("dataset", "model", "train_examples")
 _GAIN = "difference_to_random"
+_DONOR = "{value:.3f}[\npaper {paper:.3f}][ ± {paper_spread:.4f}]"
 
 
 def _class_names(table: LongTable) -> list[str]:
@@ -41,19 +47,11 @@ def _donor_columns(table: LongTable) -> list[Column]:
     for name in DONOR_METRICS:
         if f"donor/{name}" in table.values("quantity"):
             head = f"Donor’s {wording.metric_title(name)}"
-            return [_panel_column(head, f"donor/{name}", _donor)]
+            return [_panel_column(head, f"donor/{name}", _DONOR)]
     return []
 
 
-def _donor(row: Row | None) -> str:
-    if row is None:
-        return wording.MISSING
-    paper = paper_number(row)
-    small = "" if paper == wording.MISSING else f"\npaper {paper}"
-    return wording.number(row["value"]) + small
-
-
-def _panel_column(head: str, quantity: str, show: Show = count) -> Column:
+def _panel_column(head: str, quantity: str, show: str = COUNT) -> Column:
     return Column(head, quantity, show, of=_PANEL, once=True)
 
 
@@ -62,9 +60,9 @@ def _accuracy_columns(table: LongTable) -> list[Column]:
         Column("Model", word="panel", once=True),
         Column("Start", word="initialization"),
         Column("Test {unit}", "test"),
-        Column("95 % interval", "test", interval),
-        Column("minus random weights", _GAIN, with_interval),
-        Column("Paper", "test", paper_number, if_paper=True),
+        Column("95 % interval", "test", ENDS),
+        Column("minus random weights", _GAIN, EFFECT),
+        Column("Paper", "test", PAPER, if_paper=True),
         _panel_column("Parameters", "parameters"),
         _panel_column("as the paper counts", "parameters_table1"),
         *_donor_columns(table),
@@ -76,7 +74,7 @@ def _class_columns(table: LongTable) -> list[Column]:
         Column("Model", word="panel", once=True),
         Column("Start", word="initialization"),
         *(
-            Column(name, quantity, beside_paper(with_spread))
+            Column(name, quantity, SPREAD + BESIDE_PAPER)
             for name, quantity in [
                 ("Mean", "test"),
                 *((q.removeprefix("auc/"), q) for q in _class_names(table)),
@@ -116,30 +114,18 @@ def _difference_sentence(part: LongTable) -> str:
     return text + "."
 
 
-def _say_classes(table: LongTable) -> list[str]:
-    means = table.where(quantity="mean_gain_of_class").rows
-    found = extremes({row["gain_of"]: row["value"] for row in means})
-    if found is None:
-        return []
-    (least, low), (most, high) = found
-    return [
-        f"Averaged over models, {most} gains most ({wording.signed(high)}) and {least} "
-        f"least ({wording.signed(low)})."
-    ]
-
-
-def _say_best(table: LongTable) -> list[str]:
-    tests = table.where(quantity="test")
-    names = {f"{r['model']} from {r['initialization']}": r["value"] for r in tests.rows}
-    best = extremes(names)
-    if best is None or len(tests) < 3:
-        return []
-    (worst, low), (name, high) = best
-    return [
-        f"Highest is {name} ({wording.number(high)}), lowest {worst} "
-        f"({wording.number(low)})."
-    ]
-
+_SAY_CLASSES = say_extremes(
+    "Averaged over models, {most} gains most ({high:+.3f}) and {least} least "
+    "({low:+.3f}).",
+    "{gain_of}",
+    "mean_gain_of_class",
+)
+_SAY_BEST = say_extremes(
+    "Highest is {most} ({high:.3f}), lowest {least} ({low:.3f}).",
+    "{model} from {initialization}",
+    "test",
+    fewest=3,
+)
 
 _BY_CLASS = ChapterKind(
     name="accuracy",
@@ -161,7 +147,7 @@ _BY_CLASS = ChapterKind(
         group=_PANEL,
         caption="AUC on test, ± over seeds.",
     ),
-    sentences=(say_differences, _say_classes, _say_best, one_seed_note()),
+    sentences=(say_differences, _SAY_CLASSES, _SAY_BEST, one_seed_note()),
 )
 
 ACCURACY = ChapterKind(
@@ -176,7 +162,7 @@ ACCURACY = ChapterKind(
         height=lambda own: 0.95 + 0.34 * len(own.values("panel")),
     ),
     sheet=SheetPlan(_accuracy_columns, lines=(*_PANEL, "initialization"), group=_PANEL),
-    sentences=(say_differences, _say_best, one_seed_note()),
+    sentences=(say_differences, _SAY_BEST, one_seed_note()),
     variants={"by_class": _BY_CLASS},
 )
 
@@ -246,8 +232,8 @@ DATA_SIZES = ChapterKind(
             Column("Start", word="initialization"),
             Column("Training images", word="images", once=True),
             Column("Test {unit}", "test"),
-            Column("minus random weights", _GAIN, with_interval),
-            Column("Paper", "test", paper_number, if_paper=True),
+            Column("minus random weights", _GAIN, EFFECT),
+            Column("Paper", "test", PAPER, if_paper=True),
         ),
         lines=(*_PANEL, "initialization"),
         group=_PANEL,
@@ -263,24 +249,10 @@ def _start_columns(table: LongTable) -> list[Column]:
         Column("Model", word="sized_model", once=True),
         Column("Start", word="label"),
         *(
-            Column(data, "test", beside_paper(with_spread), where={"data": data})
+            Column(data, "test", SPREAD + BESIDE_PAPER, where={"data": data})
             for data in tests.values("data")
         ),
     ]
-
-
-def _say_starts(table: LongTable) -> list[str]:
-    said = []
-    for part in table.where(quantity="weights_minus_random").split("model"):
-        gains = [
-            f"{wording.signed(row['value'])} on {row['data']}"
-            for row in part.rows
-            if finite(row)
-        ]
-        if gains:
-            model = part.first["model"]
-            said.append(f"{model}: WT minus RI is {wording.listed(gains)}.")
-    return said
 
 
 STARTS = ChapterKind(
@@ -305,7 +277,15 @@ STARTS = ChapterKind(
         caption="RI: random weights; ST: statistics of the donor's weights; WT: the "
         "weights. ± is over seeds; the metric is each data set's own.",
     ),
-    sentences=(_say_starts, one_seed_note()),
+    sentences=(
+        say_listed(
+            "{model}: WT minus RI is {listed}.",
+            "{value:+.3f} on {data}",
+            "weights_minus_random",
+            by=("model",),
+        ),
+        one_seed_note(),
+    ),
     marks=start_marks,
 )
 

@@ -11,7 +11,7 @@ from transfusion_tf.report.charts_layers import Dots
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.rows.accuracy_rows import difference_rows
 from transfusion_tf.report.sentences import one_seed_note
-from transfusion_tf.report.sheets import Column, SheetPlan, signed, signed_interval
+from transfusion_tf.report.sheets import SIGNED_ENDS, Column, SheetPlan
 from transfusion_tf.report.style import INK, RULE
 
 _GAIN = "difference_to_random"
@@ -48,8 +48,8 @@ DIFFERENCES = ChapterKind(
         (
             Column("Model", word="panel", once=True),
             Column("Start", word="initialization"),
-            Column("minus random weights", _GAIN, signed()),
-            Column("95 % interval", _GAIN, signed_interval),
+            Column("minus random weights", _GAIN, "{value:+.3f}"),
+            Column("95 % interval", _GAIN, SIGNED_ENDS),
         ),
         lines=("dataset", "model", "train_examples", "initialization"),
         group=("dataset", "model", "train_examples"),

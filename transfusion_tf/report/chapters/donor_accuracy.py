@@ -22,14 +22,14 @@ from transfusion_tf.report.rows.donors_rows import (
     reliabilities,
     target_title,
 )
-from transfusion_tf.report.sentences import extremes, settled
+from transfusion_tf.report.sentences import say_extremes, settled
 from transfusion_tf.report.sheets import (
+    BESIDE_PAPER,
+    EFFECT,
+    ENDS,
+    SPREAD,
     Column,
     SheetPlan,
-    beside_paper,
-    interval,
-    with_interval,
-    with_spread,
 )
 from transfusion_tf.report.style import MUTED, Mark
 
@@ -104,18 +104,6 @@ def _say_mean_gains(table: LongTable) -> list[str]:
     return said
 
 
-def _say_calibration(table: LongTable) -> list[str]:
-    rows = table.where(quantity=f"mean_{CALIBRATION}").rows
-    found = extremes({row["initialization"]: row["value"] for row in rows})
-    if found is None or len(rows) < 2:
-        return []
-    (best, low), (worst, high) = found
-    return [
-        f"Best calibrated on average is {best} (calibration error "
-        f"{wording.number(low)}), worst {worst} ({wording.number(high)})."
-    ]
-
-
 DONOR_ACCURACY = ChapterKind(
     name="donor_accuracy",
     rows=donor_accuracy_rows,
@@ -131,9 +119,9 @@ DONOR_ACCURACY = ChapterKind(
         (
             Column("Target", word="target", once=True),
             Column("Donor", word="initialization"),
-            Column("Test AUC", "test", beside_paper(with_spread)),
-            Column("95 % interval", "test", interval),
-            Column("minus random weights", "difference_to_random", with_interval),
+            Column("Test AUC", "test", SPREAD + BESIDE_PAPER),
+            Column("95 % interval", "test", ENDS),
+            Column("minus random weights", "difference_to_random", EFFECT),
             Column("Balanced accuracy", BALANCED),
             Column("Calibration error", CALIBRATION),
         ),
@@ -142,7 +130,17 @@ DONOR_ACCURACY = ChapterKind(
         "share training images. Calibration error: expected calibration error, 15 "
         "bins; 0 is calibrated.",
     ),
-    sentences=(_say_highest, _say_mean_gains, _say_calibration),
+    sentences=(
+        _say_highest,
+        _say_mean_gains,
+        say_extremes(
+            "Best calibrated on average is {least} (calibration error {low:.3f}), "
+            "worst {most} ({high:.3f}).",
+            "{initialization}",
+            f"mean_{CALIBRATION}",
+            fewest=2,
+        ),
+    ),
     marks=donor_marks,
 )
 

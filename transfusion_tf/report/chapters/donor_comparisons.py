@@ -21,13 +21,11 @@ from transfusion_tf.report.rows.donor_comparisons_rows import (
     mistake_rows,
 )
 from transfusion_tf.report.sheets import (
+    EFFECT,
+    OF_SEEDS,
+    SIGNED_ENDS,
     Column,
     SheetPlan,
-    number,
-    share,
-    signed,
-    signed_interval,
-    with_interval,
 )
 from transfusion_tf.report.style import MUTED, Mark
 
@@ -195,8 +193,8 @@ MISTAKES = ChapterKind(
             Column("Donors", word="pair"),
             Column("Similarity", SIMILARITY),
             Column("if independent", INDEPENDENT),
-            Column("Excess", EXCESS, with_interval),
-            Column("Folds above", "folds_above", share),
+            Column("Excess", EXCESS, EFFECT),
+            Column("Folds above", "folds_above", OF_SEEDS, missing=""),
             Column("Accuracies", word="accuracies"),
         ),
         lines=("dataset", "pair"),
@@ -275,10 +273,15 @@ GAIN_AND_SIMILARITY = ChapterKind(
         (
             Column("Donor", word="initialization", once=True),
             Column("Stage", word="stage"),
-            Column("Points", "points", number(0)),
-            Column(f"Gain per {STEP:g} CCA", "slope", signed("too few points")),
-            Column("95 % interval", "slope", signed_interval),
-            Column("R²", "r_squared", number(2, missing="")),
+            Column("Points", "points", "{value:.0f}"),
+            Column(
+                f"Gain per {STEP:g} CCA",
+                "slope",
+                "{value:+.3f}",
+                missing="too few points",
+            ),
+            Column("95 % interval", "slope", SIGNED_ENDS, missing=""),
+            Column("R²", "r_squared", "{value:.2f}", missing=""),
         ),
         lines=("initialization", "stage"),
         where={"quantity": "points"},

@@ -1,25 +1,24 @@
 """The chapter on first-layer filters: before and after training, and their weights."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, DrawnFigure, ForEach, Panel
 from transfusion_tf.report.filter_figures import filter_grid, gabor_shares
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.filters_rows import (
-    GABOR,
     PanelKernels,
     filter_rows,
     kernels_of_panels,
 )
-from transfusion_tf.report.sheets import Column, SheetPlan, Show, number, percent
+from transfusion_tf.report.sentences import say_listed
+from transfusion_tf.report.sheets import PERCENT, Column, SheetPlan
 from transfusion_tf.report.style import Mark
 
 _PANEL = ("dataset", "model", "train_examples")
@@ -94,55 +93,6 @@ def _draw_grids(each: PanelKernels, marks: Marks, sides: Sequence[str]) -> Figur
     return filter_grid(shown, marks, sides, each.keys["model"])
 
 
-def _rounded(digits: int) -> Show:
-    """Shows a number without a minus sign before a zero."""
-    return lambda row: (
-        wording.MISSING
-        if row is None
-        else wording.number(round(row["value"], digits) + 0.0, digits)
-    )
-
-
-def _say_moved(own: LongTable) -> str:
-    moved = own.find(quantity="moved")
-    if moved is None:
-        return ""
-    text = f"from {moved['initialization']} they moved {100 * moved['value']:.0f} %"
-    shares = [own.find(quantity=quantity) for quantity in GABOR]
-    if all(shares):
-        before, after, chance = map(percent, shares)
-        text += f" (Gabor share {before} → {after}, chance {chance})"
-    return text
-
-
-def _say_weights(own: LongTable) -> str:
-    deviation, tails = (
-        own.find(quantity=f"weight_{name}") for name in ("std", "excess_kurtosis")
-    )
-    return (
-        f"{own.first['initialization']} has standard deviation {number()(deviation)} "
-        f"and excess kurtosis {_rounded(1)(tails)}"
-    )
-
-
-def _say_of_each(say: Callable[[LongTable], str]) -> Callable[[LongTable], list[str]]:
-    """One sentence for each panel, of what is said of its starts."""
-
-    def said(table: LongTable) -> list[str]:
-        sentences = []
-        for own in table.split("panel"):
-            parts = [
-                text
-                for part in own.split("dataset", "initialization")
-                if (text := say(part))
-            ]
-            if parts:
-                sentences.append(f"{own.first['panel']}: {wording.listed(parts)}.")
-        return sentences
-
-    return said
-
-
 def say_refusals(table: LongTable) -> list[str]:
     """Why no Gabor was looked for."""
     return table.where(quantity="refusal").values("said")
@@ -183,15 +133,24 @@ _HISTOGRAM = ChapterKind(
     ),
     sheet=_filter_sheet(
         (
-            Column("Mean weight", "weight_mean", _rounded(4)),
-            Column("Standard deviation", "weight_std", number(4)),
-            Column("Excess kurtosis", "weight_excess_kurtosis", _rounded(2)),
-            Column("Gabor share", "gabor_share_before", percent),
-            Column("by chance", "gabor_share_chance", percent),
+            Column("Mean weight", "weight_mean", "{value:.4f}"),
+            Column("Standard deviation", "weight_std", "{value:.4f}"),
+            Column("Excess kurtosis", "weight_excess_kurtosis", "{value:.2f}"),
+            Column("Gabor share", "gabor_share_before", PERCENT),
+            Column("by chance", "gabor_share_chance", PERCENT),
         ),
         "A normal distribution has excess kurtosis 0.",
     ),
-    sentences=(_say_of_each(_say_weights), say_refusals),
+    sentences=(
+        say_listed(
+            "{panel}: {listed}.",
+            "{initialization} has standard deviation {value:.3f} and excess kurtosis "
+            "{kurtosis:.1f}",
+            "weight_std",
+            by=("panel",),
+        ),
+        say_refusals,
+    ),
 )
 
 FILTERS_CHAPTER = ChapterKind(
@@ -200,14 +159,24 @@ FILTERS_CHAPTER = ChapterKind(
     charts=FilterChanges(),
     sheet=_filter_sheet(
         (
-            Column("Moved", "moved", percent),
-            Column("Gabor share before", "gabor_share_before", percent),
-            Column("after", "gabor_share_after", percent),
-            Column("by chance", "gabor_share_chance", percent),
+            Column("Moved", "moved", PERCENT),
+            Column("Gabor share before", "gabor_share_before", PERCENT),
+            Column("after", "gabor_share_after", PERCENT),
+            Column("by chance", "gabor_share_chance", PERCENT),
         ),
         "Moved: ‖W − W₀‖ / ‖W₀‖.",
     ),
-    sentences=(_say_of_each(_say_moved), say_refusals),
+    sentences=(
+        say_listed(
+            "{panel}: {listed}.",
+            "from {initialization} they moved {value:%}[ (Gabor share "
+            "{gabor_share_before:%} → {gabor_share_after:%}, chance "
+            "{gabor_share_chance:%})]",
+            "moved",
+            by=("panel",),
+        ),
+        say_refusals,
+    ),
     variants={"histogram": _HISTOGRAM},
 )
 

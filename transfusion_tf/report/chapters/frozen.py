@@ -11,7 +11,7 @@ from transfusion_tf.report.charts_layers import Lines
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.rows.frozen_rows import BELOW, RANDOM, WHOLE, frozen_rows
 from transfusion_tf.report.sentences import one_seed_note
-from transfusion_tf.report.sheets import Column, SheetPlan, with_interval
+from transfusion_tf.report.sheets import EFFECT, Column, SheetPlan
 from transfusion_tf.report.style import Mark
 
 _MARKS = {
@@ -76,7 +76,7 @@ FROZEN = ChapterKind(
                 "all donor minus random",
                 "difference_to_random",
                 where={"treatment": WHOLE},
-                show=with_interval,
+                show=EFFECT,
             ),
         ),
         lines=(*_PANEL, "frozen"),

@@ -12,7 +12,7 @@ from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.chapters.donor_accuracy import donor_marks
 from transfusion_tf.report.chapters.first_layer_filters import say_refusals
 from transfusion_tf.report.charts import DrawnFigure
-from transfusion_tf.report.long_table import LongTable, Row
+from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.filters_rows import (
     FILTERS,
@@ -22,7 +22,8 @@ from transfusion_tf.report.rows.filters_rows import (
     donor_kernels,
 )
 from transfusion_tf.report.sample_images import Tile, filter_mosaic, picture_grid
-from transfusion_tf.report.sheets import Column, SheetPlan, Show, percent
+from transfusion_tf.report.sentences import say_each
+from transfusion_tf.report.sheets import PERCENT, Column, SheetPlan
 from transfusion_tf.report.style import MUTED, Mark
 
 Marks = Mapping[str, Mark]
@@ -56,22 +57,6 @@ def _draw_donors(kernels: Mapping[str, np.ndarray], marks: Marks) -> Figure:
     return picture_grid([tiles[i : i + 2] for i in range(0, len(tiles), 2)])
 
 
-def _say_donors(table: LongTable) -> list[str]:
-    said = []
-    for own in table.split("initialization"):
-        shares = [
-            own.find(quantity=name)
-            for name in ("gabor_share", "gabor_share_chance", "color_share")
-        ]
-        if all(shares):
-            share, chance, color = map(percent, shares)
-            said.append(
-                f"{own.first['initialization']}: a Gabor accounts for {share} of a "
-                f"filter ({chance} by chance); {color} of the energy is colour."
-            )
-    return said
-
-
 DONOR_FILTERS = ChapterKind(
     name="donor_filters",
     rows=donor_filter_rows,
@@ -80,10 +65,10 @@ DONOR_FILTERS = ChapterKind(
         (
             Column("Donor", word="initialization"),
             Column("Filter size", word="size"),
-            Column("Gabor share", "gabor_share", percent),
-            Column("by chance", "gabor_share_chance", percent),
-            Column("Gabor-like", "gabor_like", percent),
-            Column("Colour", "color_share", percent),
+            Column("Gabor share", "gabor_share", PERCENT),
+            Column("by chance", "gabor_share_chance", PERCENT),
+            Column("Gabor-like", "gabor_like", PERCENT),
+            Column("Colour", "color_share", PERCENT),
         ),
         lines=("initialization",),
         where={"quantity": "kernel"},
@@ -92,7 +77,14 @@ DONOR_FILTERS = ChapterKind(
         "shuffled; Gabor-like: filters with more than half. Colour: energy that is "
         "not the same in red, green and blue.",
     ),
-    sentences=(_say_donors, say_refusals),
+    sentences=(
+        say_each(
+            "{initialization}: a Gabor accounts for {value:%} of a filter ({chance:%} "
+            "by chance); {color:%} of the energy is colour.",
+            "gabor_share",
+        ),
+        say_refusals,
+    ),
     marks=donor_marks,
 )
 
@@ -131,19 +123,6 @@ def _draw_bank() -> Figure:
     return figure
 
 
-_SHARES = ("mean_explained", "mean_chance")
-
-
-def _of_filter(template: str) -> Show:
-    def show(row: Row | None) -> str:
-        if row is None:
-            return ""
-        shares = {f"{name}_percent": 100 * row[name] for name in _SHARES}
-        return template.format(**row, **shares)
-
-    return show
-
-
 def _say_bank(table: LongTable) -> list[str]:
     explained, turned = (100 * table.frame["explained"], table.frame["turned"])
     return [
@@ -159,13 +138,13 @@ GABOR_BANK = ChapterKind(
     charts=BankGrid(),
     sheet=SheetPlan(
         tuple(
-            Column(head, "filter", _of_filter(template))
+            Column(head, "filter", template, missing="")
             for head, template in (
                 ("Cycles a pixel", "{frequency:g}"),
                 ("as fitted", "{mean_fitted_frequency:.3f}"),
                 ("Orientation off by", "{mean_turned:.1f}°"),
-                ("Gabor share", "{mean_explained_percent:.1f} %"),
-                ("by chance", "{mean_chance_percent:.0f} %"),
+                ("Gabor share", "{mean_explained:.1f%}"),
+                ("by chance", "{mean_chance:%}"),
             )
         ),
         lines=("frequency",),

@@ -12,13 +12,14 @@ from matplotlib.ticker import NullLocator
 from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
 from transfusion_tf.report.charts import Chart, Panel
-from transfusion_tf.report.long_table import LongTable, Row, finite, has_interval
+from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.rows.gains_rows import gain_rows
-from transfusion_tf.report.sentences import one_seed_note
-from transfusion_tf.report.sheets import Column, SheetPlan, beside_paper, number
+from transfusion_tf.report.sentences import one_seed_note, say_extremes
+from transfusion_tf.report.sheets import BESIDE_PAPER, Column, SheetPlan
 from transfusion_tf.report.style import INK, MUTED
 
 _COLOURS = matplotlib.colormaps["viridis"]
+_WITH_ENDS = "{value:.3f}[\n{low:.3f} to {high:.3f}]"
 _DOT = 26.0  # points², of a gain of nothing
 
 
@@ -85,32 +86,6 @@ def _explain(figure: Figure, axes: Sequence[Axes], own: LongTable) -> None:
     bar.outline.set_visible(False)
 
 
-def _with_ends(row: Row | None) -> str:
-    if row is None:
-        return wording.MISSING
-    text = wording.number(row["value"])
-    if has_interval(row):
-        low, high = (wording.number(row[end]) for end in ("low", "high"))
-        text += f"\n{low} to {high}"
-    return text
-
-
-def _say_gains(table: LongTable) -> list[str]:
-    said = []
-    for own in table.where(quantity="relative_gain").split("model"):
-        rows = sorted(filter(finite, own.rows), key=lambda row: row["value"])
-        if not rows:
-            continue
-        named = [
-            f"{row['data']} (WT / RI {wording.number(row['value'])})" for row in rows
-        ]
-        text = f"{own.first['model']} gains most on {named[-1]}"
-        if len(rows) > 1:
-            text += f", least on {named[0].replace('WT / RI ', '')}"
-        said.append(text + ".")
-    return said
-
-
 def _say_distances(table: LongTable) -> list[str]:
     rows = table.where(quantity="frechet_distance").rows
     if not rows:
@@ -153,12 +128,12 @@ GAINS = ChapterKind(
             Column(
                 "Fréchet distance",
                 "frechet_distance",
-                beside_paper(number(2)),
+                "{value:.2f}" + BESIDE_PAPER,
                 of=("dataset",),
                 once=True,
             ),
             *(
-                Column(head, name, beside_paper(_with_ends))
+                Column(head, name, _WITH_ENDS + BESIDE_PAPER)
                 for head, name in (
                     ("Gain, WT / RI", "relative_gain"),
                     ("Feature reuse, (WT − ST) / WT", "feature_reuse_share"),
@@ -171,7 +146,17 @@ GAINS = ChapterKind(
         caption="Ratios of means over seeds; small: 95 % interval. The distance is "
         "corrected for the number of images. Dots are hollow where there is no ST.",
     ),
-    sentences=(_say_gains, _say_distances, one_seed_note("runs")),
+    sentences=(
+        say_extremes(
+            "{model} gains most on {most} (WT / RI {high:.3f})[, least on {least} "
+            "({low:.3f})].",
+            "{data}",
+            "relative_gain",
+            by=("model",),
+        ),
+        _say_distances,
+        one_seed_note("runs"),
+    ),
     marks=marks_of("model"),
     coloured="",
 )

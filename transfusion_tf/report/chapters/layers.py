@@ -12,7 +12,7 @@ from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.rows.layer_maps import layer_rows
 from transfusion_tf.report.rows.similarity_rows import DONOR, before_and_after_rows
 from transfusion_tf.report.sentences import one_seed_note
-from transfusion_tf.report.sheets import Column, SheetPlan, number, with_interval
+from transfusion_tf.report.sheets import EFFECT, Column, SheetPlan
 
 
 def _to_one(axes: Axes, own: LongTable) -> None:
@@ -99,8 +99,8 @@ BEFORE_AND_AFTER = ChapterKind(
                     ("From pretrained weights", DONOR),
                 )
             ),
-            Column("difference", "difference_to_random", with_interval),
-            Column("noise floor", "mean_floor", number()),
+            Column("difference", "difference_to_random", EFFECT),
+            Column("noise floor", "mean_floor", "{value:.3f}"),
         ),
         lines=("model", "stage"),
         caption="Mean CCA of a model before and after training, ± over seeds; small: "
@@ -150,7 +150,7 @@ LAYER_SIMILARITY = ChapterKind(
             Column("Model", word="task", once=True),
             Column("Layer", word="stage"),
             *(
-                Column(head, name, where={"diagonal": True}, show=number())
+                Column(head, name, where={"diagonal": True}, show="{value:.3f}")
                 for head, name in (
                     ("Before and after, from WT", "cka_before_after"),
                     ("ST and WT, after", "cka_statistics_weights"),

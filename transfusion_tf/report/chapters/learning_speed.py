@@ -7,20 +7,20 @@ from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
 from transfusion_tf.report.charts import Chart, ForEach, Panel
 from transfusion_tf.report.charts_layers import Curves, Strip
 from transfusion_tf.report.charts_references import Threshold
-from transfusion_tf.report.long_table import LongTable, Row, finite
+from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.rows.learning_rows import LEAD, convergence_rows
 from transfusion_tf.report.sentences import one_seed_note
-from transfusion_tf.report.sheets import Column, SheetPlan, share, steps, with_interval
+from transfusion_tf.report.sheets import EFFECT, OF_SEEDS, Column, SheetPlan
 from transfusion_tf.report.style import Mark
 
 # They are drawn dashed where other starts are the subject.
 _REFERENCES = (BASELINE, "transfer")
 LINES = ("dataset", "model", "train_examples", "initialization")
-STEPS = Column("Steps to threshold", "steps", steps)
-SEEDS = Column("Seeds there", "reached", share)
+STEPS = Column("Steps to threshold", "steps", "{value:count}", missing="never")
+SEEDS = Column("Seeds there", "reached", OF_SEEDS, missing="")
 AREA = Column("Mean {unit} while learning", "area")
-LEAD_COLUMN = Column("minus random weights", LEAD, with_interval)
+LEAD_COLUMN = Column("minus random weights", LEAD, EFFECT)
 WHILE_LEARNING = (
     "While learning: until the slowest seed of random weights is at the threshold"
 )
@@ -34,18 +34,6 @@ def _convergence_marks(table: LongTable) -> dict[str, Mark]:
         label: dataclasses.replace(mark, dashed=label in _REFERENCES)
         for label, mark in marks.items()
     }
-
-
-def _steps_with_spread(row: Row | None) -> str:
-    if row is None or not finite(row):
-        return "never"
-    return wording.count(row["value"]) + (
-        f" ± {wording.count(row['std'])}" if row["std"] == row["std"] else ""
-    )
-
-
-def _paper_steps(row: Row | None) -> str:
-    return wording.MISSING if row is None else wording.count(row["paper"])
 
 
 def list_thresholds(table: LongTable) -> str:
@@ -82,7 +70,7 @@ def _class_columns(table: LongTable) -> list[Column]:
             Column(
                 "Mean" if name == LEAD else name.removeprefix(f"{LEAD}/auc/"),
                 quantity=name,
-                show=with_interval,
+                show=EFFECT,
             )
             for name in _lead_names(table)
         ),
@@ -209,11 +197,11 @@ CONVERGENCE = ChapterKind(
             Column("Data", word="dataset", if_several=True),
             Column("Model", word="model"),
             Column("Start", word="initialization"),
-            dataclasses.replace(STEPS, show=_steps_with_spread),
+            dataclasses.replace(STEPS, show="{value:count}[ ± {std:count}]"),
             SEEDS,
             AREA,
             LEAD_COLUMN,
-            Column("Paper: steps", "steps", _paper_steps, if_paper=True),
+            Column("Paper: steps", "steps", "{paper:count}", if_paper=True),
         ),
         lines=LINES,
         where={"quantity": "steps"},

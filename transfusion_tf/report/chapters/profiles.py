@@ -10,7 +10,7 @@ from transfusion_tf.report import style, wording
 from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
 from transfusion_tf.report.charts import Chart, Panel, legend_below
 from transfusion_tf.report.charts_layers import Lines, Strip
-from transfusion_tf.report.long_table import LongTable, Row, Rows, finite
+from transfusion_tf.report.long_table import LongTable, Rows, finite
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.profiles_rows import (
     attention_rows,
@@ -19,14 +19,13 @@ from transfusion_tf.report.rows.profiles_rows import (
     travel_rows,
 )
 from transfusion_tf.report.rows.transfer_runs import block_rows
-from transfusion_tf.report.sentences import one_seed_note
-from transfusion_tf.report.sheets import (
-    Column,
-    SheetPlan,
-    number,
-    percent,
-    with_interval,
+from transfusion_tf.report.sentences import (
+    Sentences,
+    one_seed_note,
+    say_each,
+    say_listed,
 )
+from transfusion_tf.report.sheets import EFFECT, PERCENT, Column, SheetPlan
 from transfusion_tf.report.start_marks import LEVELS, has_levels, start_marks
 from transfusion_tf.report.style import Mark
 
@@ -79,7 +78,7 @@ def _profile_kind(
     text: str,
     y: str,
     caption: str,
-    say: Callable[[LongTable], list[str]],
+    say: Sentences,
     digits: int = 3,
     adjust: Callable[[Axes, LongTable], None] = _name_parts,
     extra: tuple[Panel, ...] = (),
@@ -109,8 +108,8 @@ def _profile_kind(
             (
                 Column("Model", word="model", once=True),
                 Column("Start", word="label"),
-                Column("Mean over parts", "mean_over_parts", number(digits)),
-                Column("Highest", "highest", number(digits)),
+                Column("Mean over parts", "mean_over_parts", f"{{value:.{digits}f}}"),
+                Column("Highest", "highest", f"{{value:.{digits}f}}"),
                 Column("at", word="at"),
             ),
             lines=("model", "initialization"),
@@ -152,20 +151,6 @@ TRAVEL = _profile_kind(
 )
 
 
-def _say_robustness(table: LongTable) -> list[str]:
-    said = []
-    for own in table.where(quantity="highest").split("model"):
-        worst = [
-            f"{row['label']} {wording.number(row['value'])} ({row['at']})"
-            for row in own.rows
-        ]
-        said.append(
-            f"{own.first['model']}: the part below the head that costs most to set "
-            f"back costs, from {wording.listed(worst)}."
-        )
-    return said
-
-
 ROBUSTNESS = _profile_kind(
     "robustness",
     robustness_rows,
@@ -174,28 +159,19 @@ ROBUSTNESS = _profile_kind(
     y="loss of the test metric",
     caption="Test metric of the trained model, minus that with one part at the weights "
     "it began from. A part that loses little has reused what it was given.",
-    say=_say_robustness,
+    say=say_listed(
+        "{model}: the part below the head that costs most to set back costs, from "
+        "{listed}.",
+        "{label} {value:.3f} ({at})",
+        "highest",
+        by=("model",),
+    ),
 )
 
 
 def _explain_models(axes: Axes, own: LongTable) -> None:
     axes.set_xticks([0, 0.5, 1], ["ST", "½", "WT"])
     axes.legend(fontsize=6.5, handlelength=1.4)
-
-
-def _say_knn(table: LongTable) -> list[str]:
-    said = []
-    for row in table.where(quantity="highest", fraction=(0.0, 1.0)).rows:
-        last = table.find(
-            quantity="last", model=row["model"], initialization=row["initialization"]
-        )
-        assert last is not None
-        said.append(
-            f"{row['model']} from {row['label']}: features are best at {row['at']} "
-            f"({wording.number(row['value'])}); the last stage has "
-            f"{wording.number(last['value'])}."
-        )
-    return said
 
 
 KNN_BY_DEPTH = _profile_kind(
@@ -206,7 +182,12 @@ KNN_BY_DEPTH = _profile_kind(
     y="k-NN, test metric",
     caption="Of transformers, class token and mean of the spatial tokens side by side; "
     "the table in the folder has each alone. The head's logits are left out.",
-    say=_say_knn,
+    say=say_each(
+        "{model} from {label}: features are best at {at} ({value:.3f}); the last stage "
+        "has {at_last:.3f}.",
+        "highest",
+        fraction=(0.0, 1.0),
+    ),
     extra=(
         Panel(
             Lines("mean_best", "fraction", series="model", gap=0, ends="", size=4.0),
@@ -221,18 +202,6 @@ def _limit_attention(axes: Axes, own: LongTable) -> None:
     heads = own.whole.where(quantity="head").frame
     axes.set_xticks(range(1, int(heads["place"].max()) + 1))
     axes.set_ylim(0, 1.08 * float(heads["value"].max()))
-
-
-def _say_attention(table: LongTable) -> list[str]:
-    said = []
-    for own in table.where(quantity=("nearest", "farthest"), place=1.0).split("group"):
-        low, high = (wording.number(row["value"], 1) for row in own.rows)
-        first = own.first
-        said.append(
-            f"{first['model']} from {first['label']}: in its first block the heads "
-            f"look {low} to {high} px far."
-        )
-    return said
 
 
 ATTENTION = ChapterKind(
@@ -260,10 +229,10 @@ ATTENTION = ChapterKind(
         (
             Column("Model", word="task", once=True),
             Column("Block", word="stage"),
-            Column("Nearest head, px", "nearest", number(1)),
-            Column("Mean", "mean", number(1)),
-            Column("Farthest head", "farthest", number(1)),
-            Column("looks at class tokens", "class_token_share", percent),
+            Column("Nearest head, px", "nearest", "{value:.1f}"),
+            Column("Mean", "mean", "{value:.1f}"),
+            Column("Farthest head", "farthest", "{value:.1f}"),
+            Column("looks at class tokens", "class_token_share", PERCENT),
         ),
         lines=("group", "stage"),
         where={"quantity": "nearest"},
@@ -271,7 +240,15 @@ ATTENTION = ChapterKind(
         "attention weights, over patches, images and seeds; class tokens left out.",
         show_empty=False,
     ),
-    sentences=(_say_attention, one_seed_note("attended_distance")),
+    sentences=(
+        say_each(
+            "{model} from {label}: in its first block the heads look {value:.1f} to "
+            "{farthest:.1f} px far.",
+            "nearest",
+            place=1.0,
+        ),
+        one_seed_note("attended_distance"),
+    ),
     marks=start_marks,
 )
 
@@ -280,22 +257,6 @@ def _name_metric(axes: Axes, own: LongTable) -> None:
     axes.set_xticks(sorted(own.values("blocks")))
     units = own.values("unit")
     axes.set_ylabel(f"test {units[0] if len(units) == 1 else 'metric'}")
-
-
-def _say_blocks(table: LongTable) -> list[str]:
-    said = []
-    for own in table.split("data"):
-        gaps = [
-            f"{row['blocks']:g} blocks end {wording.signed(row['value'])}"
-            for row in own.where(quantity="difference_to_whole").rows
-        ]
-        if gaps:
-            said.append(f"{own.first['data']}: {wording.listed(gaps)} from the whole.")
-    return said
-
-
-def _blocks(row: Row | None) -> str:
-    return "" if row is None else f"{row['blocks']:g}"
 
 
 TRUNCATED = ChapterKind(
@@ -313,14 +274,22 @@ TRUNCATED = ChapterKind(
     sheet=SheetPlan(
         (
             Column("Data", word="data", once=True),
-            Column("Blocks", "test", _blocks),
+            Column("Blocks", "test", "{blocks:g}", missing=""),
             Column("Test metric", "test"),
-            Column("minus the whole", "difference_to_whole", with_interval),
+            Column("minus the whole", "difference_to_whole", EFFECT),
         ),
         lines=("data", "model", "initialization"),
         caption="± is over seeds; small: 95 % interval over seeds and test patients.",
     ),
-    sentences=(_say_blocks, one_seed_note()),
+    sentences=(
+        say_listed(
+            "{data}: {listed} from the whole.",
+            "{blocks:g} blocks end {value:+.3f}",
+            "difference_to_whole",
+            by=("data",),
+        ),
+        one_seed_note(),
+    ),
     marks=marks_of("data"),
     coloured="",
 )

@@ -7,7 +7,7 @@ from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots, Lines, Scatter
 from transfusion_tf.report.charts_references import Floor, Level, RowFloor
-from transfusion_tf.report.long_table import LongTable, Row, finite
+from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.rows.similarity_rows import (
     FEWEST,
     MIXED,
@@ -18,14 +18,7 @@ from transfusion_tf.report.rows.similarity_rows import (
     start_and_end_rows,
 )
 from transfusion_tf.report.sentences import settled
-from transfusion_tf.report.sheets import (
-    Column,
-    SheetPlan,
-    beside_paper,
-    number,
-    with_interval,
-    with_spread,
-)
+from transfusion_tf.report.sheets import BESIDE_PAPER, EFFECT, SPREAD, Column, SheetPlan
 from transfusion_tf.report.style import Mark
 
 _PAIRS = {
@@ -99,13 +92,11 @@ BY_START = ChapterKind(
             Column("Model", word="model", once=True),
             Column("Stage", word="stage"),
             *(
-                Column(
-                    pair, "cca", where={"pair": pair}, show=beside_paper(with_spread)
-                )
+                Column(pair, "cca", where={"pair": pair}, show=SPREAD + BESIDE_PAPER)
                 for pair in (TRANSFER, RANDOM)
             ),
-            Column("difference", "cca_difference", with_interval),
-            Column("noise floor", "floor", number()),
+            Column("difference", "cca_difference", EFFECT),
+            Column("noise floor", "floor", "{value:.3f}"),
         ),
         lines=("model", "stage"),
         caption="Mean CCA, ± between pairs; small: 95 % interval, runs left out one at "
@@ -153,8 +144,8 @@ OF_STARTS = ChapterKind(
             Column("Model", word="model"),
             Column("Stages", word="stage"),
             *(Column(pair, "cca", where={"pair": pair}) for pair in (RANDOM, MIXED)),
-            Column("difference", "cca_difference", with_interval),
-            Column("noise floor", "floor", number()),
+            Column("difference", "cca_difference", EFFECT),
+            Column("noise floor", "floor", "{value:.3f}"),
         ),
         lines=("model", "stage"),
         caption="Mean CCA, ± between pairs; small: 95 % interval, runs left out one at "
@@ -164,16 +155,6 @@ OF_STARTS = ChapterKind(
     marks=_pair_marks,
     coloured="pair",
 )
-
-
-def _r_squared(row: Row | None) -> str:
-    if row is None or finite(row):
-        return wording.number(None if row is None else row["value"], 2)
-    return "too few pairs" if row["count"] < FEWEST else "all start alike"
-
-
-def _paper_r_squared(row: Row | None) -> str:
-    return "" if row is None else wording.number(row["paper"], 2)
 
 
 def _say_lines(table: LongTable) -> list[str]:
@@ -229,12 +210,13 @@ START_AND_END = ChapterKind(
             Column("Model", word="model"),
             Column("Stage", word="stage"),
             Column("Pair", word="pair"),
-            Column("Pairs", "pairs", number(0)),
-            Column("R²", "r_squared", _r_squared),
-            Column("Slope", "slope", number(2)),
-            Column("Paper: R²", "r_squared", _paper_r_squared, if_paper=True),
+            Column("Pairs", "pairs", "{value:.0f}"),
+            Column("R²", word="fitted"),
+            Column("Slope", "slope", "{value:.2f}"),
+            Column("Paper: R²", "r_squared", "{paper:.2f}", if_paper=True, missing=""),
         ),
         lines=("model", "stage", "pair"),
+        words=3,
         where={"quantity": "r_squared"},
         caption="Pairs that share a run are not independent: R² describes, and tests "
         "nothing.",

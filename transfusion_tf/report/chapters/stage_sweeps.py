@@ -24,14 +24,8 @@ from transfusion_tf.report.long_table import LongTable, Row, finite
 from transfusion_tf.report.rows.learning_rows import LEAD, speed_up_rows, stage_rows
 from transfusion_tf.report.rows.network_order import through
 from transfusion_tf.report.rows.transfer_runs import sweep_rows
-from transfusion_tf.report.sentences import one_seed_note
-from transfusion_tf.report.sheets import (
-    Column,
-    SheetPlan,
-    number,
-    with_interval,
-    with_spread,
-)
+from transfusion_tf.report.sentences import one_seed_note, say_listed
+from transfusion_tf.report.sheets import EFFECT, Column, SheetPlan
 from transfusion_tf.report.start_marks import start_marks
 from transfusion_tf.report.style import MUTED, Mark
 
@@ -141,7 +135,7 @@ STAGES = ChapterKind(
             SEEDS,
             AREA,
             LEAD_COLUMN,
-            Column("minus the line above", "area_gain_over_previous", with_interval),
+            Column("minus the line above", "area_gain_over_previous", EFFECT),
         ),
         lines=LINES,
         where={"quantity": "steps_of_run"},
@@ -155,23 +149,6 @@ STAGES = ChapterKind(
 
 def _tick_shares(axes: Axes, own: LongTable) -> None:
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["ST", "¼", "½", "¾", "WT"])
-
-
-def _say_speed(table: LongTable) -> list[str]:
-    said = []
-    for own in table.split("curves"):
-        areas = wording.listed(
-            [
-                f"{row['label']} {wording.number(row['value'])}"
-                for row in own.where(quantity="area").rows
-                if finite(row)
-            ]
-        )
-        said.append(
-            f"{own.first['curves']}: mean validation metric while random weights learn "
-            f"is {areas}."
-        )
-    return said
 
 
 SPEED_UP = ChapterKind(
@@ -221,8 +198,8 @@ SPEED_UP = ChapterKind(
             Column("Start", word="label"),
             STEPS,
             SEEDS,
-            Column("Times sooner than ST", "speed_up", number(2)),
-            Column("Mean while learning", "area", with_spread),
+            Column("Times sooner than ST", "speed_up", "{value:.2f}"),
+            Column("Mean while learning", "area"),
         ),
         lines=("curves", "initialization"),
         caption=lambda table: (
@@ -231,7 +208,15 @@ SPEED_UP = ChapterKind(
             "steps, missing where a seed never gets there."
         ),
     ),
-    sentences=(_say_speed, one_seed_note("reached")),
+    sentences=(
+        say_listed(
+            "{curves}: mean validation metric while random weights learn is {listed}.",
+            "{label} {value:.3f}",
+            "area",
+            by=("curves",),
+        ),
+        one_seed_note("reached"),
+    ),
     marks=start_marks,
 )
 
@@ -303,7 +288,7 @@ SWEEP = ChapterKind(
             Column("Start", word="label"),
             Column("Share transferred", word="share"),
             Column("Test metric", "test"),
-            Column("over ST", "statistics_gain", number()),
+            Column("over ST", "statistics_gain", "{value:.3f}"),
         ),
         lines=("data", "model", "initialization"),
         group=("data", "model"),

@@ -16,7 +16,7 @@ from transfusion_tf.report.rows.donors_rows import (
     target_rows,
     target_title,
 )
-from transfusion_tf.report.sheets import Column, SheetPlan, count
+from transfusion_tf.report.sheets import COUNT, Column, SheetPlan
 
 _MOST_IMAGES = 6
 # Of the bars of class shares, inches.
@@ -159,9 +159,9 @@ TARGETS = ChapterKind(
     sheet=SheetPlan(
         (
             Column("Target", word="target"),
-            Column("Images", "images", count),
-            Column("Classes", "classes", count),
-            Column("Pixels", "image_size", count),
+            Column("Images", "images", COUNT),
+            Column("Classes", "classes", COUNT),
+            Column("Pixels", "image_size", COUNT),
             Column("Images are", word="gray"),
             Column("Folds", word="folds"),
         ),

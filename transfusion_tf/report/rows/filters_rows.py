@@ -121,29 +121,35 @@ def _group_rows(
     pairs = _kernels(group)
     moved = [sample_images.filter_change(*pair) for pair in pairs]
     moved = [value for value in moved if np.isfinite(value)]
-    rows: Rows = []
-    if moved:
-        rows.append({"quantity": "moved", **measured(estimate_mean(moved))})
+    shown = {}
     if changes is not None:
         shown = {name: column for name, column in GABOR.items() if column in changes}
-        rows += [
-            {"quantity": name, "value": changes[column].mean(), "seeds": 1}
-            for name, column in shown.items()
-        ]
+    shares = {name: changes[column].mean() for name, column in shown.items()}
+    rows: Rows = []
+    if moved:
+        mean = measured(estimate_mean(moved))
+        rows.append({"quantity": "moved", **dict.fromkeys(GABOR), **shares, **mean})
+    rows += [
+        {"quantity": name, "value": value, "seeds": 1} for name, value in shares.items()
+    ]
+    if changes is not None:
         rows += [
             {"quantity": "filter", "hidden": True, **values}
             for values in lines(changes[list(shown.values())])
         ]
     initial = pairs[0][0].astype(np.float64)
     deviation = initial.std()
-    kurtosis = np.mean((initial - initial.mean()) ** 4) / deviation**4 - 3
+    kurtosis = np.nan
+    if deviation:
+        kurtosis = np.mean((initial - initial.mean()) ** 4) / deviation**4 - 3
+    weights = {
+        "weight_mean": initial.mean(),
+        "weight_std": deviation,
+        "weight_excess_kurtosis": kurtosis,
+    }
     rows += [
-        {"quantity": name, "value": float(value), "seeds": 1}
-        for name, value in (
-            ("weight_mean", initial.mean()),
-            ("weight_std", deviation),
-            ("weight_excess_kurtosis", kurtosis if deviation else np.nan),
-        )
+        {"quantity": name, "value": float(value), "seeds": 1, "kurtosis": kurtosis}
+        for name, value in weights.items()
     ]
     return [{**keys, **row} for row in rows]
 
@@ -180,7 +186,11 @@ def _fit_rows(fits: pd.DataFrame, kernel: np.ndarray) -> Rows:
         "gabor_like": (fits["explained"] > _GABOR_LIKE).mean(),
         "color_share": color_share(kernel),
     }
-    rows: Rows = [{"quantity": q, "value": float(value)} for q, value in values.items()]
+    words = {"chance": values["gabor_share_chance"], "color": values["color_share"]}
+    rows: Rows = [
+        {"quantity": quantity, "value": float(value), **words}
+        for quantity, value in values.items()
+    ]
     return rows + [
         {"stage": f"filter {index}", "quantity": "explained", "value": float(value)}
         for index, value in enumerate(fits["explained"])

@@ -148,7 +148,8 @@ def drawn_rows(found: Sequence[Profile]) -> Rows:
                 ("mean_best", profile.best.mean()),
             ):
                 rows.append({**keys, "quantity": quantity, "value": float(value)})
-                rows[-1]["at"] = profile.parts[body[top]]
+                at = {"at": profile.parts[body[top]], "at_last": float(means[-1])}
+                rows[-1] |= at
     return rows
 
 
@@ -213,7 +214,8 @@ def _drawn_heads(own: pd.DataFrame, at_class: pd.DataFrame) -> Rows:
             ].mean(),
         }
         rows += [
-            {"quantity": name, "stage": block, "place": position + 1.0, "value": value}
+            {"quantity": name, "stage": block, "place": position + 1.0}
+            | {"value": value, "farthest": values["farthest"]}
             for name, value in values.items()
         ]
     return rows

@@ -231,7 +231,7 @@ def start_and_end_rows(material: Material) -> Rows:
         for quantity in ("r_squared", "slope", "intercept"):
             value = np.nan if line is None else getattr(line, quantity)
             row = {"quantity": quantity, "value": value, "count": len(own)}
-            rows.append({**keys, **row})
+            rows.append({**keys, **row, "fitted": _in_words(line, len(own))})
         count = {"quantity": "pairs", "value": len(own), "count": len(own)}
         rows.append({**keys, **count})
         fitted.setdefault((model, stage), []).extend(_point_rows(keys, own, line))
@@ -285,6 +285,12 @@ def _point_rows(
         for place in ends
         if line is not None
     ]
+
+
+def _in_words(line: RegressionLine | None, pairs: int) -> str:
+    if line is None:
+        return "too few pairs" if pairs < FEWEST else "all start alike"
+    return wording.number(line.r_squared, 2)
 
 
 def _titled(rows: Rows) -> Rows:
