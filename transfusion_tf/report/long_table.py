@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from transfusion_tf.evaluation import Estimate, Interval
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.report import paper_values
 from transfusion_tf.report.style import Mark
 
@@ -184,9 +184,11 @@ def measured(found: Estimate | None) -> dict[str, Any]:
     }
 
 
-def with_ends(found: Interval) -> dict[str, Any]:
-    """The columns of an estimate that has an interval alone."""
-    return {"value": found.estimate, "low": found.low, "high": found.high}
+def effect_rows(quantity: str, found: Estimate | None, **columns: Any) -> Rows:
+    """The row of an effect; none where it was not measured."""
+    if found is None:
+        return []
+    return [{**columns, "quantity": quantity, **measured(found)}]
 
 
 def finite(row: Row | None) -> bool:

@@ -95,7 +95,7 @@ def listed(items: Sequence[str]) -> str:
 class _Number:
     """A number in a template: Python's format codes, and `count` and `%`."""
 
-    value: float
+    value: Any
     missing: str
 
     def __format__(self, spec: str) -> str:

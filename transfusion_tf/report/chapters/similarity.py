@@ -9,14 +9,13 @@ from transfusion_tf.report.charts_layers import Dots, Lines, Scatter
 from transfusion_tf.report.charts_references import Floor, Level, RowFloor
 from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.rows.similarity_rows import (
-    FEWEST,
     MIXED,
     RANDOM,
     TRANSFER,
     by_start_rows,
     of_starts_rows,
-    start_and_end_rows,
 )
+from transfusion_tf.report.rows.start_and_end_rows import FEWEST, start_and_end_rows
 from transfusion_tf.report.sentences import settled
 from transfusion_tf.report.sheets import BESIDE_PAPER, EFFECT, SPREAD, Column, SheetPlan
 from transfusion_tf.report.style import Mark

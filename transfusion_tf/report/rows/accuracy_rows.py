@@ -9,7 +9,7 @@ import numpy as np
 
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
-from transfusion_tf.report.long_table import Rows, mean_rows, measured
+from transfusion_tf.report.long_table import Rows, effect_rows, mean_rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, ModelResults, Results, StartRuns
 from transfusion_tf.studies.contrasts import Average
@@ -83,31 +83,26 @@ def start_test_rows(results: Results, panel: ModelResults, group: StartRuns) -> 
     """The test metric and its difference to random weights."""
     keys = {**keys_of(results, panel), "initialization": group.initialization}
     rows = [{**keys, "quantity": "test", "shown": "mean", **measured(group.test)}]
-    against = panel.test_difference(group.initialization, BASELINE)
-    if group.initialization != BASELINE and against is not None:
-        rows.append({**keys, "quantity": "difference_to_random", **measured(against)})
-    return rows
+    if group.initialization == BASELINE:
+        return rows
+    gap = panel.test_difference(group.initialization, BASELINE)
+    return rows + effect_rows("difference_to_random", gap, **keys)
 
 
 def class_rows(
     keys: dict[str, Any], group: StartRuns, baseline: StartRuns | None
 ) -> Rows:
     """AUC of every class, and its difference to random."""
-    rows = []
+    rows: Rows = []
     for name in group.first.dataset["classes"]:
         ours = Average("auc", group.ids, split="test", of_class=name)
-        found = group.effect(ours, unit("AUC").limits)
-        if found is None:
+        found, quantity = group.effect(ours, unit("AUC").limits), f"auc/{name}"
+        rows += effect_rows(quantity, found, **keys, shown=name)
+        if found is None or baseline is None or group is baseline:
             continue
-        quantity = f"auc/{name}"
-        rows.append({**keys, "quantity": quantity, "shown": name, **measured(found)})
-        if baseline is None or group is baseline:
-            continue
-        against = group.effect(ours - dataclasses.replace(ours, runs=baseline.ids))
-        if against is not None:
-            quantity = f"difference_to_random/{quantity}"
-            gap = {"quantity": quantity, "gain_of": name, **measured(against)}
-            rows.append({**keys, **gap})
+        gap = group.effect(ours - dataclasses.replace(ours, runs=baseline.ids))
+        quantity = f"difference_to_random/{quantity}"
+        rows += effect_rows(quantity, gap, **keys, gain_of=name)
     return rows
 
 

@@ -1,14 +1,12 @@
 """Rows of donors compared: their representations, mistakes, and what keeping gains."""
 
-import dataclasses
-import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.regression import RegressionLine, regression_line
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
@@ -24,7 +22,9 @@ from transfusion_tf.report.rows.donors_rows import (
     target_title,
     tuned_whole,
 )
-from transfusion_tf.studies.contrasts import Average, Contrast, PairAverage
+from transfusion_tf.report.rows.similarity_rows import cca_rows, mean_floor
+from transfusion_tf.studies.contrasts import Average, PairAverage
+from transfusion_tf.studies.measurements.table import Measurements
 
 SIMILARITY, INDEPENDENT, EXCESS = "similarity", "independent", "excess"
 # What is shown -> how its quantity ends, after `prediction_similarity`.
@@ -50,93 +50,58 @@ def donor_similarity_rows(material: Material) -> Rows:
     groups = donor_runs(material)
     rows: Rows = []
     for own in by_target(groups).values():
-        lines = [line for line in _similarity_lines(own) if line.values]
-        if lines:
-            stages = list(lines[0].values)
-            rows += [
-                {**own[0].keys, **row}
-                for row in [r for line in lines for r in line.rows()]
-                + _floor_rows(lines, stages)
+        stages = _stages(tuned_whole(own))
+        found = [
+            row
+            for keys, contrast in _compared(own)
+            for row in _by_stage(contrast, material.measurements, stages, keys)
+        ]
+        for itself, stage in itertools.product((True, False), stages):
+            panel = [
+                r for r in found if (r["itself"], r.get("stage")) == (itself, stage)
             ]
+            found += mean_floor(panel, "floor", itself=itself, stage=stage)
+        rows += [{**own[0].keys, **row} for row in found]
     return rows + repetition_rows(groups)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Line:
-    """What is compared with what, stage by stage.
-
-    Attributes:
-      pair: its name.
-      donor: that is compared with itself, before and after; empty otherwise.
-      values: stage -> its estimate over folds.
-      floors: stage -> mean noise floor.
-    """
-
-    pair: str
-    donor: str
-    values: Mapping[str, Estimate]
-    floors: Mapping[str, float]
-
-    def rows(self) -> Rows:
-        """CCA and noise floor of every stage, and the mean over stages."""
-        keys = {"pair": self.pair, "itself": bool(self.donor), "donor": self.donor}
-        rows: Rows = []
-        for stage, found in self.values.items():
-            named = {**keys, "stage": stage}
-            rows.append({**named, "quantity": "cca", **measured(found)})
-            floor = {"quantity": "noise_floor", "value": self.floors[stage]}
-            rows.append({**named, **floor})
-        values = [found.estimate for found in self.values.values()]
-        mean = {"quantity": "mean_cca", "value": float(np.mean(values))}
-        return [*rows, {**keys, **mean, "hidden": True}]
-
-
-def _floor_rows(lines: list[_Line], stages: list[str]) -> Rows:
-    """Mean noise floors of what shares a panel."""
-    rows: Rows = []
-    for itself in (True, False):
-        floors = [
-            line.floors
-            for line in lines
-            if bool(line.donor) == itself and set(stages) <= set(line.floors)
-        ]
-        rows += [
-            {"hidden": True, "itself": itself, "quantity": "floor", "stage": stage}
-            | {"value": float(np.mean([floor[stage] for floor in floors]))}
-            for stage in (stages if floors else [])
-        ]
-    return rows
-
-
-def _similarity_lines(groups: list[DonorRuns]) -> list[_Line]:
+def _compared(
+    groups: list[DonorRuns],
+) -> Iterator[tuple[dict[str, Any], Average | PairAverage]]:
+    """What is compared with what: the columns that name it, and its CCA."""
     donors = tuned_whole(groups)
-    stages = _stages(donors)
-    lines = [
-        _line(
-            f"{group.donor}, before – after",
-            group,
-            stages,
-            functools.partial(_kept, group),
-            donor=group.donor,
-        )
-        for group in donors
-    ]
+    for group in donors:
+        name = {"pair": f"{group.donor}, before – after", "donor": group.donor}
+        yield {**name, "itself": True}, Average("cca", group.ids)
     for left, right in itertools.combinations(donors, 2):
         for when, weights in (("before", "initial"), ("after", "best")):
-            lines.append(
-                _line(
-                    f"{left.donor} – {right.donor}, {when}",
-                    left,
-                    stages,
-                    functools.partial(_between, left, right, weights),
-                )
+            name = {"pair": f"{left.donor} – {right.donor}, {when}", "donor": ""}
+            yield (
+                {**name, "itself": False},
+                PairAverage("cca", left.ids, right.ids, "same", weights),
             )
     random = [c for c in groups if c.donor == BASELINE and not c.head_first]
     for group in random[:1]:
         # All pairs of random starts, whatever their folds.
-        among = functools.partial(_among, group)
-        lines.append(_line(RANDOM, group, stages, among))
-    return lines
+        contrast = PairAverage("cca", group.ids, weights="initial")
+        yield {"pair": RANDOM, "donor": "", "itself": False}, contrast
+
+
+def _by_stage(
+    contrast: Average | PairAverage,
+    measurements: Measurements,
+    stages: Sequence[str],
+    keys: dict[str, Any],
+) -> Rows:
+    """CCA and noise floor of every stage, and the mean over stages."""
+    rows: Rows = []
+    for place, stage in enumerate(stages):
+        rows += cca_rows(contrast, measurements, (place,), **keys, stage=stage)
+    values = [row["value"] for row in rows if row["quantity"] == "cca"]
+    if not values:
+        return []
+    mean = {"quantity": "mean_cca", "value": float(np.mean(values))}
+    return [*rows, {**keys, **mean, "hidden": True}]
 
 
 def _stages(groups: Iterable[DonorRuns]) -> list[str]:
@@ -146,39 +111,6 @@ def _stages(groups: Iterable[DonorRuns]) -> list[str]:
         if len(rows):
             return list(dict.fromkeys(rows["stage"]))
     return []
-
-
-def _kept(group: DonorRuns, quantity: str, place: int) -> Contrast:
-    return Average(quantity, group.ids, stages=(place,))
-
-
-def _between(
-    left: DonorRuns, right: DonorRuns, weights: str, quantity: str, place: int
-) -> Contrast:
-    return PairAverage(
-        quantity, left.ids, right.ids, match="same", weights=weights, stages=(place,)
-    )
-
-
-def _among(group: DonorRuns, quantity: str, place: int) -> Contrast:
-    return PairAverage(quantity, group.ids, weights="initial", stages=(place,))
-
-
-def _line(
-    pair: str,
-    group: DonorRuns,
-    stages: Sequence[str],
-    similarity: Callable[[str, int], Contrast],
-    donor: str = "",
-) -> _Line:
-    """A similarity and its noise floor at every stage at which it was measured."""
-    values, floors = {}, {}
-    for place, stage in enumerate(stages):
-        found = group.effect(similarity("cca", place), unit("CCA").limits)
-        floor = group.effect(similarity("cca_noise_floor", place))
-        if found is not None and floor is not None:
-            values[stage], floors[stage] = found, floor.estimate
-    return _Line(pair, donor, values, floors)
 
 
 def mistake_rows(material: Material) -> Rows:

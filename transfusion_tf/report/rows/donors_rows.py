@@ -14,7 +14,7 @@ from transfusion_tf.evaluation import (
 )
 from transfusion_tf.report import wording
 from transfusion_tf.report.donor_facts import donor_facts, is_gray
-from transfusion_tf.report.long_table import Rows, mean_rows, measured
+from transfusion_tf.report.long_table import Rows, effect_rows, mean_rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.studies.run_groups import RunGroup, RunKey, run_key
@@ -168,18 +168,12 @@ def donor_accuracy_rows(material: Material) -> Rows:
                 "head_first": group.head_first,
                 "unit": wording.metric_unit(group.first.metric),
             }
-            found = {"test": group.test}
             gap = None if group is baseline else group.test_minus(baseline)
-            if gap is not None:
-                found["difference_to_random"] = gap
+            rows.append({**keys, "quantity": "test", **measured(group.test)})
+            rows += effect_rows("difference_to_random", gap, **keys)
             for name in (BALANCED, CALIBRATION):
                 mean = group.average(name, split="test")
-                if mean is not None:
-                    found[name] = mean
-            rows += [
-                {**keys, "quantity": name, **measured(each)}
-                for name, each in found.items()
-            ]
+                rows += effect_rows(name, mean, **keys)
     for quantity in ("difference_to_random", CALIBRATION):
         own_rows = [row for row in rows if row["quantity"] == quantity]
         rows += mean_rows(own_rows, "initialization", f"mean_{quantity}")

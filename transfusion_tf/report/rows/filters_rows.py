@@ -121,10 +121,10 @@ def _group_rows(
     pairs = _kernels(group)
     moved = [sample_images.filter_change(*pair) for pair in pairs]
     moved = [value for value in moved if np.isfinite(value)]
-    shown = {}
+    shown, shares = {}, {}
     if changes is not None:
         shown = {name: column for name, column in GABOR.items() if column in changes}
-    shares = {name: changes[column].mean() for name, column in shown.items()}
+        shares = {name: changes[column].mean() for name, column in shown.items()}
     rows: Rows = []
     if moved:
         mean = measured(estimate_mean(moved))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.long_table import Rows, effect_rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, ModelResults, StartRuns
 from transfusion_tf.report.rows.accuracy_rows import class_rows, keys_of, model_results
@@ -44,7 +44,7 @@ def _panel_rows(keys: dict[str, Any], panel: ModelResults, *, by_class: bool) ->
             group = groups.get((name, stage))
             if group is None:
                 continue
-            config = next(iter(group.runs.values())).config
+            config = group.first.config
             own = {
                 **keys,
                 "initialization": config.initialization,
@@ -54,22 +54,18 @@ def _panel_rows(keys: dict[str, Any], panel: ModelResults, *, by_class: bool) ->
             test = {"quantity": "test", "shown": "mean"}
             rows.append({**own, **test, **measured(group.test)})
             gap = None if baseline is group else group.test_minus(baseline)
-            if gap is not None:
-                name = "difference_to_random"
-                rows.append({**own, "quantity": name, **measured(gap)})
+            rows += effect_rows("difference_to_random", gap, **own)
             if by_class:
                 rows += class_rows(own, group, baseline)
         whole, below = (groups.get((name, stage)) for name in (WHOLE, BELOW))
         above = whole.test_minus(below) if whole is not None else None
-        if above is not None:
-            shown = {"frozen": stage, "quantity": "donor_above", "hidden": True}
-            rows.append({**keys, **shown, **measured(above)})
+        rows += effect_rows("donor_above", above, **keys, frozen=stage, hidden=True)
     return rows
 
 
 def _treatment(group: StartRuns) -> tuple[str, str]:
     """Which of the three treatments, and the last frozen stage; empty without one."""
-    config = next(iter(group.runs.values())).config
+    config = group.first.config
     start, stage = config.initialization, config.freeze
     if not stage:
         return "", ""

@@ -1,20 +1,18 @@
-"""Rows of how alike representations are: between runs, stages, layers; and in time."""
+"""Rows of how alike representations are: of runs with one another, and in time."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from transfusion_tf.evaluation.regression import RegressionLine, regression_line
 from transfusion_tf.evaluation.units import unit
-from transfusion_tf.report import wording
-from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.long_table import Rows, effect_rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
-from transfusion_tf.studies.contrasts import Average, PairAverage
+from transfusion_tf.studies.contrasts import Average, PairAverage, effect_or_none
 from transfusion_tf.studies.measurements.run_labels import start_names
+from transfusion_tf.studies.measurements.table import Measurements
 from transfusion_tf.studies.run_groups import RunGroup, RunKey, run_key
 from transfusion_tf.studies.study_folder import Run
 
@@ -24,10 +22,41 @@ TRANSFER, RANDOM, MIXED = (
     "random – transfer",
 )
 DONOR = "transfer"
-HIGHER = "higher stages"
-FEWEST = 3  # pairs that a line is drawn through
-_CCA = unit("CCA")
 _TOP_STAGES = 2
+
+
+def cca_rows(
+    contrast: Average | PairAverage,
+    measurements: Measurements,
+    places: tuple[int, ...],
+    **columns: Any,
+) -> Rows:
+    """CCA at some stages together, and its noise floor; none where not measured.
+
+    Args:
+      contrast: of `cca`, whatever its stages.
+      measurements: of the study.
+      places: of the stages, 0 at the input.
+      **columns: of the rows.
+    """
+    at = dataclasses.replace(contrast, stages=places)
+    found = effect_or_none(at, measurements, unit("CCA").limits)
+    floor = effect_or_none(
+        dataclasses.replace(at, quantity="cca_noise_floor"), measurements
+    )
+    if found is None or floor is None:
+        return []
+    level = {"quantity": "noise_floor", "value": floor.estimate}
+    return [*effect_rows("cca", found, **columns), {**columns, **level}]
+
+
+def mean_floor(rows: Rows, quantity: str, **columns: Any) -> Rows:
+    """A hidden row with the mean of the noise floors among the rows."""
+    floors = [row["value"] for row in rows if row["quantity"] == "noise_floor"]
+    if not floors:
+        return []
+    mean = {"hidden": True, "quantity": quantity, "value": float(np.mean(floors))}
+    return [{**columns, **mean}]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,26 +67,52 @@ class _Population:
       keys: dataset and model.
       starts: runs from each start.
       stages: their names, from the input up.
+      measurements: of the study.
     """
 
     keys: Mapping[str, Any]
     starts: Mapping[str, RunGroup]
     stages: Sequence[str]
+    measurements: Measurements
 
-    def among(
-        self, pair: str, stages: tuple[int, ...], quantity: str = "cca"
-    ) -> PairAverage | None:
-        """A similarity of pairs, such as `random – transfer`; None without such runs.
+    def pair_rows(
+        self,
+        stage: str,
+        places: tuple[int, ...],
+        kinds: Sequence[str],
+        left: str,
+        right: str,
+    ) -> Rows:
+        """CCA and noise floor of each kind of pairs, such as `random – transfer`; one
+        kind minus another; and their mean floor.
 
         Pairs of two starts have different seeds: runs of one seed have the order of
         their data in common.
         """
-        left, right = pair.split(" – ")
-        if not {left, right} <= self.starts.keys():
-            return None
-        ours, theirs = self.starts[left].ids, self.starts[right].ids
-        others = () if left == right else theirs
-        return PairAverage(quantity, ours, others, stages=stages)
+        keys = {**self.keys, "stage": stage}
+        contrasts: dict[str, PairAverage] = {}
+        rows: Rows = []
+        for pair in kinds:
+            first, second = pair.split(" – ")
+            if not {first, second} <= self.starts.keys():
+                continue
+            others = () if first == second else self.starts[second].ids
+            contrast = PairAverage("cca", self.starts[first].ids, others, stages=places)
+            own = cca_rows(contrast, self.measurements, places, **keys, pair=pair)
+            if own:
+                values = [*contrast.by_pair(self.measurements).values()]
+                spread = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+                own[0]["std"] = spread
+                contrasts[pair] = contrast
+                rows += own
+        difference: Rows = []
+        if {left, right} <= contrasts.keys():
+            found = effect_or_none(
+                contrasts[left] - contrasts[right], self.measurements
+            )
+            keys_of_both = {**keys, "pair": f"{left} minus {right}"}
+            difference = effect_rows("cca_difference", found, **keys_of_both)
+        return [*rows, *difference, *mean_floor(rows, "floor", **keys)]
 
 
 def _populations(material: Material, *, itself: bool = False) -> list[_Population]:
@@ -67,28 +122,31 @@ def _populations(material: Material, *, itself: bool = False) -> list[_Populatio
       material: of the chapter.
       itself: to their own start, and not to one another.
     """
-    runs = list(material.runs.values())
-    starts = start_names([run.config for run in runs])
     groups: dict[tuple[str, str], dict[str, dict[RunKey, Run]]] = {}
-    for run, start in zip(runs, starts, strict=True):
+    for run, start in started(material):
         by_start = groups.setdefault((run.dataset["name"], run.config.model), {})
         by_start.setdefault(start, {})[run_key(run)] = run
+    measurements = material.measurements
     found = []
     for (dataset, model), by_start in groups.items():
         own = {
-            start: RunGroup(by_start[start], material.measurements)
-            for start in sorted(by_start)
+            start: RunGroup(by_start[start], measurements) for start in sorted(by_start)
         }
         ids = [run for group in own.values() for run in group.ids]
-        rows = material.measurements.of(
-            "cca", run=ids, run_b=ids, weights="initial" if itself else "best"
-        )
+        weights = "initial" if itself else "best"
+        rows = measurements.of("cca", run=ids, run_b=ids, weights=weights)
         rows = rows[(rows["run"] == rows["run_b"]) == itself]
         places = rows.drop_duplicates("position").sort_values("position")
         if len(places):
             keys = {"dataset": dataset, "model": model}
-            found.append(_Population(keys, own, list(places["stage"])))
+            found.append(_Population(keys, own, list(places["stage"]), measurements))
     return found
+
+
+def started(material: Material) -> list[tuple[Run, str]]:
+    """Every run, and what it started from."""
+    runs = list(material.runs.values())
+    return list(zip(runs, start_names([run.config for run in runs]), strict=True))
 
 
 def by_start_rows(material: Material) -> Rows:
@@ -97,9 +155,7 @@ def by_start_rows(material: Material) -> Rows:
     for population in _populations(material):
         same = [f"{start} – {start}" for start in population.starts]
         for place, stage in enumerate(population.stages):
-            keys = {**population.keys, "stage": stage}
-            found = _pair_rows(keys, population, (place,), same, TRANSFER, RANDOM)
-            rows += found + _floor_rows(keys, found)
+            rows += population.pair_rows(stage, (place,), same, TRANSFER, RANDOM)
     return rows
 
 
@@ -112,56 +168,12 @@ def of_starts_rows(material: Material) -> Rows:
     rows: Rows = []
     for population in _populations(material):
         stages = population.stages[-top:]
-        keys = {**population.keys, "stage": " + ".join(stages)}
         places = tuple(range(-len(stages), 0))
         kinds = (RANDOM, MIXED)
-        found = _pair_rows(keys, population, places, kinds, RANDOM, MIXED)
-        rows += found + _floor_rows(keys, found)
+        rows += population.pair_rows(" + ".join(stages), places, kinds, *kinds)
     stages = list(dict.fromkeys(row["stage"] for row in rows))
     where = stages[0] if len(stages) == 1 else "the top stages"
     return [{**row, "at": where} for row in rows]
-
-
-def _pair_rows(
-    keys: Mapping[str, Any],
-    population: _Population,
-    stages: tuple[int, ...],
-    kinds: Sequence[str],
-    left: str,
-    right: str,
-) -> Rows:
-    """CCA and noise floor of each kind of pairs; and of one kind minus another."""
-    group = next(iter(population.starts.values()))
-    contrasts: dict[str, PairAverage] = {}
-    rows: Rows = []
-    for pair in kinds:
-        contrast = population.among(pair, stages)
-        found = None if contrast is None else group.effect(contrast, _CCA.limits)
-        if contrast is None or found is None:
-            continue
-        contrasts[pair] = contrast
-        values = contrast.by_pair(group.measurements).values()
-        spread = float(np.std([*values], ddof=1)) if len(values) > 1 else np.nan
-        named = {**keys, "pair": pair}
-        rows.append({**named, "quantity": "cca", **measured(found), "std": spread})
-        floor = population.among(pair, stages, "cca_noise_floor")
-        level = None if floor is None else group.effect(floor)
-        value = np.nan if level is None else level.estimate
-        rows.append({**named, "quantity": "noise_floor", "value": value})
-    if {left, right} <= contrasts.keys():
-        found = group.effect(contrasts[left] - contrasts[right])
-        named = {**keys, "pair": f"{left} minus {right}", "quantity": "cca_difference"}
-        rows.append({**named, **measured(found)})
-    return rows
-
-
-def _floor_rows(keys: Mapping[str, Any], rows: Rows) -> Rows:
-    """The mean of their noise floors."""
-    floors = [row["value"] for row in rows if row["quantity"] == "noise_floor"]
-    if not floors:
-        return []
-    mean = {"quantity": "floor", "value": float(np.mean(floors))}
-    return [{**keys, **mean, "hidden": True}]
 
 
 def before_and_after_rows(material: Material) -> Rows:
@@ -169,11 +181,12 @@ def before_and_after_rows(material: Material) -> Rows:
     models = [model for results in material.results for model in results.models]
     populations = _populations(material, itself=True)
     populations.sort(key=lambda population: models.index(population.keys["model"]))
-    rows: Rows = []
-    for population in populations:
-        for place, stage in enumerate(population.stages):
-            keys = {**population.keys, "stage": stage, "depth": place + 1.0}
-            rows += [{**keys, **row} for row in _moved_rows(population, place)]
+    rows = [
+        {**population.keys, "stage": stage, "depth": place + 1.0, **row}
+        for population in populations
+        for place, stage in enumerate(population.stages)
+        for row in _moved_rows(population, place)
+    ]
     floors = [row["value"] for row in rows if row["quantity"] == "noise_floor"]
     if not floors:
         return rows
@@ -187,116 +200,18 @@ def before_and_after_rows(material: Material) -> Rows:
 
 
 def _moved_rows(population: _Population, place: int) -> Rows:
+    contrasts = {
+        start: Average("cca", group.ids, stages=(place,))
+        for start, group in population.starts.items()
+    }
     rows: Rows = []
-    floors = []
-    for start, group in population.starts.items():
-        found = group.average("cca", _CCA.limits, stages=(place,))
-        floor = group.average("cca_noise_floor", stages=(place,))
-        if found is None or floor is None:
-            continue
-        rows.append({"initialization": start, "quantity": "cca", **measured(found)})
-        level = {"quantity": "noise_floor", "value": floor.estimate}
-        rows.append({"initialization": start, **level})
-        floors.append(floor.estimate)
-    if floors:
-        mean = float(np.mean(floors))
-        rows.append({"hidden": True, "quantity": "mean_floor", "value": mean})
-    if {DONOR, BASELINE} <= population.starts.keys():
-        ours, theirs = (
-            Average("cca", population.starts[start].ids, stages=(place,))
-            for start in (DONOR, BASELINE)
+    for start, contrast in contrasts.items():
+        columns = {"initialization": start}
+        rows += cca_rows(contrast, population.measurements, (place,), **columns)
+    rows += mean_floor(rows, "mean_floor")
+    if {DONOR, BASELINE} <= contrasts.keys():
+        found = effect_or_none(
+            contrasts[DONOR] - contrasts[BASELINE], population.measurements
         )
-        gap = population.starts[DONOR].effect(ours - theirs)
-        if gap is not None:
-            name = {"initialization": DONOR, "quantity": "difference_to_random"}
-            rows.append({**name, **measured(gap)})
+        rows += effect_rows("difference_to_random", found, initialization=DONOR)
     return rows
-
-
-def start_and_end_rows(material: Material) -> Rows:
-    """CCA of pairs at initialization and after training, and lines through them.
-
-    At the lowest stage, and at the mean of the others. Pairs that share a run are not
-    independent: R² describes, and tests nothing.
-    """
-    points = _points(material)
-    rows: Rows = []
-    fitted: dict[tuple[Any, ...], Rows] = {}
-    for (model, pair, stage), own in points.groupby(
-        ["model", "pair", "stage"], sort=False
-    ):
-        keys = {"model": model, "stage": stage, "pair": pair}
-        keys["dataset"] = own["dataset"].iloc[0]
-        line = regression_line(own["at_start"], own["at_end"])
-        for quantity in ("r_squared", "slope", "intercept"):
-            value = np.nan if line is None else getattr(line, quantity)
-            row = {"quantity": quantity, "value": value, "count": len(own)}
-            rows.append({**keys, **row, "fitted": _in_words(line, len(own))})
-        count = {"quantity": "pairs", "value": len(own), "count": len(own)}
-        rows.append({**keys, **count})
-        fitted.setdefault((model, stage), []).extend(_point_rows(keys, own, line))
-    return rows + [row for own in fitted.values() for row in _titled(own)]
-
-
-def _points(material: Material) -> pd.DataFrame:
-    """A row per pair at the lowest stage, and one at the mean of the others."""
-    found = material.of("cca")
-    found = found[found["run"] != found["run_b"]]
-    found = found.assign(stage=found["stage"].where(found["position"] == 0, HIGHER))
-    keys = ["dataset", "model", "run", "run_b", "stage"]
-    sides = {}
-    for weights, column in (("initial", "at_start"), ("best", "at_end")):
-        own = found[(found[["weights", "weights_b"]] == weights).all(axis=1)]
-        stages = own.groupby([*keys, "position"], sort=False)["value"].mean()
-        sides[column] = stages.groupby(keys, sort=False).mean()
-    points = (
-        sides["at_start"]
-        .to_frame("at_start")
-        .join(sides["at_end"].rename("at_end"), how="inner")
-    )
-    points = points.dropna().reset_index()
-    runs = material.runs
-    names = dict(zip(runs, start_names([r.config for r in runs.values()]), strict=True))
-    points["pair"] = [
-        " – ".join(sorted(names[run] for run in pair))
-        for pair in zip(points["run"], points["run_b"], strict=True)
-    ]
-    lowest = points["stage"] != HIGHER
-    return pd.concat([points[lowest], points[~lowest]], ignore_index=True)
-
-
-def _point_rows(
-    keys: Mapping[str, Any], points: pd.DataFrame, line: RegressionLine | None
-) -> Rows:
-    """The pairs, and the ends of the line through them."""
-    starts = points["at_start"]
-    # Of one donor: all start alike, so there is nothing to see.
-    keys = {**keys, "varies": bool(np.ptp(starts) >= 1e-9)}
-    rows: Rows = [
-        {**keys, "run_a": point["run"], "run_b": point["run_b"]}
-        | {"quantity": f"cca_{when}", "value": point[when]}
-        for point in points.to_dict("records")
-        for when in ("at_start", "at_end")
-    ]
-    ends = [] if line is None else [starts.min(), starts.max()]
-    fit = {**keys, "hidden": True, "quantity": "fit"}
-    return rows + [
-        {**fit, "place": place, "value": float(line.at(place)), "of": line.r_squared}
-        for place in ends
-        if line is not None
-    ]
-
-
-def _in_words(line: RegressionLine | None, pairs: int) -> str:
-    if line is None:
-        return "too few pairs" if pairs < FEWEST else "all start alike"
-    return wording.number(line.r_squared, 2)
-
-
-def _titled(rows: Rows) -> Rows:
-    """The rows of one stage, with its name and the R² of its lines."""
-    known = {row["pair"]: row["of"] for row in rows if row["quantity"] == "fit"}
-    varying = dict.fromkeys(row["pair"] for row in rows if row["varies"])
-    shown = [wording.number(known.get(pair), 2) for pair in varying]
-    title = rows[0]["stage"] + (f"\nR² {' | '.join(shown)}" if shown else "")
-    return [{**row, "title": title} for row in rows]
