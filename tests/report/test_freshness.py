@@ -155,6 +155,18 @@ def test_what_a_run_weighs_does_not_matter(root):
     assert is_current(folder_of(root), show_images=True)
 
 
+def test_runs_may_lie_elsewhere_and_be_linked(root, tmp_path_factory):
+    run, elsewhere = (
+        first(root, "runs/*random-0*"),
+        tmp_path_factory.mktemp("elsewhere"),
+    )
+    shutil.move(run, elsewhere)
+    run.symlink_to(elsewhere / run.name)
+    make_current(root)
+    CHANGES["a run's status"](root)
+    assert not is_current(folder_of(root), show_images=True)
+
+
 def test_looking_imports_nothing_that_draws():
     code = (
         "import transfusion_tf.report.freshness, sys;"

@@ -81,8 +81,9 @@ def library_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def _made_of(folder: Path, show_images: bool) -> dict[str, Any]:
+    folder = folder.resolve()
     record = files.read_json(folder / "study.json")
-    root = folder.resolve().parent.parent
+    root = folder.parent.parent
     own = [
         file
         for file in sorted(folder.iterdir())
@@ -129,6 +130,7 @@ def _hashes(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
     found = {}
     for path in paths:
         with path.open("rb") as file:
-            name = str(path.resolve().relative_to(folder.resolve()))
+            # As it is called there: runs may be links to where there is room for them.
+            name = str(path.relative_to(folder))
             found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
