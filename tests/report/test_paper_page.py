@@ -67,6 +67,7 @@ def claims_of(planted):
             "AUC",
             "alike",
             on_test(runs("transfer")) - on_test(random),
+            published=0.0008,
         ),
         Claim(
             "Its scale alone speeds training up.",
@@ -163,6 +164,11 @@ def test_a_claim_shows_its_estimate_and_interval(written, page):
     assert f"−{-steps['estimate']:.0f} steps" in page.text
     assert "too few seeds for an interval" in page.text
     assert "no donors" in page.text
+
+
+def test_a_claim_shows_the_papers_value_where_it_prints_one(page):
+    assert "test AUC, transfer minus random; in the paper +0.001 AUC" in page.text
+    assert page.text.count("in the paper +") == 1
 
 
 def test_the_order_is_data_claims_contents_chapters_runs_reproduction(page):

@@ -29,7 +29,8 @@ class ClaimRow:
     """One of the paper's findings, ready to print.
 
     Attributes:
-      claim, source, effect, rule, reason: as the table has them.
+      claim, source, rule, reason: as the table has them.
+      effect: what is measured, and what it is in the paper.
       value: the estimate in words, with its unit.
       interval: its ends in words; empty where there are none.
       bar: low, estimate and high on a scale of 0 to 100, or None.
@@ -70,6 +71,8 @@ def claims_section(record: StudyRecord, folder: Path) -> dict[str, Any] | None:
     table = write_claims(record, folder)
     texts = ["claim", "source", "effect", "unit", "rule", "verdict", "reason"]
     table[texts] = table[texts].fillna("")
+    numbers = ["estimate", "low", "high", "published"]
+    table[numbers] = table[numbers].astype(float)
     scales = _scales(table)
     rows = [_claim(row, scales) for row in lines(table)]
     return {"rows": rows, "summary": _summary([row.verdict for row in rows])}
@@ -112,11 +115,15 @@ def _claim(
     def place(value: float) -> float:
         return round(5 + 90 * (value - low) / span, 2)
 
-    ends = [float(row[name]) for name in ("low", "estimate", "high")]
+    estimate, published = row["estimate"], row["published"]
+    ends = [row["low"], estimate, row["high"]]
     known = bool(np.isfinite(ends).all())
-    estimate = float(row["estimate"])
+    paper = ""
+    if np.isfinite(published):
+        paper = f"; in the paper {_amount(published, row['unit'])}"
     return ClaimRow(
-        **{name: row[name] for name in ("claim", "source", "effect", "rule", "reason")},
+        **{name: row[name] for name in ("claim", "source", "rule", "reason")},
+        effect=row["effect"] + paper,
         value=_amount(estimate, row["unit"]) if np.isfinite(estimate) else "",
         interval=f"{_plain(ends[0])} to {_plain(ends[2])}" if known else "",
         bar=(place(ends[0]), place(ends[1]), place(ends[2])) if known else None,
