@@ -97,9 +97,9 @@ class PlantedStudy:
         self.runs.append(config.run_id)
         return run
 
-    def add_donor(self):
+    def add_donor(self, plant=Plant(2.5)):
         """A finished donor run on photographs."""
-        run = self.add("cbr_tiny", "random", 99, Plant(2.5), dataset="photographs")
+        run = self.add("cbr_tiny", "random", 99, plant, dataset="photographs")
         dataset = {**self.dataset, "name": "photographs", "title": "Photographs"}
         run.write_dataset(dataset)
         self.donors.append(self.runs.pop())
@@ -138,18 +138,26 @@ class PlantedStudy:
         self.fold = ""
         return self
 
-    def config(self, model, initialization, seed, dataset=None, **options):
+    def config(
+        self,
+        model,
+        initialization,
+        seed,
+        dataset=None,
+        donor="photographs",
+        **options,
+    ):
         """The resolved config of a run."""
         return RunConfig(
             dataset=dataset or "phantom_retina_64",
             model=model,
             initialization=initialization,
-            donor=None if initialization == "random" else "photographs",
+            donor=None if initialization == "random" else donor,
             seed=seed,
             image_size=64,
             batch_size=16,
             steps=self.steps,
-            eval_every=20,
+            eval_every=min(20, self.steps),
             metric="referable_auc",
             data=f"f00d{dataset or ''}",
             **options,
@@ -202,7 +210,7 @@ class PlantedStudy:
         outputs = validation.filter(like="probability/").to_numpy()
         end = compute_metrics(labels, outputs, CLASSES, "grade", 2)["referable_auc"]
         lines = []
-        for step in range(0, self.steps + 1, 20):
+        for step in range(0, self.steps + 1, min(20, self.steps)):
             learnt = 1 - np.exp(-step / plant.tau)
             noise = 0.006 * generator.normal() * (step > 0)
             value = min(0.5 + (end - 0.5) * learnt + noise, 1.0)

@@ -67,8 +67,8 @@ def test_the_p_value_is_small_just_where_the_interval_leaves_zero_out():
 
 
 def test_a_difference_without_any_spread_has_a_p_value_of_zero_or_one():
-    assert estimate_mean([0.1, 0.1]).p_value == pytest.approx(0)
-    assert estimate_mean([0.0, 0.0]).p_value == 1
+    assert estimate_mean([0.1] * 3).p_value == pytest.approx(0)
+    assert estimate_mean([0.0] * 3).p_value == 1
 
 
 def test_an_undefined_interval_has_no_p_value():
@@ -89,4 +89,4 @@ def test_a_level_is_a_share():
 
 
 def test_an_estimate_reads_as_a_difference_with_its_ends():
-    assert str(estimate_mean([0.1, 0.1])) == "+0.100 [+0.100, +0.100]"
+    assert str(estimate_mean([0.1] * 3)) == "+0.100 [+0.100, +0.100]"

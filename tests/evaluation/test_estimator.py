@@ -78,8 +78,8 @@ def estimate_of_draws(values, draws):
 
 
 def test_samples_in_which_an_effect_is_undefined_are_left_out():
-    values, draws = np.array([0.7, 0.8]), np.random.default_rng(0).random((2, 50))
-    with_gaps = np.column_stack([draws, np.full((2, 3), np.nan)])
+    values, draws = np.array([0.7, 0.8, 0.6]), np.random.default_rng(0).random((3, 50))
+    with_gaps = np.column_stack([draws, np.full((3, 3), np.nan)])
     assert ends(estimate_of_draws(values, with_gaps)) == ends(
         estimate_of_draws(values, draws)
     )
@@ -90,6 +90,13 @@ def test_one_seed_has_the_patients_part_only():
     low, high = stats.t.interval(0.95, 39, loc=0.8, scale=0.1)
     assert ends(found) == pytest.approx((0.8, low, high))
     assert (found.seeds, found.seed_variance) == (1, None)
+
+
+def test_two_seeds_have_variances_but_no_interval():
+    found = estimate_of_draws(np.array([0.6, 0.8]), np.full((2, 50), 0.7))
+    assert np.isnan([found.low, found.high, found.p_value]).all()
+    assert found.seed_variance == pytest.approx(0.01)
+    assert found.caveat == "two seeds: too few for an interval"
 
 
 def test_folds_share_training_images():

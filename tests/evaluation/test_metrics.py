@@ -274,5 +274,11 @@ def test_logits_are_refused():
 
 
 def test_chance_is_one_half_for_auc_a_share_of_classes_for_accuracy_none_for_kappa():
-    levels = [chance_level(name, 20) for name in METRICS]
+    levels = [chance_level(name, [3] * 20) for name in METRICS]
     assert levels == [0.5, 0.5, 0.5, 0.05, 0.25, 0.05, 0.0]
+
+
+def test_the_most_frequent_class_alone_is_no_accuracy_above_chance():
+    counts = [900, 60, 40]
+    assert chance_level("accuracy", counts) == 0.9
+    assert chance_level("balanced_accuracy", counts) == 1 / 3

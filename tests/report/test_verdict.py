@@ -1,12 +1,17 @@
 import dataclasses
+import re
 
 import pytest
+from planted_study import Plant
 
 from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.report import collect, reach_verdict
 from transfusion_tf.report.judged_differences import Case, judge
+from transfusion_tf.report.next_steps import changed_command
 from transfusion_tf.report.verdict import call_together, multiplicity_caveats
+from transfusion_tf.report.wording import number, signed
 from transfusion_tf.studies import read_study
+from transfusion_tf.training import RunDirectory
 
 MARGIN = 0.02  # of AUC
 
@@ -52,7 +57,7 @@ def test_equal_results_with_tight_intervals_are_called_no_difference(study, plan
 
 
 def test_a_wide_interval_is_not_called(study, plant):
-    plants = {"random": plant(1.5, 60, 0.8), "transfer": plant(1.6, 60, 0.8)}
+    plants = {"random": plant(1.5, 60, 0.4), "transfer": plant(1.6, 60, 0.4)}
     study.grid(["cbr_tiny"], plants)
     found = verdict(study)
     assert found.headline == "These runs cannot tell whether transfer helps."
@@ -88,17 +93,113 @@ def test_one_seed_never_settles_anything(study, plant):
     assert "one seed" in found.headline
     assert {a.word for a in found.answers} <= {"Cannot tell", "No gain to explain"}
     assert any("One seed" in caveat for caveat in found.caveats)
+    (step,) = found.next_steps
+    assert step.command.endswith("--donor=photographs --seeds=3")
+
+
+def test_two_seeds_have_no_interval(study, plant):
+    plants = {"random": plant(0.6), "transfer": plant(2.5)}
+    study.grid(["cbr_tiny"], plants, seeds=(0, 1))
+    found = verdict(study)
+    assert found.headline.endswith("two seeds each.")
+    help_ = answer(found, "Does transfer help")
+    assert help_.word == "Cannot tell"
+    assert "(2 seeds, too few for an interval)" in text(help_)
 
 
 def test_models_that_differ_are_named_in_the_headline(study, plant):
     study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer": plant(2.0)})
-    wide = {"random": plant(1.5, 60, 0.8), "transfer": plant(1.6, 60, 0.8)}
+    wide = {"random": plant(1.5, 60, 0.4), "transfer": plant(1.6, 60, 0.4)}
     study.grid(["cbr_small"], wide)
     found = verdict(study)
     assert found.headline.startswith("Transfer helps cbr_tiny (+0.")
     assert "; for cbr_small (" in found.headline
     assert found.headline.endswith("these runs cannot tell.")
     assert found.tone == "mixed"
+    assert answer(found, "Does transfer help").word == "Yes, where decided"
+    (step,) = found.next_steps
+    seeds = int(
+        re.search(r"About (\d+) seeds in all would settle cbr_small", step.text)[1]
+    )
+    assert seeds > 3
+    assert step.command.endswith(f"--seeds={seeds}")
+
+
+def test_one_model_that_is_hurt_and_one_that_is_open_are_not_in_part(study, plant):
+    worse = {"random": plant(2.0, 60, 0.001), "transfer": plant(1.0, 60, 0.001)}
+    study.grid(["cbr_tiny"], worse)
+    wide = {"random": plant(1.5, 60, 0.4), "transfer": plant(1.6, 60, 0.4)}
+    study.grid(["cbr_small"], wide)
+    help_ = answer(verdict(study), "Does transfer help")
+    assert (help_.word, help_.tone) == ("No, it hurts, where decided", "no")
+
+
+def test_runs_at_chance_have_a_number_but_no_answer(planted_study, plant, tmp_path):
+    study = planted_study(tmp_path, steps=4)
+    plants = {"random": plant(0.02, 1, 0.05), "transfer": plant(0.3, 1, 0.05)}
+    study.grid(["cbr_tiny"], plants, seeds=range(8))
+    found = verdict(study)
+    assert found.headline == "No answer: these runs have learned too little to compare."
+    assert found.tone == "open"
+    assert "+0.1" in found.subline
+    assert "from random has learned nothing that can be compared" in found.warnings[0]
+    words = {one.word for one in found.answers}
+    assert words <= {"No answer", "Not asked"}
+    assert "--steps=16" in found.next_steps[0].command
+
+
+def test_runs_that_never_trained_are_named_and_not_called(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer": plant(2.0)})
+    for run in study.runs:
+        if "transfer" in run:
+            RunDirectory(study.root / "runs" / run).update_status(best_step=0)
+    found = verdict(study)
+    assert found.headline.startswith("No answer")
+    (warning,) = found.warnings
+    assert "3 of 3 runs never trained: its best weights are those" in warning
+
+
+def test_a_donor_at_chance_is_named_and_its_transfer_not_called(study, plant):
+    study.add_donor(Plant(0.0, seed_spread=0.0))
+    donor = str(study.root / "runs" / study.donors[0])
+    study.grid(["cbr_tiny"], {"random": plant(1.0)})
+    study.grid(["cbr_tiny"], {"transfer": plant(2.0)}, donor=donor)
+    found = verdict(study)
+    assert found.headline.startswith("No answer")
+    assert (
+        "from transfer has learned nothing that can be compared: their donor"
+        in (found.warnings[0])
+    )
+
+
+def test_fewer_than_ten_patients_of_a_side_give_no_answer(
+    planted_study, plant, tmp_path
+):
+    study = planted_study(tmp_path, patients=20)
+    study.grid(["cbr_tiny"], {"random": plant(2.0), "transfer": plant(4.0)})
+    found = verdict(study)
+    assert "too few patients of a class" in found.headline
+    assert "Too few test patients: 9 of moderate and up" in " ".join(found.warnings)
+
+
+def test_curves_of_two_evaluations_make_no_speed(planted_study, plant, tmp_path):
+    study = planted_study(tmp_path, steps=20)
+    study.grid(["cbr_tiny"], {"random": plant(1.0, 9), "transfer": plant(2.0, 2)})
+    speed = answer(verdict(study), "Is training only faster")
+    assert speed.word == "Not asked"
+    assert "fewer than 4 evaluations says nothing of speed" in text(speed)
+
+
+def test_a_command_is_changed_in_one_flag_and_quoted():
+    command = "transfusion-study --dataset='my data/card.toml' --seeds 3 --models=a,b"
+    assert changed_command(command, "--seeds=12") == (
+        "transfusion-study '--dataset=my data/card.toml' --models=a,b --seeds=12"
+    )
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    assert [signed(-0.0004), signed(0.0004), number(-0.0004)] == ["0.000"] * 3
+    assert [signed(-0.0006), signed(0.0006)] == ["−0.001", "+0.001"]
 
 
 def test_a_gain_above_mean_var_is_more_than_statistics(study, plant):

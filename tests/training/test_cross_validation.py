@@ -86,3 +86,12 @@ def test_stored_images_and_labels_stay_with_their_examples(prepared):
 def test_more_folds_than_patients_are_refused(config, prepared, data_root):
     with pytest.raises(UserError, match="number of patients"):
         resolve(config.replace(fold=0, folds=500), data_root, prepared=prepared)
+
+
+def test_a_run_shorter_than_its_interval_of_evaluations_has_five(
+    config, prepared, data_root
+):
+    for steps, asked, found in ((40, 150, 8), (3, 150, 1), (150, 150, 150)):
+        short = config.replace(steps=steps, eval_every=asked)
+        resolved, _ = resolve(short, data_root, prepared=prepared)
+        assert resolved.eval_every == found

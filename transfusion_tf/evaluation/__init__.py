@@ -49,6 +49,7 @@ from transfusion_tf.evaluation.multiplicity import (
     adjusted_differences,
     adjusted_p_values,
 )
+from transfusion_tf.evaluation.power import patients_to_settle, seeds_to_settle
 from transfusion_tf.evaluation.predictions import (
     labels_and_probabilities,
     prediction_table,
@@ -82,6 +83,7 @@ __all__ = [
     "metric",
     "metric_replicates",
     "patient_weights",
+    "patients_to_settle",
     "percentile_interval",
     "prediction_similarity",
     "prediction_table",
@@ -91,6 +93,7 @@ __all__ = [
     "referable_score",
     "reliability",
     "score_run",
+    "seeds_to_settle",
     "steps_to_threshold",
     "threshold_between",
     "top5_accuracy",

@@ -7,6 +7,7 @@ from scipy import special
 
 ONE_SEED = "one seed: the interval lacks the spread between seeds"
 ONE_FOLD = "one fold: there is no interval"
+TOO_FEW = "too few for an interval"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Estimate:
     @property
     def caveat(self) -> str | None:
         """What the interval lacks, or None."""
+        if self.seeds == 2:
+            return f"two {self.over}s: {TOO_FEW}"
         if self.seeds > 1:
             return None
         return ONE_FOLD if self.over == "fold" else ONE_SEED
@@ -88,7 +91,7 @@ class Estimate:
         return "worse" if self.high < 0 else "undecided"
 
     def __str__(self) -> str:
-        return f"{self.estimate:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        return f"{self.estimate:+z.3f} [{self.low:+z.3f}, {self.high:+z.3f}]"
 
 
 def student(

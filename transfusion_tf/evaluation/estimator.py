@@ -28,6 +28,10 @@ measure is correlated and their plain variance too small: hence n_test / n_train
 repeat (Bouckaert and Frank, 2004). There is no separate part for patients, as every
 fold draws others.
 
+Two seeds have no interval: Student's quantile at one degree of freedom is 12.7, and
+what it makes of them (an AUC between -0.9 and +1.0) is no statement. Their variances
+are kept: they say how many seeds it would take.
+
 What the interval carries is the spread between seeds, between donors' seeds and between
 patients like these. What belongs to one seed on one patient, to one seed with one donor
 or to one pair of runs is in two terms: where there is nothing else, an interval of 95 %
@@ -72,7 +76,8 @@ def estimate(
 
     Returns:
       `seeds` counts the first source's levels, `values` are its pseudo-values. The
-      interval is NaN where no source has two levels and there are no draws.
+      interval is NaN of two seeds, and where no source has two levels and there are
+      no draws.
 
     Raises:
       ValueError: no levels, or folds without a ratio above 0.
@@ -97,6 +102,8 @@ def estimate(
         patient_variance = _variance_of(draws)
         parts.append((patient_variance, max(1, patients - 1)))
     low, high, p_value, freedom = _interval(together, parts, level)
+    if len(values) == 2:
+        low = high = p_value = np.nan
     return Estimate(
         estimate=together,
         low=low,

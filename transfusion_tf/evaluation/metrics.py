@@ -49,14 +49,23 @@ def metric(name: str) -> Callable[..., Any]:
     return METRICS[name]
 
 
-def chance_level(name: str, num_classes: int) -> float:
-    """What the metric gives, on balanced classes, to outputs that know nothing."""
+def chance_level(name: str, class_counts: Sequence[float]) -> float:
+    """What the metric gives, at best, to outputs that are the same for every image.
+
+    Args:
+      name: one of `METRICS`.
+      class_counts: images by class; on unequal classes the most frequent one alone
+        gives a high accuracy.
+    """
     metric(name)
     if name.endswith("auc"):
         return 0.5
     if name.endswith("kappa"):
         return 0.0
-    return min(1.0, (5 if name.startswith("top5") else 1) / num_classes)
+    if name == "balanced_accuracy":
+        return 1 / len(class_counts)
+    named = 5 if name.startswith("top5") else 1
+    return float(sum(sorted(class_counts)[-named:]) / sum(class_counts))
 
 
 def compute_metrics(

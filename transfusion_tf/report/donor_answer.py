@@ -7,12 +7,15 @@ from transfusion_tf.evaluation import adjusted_differences
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.report.donor_facts import donor_in, same_donor
 from transfusion_tf.report.judged_differences import (
+    NUMBER_ONLY,
+    UNDECIDED,
     Case,
     grouped,
     judge,
-    settled,
     tone_of,
     transfers,
+    unless_unfit,
+    word_of,
 )
 from transfusion_tf.report.results import Results, StartRuns, scheme, test_difference
 from transfusion_tf.report.verdict_answers import Answer
@@ -36,18 +39,18 @@ def answer_donor(results: Results, unit: str, margin: float) -> Answer | None:
             "lower": "The second ends higher",
             "alike": f"They end alike, within {margin:g} {unit}",
             "open": "These runs cannot tell which ends higher",
-            "one_seed": "With one seed these runs cannot tell which ends higher",
+            "few_seeds": "With so few seeds these runs cannot tell which ends higher",
+            "unfit": NUMBER_ONLY,
         },
         unit,
     )
-    judgements = {case.judgement for case in cases}
-    word, tone = "Cannot tell", "open"
-    if judgements <= {"higher", "lower"}:
-        word, tone = "Yes", "yes"
-    elif judgements == {"alike"}:
-        word, tone = "No difference", tone_of(["alike"])
-    elif settled(cases):
-        word, tone = "In part", "mixed"
+    # It matters, whichever of the two is ahead.
+    judgements = [
+        "higher" if case.judgement == "lower" else case.judgement for case in cases
+    ]
+    words = {"higher": "Yes", "alike": "No difference"}
+    word = word_of(judgements, words, "In part")
+    tone = tone_of(judgements)
     return Answer("Does it matter which donor?", word, tone, tuple(sentences))
 
 
@@ -66,7 +69,8 @@ def _cases(results: Results, margin: float) -> list[Case]:
             name = f"{donor_in(labels[0])} against {donor_in(labels[1])}"
             if len(by_architecture) > 1:
                 name = f"{model} on {size}, {name}"
-            cases.append(Case(name, difference, judge(difference, margin)))
+            case = Case(name, difference, judge(difference, margin))
+            cases.append(unless_unfit(case, left, right))
     adjusted = adjusted_differences([case.difference for case in cases])
     return [
         dataclasses.replace(
@@ -75,6 +79,7 @@ def _cases(results: Results, margin: float) -> list[Case]:
             # Settled by its own interval alone is not settled among them all.
             judgement=case.judgement
             if difference.decided == difference.decided_among_all
+            or case.judgement in UNDECIDED
             else "open",
         )
         for case, difference in zip(cases, adjusted, strict=True)

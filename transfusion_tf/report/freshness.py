@@ -43,19 +43,31 @@ def is_current(study_dir: str | Path, *, show_images: bool) -> bool:
         return False
 
 
-def mark_current(study_dir: str | Path, *, show_images: bool) -> None:
+def mark_current(
+    study_dir: str | Path, *, show_images: bool, headline: str = ""
+) -> None:
     """Notes what the report was made of that has just been written.
 
     Args:
       study_dir: `<root>/studies/<name>`.
       show_images: as `write_report` was asked.
+      headline: what the report says first.
     """
     folder = Path(study_dir)
     stamp = {
         "made_of": _made_of(folder, show_images),
         "files": _hashes(folder, _written(folder)),
+        "headline": headline,
     }
     files.write_json(folder / _NAME, stamp)
+
+
+def headline_of(study_dir: str | Path) -> str:
+    """What the report that lies there says first; empty where that is unknown."""
+    try:
+        return str(files.read_json(Path(study_dir) / _NAME).get("headline", ""))
+    except (OSError, UserError):
+        return ""
 
 
 def source_digest(*packages: Path) -> str:

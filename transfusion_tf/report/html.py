@@ -1,6 +1,6 @@
 """Writes a study's report: one self-contained page, figures, tables."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ from transfusion_tf.report import page, result_tables, sample_images, style, wor
 from transfusion_tf.report.chapter_sections import LEFTOVER_HEADS, draw_sections
 from transfusion_tf.report.claims_section import claims_section
 from transfusion_tf.report.freshness import is_current, mark_current
+from transfusion_tf.report.gains_picture import WIDTH, gains_picture
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.results import Results, collect
 from transfusion_tf.report.verdict import reach_verdict
+from transfusion_tf.report.verdict_warnings import rare_classes
 from transfusion_tf.studies.measurements.collect import measure_study
 from transfusion_tf.studies.study_folder import StudyRecord, read_study
 
@@ -54,18 +56,21 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
         "sections": draw_sections(record, folder, measurements),
         "leftover_heads": LEFTOVER_HEADS,
         "donors": page.donor_sentences(record),
+        "donor_quality": page.donor_quality(record),
         "reproduction": page.reproduction(record) if record.runs else None,
         "runs": runs.fillna("").to_dict("records"),
     }
     if record.after_paper:
-        context["claims"] = claims_section(record, folder)
+        claims = context["claims"] = claims_section(record, folder)
+        headline = claims["summary"] if claims else ""
     else:
         results = collect(record, measurements)
-        context["verdict"] = reach_verdict(results)
+        verdict = context["verdict"] = reach_verdict(results)
+        headline = verdict.headline
         if record.runs:
             context |= _whether_it_pays(record, results, folder, show_images)
     files.write_text(target, render("report.html", context))
-    mark_current(folder, show_images=show_images)
+    mark_current(folder, show_images=show_images, headline=headline)
     return target
 
 
@@ -93,8 +98,9 @@ def _whether_it_pays(
         "unit": wording.metric_unit(results.metric),
         "matrix": page.verdict_matrix(results),
         "rows": rows,
-        "table1": any(row.parameters_table1 != wording.MISSING for row in rows),
-        "classes": _class_rows(frames["classes"]),
+        "classes": _class_rows(frames["classes"], rare_classes(results)),
+        "gains": gains_picture(results),
+        "gains_width": WIDTH,
         "samples": samples,
         "show_images": show_images,
         "class_counts": sample_images.class_counts(results),
@@ -103,8 +109,9 @@ def _whether_it_pays(
     }
 
 
-def _class_rows(frame: pd.DataFrame) -> Mapping[str, Any]:
-    """Test metrics by cell as text, with their column names."""
+def _class_rows(frame: pd.DataFrame, rare: Collection[str]) -> Mapping[str, Any]:
+    """Test metrics by cell as text, with their column names; none of rare classes."""
+    few = {f"auc/{name}" for name in rare}
     names = [
         name
         for name in frame.columns
@@ -115,7 +122,10 @@ def _class_rows(frame: pd.DataFrame) -> Mapping[str, Any]:
             "model": row["model"],
             "size": wording.count(row["train_examples"]),
             "initialization": row["initialization"],
-            "values": [wording.number(row[name]) for name in names],
+            "values": [
+                "too few" if name in few else wording.number(row[name])
+                for name in names
+            ],
         }
         for row in frame.to_dict("records")
     ]

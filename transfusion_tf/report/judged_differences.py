@@ -7,9 +7,10 @@ a sentence.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from transfusion_tf.evaluation import Estimate
+from transfusion_tf.evaluation.estimates import TOO_FEW
 from transfusion_tf.report import wording
 from transfusion_tf.report.results import (
     BASELINE,
@@ -21,6 +22,10 @@ from transfusion_tf.report.results import (
 )
 
 STATISTICS = ("mean_var", "sampled", "shuffled")
+
+# Judgements that answer nothing.
+UNDECIDED = frozenset({"open", "few_seeds", "unfit"})
+NUMBER_ONLY = "A number, but no answer"
 
 # More cases than this are counted, not listed; the tables have them all.
 LISTED = 4
@@ -34,14 +39,16 @@ class Case:
       name: of the case, empty where there is one only.
       difference: left minus right.
       judgement: `higher`, `lower`, `alike` (the interval lies within the margin),
-        `open`, or `one_seed`.
+        `open`, `few_seeds` (one or two), or `unfit` (a side is not fit for an answer).
       levels: left's and right's mean over the seeds compared.
+      fault: why it is `unfit`.
     """
 
     name: str
     difference: Estimate
     judgement: str
     levels: tuple[float, float] | None = None
+    fault: str = ""
 
 
 def judge(difference: Estimate, margin: float, *, ignore_small: bool = False) -> str:
@@ -53,8 +60,8 @@ def judge(difference: Estimate, margin: float, *, ignore_small: bool = False) ->
       ignore_small: calls a difference that is settled, but settled to be smaller
         than the margin, `alike` too.
     """
-    if difference.seeds == 1:
-        return "one_seed"
+    if difference.seeds < 3:
+        return "few_seeds"
     small = -margin < difference.low and difference.high < margin
     if difference.decided != "undecided" and not (small and ignore_small):
         return difference.decided
@@ -81,13 +88,30 @@ def compare(
         parts = [results.panel_name(panel)] if several_panels else []
         if lefts[panel.model + str(panel.train_examples)] > 1:
             parts.append(left)
-        judgement = judge(difference, margin)
-        levels = _levels(panel.starts[left], panel.starts[right])
-        cases.append(Case(", ".join(parts), difference, judgement, levels))
+        ours, theirs = panel.starts[left], panel.starts[right]
+        case = Case(
+            ", ".join(parts),
+            difference,
+            judge(difference, margin),
+            levels(ours, theirs),
+        )
+        cases.append(unless_unfit(case, ours, theirs))
     return cases
 
 
-def _levels(left: StartRuns, right: StartRuns) -> tuple[float, float]:
+def unless_unfit(case: Case, *sides: StartRuns) -> Case:
+    """The case; `unfit` where one of its sides has learned nothing, or the like."""
+    bad = [side for side in sides if side.fault]
+    if not bad:
+        return case
+    if case.judgement in UNDECIDED and all(side.unsettled for side in bad):
+        return case  # Its own interval says as much.
+    faults = [f"{side.initialization}: {side.fault}" for side in bad]
+    return dataclasses.replace(case, judgement="unfit", fault="; ".join(faults))
+
+
+def levels(left: StartRuns, right: StartRuns) -> tuple[float, float]:
+    """The mean test metric of both, over the seeds that both have."""
     ours, theirs = left.test_values, right.test_values
     keys = sorted(set(ours) & set(theirs))
     return (
@@ -136,13 +160,17 @@ def grouped(
             only = alike[0].difference
             sentences.append(
                 f"{start}: {wording.signed(only.estimate)} {unit} "
-                f"({interval_words(only)})."
+                f"({interval_words(only)}){_because(alike[0])}."
             )
         else:
             sentences.append(
                 sentence(start, [item(case) for case in alike], len(cases))
             )
     return sentences
+
+
+def _because(case: Case) -> str:
+    return f"; {case.fault}" if case.fault else ""
 
 
 def sentence(start: str, items: Sequence[str], total: int) -> str:
@@ -155,13 +183,15 @@ def sentence(start: str, items: Sequence[str], total: int) -> str:
 def item(case: Case) -> str:
     """The case with its number and interval."""
     name = f"{case.name} " if case.name else ""
-    return (
-        f"{name}{wording.signed(case.difference.estimate)} {brackets(case.difference)}"
-    )
+    number = wording.signed(case.difference.estimate)
+    fault = f" ({case.fault})" if case.fault else ""
+    return f"{name}{number} {brackets(case.difference)}{fault}"
 
 
 def brackets(difference: Estimate) -> str:
     """`[+0.012, +0.050]`."""
+    if difference.low != difference.low:
+        return f"({wording.plural(difference.seeds, difference.over)}, {TOO_FEW})"
     low, high = wording.signed(difference.low), wording.signed(difference.high)
     return f"[{low},\u00a0{high}]"
 
@@ -170,7 +200,7 @@ def interval_words(difference: Estimate) -> str:
     """`95 % interval +0.012 to +0.050, 3 seeds`."""
     seeds = wording.plural(difference.seeds, difference.over)
     if difference.low != difference.low:
-        return f"{seeds}, no interval"
+        return f"{seeds}, {TOO_FEW}"
     scope = f", {seeds}" if difference.seeds > 1 else " over patients only"
     return (
         f"{100 * difference.level:.0f} % interval {wording.signed(difference.low)} to "
@@ -184,18 +214,31 @@ def common(cases: Sequence[Case]) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def settled(cases: Sequence[Case]) -> bool:
-    """Whether any case was called."""
-    return any(case.judgement not in ("open", "one_seed") for case in cases)
+def word_of(judgements: Iterable[str], words: Mapping[str, str], several: str) -> str:
+    """An answer in a few words: what all cases come to, or those that are decided.
+
+    Args:
+      judgements: of the cases.
+      words: what to say where all that are decided have this judgement.
+      several: where they have different ones.
+    """
+    found = set(judgements)
+    decided = found - UNDECIDED
+    if not decided:
+        return "No answer" if found == {"unfit"} else "Cannot tell"
+    if len(decided) > 1:
+        return several
+    word = words[decided.pop()]
+    return word if not found & UNDECIDED else f"{word}, where decided"
 
 
 def tone_of(judgements: Sequence[str]) -> str:
     """How an answer made of these judgements is coloured."""
     found = set(judgements)
-    if found <= {"open", "one_seed"}:
+    if found <= UNDECIDED:
         return "open"
     if len(found) > 1:
-        return "mixed"
+        return "no" if found - UNDECIDED == {"lower"} else "mixed"
     return "yes" if found == {"higher"} else "no"
 
 

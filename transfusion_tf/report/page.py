@@ -22,6 +22,7 @@ from transfusion_tf.report.results import (
     StartRuns,
     scheme,
 )
+from transfusion_tf.studies.measurements import training_results
 from transfusion_tf.studies.study_folder import Run, StudyRecord
 from transfusion_tf.training.config import recipe_fields
 
@@ -30,7 +31,8 @@ SYMBOLS = {
     "lower": ("▼", "lower"),
     "alike": ("≈", "alike, within the margin"),
     "open": ("○", "undecided"),
-    "one_seed": ("○", "one seed: undecided"),
+    "few_seeds": ("○", "too few seeds: undecided"),
+    "unfit": ("○", "no answer"),
 }
 
 _MOST_COLUMNS = 6
@@ -52,7 +54,6 @@ class Row:
     bar: tuple[float, float, float] | None
     validation: str
     parameters: str
-    parameters_table1: str
     time: str
     speed: str
     first: bool
@@ -133,7 +134,6 @@ def _row(group: StartRuns, bar: tuple[float, float, float] | None, first: bool) 
         if len(best) > 1
         else validation,
         parameters=wording.amount(group.mean_status("parameters")),
-        parameters_table1=wording.count(group.mean_status("parameters_table1")),
         time=wording.duration(group.mean_status("train_seconds")),
         speed=wording.count(group.mean_status("images_per_second")),
         first=first,
@@ -180,7 +180,11 @@ def _symbol(
             "tone": "none",
         }
     judgement = judge(found, results.margin)
+    faults = [panel.starts[x].fault for x in (left, right) if panel.starts[x].fault]
+    if faults:
+        judgement = "unfit"
     symbol, words = SYMBOLS[judgement]
+    words = f"{words}: {faults[0]}" if faults else words
     return {
         "symbol": symbol,
         "text": wording.signed(found.estimate),
@@ -256,10 +260,36 @@ def reproduction(record: StudyRecord) -> dict[str, Any]:
         or dict(record.runs[0].status.get("versions", {})),
         "seeds": ", ".join(map(str, sorted({config.seed for config in configs}))),
         "machine": "; ".join(machines),
-        "runs": str(record.root / "runs"),
         "recipe": recipe,
-        "total": wording.duration(_total_seconds(record.runs)),
+        "total": _costs(record),
     }
+
+
+def _costs(record: StudyRecord) -> str:
+    """What the runs took, and their donors."""
+    text = f"{wording.duration(_total_seconds(record.runs))} for "
+    text += wording.plural(len(record.runs), "run")
+    if record.donors:
+        text += f", and {wording.duration(_total_seconds(record.donors))} for "
+        text += wording.plural(len(record.donors), "donor")
+    return text
+
+
+def donor_quality(record: StudyRecord) -> list[str]:
+    """How well each donor does on its own data, beside what outputs get by chance."""
+    lines = []
+    for run in record.donors:
+        rows = training_results.result_rows(run)
+        chance = float(rows.loc[rows["quantity"] == "chance", "value"].iloc[0])
+        level = run.best_validation() if run.score is None else run.score.value
+        title = run.dataset.get("title") or run.dataset["name"]
+        lines.append(
+            f"{run.config.model} on {title}: {wording.metric_title(run.metric)} "
+            f"{wording.number(level)}, where chance is {wording.number(chance, 2)}; "
+            f"{wording.count(run.config.steps)} steps, "
+            f"{wording.duration(_total_seconds((run,)))}"
+        )
+    return lines
 
 
 def _total_seconds(runs: tuple[Run, ...]) -> float:

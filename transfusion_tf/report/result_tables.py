@@ -184,7 +184,7 @@ def _rounded(value: object) -> str:
     if isinstance(value, float):
         if value.is_integer() and abs(value) >= 10:
             return str(int(value))
-        return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
+        return f"{value:.4g}" if abs(value) >= 1 else f"{value:z.4f}"
     return str(value)
 
 

@@ -15,8 +15,10 @@ import numpy as np
 
 from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.units import metric_unit, unit
+from transfusion_tf.report.class_patients import too_few_for_metric
 from transfusion_tf.report.style import start_rank
 from transfusion_tf.studies.contrasts import StepsToThreshold, WhileLearning
+from transfusion_tf.studies.learned import UNSETTLED, why_nothing_learned
 from transfusion_tf.studies.measurements.collect import collect as collect_measurements
 from transfusion_tf.studies.measurements.table import NOTHING, Measurements
 from transfusion_tf.studies.run_groups import (
@@ -73,6 +75,26 @@ class StartRuns(RunGroup):
         """The spec's first word: `random`, `transfer`, `mean_var`, ..."""
         return scheme(self.initialization)
 
+    @functools.cached_property
+    def untrained(self) -> str:
+        """Why they count as having learned nothing; empty where they have learned."""
+        return why_nothing_learned(self.measurements, self.ids)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether all that is wrong with them is an interval that reaches chance."""
+        return UNSETTLED in self.untrained
+
+    @functools.cached_property
+    def few_patients(self) -> str:
+        """Which side of the metric the test set has too few patients of, if any."""
+        return too_few_for_metric(list(self.runs.values()))
+
+    @property
+    def fault(self) -> str:
+        """Why nothing is answered about them; empty where they are fit for it."""
+        return self.untrained or self.few_patients
+
     @property
     def best_validation(self) -> list[float]:
         """The validation metric of the kept weights, one per run."""
@@ -116,6 +138,12 @@ class ModelResults:
     def baseline(self) -> StartRuns | None:
         """The group from random weights."""
         return self.starts.get(BASELINE)
+
+    @functools.cached_property
+    def evaluations(self) -> int:
+        """Points of the shortest learning curve."""
+        runs = [run for group in self.starts.values() for run in group.runs.values()]
+        return min(len(run.metrics) for run in runs)
 
     @property
     def parameters(self) -> float | None:

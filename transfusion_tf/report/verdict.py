@@ -5,13 +5,16 @@ from collections.abc import Mapping, Sequence
 
 from transfusion_tf.evaluation import adjusted_differences
 from transfusion_tf.report import wording
+from transfusion_tf.report.class_patients import LEAST_PATIENTS
 from transfusion_tf.report.donor_answer import answer_donor
 from transfusion_tf.report.judged_differences import (
+    UNDECIDED,
     Case,
     interval_words,
     tone_of,
     transfer_cases,
 )
+from transfusion_tf.report.next_steps import NextStep, next_steps
 from transfusion_tf.report.results import BASELINE, Results, scheme
 from transfusion_tf.report.verdict_answers import (
     Answer,
@@ -21,6 +24,7 @@ from transfusion_tf.report.verdict_answers import (
     answer_speed,
     speed_cases,
 )
+from transfusion_tf.report.verdict_warnings import rare_classes, verdict_warnings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Verdict:
       subline: its numbers.
       tone: of the headline, as in `Answer`.
       answers: the questions in order.
+      warnings: of runs that never learned, and of data too small to answer from.
+      next_steps: what would settle what is open.
       caveats: what the intervals do not carry.
     """
 
@@ -40,6 +46,8 @@ class Verdict:
     tone: str
     answers: tuple[Answer, ...]
     caveats: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    next_steps: tuple[NextStep, ...] = ()
 
 
 def reach_verdict(results: Results, margin: float | None = None) -> Verdict:
@@ -62,7 +70,15 @@ def reach_verdict(results: Results, margin: float | None = None) -> Verdict:
         answer_size(results, unit, margin),
     )
     asked = tuple(answer for answer in answers if answer is not None)
-    return Verdict(headline, subline, tone, asked, _caveats(results, helps))
+    return Verdict(
+        headline,
+        subline,
+        tone,
+        asked,
+        _caveats(results, helps),
+        verdict_warnings(results),
+        next_steps(results, helps, margin),
+    )
 
 
 def call_together(cases: Sequence[Case], margin: float) -> list[Case]:
@@ -126,7 +142,7 @@ def _headline(
         cases = [case for case in helps if case.judgement == judgement]
         if cases:
             clauses.append(f"{verb} {_names(cases, len(helps))}")
-    undecided = [case for case in helps if case.judgement in ("open", "one_seed")]
+    undecided = [case for case in helps if case.judgement in UNDECIDED]
     headline = f"Transfer {wording.listed(clauses)}"
     if undecided and clauses:
         rest = "the rest" if len(undecided) > 2 else _names(undecided, len(helps))
@@ -155,8 +171,11 @@ def _headline_alike(
         "alike": f"Transfer makes no difference {where}: "
         f"less than {margin:g} {unit} either way.",
         "open": "These runs cannot tell whether transfer helps.",
-        "one_seed": "These runs cannot tell whether transfer helps: one "
-        f"{helps[0].difference.over} each.",
+        "few_seeds": "These runs cannot tell whether transfer helps: "
+        f"{_few(helps)} each.",
+        "unfit": "No answer: the test set has too few patients of a class."
+        if all("too few" in case.fault for case in helps)
+        else "No answer: these runs have learned too little to compare.",
     }[judgement]
     if faster and judgement == "alike":
         headline = f"Transfer only speeds training up {where}."
@@ -166,6 +185,12 @@ def _headline_alike(
             "these runs cannot tell."
         )
     return headline, _subline(helps, unit), tone_of([judgement])
+
+
+def _few(helps: Sequence[Case]) -> str:
+    """`one seed`, `two folds`."""
+    most = max(helps, key=lambda case: case.difference.seeds).difference
+    return f"one {most.over}" if most.seeds == 1 else f"two {most.over}s"
 
 
 def _subline(helps: Sequence[Case], unit: str) -> str:
@@ -181,10 +206,10 @@ def _subline(helps: Sequence[Case], unit: str) -> str:
     if len(counts) > 1:
         span = f"{counts[0]} to {span}"
     carried = "folds" if over == "fold" else "seeds and test patients"
-    return (
-        f"Transferred minus random weights on the test set, {span} a start. "
-        f"Brackets below are 95 % intervals over {carried}."
-    )
+    text = f"Transferred minus random weights on the test set, {span} per start."
+    if any(case.difference.low == case.difference.low for case in helps):
+        text += f" Brackets below are 95 % intervals over {carried}."
+    return text
 
 
 def _scope(results: Results, cases: int) -> str:
@@ -210,6 +235,10 @@ def _names(cases: Sequence[Case], total: int) -> str:
 def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
     caveats = []
     single = [case.difference for case in helps if case.difference.seeds == 1]
+    if any(case.difference.seeds == 2 for case in helps):
+        caveats.append(
+            f"{_few(helps).capitalize()}: too few for an interval, which three have."
+        )
     if single and single[0].over == "fold":
         caveats.append("One fold: there are no intervals; all folds can settle it.")
     elif single:
@@ -227,6 +256,13 @@ def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
         len(panel.starts) - 1 for panel in results.model_results if panel.baseline
     )
     caveats += multiplicity_caveats(helps, total)
+    rare = rare_classes(results)
+    if rare:
+        named = wording.listed([f"{name} ({n})" for name, n in rare.items()])
+        caveats.append(
+            f"Too few test patients for numbers of their own: {named}; "
+            f"{LEAST_PATIENTS} are the least."
+        )
     caveats.append(
         "The intervals hold for patients like these and for this training recipe, not "
         "for another camera, hospital or set of hyperparameters."
@@ -272,7 +308,7 @@ def _left_open(helps: Sequence[Case]) -> str:
         case.name
         for case in helps
         if case.difference.decided != case.difference.decided_among_all
-        and case.judgement != "one_seed"
+        and case.judgement == "open"
     ]
     if not names:
         return ""

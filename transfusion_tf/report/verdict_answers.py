@@ -6,21 +6,27 @@ from collections.abc import Mapping, Sequence
 from transfusion_tf.report import wording
 from transfusion_tf.report.donor_facts import same_donor
 from transfusion_tf.report.judged_differences import (
+    NUMBER_ONLY,
     STATISTICS,
+    UNDECIDED,
     Case,
-    brackets,
     common,
     compare,
     grouped,
+    item,
     judge,
     missing,
     sentence,
-    settled,
     size_differences,
     tone_of,
     transfers,
+    unless_unfit,
+    word_of,
 )
 from transfusion_tf.report.results import BASELINE, ModelResults, Results, scheme
+
+# Of a learning curve, the one before the first step included.
+LEAST_EVALUATIONS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,18 +67,19 @@ def answer_help(
             "lower": "Transfer ends lower",
             "alike": f"Transfer and random weights end alike, within {margin:g} {unit}",
             "open": "These runs cannot tell whether transfer ends higher or lower",
-            "one_seed": "With one seed these runs cannot tell: the interval lacks the "
-            "spread between seeds",
+            "few_seeds": "With so few seeds these runs cannot tell",
+            "unfit": NUMBER_ONLY,
         },
         unit,
     )
     sentences += _hints(cases)
+    judgements = {case.judgement for case in cases}
     words = {"higher": "Yes", "lower": "No, it hurts", "alike": "No difference"}
-    otherwise = "In part" if settled(cases) else "Cannot tell"
-    word = words.get(common(cases), otherwise)
-    return Answer(
-        question, word, tone_of([case.judgement for case in cases]), tuple(sentences)
+    several = (
+        "In part" if judgements - UNDECIDED == {"higher", "alike"} else "It depends"
     )
+    word = word_of(judgements, words, several)
+    return Answer(question, word, tone_of(list(judgements)), tuple(sentences))
 
 
 def _with_levels(case: Case) -> Case:
@@ -110,6 +117,8 @@ def speed_cases(results: Results, margin: float) -> dict[str, Case]:
     """Learning-curve area of transfer minus that of random weights, by case name."""
     cases = {}
     for panel in results.model_results:
+        if panel.evaluations < LEAST_EVALUATIONS:
+            continue
         for label in transfers(panel):
             difference = panel.area_difference(label, BASELINE)
             if difference is not None:
@@ -117,7 +126,9 @@ def speed_cases(results: Results, margin: float) -> dict[str, Case]:
                 if len(transfers(panel)) > 1:
                     name += f", {label}"
                 judgement = judge(difference, margin, ignore_small=True)
-                cases[name] = Case(name, difference, judgement)
+                case = Case(name, difference, judgement)
+                sides = panel.starts[label], panel.starts[BASELINE]
+                cases[name] = unless_unfit(case, *sides)
     return cases
 
 
@@ -130,7 +141,15 @@ def answer_speed(
     """Whether transfer is ahead during training, against where it ends."""
     question = "Is training only faster, or better too?"
     if not speed:
-        return Answer(question, "Not asked", "none", (missing(results),))
+        reason = missing(results)
+        if helps and min(p.evaluations for p in results.model_results) < (
+            LEAST_EVALUATIONS
+        ):
+            reason = (
+                f"A curve of fewer than {LEAST_EVALUATIONS} evaluations says nothing "
+                "of speed: a smaller --eval_every gives more."
+            )
+        return Answer(question, "Not asked", "none", (reason,))
     cases = list(speed.values())
     while_learning = "While random weights learn, transfer"
     if len(cases) == 1:
@@ -142,7 +161,8 @@ def answer_speed(
             "lower": f"{while_learning} lags in validation {unit}",
             "alike": "While random weights learn, the two curves run alike",
             "open": "Whether transfer is ahead while random weights learn is undecided",
-            "one_seed": "With one seed these runs cannot tell whether it is ahead",
+            "few_seeds": "With so few seeds these runs cannot tell whether it is ahead",
+            "unfit": NUMBER_ONLY,
         },
         unit,
     )
@@ -158,19 +178,16 @@ def answer_speed(
         ("lower", "lower"): ("Slower and worse", "no"),
     }.get((faster, better), ("", ""))
     if not word:
-        word, tone = {
-            "lower": ("Slower", "no"),
-            "alike": ("No faster", "no"),
-            "higher": ("Faster", "mixed"),
-        }.get(
-            faster, ("In part", "mixed") if settled(cases) else ("Cannot tell", "open")
-        )
+        words = {"lower": "Slower", "alike": "No faster", "higher": "Faster"}
+        judgements = [case.judgement for case in cases]
+        word = word_of(judgements, words, "It depends")
+        tone = "mixed" if faster == "higher" else tone_of(judgements)
     return Answer(question, word, tone, tuple(filter(None, sentences)))
 
 
 def _race(results: Results, panel: ModelResults, unit: str) -> str:
     """How many steps to the threshold, in one sentence."""
-    if panel.baseline is None or not transfers(panel):
+    if panel.baseline is None or panel.baseline.fault or not transfers(panel):
         return ""
     parts = []
     for label in [BASELINE, *transfers(panel)]:
@@ -256,16 +273,12 @@ def answer_features(
         return Answer(question, "No gain to explain", "open", (lead, *sentences))
     if not against:
         return Answer(question, "Not asked", "none", tuple(sentences))
-    found = {case.judgement for case in against}
-    if found == {"higher"}:
-        word, tone = "More than statistics", "yes"
-    elif found <= {"alike", "lower"}:
-        word, tone = "Statistics are enough", "no"
-    elif settled(against):
-        word, tone = "In part", "mixed"
-    else:
-        word, tone = "Cannot tell", "open"
-    return Answer(question, word, tone, tuple(sentences))
+    found = {
+        "alike" if case.judgement == "lower" else case.judgement for case in against
+    }
+    words = {"higher": "More than statistics", "alike": "Statistics are enough"}
+    word = word_of(found, words, "In part")
+    return Answer(question, word, tone_of(list(found)), tuple(sentences))
 
 
 def _alternative_words(label: str, unit: str, margin: float) -> dict[str, str]:
@@ -274,7 +287,8 @@ def _alternative_words(label: str, unit: str, margin: float) -> dict[str, str]:
         "lower": f"{label} ends lower than random weights",
         "alike": f"{label} and random weights end alike, within {margin:g} {unit}",
         "open": f"Whether {label} ends higher than random weights is undecided",
-        "one_seed": f"{label} minus random weights, with one seed",
+        "few_seeds": f"{label} minus random weights, with too few seeds to tell",
+        "unfit": f"{NUMBER_ONLY}, of {label} minus random weights",
     }
 
 
@@ -284,7 +298,8 @@ def _transfer_words(label: str, unit: str, margin: float) -> dict[str, str]:
         "lower": f"Transfer ends lower than {label}",
         "alike": f"{label} does as well as transfer, within {margin:g} {unit}",
         "open": f"Whether transfer ends higher than {label} is undecided",
-        "one_seed": f"Transfer minus {label}, with one seed",
+        "few_seeds": f"Transfer minus {label}, with too few seeds to tell",
+        "unfit": f"{NUMBER_ONLY}, of transfer minus {label}",
     }
 
 
@@ -301,30 +316,33 @@ def answer_size(results: Results, unit: str, margin: float) -> Answer:
         return Answer(question, "Not asked", "none", (reason,))
     groups: dict[str, list[str]] = {}
     for panel, label, difference in asked:
-        outcome = (
-            "one_seed" if difference.seeds == 1 else difference.within_margin(margin)
-        )
         name = f"{results.panel_name(panel)} from {label}"
-        groups.setdefault(outcome, []).append(
-            f"{name} {wording.signed(difference.estimate)} {brackets(difference)}"
-        )
+        case = Case(name, difference, difference.within_margin(margin))
+        if difference.seeds < 3:
+            case = dataclasses.replace(case, judgement="few_seeds")
+        others = [
+            p.starts.get(label) for p in results.model_results if p.model == largest
+        ]
+        case = unless_unfit(case, panel.starts[label], *filter(None, others))
+        groups.setdefault(case.judgement, []).append(item(case))
     words = {
         "within": f"No more than {margin:g} {unit} below {largest}",
         "worse": f"Lower than {largest}, and not shown to be within {margin:g} {unit}",
         "undecided": f"Undecided at a margin of {margin:g} {unit}",
-        "one_seed": "With one seed these runs cannot tell",
+        "few_seeds": "With so few seeds these runs cannot tell",
+        "unfit": NUMBER_ONLY,
     }
     sentences = [_parameters(results)] + [
         sentence(words[outcome], groups[outcome], len(asked))
         for outcome in words
         if outcome in groups
     ]
-    word, tone = {
-        "within": ("Yes", "yes"),
-        "worse": ("No", "no"),
-    }.get("".join(groups), ("In part", "mixed"))
-    if not set(groups) & {"within", "worse"}:
-        word, tone = "Cannot tell", "open"
+    found = {
+        {"within": "higher", "worse": "lower", "undecided": "open"}.get(each, each)
+        for each in groups
+    }
+    word = word_of(found, {"higher": "Yes", "lower": "No"}, "It depends")
+    tone = tone_of(list(found))
     return Answer(question, word, tone, tuple(filter(None, sentences)))
 
 

@@ -37,15 +37,16 @@ def number(value: float | None, digits: int = 3) -> str:
     """`0.912`, with a true minus sign; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return MISSING
-    return f"{value:.{digits}f}".replace("-", "−")
+    # `z`: what rounds to zero has no sign.
+    return f"{value:z.{digits}f}".replace("-", "−")
 
 
 def signed(value: float | None, digits: int = 3) -> str:
-    """`+0.031`, `−0.012`."""
+    """`+0.031`, `−0.012`; what rounds to zero is `0.000`."""
     if value is None or not math.isfinite(value):
         return MISSING
-    text = f"{value:+.{digits}f}"
-    return text.replace("-", "−")
+    text = number(value, digits)
+    return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
 def count(value: float | None) -> str:

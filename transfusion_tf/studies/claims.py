@@ -12,7 +12,6 @@ from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.studies.contrasts import (
-    Constant,
     Contrast,
     DonorSkill,
     MissingMeasurementError,
@@ -20,6 +19,7 @@ from transfusion_tf.studies.contrasts import (
     measure_effect,
     to_dict,
 )
+from transfusion_tf.studies.learned import LEAST_SKILL, is_above
 from transfusion_tf.studies.measurements.table import Measurements
 
 HOLDS = "holds"
@@ -28,8 +28,6 @@ NOT_DECIDED = "not decided here"
 NOT_ASKED = "not asked"
 
 RULES = ("above", "alike", "at_least")
-# Of a donor, on its own validation split: from 0, chance, to 1, perfect.
-_LEAST_SKILL = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +37,12 @@ class Gate:
     Attributes:
       text: what must be so, as the reason says it: "the donor has learnt nothing".
       contrast: must lie above 0 with its whole interval; with one repetition, itself.
+      least: what its estimate must reach besides.
     """
 
     text: str
     contrast: Contrast
+    least: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +120,8 @@ def _donor_gate(claim: Claim) -> tuple[Gate, ...]:
     )
     if not runs:
         return ()
-    text = f"a donor has learnt less than {_LEAST_SKILL:.0%} of the way from chance"
-    return (Gate(text, DonorSkill(runs) - Constant(_LEAST_SKILL)),)
+    text = f"a donor has learnt less than {LEAST_SKILL:.0%} of the way from chance"
+    return (Gate(text, DonorSkill(runs), LEAST_SKILL),)
 
 
 def claim_to_dict(claim: Claim, run_ids: Mapping[Any, str]) -> dict[str, Any]:
@@ -135,7 +135,11 @@ def claim_to_dict(claim: Claim, run_ids: Mapping[Any, str]) -> dict[str, Any]:
         field.name: getattr(claim, field.name) for field in dataclasses.fields(claim)
     }
     gates = [
-        {"text": gate.text, "contrast": to_dict(gate.contrast, run_ids)}
+        {
+            "text": gate.text,
+            "contrast": to_dict(gate.contrast, run_ids),
+            "least": gate.least,
+        }
         for gate in claim.gates
     ]
     return values | {"contrast": to_dict(claim.contrast, run_ids), "gates": gates}
@@ -151,7 +155,7 @@ def claim_from_dict(values: Mapping[str, Any]) -> Claim:
         fields = dict(values)
         fields["contrast"] = from_dict(fields["contrast"])
         fields["gates"] = tuple(
-            Gate(gate["text"], from_dict(gate["contrast"]))
+            Gate(gate["text"], from_dict(gate["contrast"]), gate.get("least", 0.0))
             for gate in fields.get("gates") or ()
         )
         return Claim(**fields)
@@ -210,14 +214,13 @@ def _closed_gate(gates: Sequence[Gate], measurements: Measurements) -> str:
             found = measure_effect(gate.contrast, measurements)
         except MissingMeasurementError as error:
             return str(error)
-        lowest = found.low if found.low == found.low else found.estimate
-        if not lowest > 0:
+        if not is_above(found, gate.least):
             return gate.text
     return ""
 
 
 def _verdict(found: Estimate, rule: str, margin: float) -> tuple[str, str]:
-    if found.seeds == 1:
+    if found.seeds < 3:
         return NOT_DECIDED, "too few seeds for an interval"
     low, high = found.low, found.high
     holds, fails = {

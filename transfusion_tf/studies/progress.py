@@ -33,6 +33,7 @@ class StudyProgress:
         configs: Mapping[str, RunConfig],
         *,
         donors: Collection[str] = (),
+        finished: int = 0,
         shown: bool = True,
         on_step: Callable[[int], None] = lambda count: None,
     ):
@@ -42,6 +43,7 @@ class StudyProgress:
           label: what the bar says.
           configs: of all runs that are to be trained, by run id.
           donors: ids of those among them that others stand on.
+          finished: how many runs beside them were finished before.
           shown: whether anything is shown but messages.
           on_step: called with the number of steps made since the last call.
         """
@@ -58,7 +60,9 @@ class StudyProgress:
         self._start = self._written = self._ticked = time.monotonic()
         self._total = sum(config.steps for config in configs.values())
         # Of all runs; `resumed` were made before, and say nothing of the pace.
-        self._made = self._resumed = self._ended = 0
+        self._made = self._resumed = 0
+        self._ended = finished
+        self._runs = finished + len(configs)
         # Of each run under way; None until it says where it goes on from.
         self._steps: dict[str, int | None] = {}
         self._lines: dict[str, tqdm] = {}
@@ -116,9 +120,9 @@ class StudyProgress:
         left = ""
         if new > 0:
             pace = (time.monotonic() - self._start) / new
-            left = f", about {_duration(pace * (self._total - self._made))} left"
+            left = f", about {duration(pace * (self._total - self._made))} left"
         return (
-            f"{self._label}: {self._ended} of {len(self._configs)} runs, "
+            f"{self._label}: {self._ended} of {self._runs} runs done, "
             f"{100 * share:.0f} % of the steps{left}"
         )
 
@@ -184,8 +188,8 @@ class StudyProgress:
     def _describe(self) -> None:
         if self._bar is not None:
             self._bar.total = self._total
-            ended = f"{self._ended}/{len(self._configs)} runs"
-            self._bar.set_description_str(f"{self._label}: {ended}")
+            done = f"{self._ended} of {self._runs} runs done"
+            self._bar.set_description_str(f"{self._label}: {done}")
 
 
 def _name(config: RunConfig, donor: bool) -> str:
@@ -199,7 +203,8 @@ def _name(config: RunConfig, donor: bool) -> str:
     return f"{config.model} {config.initialization}{size}{fold} seed {config.seed}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min` or `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

@@ -69,7 +69,13 @@ class RunGroup:
         """The test metric minus another group's; None where they do not compare."""
         if other is None or not self._has_tests_of(other):
             return None
-        return self.effect(on_test(self.ids) - on_test(other.ids))
+        found = self.effect(on_test(self.ids) - on_test(other.ids))
+        if found is None:
+            return None
+        # No two levels are further apart.
+        lowest, highest = unit(metric_unit(self.first.metric)).limits
+        low, high = np.clip([found.low, found.high], lowest - highest, highest - lowest)
+        return dataclasses.replace(found, low=float(low), high=float(high))
 
     def test_over(self, other: RunGroup) -> Estimate | None:
         """The test metric over another group's."""

@@ -23,6 +23,7 @@ from transfusion_tf.studies.donor_runs import (
 )
 from transfusion_tf.studies.engines.calling_process import CallingProcess
 from transfusion_tf.studies.engines.execution import Execution, make_engine
+from transfusion_tf.studies.expected_time import expectation
 from transfusion_tf.studies.plan import Plan, plan_study, wants_pretraining
 from transfusion_tf.studies.progress import StudyProgress
 from transfusion_tf.studies.queue import train_all
@@ -151,6 +152,7 @@ def _train(
         label,
         configs,
         donors=plan.donors,
+        finished=len(planned) - len(configs),
         shown=options.progress,
         on_step=options.on_step,
     )
@@ -169,6 +171,8 @@ def _train(
             if options.progress:
                 # The report's path alone goes to standard output.
                 tqdm.write(f"{label}: {room}", file=sys.stderr)
+                took = expectation(configs, record.runs, engine.slots)
+                tqdm.write(f"{label}: {took}", file=sys.stderr)
             failed = train_all(
                 planned, configs, record.runs, engine, progress, wait=wait
             )

@@ -82,6 +82,12 @@ class Run:
             self.dataset.get("referable_from"),
         )
 
+    @functools.cached_property
+    def test_labels(self) -> pd.DataFrame:
+        """`example_id patient_id label/<class>` of the test examples."""
+        table = self.directory.predictions("test")
+        return table.drop(columns=table.filter(like="probability/").columns)
+
     def curve(self, metric: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Steps and a validation metric there; by default the main one."""
         column = f"validation/{metric or self.metric}"

@@ -103,7 +103,11 @@ class RunConfig:
         1000, "Optimizer steps.", from_card=True, recipe="always", at_least=1
     )
     eval_every: int = setting(
-        100, "Steps between evaluations.", from_card=True, recipe="always", at_least=1
+        100,
+        "Steps between evaluations; where that is more than --steps, a fifth of them.",
+        from_card=True,
+        recipe="always",
+        at_least=1,
     )
     early_stopping: int = setting(
         0,

@@ -82,6 +82,7 @@ def resolve(
         model=_model_name(config),
         initialization=str(spec),
         image_size=card.image_size,
+        eval_every=_eval_every(config),
         metric=metric,
         early_stopping_metric=chosen_by,
         head=config.head or card.labels.head,
@@ -92,6 +93,13 @@ def resolve(
         pixel_statistics=_pixel_statistics(config, prepared),
     )
     return resolved, prepared
+
+
+def _eval_every(config: RunConfig) -> int:
+    """As asked for; where that is past the last step, five times in all."""
+    if config.eval_every <= config.steps:
+        return config.eval_every
+    return max(1, config.steps // 5)
 
 
 def _metrics(config: RunConfig, card: DatasetCard) -> tuple[str, str | None]:

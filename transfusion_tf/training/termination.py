@@ -6,9 +6,13 @@ The step that runs is finished and the state saved; then the process ends.
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
+
+# A wrapper may pass on the Ctrl-C that the terminal has sent to all: one press.
+_ONE_PRESS_SECONDS = 0.5
 
 
 class Terminated(SystemExit):
@@ -35,6 +39,7 @@ class Termination:
     def __init__(self) -> None:
         self.signal: int | None = None
         self._at_once = False
+        self._when = 0.0
 
     @property
     def requested(self) -> bool:
@@ -65,9 +70,11 @@ class Termination:
             self._at_once = False
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
         again = self.requested and number == signal.SIGINT
+        again = again and now - self._when > _ONE_PRESS_SECONDS
         if not self.requested:
-            self.signal = number
+            self.signal, self._when = number, now
         if again:
             # Whoever presses Ctrl-C twice does not want to wait for the state.
             raise KeyboardInterrupt

@@ -11,7 +11,6 @@ from transfusion_tf.studies.contrasts.branches import (
 )
 from transfusion_tf.studies.contrasts.effects import effect_or_none, measure_effect
 from transfusion_tf.studies.contrasts.learning_curves import (
-    DonorSkill,
     StepsToThreshold,
     WhileLearning,
 )
@@ -22,6 +21,7 @@ from transfusion_tf.studies.contrasts.leaves import (
     Unavailable,
     on_test,
 )
+from transfusion_tf.studies.contrasts.skill import DonorSkill, Skill
 from transfusion_tf.studies.contrasts.tree import (
     Contrast,
     MissingMeasurementError,
@@ -42,6 +42,7 @@ __all__ = [
     "RankCorrelation",
     "Ratio",
     "Scaled",
+    "Skill",
     "Slope",
     "StepsToThreshold",
     "Unavailable",

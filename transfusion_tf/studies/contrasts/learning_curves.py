@@ -110,28 +110,6 @@ class StepsToThreshold(_OfCurves):
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class DonorSkill(Contrast):
-    """How far the worst donor of some runs is from chance to perfect, on validation.
-
-    1 where donors are published weights, which nothing here says anything of.
-    """
-
-    runs: tuple[Any, ...]
-
-    def value(self, measurements: Measurements, selected: Collection[str]) -> float:
-        known = measurements.runs
-        own = known.loc[[run for run in self.runs if run in known.index], "donor_run"]
-        donors = list({donor for donor in own if donor})
-        if not donors:
-            return 1.0
-        best, chance = (
-            measurements.of(quantity, run=donors).set_index("run")["value"]
-            for quantity in ("best_validation", "chance")
-        )
-        return float(((best - chance) / (1 - chance)).min())
-
-
 def _curves(
     measurements: Measurements, runs: Sequence[str], of_class: str = ""
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:

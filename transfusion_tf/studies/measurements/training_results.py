@@ -119,8 +119,18 @@ def _status_rows(run: Run) -> Iterable[dict[str, Any]]:
             yield {"quantity": name, "value": float(value), "unit": own_unit}
     steps = float(run.config.steps)
     yield {"quantity": "steps", "value": steps, "unit": "steps"}
-    chance = chance_level(run.metric, len(run.dataset["classes"]))
+    chance = chance_level(run.metric, _class_counts(run))
     yield _metric("chance", chance, run.metric)
+
+
+def _class_counts(run: Run) -> list[int]:
+    """Images by class, of the test split if there is one."""
+    counts = run.dataset["counts"]
+    for split in ("test", "train"):
+        found = list(counts.get(split, {}).get("classes", {}).values())
+        if any(found):
+            return found
+    return [1] * len(run.dataset["classes"])
 
 
 def _donor_run(config: RunConfig) -> RunDirectory | None:

@@ -1,0 +1,87 @@
+"""How many seeds, or test patients, would settle a comparison.
+
+With the variances V_s of n seeds and V_p of P patients that the estimator found (see
+`estimator`), n' seeds and P' patients have
+
+    SE^2 = V_s n / n' + V_p P / P'
+    df   = SE^4 / ((V_s n / n')^2 / (n' - 1) + (V_p P / P')^2 / (P' - 1))
+
+and settle an effect that lies d from what it is to be told from, with the power 1 - b
+at the level a, where (t_{1 - a/2, df} + t_{1 - b, df}) SE <= d. That d is |T| to tell
+the effect from 0, and margin - |T| to tell it from one that matters; the longer of the
+two is settled first. Variances of few seeds are rough, and so is the answer.
+"""
+
+import numpy as np
+from scipy import special
+
+from transfusion_tf.evaluation.estimates import Estimate
+
+POWER = 0.8
+MOST_SEEDS = 200
+# From 1 to so many times the patients that there are.
+_GROWTH = np.geomspace(1.0, 1000.0, 601)
+
+
+def seeds_to_settle(
+    found: Estimate, patients: int, margin: float, *, comparisons: int = 1
+) -> int | None:
+    """The fewest seeds, in all, that settle an effect on the same test patients.
+
+    Args:
+      found: the effect, of two seeds or more.
+      patients: of the test set.
+      margin: in the effect's unit.
+      comparisons: made together; the level is shared out among them (Bonferroni).
+
+    Returns:
+      None where `MOST_SEEDS` would not, or the spread between seeds is unknown.
+    """
+    if not found.seed_variance or not np.isfinite(found.seed_variance):
+        return None
+    seeds = np.arange(max(3, found.seeds), MOST_SEEDS + 1)
+    enough = _settles(found, seeds, patients, float(patients), margin, comparisons)
+    return int(seeds[enough][0]) if enough.any() else None
+
+
+def patients_to_settle(
+    found: Estimate, patients: int, margin: float, *, comparisons: int = 1
+) -> int | None:
+    """The fewest test patients that settle an effect with the same seeds.
+
+    Args:
+      found: the effect.
+      patients: of the test set.
+      margin: in the effect's unit.
+      comparisons: made together.
+
+    Returns:
+      None where a thousand times as many would not, or their part is unknown.
+    """
+    if not found.patient_variance or not patients:
+        return None
+    number = patients * _GROWTH
+    seeds = np.full(len(number), max(3, found.seeds))
+    enough = _settles(found, seeds, patients, number, margin, comparisons)
+    return int(np.ceil(number[enough][0])) if enough.any() else None
+
+
+def _settles(
+    found: Estimate,
+    seeds: np.ndarray,
+    patients: int,
+    number: np.ndarray | float,
+    margin: float,
+    comparisons: int,
+) -> np.ndarray:
+    """For each number of seeds and patients, whether they have the power."""
+    by_seeds = (found.seed_variance or 0.0) * found.seeds / seeds
+    by_patients = (found.patient_variance or 0.0) * patients / number
+    variance = by_seeds + by_patients
+    spread = by_seeds**2 / (seeds - 1)
+    spread = spread + by_patients**2 / np.maximum(number - 1, 1.0)
+    freedom = variance**2 / np.maximum(spread, 1e-300)
+    quantiles = special.stdtrit(freedom, 1 - 0.025 / comparisons)
+    quantiles = quantiles + special.stdtrit(freedom, POWER)
+    distance = max(abs(found.estimate), margin - abs(found.estimate))
+    return np.asarray(quantiles * np.sqrt(variance) <= distance)

@@ -1,0 +1,193 @@
+"""What would settle a question that is open: how much, how long, and the command."""
+
+import dataclasses
+import re
+import shlex
+from collections.abc import Sequence
+
+from transfusion_tf.evaluation import patients_to_settle, seeds_to_settle
+from transfusion_tf.evaluation.power import MOST_SEEDS, POWER
+from transfusion_tf.report import wording
+from transfusion_tf.report.class_patients import LEAST_PATIENTS
+from transfusion_tf.report.judged_differences import UNDECIDED, Case
+from transfusion_tf.report.results import Results, StartRuns
+from transfusion_tf.studies.learned import DONOR_AT_CHANCE
+
+# So many times the steps of runs that have learned nothing.
+_MORE_STEPS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class NextStep:
+    """Something to do.
+
+    Attributes:
+      text: what, why, and the time it takes.
+      command: to be pasted into a shell; empty where there is none.
+    """
+
+    text: str
+    command: str = ""
+
+
+def next_steps(
+    results: Results, helps: Sequence[Case], margin: float
+) -> tuple[NextStep, ...]:
+    """What to do about whether transfer helps, where that is open; most urgent first.
+
+    Args:
+      results: of the study.
+      helps: its cases.
+      margin: of the metric.
+    """
+    starts = [start for p in results.model_results for start in p.starts.values()]
+    steps = []
+    idle = [start for start in starts if start.untrained and not start.unsettled]
+    if idle:
+        steps.append(_train_longer(results, idle, starts))
+    elif any(start.few_patients for start in starts):
+        steps.append(
+            NextStep(
+                "A larger test split, in the data set’s card or with more data: "
+                f"{LEAST_PATIENTS} patients of each class are the least."
+            )
+        )
+    elif any(case.judgement in UNDECIDED for case in helps):
+        steps += _more_seeds(results, helps, margin, starts)
+    return tuple(steps)
+
+
+def _train_longer(
+    results: Results, idle: Sequence[StartRuns], starts: Sequence[StartRuns]
+) -> NextStep:
+    config = idle[0].first.config
+    if all(DONOR_AT_CHANCE in start.untrained for start in idle):
+        donors = [run.config.steps for run in results.record.donors]
+        flag = f"--donor_steps={_MORE_STEPS * max(donors, default=1000)}"
+        return NextStep(
+            "A donor that has learned something: trained longer, or another one "
+            "(--donor).",
+            changed_command(results.record.command, flag),
+        )
+    if any("validation loss" in start.untrained for start in idle):
+        flag = f"--learning_rate={config.learning_rate / 10:g}"
+        text = "A lower learning rate: the loss ran away."
+        seconds = sum(map(_seconds, starts))
+    else:
+        flag = f"--steps={_MORE_STEPS * config.steps}"
+        text = f"{_MORE_STEPS} times the steps, for runs that learn something."
+        seconds = _MORE_STEPS * sum(map(_seconds, starts))
+    command = changed_command(results.record.command, flag)
+    return NextStep(f"{text} {_time(seconds)}", command)
+
+
+def _more_seeds(
+    results: Results,
+    helps: Sequence[Case],
+    margin: float,
+    starts: Sequence[StartRuns],
+) -> list[NextStep]:
+    have = max(case.difference.seeds for case in helps)
+    if any(case.difference.over == "fold" for case in helps):
+        return []
+    open_cases = [case for case in helps if case.judgement in UNDECIDED]
+    each = sum(_seconds(start) / len(start.runs) for start in starts)
+    known = [case for case in open_cases if case.difference.seeds > 1]
+    if not known:
+        return [
+            NextStep(
+                f"Three seeds: fewer have no interval. {_time((3 - have) * each)}",
+                changed_command(results.record.command, "--seeds=3"),
+            )
+        ]
+    patients = _patients(starts)
+    several = len(helps)
+    needed = [
+        seeds_to_settle(case.difference, patients, margin, comparisons=several)
+        for case in known
+    ]
+    within = [number for number in needed if number is not None]
+    steps = []
+    if within:
+        most = max(within)
+        what = known[0].name or "it"
+        if len(known) > 1:
+            what = f"{len(within)} of the {len(known)} cases that are open"
+        steps.append(
+            NextStep(
+                f"About {most} seeds in all would settle {what} with a chance of "
+                f"{100 * POWER:.0f} %, if differences and spreads are what "
+                f"{have} seeds say. {_time((most - have) * each)}",
+                changed_command(results.record.command, f"--seeds={most}"),
+            )
+        )
+    if len(within) < len(known):
+        steps.append(_more_patients(known, needed, patients, margin, several))
+    return steps
+
+
+def _more_patients(
+    cases: Sequence[Case],
+    needed: Sequence[int | None],
+    patients: int,
+    margin: float,
+    several: int,
+) -> NextStep:
+    numbers = [
+        patients_to_settle(case.difference, patients, margin, comparisons=several)
+        for case, seeds in zip(cases, needed, strict=True)
+        if seeds is None
+    ]
+    found = [number for number in numbers if number is not None]
+    named = wording.listed(
+        [c.name for c, n in zip(cases, needed, strict=True) if not n]
+    )
+    which = f"of {named} " if named else ""
+    if not found:
+        return NextStep(
+            f"The difference {which}is so small that neither {MOST_SEEDS} seeds nor "
+            "more patients would settle it: treat it as none."
+        )
+    return NextStep(
+        f"More seeds alone would not settle the difference {which}on "
+        f"{wording.count(patients)} test patients; about {wording.count(max(found))} "
+        "would."
+    )
+
+
+def changed_command(command: str, flag: str) -> str:
+    """A command with one of its flags set anew, quoted for a shell.
+
+    Args:
+      command: as it was typed; where it is empty, nothing comes of it.
+      flag: `--name=value`.
+    """
+    if not command:
+        return ""
+    name = flag.partition("=")[0].lstrip("-")
+    words: list[str] = []
+    skip = False
+    for word in shlex.split(command):
+        if skip or re.fullmatch(rf"--?{name}(=.*)?", word):
+            skip = not skip and "=" not in word
+            continue
+        words.append(word)
+    return shlex.join([*words, flag])
+
+
+def _patients(starts: Sequence[StartRuns]) -> int:
+    draws = starts[0].measurements.patient_draws
+    found = [
+        draws[run].patients for start in starts for run in start.ids if run in draws
+    ]
+    return min(found, default=0)
+
+
+def _seconds(start: StartRuns) -> float:
+    """What all its runs took, one after the other."""
+    keys = ("train_seconds", "evaluation_seconds")
+    return len(start.runs) * sum(start.mean_status(key) or 0.0 for key in keys)
+
+
+def _time(seconds: float) -> str:
+    return f"Computing: about {wording.duration(seconds)}, one run after the other."

@@ -1,0 +1,52 @@
+"""What a reader must see before any answer: runs that never learned, tiny test sets."""
+
+from transfusion_tf.report.class_patients import LEAST_PATIENTS, class_patients
+from transfusion_tf.report.results import ModelResults, Results, StartRuns
+from transfusion_tf.studies.learned import untrained
+
+
+def verdict_warnings(results: Results) -> tuple[str, ...]:
+    """A sentence for each start of a model that is not fit for an answer, and others.
+
+    Args:
+      results: of the study.
+    """
+    warnings = [
+        sentence
+        for panel in results.model_results
+        for start in panel.starts.values()
+        if (sentence := _of_start(results, panel, start))
+    ]
+    few = {
+        start.few_patients: None
+        for p in results.model_results
+        for start in p.starts.values()
+        if start.few_patients
+    }
+    warnings += [
+        f"{text[0].upper()}{text[1:]}, and {LEAST_PATIENTS} are the least."
+        for text in few
+    ]
+    return tuple(warnings)
+
+
+def rare_classes(results: Results) -> dict[str, int]:
+    """Class -> test patients, of those with too few for numbers of their own."""
+    if not results.model_results:
+        return {}
+    start = next(iter(results.model_results[0].starts.values()))
+    patients = class_patients(list(start.runs.values()))
+    return {name: n for name, n in patients.items() if n < LEAST_PATIENTS}
+
+
+def _of_start(results: Results, panel: ModelResults, start: StartRuns) -> str:
+    name = f"{results.panel_name(panel)} from {start.initialization}"
+    if start.unsettled:
+        return f"{name} may be at chance: {start.untrained}."
+    if start.untrained:
+        return f"{name} has learned nothing that can be compared: {start.untrained}."
+    bad = untrained(start.measurements, start.ids)
+    if not bad:
+        return ""
+    reason = next(iter(bad.values()))
+    return f"{name}: {len(bad)} of {len(start.ids)} runs never trained: {reason}."

@@ -1,0 +1,80 @@
+r"""Whether runs have learned anything: one gate, of a comparison's arms and of donors.
+
+An arm is the runs of one start. With m its test metric, c what outputs get that are the
+same for every image, and p what perfect ones get, its skill is
+
+    s = (m - c) / (p - c),    of 0 at chance and 1 at perfection,
+
+and it has learned where
+
+    1. the whole 95 % interval of s, over seeds and test patients, lies above 0,
+    2. s itself is at least `LEAST_SKILL`, and
+    3. at most one in ten of its runs never trained: its best weights are those of
+       step 0, or its validation loss ended above `LOSS_FACTOR` times that of step 0.
+
+Nothing is answered about an arm that has not, or that starts from a donor that has not
+(of which 1 and 2 are asked): a difference to what is at chance says how often luck
+looks like learning. Where there is no interval, the estimate stands for its lower end.
+`docs/design_notes.md` has how often arms at chance pass.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from transfusion_tf.evaluation import Estimate
+from transfusion_tf.studies.contrasts import DonorSkill, Skill, effect_or_none
+from transfusion_tf.studies.measurements.table import Measurements
+
+LEAST_SKILL = 0.1
+LOSS_FACTOR = 10.0
+_TOLERATED_SHARE = 0.1
+DONOR_AT_CHANCE = "donor is at chance"
+UNSETTLED = "not settled to be above chance"
+
+
+def is_above(found: Estimate, least: float = LEAST_SKILL) -> bool:
+    """Whether a skill, or another effect, passes the gate: 1 and 2 above."""
+    lowest = found.low if np.isfinite(found.low) else found.estimate
+    return bool(lowest > 0 and found.estimate >= least)
+
+
+def untrained(measurements: Measurements, runs: Sequence[str]) -> dict[str, str]:
+    """Run -> why it counts as one that never trained; of those alone."""
+    found = {}
+    best = measurements.of("best_step", run=runs).set_index("run")["value"]
+    losses = measurements.of("loss", run=runs, split="validation")
+    for run, rows in losses[losses["class"] == ""].groupby("run", sort=False):
+        curve = rows.sort_values("step")["value"].to_numpy(float)
+        if curve[-1] > LOSS_FACTOR * curve[0] or not np.isfinite(curve[-1]):
+            found[str(run)] = (
+                f"its validation loss went from {curve[0]:.3g} to {curve[-1]:.3g}"
+            )
+    for run in best.index[best == 0]:
+        found[str(run)] = "its best weights are those it began with"
+    return found
+
+
+def why_nothing_learned(measurements: Measurements, runs: Sequence[str]) -> str:
+    """What keeps an arm from being answered about; empty where it has learned.
+
+    Args:
+      measurements: of the study.
+      runs: of one start; runs without a result are passed over.
+    """
+    bad = untrained(measurements, runs)
+    if len(bad) > _TOLERATED_SHARE * len(runs):
+        return (
+            f"{len(bad)} of {len(runs)} runs never trained: {next(iter(bad.values()))}"
+        )
+    skill = effect_or_none(Skill(tuple(runs)), measurements)
+    if skill is not None and not is_above(skill):
+        chance = float(measurements.of("chance", run=runs)["value"].mean())
+        level = f"{chance + skill.estimate * (1 - chance):.2f}"
+        if skill.estimate < LEAST_SKILL:
+            return f"they end at {level}, and chance is {chance:.2f}"
+        return f"{level} is {UNSETTLED} ({chance:.2f})"
+    donor = effect_or_none(DonorSkill(tuple(runs)), measurements)
+    if donor is not None and not is_above(donor):
+        return f"their {DONOR_AT_CHANCE}"
+    return ""
