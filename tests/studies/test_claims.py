@@ -12,7 +12,7 @@ from transfusion_tf.studies.claims import (
     claim_from_dict,
     claim_to_dict,
     judge_claims,
-    with_learned_donors,
+    with_learned_runs,
 )
 from transfusion_tf.studies.contrasts import Constant, Unavailable, on_test
 from transfusion_tf.training import RunConfig
@@ -112,17 +112,51 @@ def test_donors_that_learnt_nothing_decide_nothing(best, expected):
         donor="photographs",
     )
     configs = [config.replace(seed=seed) for seed in range(3)]
-    (asked,) = with_learned_donors([claim("above", on_test(configs))])
+    (asked,) = with_learned_runs([claim("above", on_test(configs))])
     ids = dict(zip(configs, names("effect"), strict=True))
-    rows = [row | {"donor_run": "donor-0"} for row in around(0.05, 0.04)]
+    rows = [row | {"donor_run": "donor-0"} for row in around(0.85, 0.04)]
     donor = [
         {"quantity": "best_validation", "run": "donor-0", "value": best},
-        {"quantity": "chance", "run": "donor-0", "value": 0.5},
+        *(
+            {"quantity": "chance", "run": run, "value": 0.5}
+            for run in ("donor-0", *names("effect"))
+        ),
     ]
     row = judge(claim_from_dict(claim_to_dict(asked, ids)), *rows, *donor)
     assert row["verdict"] == expected
-    assert row["estimate"] == pytest.approx(0.05)
+    assert row["estimate"] == pytest.approx(0.85)
     assert ("10% of the way from chance" in row["reason"]) == (best == 0.52)
+
+
+@pytest.mark.parametrize(
+    ("rule", "levels", "expected"),
+    [
+        ("above", (0.9, 0.5), "holds"),  # One side never learned: a finding.
+        ("above", (0.54, 0.5), "not decided here"),
+        ("alike", (0.9, 0.9), "holds"),
+        ("alike", (0.5, 0.5), "not decided here"),
+    ],
+)
+def test_scores_at_chance_decide_nothing(rule, levels, expected):
+    sides = [
+        [RunConfig(dataset="retina", model=model, seed=seed) for seed in range(3)]
+        for model in ("cbr_tiny", "cbr_small")
+    ]
+    (asked,) = with_learned_runs([claim(rule, on_test(sides[0]) - on_test(sides[1]))])
+    starts = ("left", "right")
+    ids = {
+        config: name
+        for start, side in zip(starts, sides, strict=True)
+        for config, name in zip(side, names(start), strict=True)
+    }
+    rows = [
+        row
+        for start, level in zip(starts, levels, strict=True)
+        for row in scores(start, [level, level + 0.001, level + 0.002])
+    ]
+    rows += [{"quantity": "chance", "run": run, "value": 0.5} for run in ids.values()]
+    asked = claim_from_dict(claim_to_dict(asked, ids))
+    assert judge(asked, *rows)["verdict"] == expected
 
 
 def test_a_claim_is_judged_alike_from_what_a_study_keeps_of_it():

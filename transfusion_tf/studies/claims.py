@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,15 +12,19 @@ from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.studies.contrasts import (
+    Average,
     Contrast,
     DonorSkill,
+    Highest,
     MissingMeasurementError,
+    Skill,
     from_dict,
     measure_effect,
     to_dict,
 )
 from transfusion_tf.studies.learned import LEAST_SKILL, is_above
 from transfusion_tf.studies.measurements.table import Measurements
+from transfusion_tf.studies.measurements.training_results import SCORE
 
 HOLDS = "holds"
 DOES_NOT_HOLD = "does not hold"
@@ -95,18 +99,39 @@ class Claim:
         }[self.rule]
 
 
-def with_learned_donors(claims: Sequence[Claim]) -> tuple[Claim, ...]:
-    """The claims, each judged only where the donors that its runs start from learnt.
+def with_learned_runs(claims: Sequence[Claim]) -> tuple[Claim, ...]:
+    """The claims, each judged only where its runs, and their donors, learnt anything.
 
-    Transfer from a donor that knows nothing says nothing about transfer.
+    Transfer from a donor that knows nothing says nothing about transfer. What one side
+    of a comparison of test scores never learned may be a finding, so that one arm of it
+    is enough; arms that are said to be alike must all have learned.
 
     Args:
       claims: about run configs.
     """
     return tuple(
-        dataclasses.replace(claim, gates=(*claim.gates, *_donor_gate(claim)))
+        dataclasses.replace(
+            claim, gates=(*claim.gates, *_donor_gate(claim), *_arm_gates(claim))
+        )
         for claim in claims
     )
+
+
+def _arm_gates(claim: Claim) -> tuple[Gate, ...]:
+    arms = tuple(Skill(runs) for runs in dict.fromkeys(_scored(claim.contrast)))
+    if not arms:
+        return ()
+    if claim.rule == "above":
+        return (Gate("no runs have learnt anything", Highest(arms), LEAST_SKILL),)
+    return tuple(Gate("runs have learnt nothing", arm, LEAST_SKILL) for arm in arms)
+
+
+def _scored(contrast: Contrast) -> Iterator[tuple[Any, ...]]:
+    """The groups of runs whose test score a contrast is made of."""
+    if isinstance(contrast, Average) and contrast.quantity == SCORE:
+        yield contrast.runs
+    for part in contrast.parts:
+        yield from _scored(part)
 
 
 def _donor_gate(claim: Claim) -> tuple[Gate, ...]:

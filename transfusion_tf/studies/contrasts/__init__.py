@@ -2,6 +2,7 @@
 
 from transfusion_tf.studies.contrasts.branches import (
     ByDistance,
+    Highest,
     Mean,
     Minus,
     RankCorrelation,
@@ -35,6 +36,7 @@ __all__ = [
     "Constant",
     "Contrast",
     "DonorSkill",
+    "Highest",
     "Mean",
     "Minus",
     "MissingMeasurementError",

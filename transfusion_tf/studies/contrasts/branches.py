@@ -64,6 +64,16 @@ class Mean(Branch):
 
 
 @dataclasses.dataclass(frozen=True)
+class Highest(Branch):
+    """The highest of contrasts."""
+
+    contrasts: tuple[Contrast, ...]
+
+    def combine(self, *values: Any) -> Any:
+        return np.max(np.broadcast_arrays(*values), axis=0)
+
+
+@dataclasses.dataclass(frozen=True)
 class ByDistance(Contrast):
     """The contrast of the data set that is nearest to the source, or farthest from it.
 
