@@ -95,7 +95,7 @@ def test_quantities_are_averaged_and_told_run_by_run(study):
 
 
 def test_a_level_s_interval_ends_where_its_unit_does(study):
-    for seed, signal in enumerate((0.0, 3.0, 0.0)):
+    for seed, signal in enumerate((0.0, 3.0, -3.0)):
         study.add("cbr_tiny", "random", seed, Plant(signal))
     (group,) = groups_of(read_study(study.write())).values()
     assert (group.test.low, group.test.high) == (0, 1)

@@ -185,12 +185,18 @@ def answer_speed(
     return Answer(question, word, tone, tuple(filter(None, sentences)))
 
 
+def _racers(panel: ModelResults) -> list[str]:
+    """Random weights and the transfers that have learned something; else none."""
+    labels = [BASELINE, *transfers(panel)]
+    if panel.baseline is None or panel.baseline.fault:
+        return []
+    return [label for label in labels if not panel.starts[label].fault]
+
+
 def _race(results: Results, panel: ModelResults, unit: str) -> str:
     """How many steps to the threshold, in one sentence."""
-    if panel.baseline is None or panel.baseline.fault or not transfers(panel):
-        return ""
     parts = []
-    for label in [BASELINE, *transfers(panel)]:
+    for label in _racers(panel):
         group = panel.starts[label]
         reached = [value for value in group.steps.values() if value is not None]
         if not reached:
@@ -200,6 +206,8 @@ def _race(results: Results, panel: ModelResults, unit: str) -> str:
         if len(reached) < len(group.steps):
             words += f" ({len(reached)} of {wording.plural(len(group.steps), 'seed')})"
         parts.append(words)
+    if len(parts) < 2:
+        return ""
     return (
         f"Mean steps until {results.panel_name(panel)} reaches a validation {unit} of "
         f"{wording.number(panel.threshold)}: {', '.join(parts)}."
@@ -210,8 +218,8 @@ def _races(results: Results, unit: str) -> str:
     """The same for many panels: from the fastest to the slowest."""
     found: dict[str, list[float]] = {BASELINE: [], "transfer": []}
     for panel in results.model_results:
-        for label in [BASELINE, *transfers(panel)]:
-            mean = panel.starts[label].mean_steps() if label in panel.starts else None
+        for label in _racers(panel):
+            mean = panel.starts[label].mean_steps()
             if mean is not None:
                 found[BASELINE if label == BASELINE else "transfer"].append(mean)
     parts = [
