@@ -59,6 +59,7 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
         "donor_quality": page.donor_quality(record),
         "reproduction": page.reproduction(record) if record.runs else None,
         "runs": runs.fillna("").to_dict("records"),
+        "gains": None,
     }
     if record.after_paper:
         claims = context["claims"] = claims_section(record, folder)
