@@ -102,7 +102,7 @@ def _audit(name: str) -> None:
     from transfusion_tf.report.audit_page import checks, write_audit
 
     card = _card(name)
-    found = audit(card, workers=FLAGS.workers)
+    found = audit(card, data_root(), workers=FLAGS.workers)
     folder = Path(data_root()) / card.name / "audit"
     page = write_audit(found, folder, show_images=FLAGS.show_images)
     for check in checks(found):

@@ -90,10 +90,19 @@ def skip_without_extra():
         raise
 
 
+@pytest.fixture(scope="session")
+def small_clinic(tmp_path_factory):
+    """A small CSV data set; its folder."""
+    folder = tmp_path_factory.mktemp("small") / "clinic"
+    write_clinic(folder, patients=24, size=40)
+    return folder
+
+
 @pytest.fixture
-def clinic(tmp_path):
+def clinic(small_clinic, tmp_path):
     """A small CSV data set that a test may damage; its card's path."""
-    return write_clinic(tmp_path / "clinic", patients=24, size=40)
+    shutil.copytree(small_clinic, tmp_path / "clinic")
+    return tmp_path / "clinic" / "dataset.toml"
 
 
 @pytest.fixture(scope="session")

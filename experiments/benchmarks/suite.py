@@ -27,6 +27,7 @@ from transfusion_tf_experiments.process import import_tensorflow, start
 # In the order in which they run.
 BENCHMARKS = (
     "start_up",
+    "preparing",
     "input_pipeline",
     "pipeline_memory",
     "training_step",

@@ -106,5 +106,5 @@ def test_an_image_of_less_than_a_pixel_in_width_can_only_be_stretched():
 
 def test_stored_jpegs_stay_close_to_the_image(tmp_path):
     path = tmp_path / "a.jpg"
-    path.write_bytes(encode_jpeg(COLOR))
+    path.write_bytes(encode_jpeg(Image.fromarray(COLOR)))
     assert np.abs(read_rgb(path).astype(int) - COLOR).mean() < 2

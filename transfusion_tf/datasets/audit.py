@@ -5,19 +5,17 @@ measured. `transfusion_tf.report.audit_page` writes the result down.
 """
 
 import dataclasses
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
-from transfusion_tf.datasets.images import ImageSource
-from transfusion_tf.datasets.near_duplicates import THUMBNAIL, near_pairs
-from transfusion_tf.datasets.parallel_images import map_images
+from transfusion_tf.datasets.examined import Measures
+from transfusion_tf.datasets.examined_store import examine_all
+from transfusion_tf.datasets.near_duplicates import near_pairs
 from transfusion_tf.datasets.patient_names import pattern_in
 from transfusion_tf.datasets.problems import (
     Losses,
@@ -35,25 +33,6 @@ from transfusion_tf.datasets.validation import (
     separate,
 )
 from transfusion_tf.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class Measures:
-    """One image, measured.
-
-    Attributes:
-      width, height: upright, in pixels.
-      digest: of the decoded pixels, so that a lossless copy has the same.
-      mean, deviation: of each colour channel, in [0, 1].
-      thumbnail: uint8 [32, 32], grey.
-    """
-
-    width: int
-    height: int
-    digest: str
-    mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
-    thumbnail: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,11 +156,19 @@ def hashed(what: str, name: str) -> str:
     return f"{stable_hash('shown', what, name):016x}"[:10]
 
 
-def audit(card: DatasetCard, *, workers: int = -1, progress: bool = True) -> Audit:
+def audit(
+    card: DatasetCard,
+    data_root: str | Path | None = None,
+    *,
+    workers: int = -1,
+    progress: bool = True,
+) -> Audit:
     """Reads every image of a data set and looks for what would spoil an evaluation.
 
     Args:
       card: from `load_card`.
+      data_root: where `prepare` will find what was made of the images, or left it;
+        without it, it is made anew and not kept.
       workers: processes that read images; -1 is one a core.
       progress: whether to show a bar.
 
@@ -192,7 +179,13 @@ def audit(card: DatasetCard, *, workers: int = -1, progress: bool = True) -> Aud
     examples, unread = reading.examples, reading.problems
     images = [example.image for example in examples]
     title = f"Looking at {card.name}"
-    measured = list(map_images(measure, images, workers, title, progress))
+    kept_in = Path(data_root).absolute() / card.name if data_root else None
+    measured = [
+        made if isinstance(made, str) else made.measures
+        for made in examine_all(
+            card, images, kept_in, workers, title, progress, measures_only=True
+        )
+    ]
     kept = [
         (e, m)
         for e, m in zip(examples, measured, strict=True)
@@ -229,31 +222,6 @@ def audit(card: DatasetCard, *, workers: int = -1, progress: bool = True) -> Aud
         astride=_astride(rows),
         remarks=reading.remarks,
         grouping=_grouping(card, good, rows),
-    )
-
-
-def measure(image: ImageSource) -> Measures:
-    """One image's measures."""
-    pixels = image.load()
-    height, width = pixels.shape[:2]
-    digest = hashlib.blake2b(f"{width}×{height}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(pixels).data)
-    picture = Image.fromarray(pixels)
-    counts = np.array(picture.histogram(), np.float64).reshape(3, 256)
-    levels = np.arange(256) / 255
-    mean = counts @ levels / (width * height)
-    squares = counts @ levels**2 / (width * height)
-    deviation = np.sqrt(np.maximum(0, squares - mean**2))
-    thumbnail = picture.convert("L").resize(
-        (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX, reducing_gap=2.0
-    )
-    return Measures(
-        width,
-        height,
-        digest.hexdigest(),
-        tuple(mean.tolist()),
-        tuple(deviation.tolist()),
-        np.asarray(thumbnail),
     )
 
 

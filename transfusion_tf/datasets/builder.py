@@ -27,6 +27,8 @@ from transfusion_tf.datasets import beam_shards, shards
 from transfusion_tf.datasets import problems as problem_tables
 from transfusion_tf.datasets.build_folder import building, publish
 from transfusion_tf.datasets.card import DatasetCard
+from transfusion_tf.datasets.examined_store import forget_jpegs
+from transfusion_tf.datasets.images import DECODING
 from transfusion_tf.datasets.prepared import PreparedDataset
 from transfusion_tf.datasets.problems import (
     DatasetError,
@@ -130,8 +132,12 @@ class _Build:
         return self.version_dir / "index.parquet"
 
     @property
+    def folder(self) -> Path:
+        return self.version_dir.parents[1]
+
+    @property
     def problems_file(self) -> Path:
-        return self.version_dir.parents[1] / f"problems-{self.fingerprint}.csv"
+        return self.folder / f"problems-{self.fingerprint}.csv"
 
     def open(self) -> PreparedDataset:
         left_out = problem_tables.read_table(self.version_dir / "left_out.csv")
@@ -163,7 +169,9 @@ class _Build:
         bad = [*self.reading.problems, *contradicting]
         gaps = find_gaps(card, kept, self.reading)
         if gaps or not self._allows(bad):
-            bad += shards.check_images(card, kept, self.workers, self.progress)
+            bad += shards.check_images(
+                card, kept, self.workers, self.progress, self.folder
+            )
             raise self._error(bad, gaps)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         from transfusion_tf.datasets import tfds_metadata
@@ -191,13 +199,14 @@ class _Build:
             shutil.rmtree(self.version_dir, ignore_errors=True)
         publish(folder, self.version_dir)
         self.problems_file.unlink(missing_ok=True)
+        forget_jpegs(self.folder)
 
     def _write_shards(
         self, plan: Sequence[shards.Shard], folder: Path
     ) -> list[list[shards.Place]]:
         if self.beam_pipeline_options is None:
             return shards.write_shards(
-                self.card, plan, folder, self.workers, self.progress
+                self.card, plan, folder, self.workers, self.progress, self.folder
             )
         return beam_shards.write_shards_on_beam(
             self.card, plan, folder, self.beam_pipeline_options
@@ -242,6 +251,7 @@ def _fingerprint(
     digest = hashlib.sha256()
     what = {
         "format": _FORMAT,
+        "decoding": DECODING,
         "name": card.name,
         "labels": dataclasses.asdict(card.labels)
         | {"auxiliary": card.labels.auxiliary},

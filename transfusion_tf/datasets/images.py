@@ -2,19 +2,21 @@
 
 import dataclasses
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from transfusion_tf.datasets.arrays import read_hdf5, read_npy
 from transfusion_tf.datasets.dicom import read_dicom, starts_as_dicom
 from transfusion_tf.datasets.picture_files import read_picture
-from transfusion_tf.datasets.pixels import MAX_PIXELS, Intensity
+from transfusion_tf.datasets.pixels import MAX_PIXELS, Decoded, Intensity, to_rgb8
 from transfusion_tf.errors import UserError
 
 __all__ = [
+    "DECODING",
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "FileImage",
@@ -22,9 +24,11 @@ __all__ = [
     "ImageSource",
     "Intensity",
     "NpySlice",
+    "decode_for",
     "encode_jpeg",
     "padded",
     "read_rgb",
+    "squared",
     "to_square",
 ]
 
@@ -42,6 +46,11 @@ IMAGE_SUFFIXES = (
     ".npy",
 )
 
+# Raised when the same file gives other pixels than before: prepared data hang on it.
+# 2: JPEGs are halved or quartered by their decoder, see `decode_for`.
+DECODING = 2
+
+_METHOD = Image.Resampling.LANCZOS
 # Lesions are a few pixels wide and differ by colour: no chroma subsampling.
 JPEG_QUALITY = 95
 
@@ -136,6 +145,36 @@ def read_rgb(path: Path, intensity: Intensity = "error") -> np.ndarray:
       UserError: the file is missing, too large, damaged or not an image; the
         message says which, without the path.
     """
+    return to_rgb8(_read(path, intensity, lambda height, width: 1).pixels, intensity)
+
+
+def decode_for(image: ImageSource, size: int, aspect: str) -> Decoded:
+    """The image as it is needed to become a square: see `to_square`.
+
+    The decoder halves a JPEG that has twice the pixels that are needed in either
+    direction, and quarters one that has eight times; `docs/design_notes.md` has what it
+    saves, and how little the squares differ.
+
+    Args:
+      image: where it comes from.
+      size: side of the square.
+      aspect: `pad` needs the longer side, anything else the shorter one.
+    """
+
+    def shrink_for(height: int, width: int) -> int:
+        if min(height, width) * size < max(height, width):
+            return 1  # Too thin for `pad`, which is to say its real size.
+        side = max(height, width) if aspect == "pad" else min(height, width)
+        return 4 if side >= 8 * size else 2 if side >= 2 * size else 1
+
+    if isinstance(image, FileImage):
+        return _read(image.path, image.intensity, shrink_for)
+    return Decoded.whole(image.load())
+
+
+def _read(
+    path: Path, intensity: Intensity, shrink_for: Callable[[int, int], int]
+) -> Decoded:
     try:
         with path.open("rb") as file:
             head = file.read(132)
@@ -143,13 +182,15 @@ def read_rgb(path: Path, intensity: Intensity = "error") -> np.ndarray:
         raise UserError("no such file") from None
     except OSError as error:
         raise UserError(f"can't be read: {error.strerror}") from None
-    if starts_as_dicom(head):
-        return read_dicom(path, intensity)
-    if head.startswith(b"\x93NUMPY"):
-        return read_npy(path, None, intensity)
     if head.startswith(b"\x89HDF\r\n"):
         raise UserError("an HDF5 file; the hdf5 reader takes images out of it")
-    return read_picture(path, intensity)
+    if starts_as_dicom(head):
+        pixels = read_dicom(path, intensity)
+    elif head.startswith(b"\x93NUMPY"):
+        pixels = read_npy(path, None, intensity)
+    else:
+        return read_picture(path, intensity, shrink_for)
+    return Decoded.whole(pixels)
 
 
 def to_square(image: np.ndarray, size: int, aspect: str) -> np.ndarray:
@@ -158,16 +199,27 @@ def to_square(image: np.ndarray, size: int, aspect: str) -> np.ndarray:
     Raises:
       UserError: so thin that padded it would be less than a pixel wide.
     """
-    if image.shape[:2] == (size, size):
-        return image
+    height, width = image.shape[:2]
+    box = (0, 0, width, height)
+    return np.asarray(squared(Image.fromarray(image), box, size, aspect))
+
+
+def squared(
+    picture: Image.Image, box: tuple[float, float, float, float], size: int, aspect: str
+) -> Image.Image:
+    """`to_square` of what lies in a box of a picture: left, top, right, bottom."""
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    if picture.size == (size, size) == (width, height):
+        return picture
     if aspect == "pad":
-        return padded(image, size, size)
-    picture = Image.fromarray(image)
-    method = Image.Resampling.LANCZOS
-    if aspect == "stretch":
-        return np.asarray(picture.resize((size, size), method))
-    _check_thickness(image, size, size)
-    return np.asarray(ImageOps.fit(picture, (size, size), method))
+        return _padded(picture, box, size, size)
+    if aspect == "crop":
+        _check_thickness(width, height, size, size)
+        side = min(width, height)
+        left, top = left + (width - side) / 2, top + (height - side) / 2
+        box = (left, top, left + side, top + side)
+    return picture.resize((size, size), _METHOD, box)
 
 
 def padded(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -176,24 +228,41 @@ def padded(image: np.ndarray, height: int, width: int) -> np.ndarray:
     Raises:
       UserError: so thin that less than a pixel of its width would be left.
     """
-    _check_thickness(image, height, width)
-    method = Image.Resampling.LANCZOS
-    picture = ImageOps.pad(Image.fromarray(image), (width, height), method, color=0)
-    return np.asarray(picture)
+    box = (0, 0, image.shape[1], image.shape[0])
+    return np.asarray(_padded(Image.fromarray(image), box, height, width))
 
 
-def _check_thickness(image: np.ndarray, height: int, width: int) -> None:
-    own_height, own_width = image.shape[:2]
+def _padded(
+    picture: Image.Image,
+    box: tuple[float, float, float, float],
+    height: int,
+    width: int,
+) -> Image.Image:
+    own_width, own_height = box[2] - box[0], box[3] - box[1]
+    scale = _check_thickness(own_width, own_height, width, height)
+    inner = (round(own_width * scale), round(own_height * scale))
+    result = Image.new(picture.mode, (width, height))
+    at = (round((width - inner[0]) / 2), round((height - inner[1]) / 2))
+    result.paste(picture.resize(inner, _METHOD, box), at)
+    return result
+
+
+def _check_thickness(
+    own_width: float, own_height: float, width: int, height: int
+) -> float:
+    """How much what is to fit into width and height is scaled."""
     scale = min(height / own_height, width / own_width)
     if min(own_height, own_width) * scale < 1:
         raise UserError(
-            f"{own_width}×{own_height} pixels: too thin for {width}×{height}; only "
+            f"{own_width:g}×{own_height:g} pixels: too thin for {width}×{height}; only "
             'aspect = "stretch" takes it'
         )
+    return scale
 
 
-def encode_jpeg(image: np.ndarray) -> bytes:
-    """uint8 [height, width, 3] as a JPEG without chroma subsampling."""
+def encode_jpeg(picture: Image.Image) -> bytes:
+    """A colour JPEG without chroma subsampling."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    rgb = picture.convert("RGB")
+    rgb.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     return buffer.getvalue()

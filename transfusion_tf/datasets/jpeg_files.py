@@ -42,10 +42,10 @@ def decode_jpeg(content: bytes, image: Any, shrink: int = 1) -> np.ndarray:
       content: all bytes of the file.
       image: the same as Pillow opened it, of which only the header is read.
       shrink: 2 or 4 decodes at half or a quarter of the size, rounded up: the
-        decoder's own scaling, which averages 2 or 4 pixels in either direction.
+        decoder's own scaling, which leaves out each block's high frequencies.
 
     Returns:
-      uint8 [height, width, 3].
+      uint8 [height, width, 3], or [height, width, 1] of a grey one.
 
     Raises:
       UserError: cut off or damaged.
@@ -70,8 +70,6 @@ def decode_jpeg(content: bytes, image: Any, shrink: int = 1) -> np.ndarray:
             raise UserError(f"damaged or cut off: {reason}") from None
         else:  # What it does not know, such as odd subsampling, Pillow may.
             return _decode_leniently(content, image, shrink)
-    if image.mode == "L":
-        return np.repeat(pixels, 3, axis=-1)
     if image.mode == "CMYK":
         # Adobe stores ink as light.
         return np.asarray(Image.fromarray(255 - pixels, "CMYK").convert("RGB"))
@@ -84,4 +82,6 @@ def _decode_leniently(content: bytes, image: Any, shrink: int) -> np.ndarray:
         raise UserError("damaged: cut off, the end of the JPEG is missing")
     if shrink > 1:
         image.draft(None, (image.width // shrink, image.height // shrink))
+    if image.mode == "L":
+        return np.asarray(image)[..., None]
     return np.asarray(image.convert("RGB"))

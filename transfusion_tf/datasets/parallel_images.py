@@ -1,7 +1,7 @@
 """The same work on each image of a data set, in several processes."""
 
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeVar
 
 import joblib
@@ -33,15 +33,29 @@ def map_images(
     Raises:
       MissingExtra: a library to read an image is not installed.
     """
+    stopped = False
+
+    def tasks() -> Iterator[tuple]:
+        for image in images:
+            if stopped:
+                return
+            yield joblib.delayed(value_or_reason)(work, image)
+
     parallel = joblib.Parallel(
         n_jobs=workers, return_as="generator", pre_dispatch="4*n_jobs"
     )
-    results = parallel(joblib.delayed(value_or_reason)(work, image) for image in images)
+    results = parallel(tasks())
     bar = tqdm(
         results, total=len(images), desc=title, unit="image", disable=not progress
     )
-    with contextlib.closing(bar):
-        yield from bar
+    try:
+        with contextlib.closing(bar):
+            yield from bar
+    finally:
+        # Given up while images are at work, joblib prints a traceback and warnings.
+        stopped = True
+        for _ in results:
+            pass
 
 
 def value_or_reason(

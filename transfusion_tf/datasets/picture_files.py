@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from transfusion_tf.datasets.jpeg_files import decode_jpeg
-from transfusion_tf.datasets.pixels import Intensity, check_size, to_rgb8
+from transfusion_tf.datasets.pixels import Decoded, Intensity, check_size, to_rgb8
 from transfusion_tf.errors import UserError
 
 # Those of which we know that nothing is lost. Through JPEG comes MPO too, which is
@@ -33,16 +33,18 @@ _WHITE_IS_ZERO, _SEPARATE_PLANES, _SIGNED = 0, 2, 2
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def read_picture(path: Path, intensity: Intensity, shrink: int = 1) -> np.ndarray:
+def read_picture(
+    path: Path,
+    intensity: Intensity,
+    shrink_for: Callable[[int, int], int] = lambda height, width: 1,
+) -> Decoded:
     """Decodes a file in full, turns it upright and makes it 8-bit RGB.
 
     Args:
       path: of any mode: grey, palette, alpha (laid over black), CMYK, 16 bit.
       intensity: see `pixels.to_rgb8`.
-      shrink: 2 or 4 decodes a JPEG at half or a quarter of its size; nothing else.
-
-    Returns:
-      uint8 [height, width, 3].
+      shrink_for: says by height and width whether a JPEG is to be decoded at half (2)
+        or a quarter (4) of its size.
 
     Raises:
       UserError: too large (known from the header), damaged, cut off, more than one
@@ -52,7 +54,9 @@ def read_picture(path: Path, intensity: Intensity, shrink: int = 1) -> np.ndarra
         # A stream: a TIFF that Pillow maps into memory is turned wrongly.
         with opened_picture(path) as image:
             _check_whole(path, image)
-            return _decode(path, image, intensity, shrink)
+            if image.format in ("JPEG", "MPO"):
+                return _decode_jpeg(path, image, shrink_for)
+            return Decoded.whole(_decode(path, image, intensity))
     except UserError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
@@ -88,14 +92,23 @@ def _check_whole(path: Path, image: Any) -> None:
             again.verify()  # Every checksum; leaves the file unusable.
 
 
-def _decode(
-    path: Path, image: Any, intensity: Intensity, shrink: int = 1
-) -> np.ndarray:
-    if image.format in ("JPEG", "MPO"):
-        order = upright(image)
-        return np.ascontiguousarray(
-            order(decode_jpeg(path.read_bytes(), image, shrink))
-        )
+def _decode_jpeg(
+    path: Path, image: Any, shrink_for: Callable[[int, int], int]
+) -> Decoded:
+    order = upright(image)
+    # Turned, as far as that swaps them; no pixel is looked at.
+    height, width = order(np.broadcast_to(0, (image.height, image.width))).shape
+    shrink = shrink_for(height, width)
+    pixels = np.ascontiguousarray(order(decode_jpeg(path.read_bytes(), image, shrink)))
+    # Where what was rounded up comes to lie: at the end, unless that was turned.
+    corner = order(np.arange(4).reshape(2, 2)).ravel().tolist().index(0)
+    left = (pixels.shape[1] - width / shrink) * (corner % 2)
+    top = (pixels.shape[0] - height / shrink) * (corner // 2)
+    box = (left, top, left + width / shrink, top + height / shrink)
+    return Decoded(pixels, height, width, box)
+
+
+def _decode(path: Path, image: Any, intensity: Intensity) -> np.ndarray:
     if image.format == "TIFF":
         _check_tiff(image)
     if image.mode.startswith(("I", "F")):

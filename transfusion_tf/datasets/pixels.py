@@ -1,5 +1,7 @@
 """What every image goes through: a limit on its size, and the rule for 8 bits."""
 
+import dataclasses
+
 import numpy as np
 
 from transfusion_tf.errors import UserError
@@ -10,6 +12,30 @@ Intensity = str | tuple[float, float]
 # About 13 400 pixels square: above any fundus camera or radiograph, below what a
 # decompression bomb needs. Read from the header, before anything is decoded.
 MAX_PIXELS = 180_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """A decoded image, perhaps at half or a quarter of its size.
+
+    Attributes:
+      pixels: uint8 [height, width, 3], upright, or [height, width, 1] where all
+        channels would be the same.
+      height, width: of the image itself, upright.
+      box: left, top, right and bottom of the image within the pixels; at half of its
+        size an image 5 pixels wide ends in the middle of the third.
+    """
+
+    pixels: np.ndarray
+    height: int
+    width: int
+    box: tuple[float, float, float, float]
+
+    @classmethod
+    def whole(cls, pixels: np.ndarray) -> "Decoded":
+        """At its full size."""
+        height, width = pixels.shape[:2]
+        return cls(pixels, height, width, (0, 0, width, height))
 
 
 def check_size(height: int, width: int) -> None:

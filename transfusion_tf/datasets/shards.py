@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
-from transfusion_tf.datasets.images import ImageSource, encode_jpeg, to_square
-from transfusion_tf.datasets.parallel_images import map_images
+from transfusion_tf.datasets.examined import examine
+from transfusion_tf.datasets.examined_store import examine_all
+from transfusion_tf.datasets.images import ImageSource
 from transfusion_tf.datasets.problems import ImageProblem, image_problem
 from transfusion_tf.datasets.readers import Example
 from transfusion_tf.datasets.validation import assign_splits
@@ -87,6 +88,7 @@ def write_shards(
     folder: Path,
     workers: int,
     progress: bool,
+    kept: Path | None = None,
 ) -> list[list[Place]]:
     """Reads and encodes the images in parallel, and writes the shards one by one.
 
@@ -96,14 +98,16 @@ def write_shards(
       folder: where the files belong; must exist.
       workers: processes that read and encode; -1 is one per core.
       progress: whether to show a bar.
+      kept: the folder of what was made of images before, see `examine_all`.
 
     Returns:
       For each shard, the places of its examples.
     """
     images = [example.image for shard in shards for example in shard.examples]
     title = f"Preparing {card.name} ({card.stored_size} px)"
-    encoded = map_images(encoder(card), images, workers, title, progress)
-    with contextlib.closing(encoded):
+    examined = examine_all(card, images, kept, workers, title, progress)
+    with contextlib.closing(examined):
+        encoded = (made if isinstance(made, str) else made.jpeg for made in examined)
         return [
             write_shard(folder / shard.file, shard.examples, encoded)
             for shard in shards
@@ -116,7 +120,7 @@ def encoder(card: DatasetCard) -> Callable[[ImageSource], bytes]:
 
 
 def _encode(image: ImageSource, size: int, aspect: str) -> bytes:
-    return encode_jpeg(to_square(image.load(), size, aspect))
+    return examine(image, size, aspect).jpeg
 
 
 def write_shard(
@@ -219,18 +223,18 @@ def unreadable_images(
 
 
 def check_images(
-    card: DatasetCard, examples: Sequence[Example], workers: int, progress: bool
+    card: DatasetCard,
+    examples: Sequence[Example],
+    workers: int,
+    progress: bool,
+    kept: Path | None = None,
 ) -> list[ImageProblem]:
-    """Reads every image and stores none; a problem for each that can't be read."""
+    """Reads every image and writes no shard; a problem for each that can't be read."""
     title = f"Checking the other rows of {card.name}"
     images = [example.image for example in examples]
-    results = map_images(_read, images, workers, title, progress)
+    results = examine_all(card, images, kept, workers, title, progress, True)
     return [
-        image_problem(card, example, reason)
-        for example, reason in zip(examples, results, strict=True)
-        if reason
+        image_problem(card, example, made)
+        for example, made in zip(examples, results, strict=True)
+        if isinstance(made, str)
     ]
-
-
-def _read(image: ImageSource) -> None:
-    image.load()
