@@ -20,13 +20,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.datasets import beam_shards, shards
 from transfusion_tf.datasets import problems as problem_tables
 from transfusion_tf.datasets.build_folder import building, publish
 from transfusion_tf.datasets.card import DatasetCard
+from transfusion_tf.datasets.contents import INDEX, read_index, write_contents
 from transfusion_tf.datasets.examined_store import forget_jpegs
 from transfusion_tf.datasets.images import DECODING
 from transfusion_tf.datasets.prepared import PreparedDataset
@@ -45,7 +45,7 @@ from transfusion_tf.errors import UserError
 
 _VERSION = "1.0.0"
 # Raised when what is stored for the same card and rows changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 def prepare(
@@ -129,7 +129,7 @@ class _Build:
 
     @property
     def index_file(self) -> Path:
-        return self.version_dir / "index.parquet"
+        return self.version_dir / INDEX
 
     @property
     def folder(self) -> Path:
@@ -140,6 +140,7 @@ class _Build:
         return self.folder / f"problems-{self.fingerprint}.csv"
 
     def open(self) -> PreparedDataset:
+        index = read_index(self.version_dir)
         left_out = problem_tables.read_table(self.version_dir / "left_out.csv")
         allowed = self.max_bad_fraction
         gone = left_out["images"].astype(int).sum()
@@ -151,7 +152,6 @@ class _Build:
                 f"--max_bad_fraction={allowed:g} allows; they are listed in "
                 f"{self.version_dir / 'left_out.csv'}"
             )
-        index = pd.read_parquet(self.index_file)
         return PreparedDataset(
             card=self.card,
             path=self.version_dir,
@@ -190,10 +190,11 @@ class _Build:
         index = shards.make_index(card, plan, places)
         config = self.version_dir.parent.name
         tfds_metadata.write_tfds_metadata(card, plan, index, folder, config)
-        index.to_parquet(folder / "index.parquet", index=False)
+        index.to_parquet(folder / INDEX, index=False)
         if bad:
             table = problem_table(bad, card.labels.named)
             problem_tables.write_table(table, folder / "left_out.csv")
+        write_contents(folder, [shard.file for shard in plan])
         if not self.index_file.exists():
             # What a version without its index is: cut off while it was built.
             shutil.rmtree(self.version_dir, ignore_errors=True)

@@ -26,8 +26,8 @@ class PreparedDataset:
       card: what it was built from.
       path: the TFDS folder.
       fingerprint: of card and rows.
-      index: a row a stored example: `split`, `file`, `offset` (bytes),
-        `example_id`, `patient_id`, and `label/<class>`.
+      index: a row a stored example: `split`, `file`, `offset` (bytes), `crc32` (of the
+        record), `example_id`, `patient_id`, and `label/<class>`.
       left_out: a row for each row of the data set that could not be used: `file`,
         `row`, `image`, `kind` (what `problems.counts_by_kind` counts by) and
         `reason`; empty unless `max_bad_fraction` allowed some.

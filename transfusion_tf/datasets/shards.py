@@ -11,6 +11,7 @@ import functools
 import hashlib
 import itertools
 import math
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -30,9 +31,9 @@ SHARD_PIXELS = 1 << 28
 # Around a record's data: its length (8 bytes), and checksums of both (4 each).
 FRAME_BYTES = 16
 
-# Where in its shard an example's record starts, in bytes; or what is wrong with its
-# image.
-Place = int | str
+# Where in its shard an example's record starts, in bytes, and the CRC-32 of its data;
+# or what is wrong with its image.
+Place = Sequence[int] | str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +149,7 @@ def write_shard(
                 continue
             record = serialize(example, image)
             writer.write(record)
-            places.append(offset)
+            places.append((offset, zlib.crc32(record)))
             offset += len(record) + FRAME_BYTES
     return places
 
@@ -185,13 +186,14 @@ def make_index(
             zip(shards, places, strict=True), key=lambda pair: pair[0].file
         )
         for example, place in zip(shard.examples, found, strict=True)
-        if isinstance(place, int)
+        if not isinstance(place, str)
     ]
     index = pd.DataFrame(
         {
             "split": [shard.split for shard, _, _ in stored],
             "file": [shard.file for shard, _, _ in stored],
-            "offset": [place for _, place, _ in stored],
+            "offset": [int(place[0]) for _, place, _ in stored],
+            "crc32": np.array([place[1] for _, place, _ in stored], np.uint32),
             "example_id": [example.example_id for _, _, example in stored],
             "patient_id": [example.patient_id for _, _, example in stored],
         }

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import tensorflow as tf
 
 from transfusion_tf.datasets import PreparedDataset
+from transfusion_tf.datasets.contents import damaged
 from transfusion_tf.errors import UserError
 
 
@@ -32,12 +34,15 @@ def record_reader(
             )
     numbers = rows["file"].map({name: i for i, name in enumerate(files)}).to_numpy()
     offsets = rows["offset"].astype(np.int64).tolist()
+    checksums = rows["crc32"].tolist()
     descriptors = _Descriptors([os.fspath(prepared.path / name) for name in files])
 
     def read(indices: np.ndarray) -> np.ndarray:
         records = np.empty(len(indices), dtype=object)
         for position, index in enumerate(indices):
-            records[position] = descriptors.record(numbers[index], offsets[index])
+            records[position] = descriptors.record(
+                numbers[index], offsets[index], checksums[index]
+            )
         return records
 
     def jpegs(indices: tf.Tensor) -> tf.Tensor:
@@ -64,7 +69,7 @@ class _Descriptors:
                 "remove its folder and prepare it again"
             ) from error
 
-    def record(self, number: int, offset: int) -> bytes:
+    def record(self, number: int, offset: int, checksum: int) -> bytes:
         """The data of the record that starts at `offset`."""
         descriptor = self._open[number]
         header = os.pread(descriptor, 8, offset) if offset >= 0 else b""
@@ -75,7 +80,11 @@ class _Descriptors:
                 f"{self._paths[number]} is cut off, or has no record at {offset}; "
                 "remove its folder and prepare the data again"
             )
-        return os.pread(descriptor, length, offset + 12)
+        data = os.pread(descriptor, length, offset + 12)
+        if zlib.crc32(data) != checksum:
+            how = f"has other bytes in its record at {offset} than were written"
+            raise damaged(Path(self._paths[number]), how)
+        return data
 
     def __del__(self) -> None:
         for descriptor in getattr(self, "_open", ()):

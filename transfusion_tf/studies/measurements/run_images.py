@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from transfusion_tf.datasets import PreparedDataset, prepare
+from transfusion_tf.datasets.contents import read_index
 from transfusion_tf.errors import UserError
 from transfusion_tf.recent import Recent
 from transfusion_tf.representations.moments import RepresentationWarning
@@ -45,7 +46,7 @@ def run_dataset(run: str | Path, data_root: str | Path) -> PreparedDataset:
     card = card_of(config)
     stored = Path(data_root) / card.name / f"{card.stored_size}px-{config.data}"
     for path in sorted(stored.glob("*/index.parquet")):
-        index = _indexes.get(_state(path), functools.partial(pd.read_parquet, path))
+        index = _indexes.get(_state(path), functools.partial(read_index, path.parent))
         prepared = PreparedDataset(card, path.parent, str(config.data), index)
         return in_fold_of(config, prepared)
     prepared = prepare(card, data_root)
