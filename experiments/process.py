@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from absl import app, logging
 
@@ -85,6 +86,16 @@ def _message(error: Exception) -> str | None:
     return None
 
 
+def say_report(report: Path) -> None:
+    """Ends a command: what the report says first, and its path on standard output."""
+    from transfusion_tf.report.freshness import headline_of
+
+    headline = headline_of(report.parent)
+    if headline:
+        print(headline, file=sys.stderr, flush=True)
+    print(report)
+
+
 def _stop(code: int) -> None:
     print("stopped; the same command goes on from here", file=sys.stderr)
     _end(code)
@@ -128,6 +139,12 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
         sys.exit(0)
     # TensorFlow's start-up chatter hides what we say; its errors stay.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not sys.stderr.isatty():
+        # A log gets a line per minute of what takes one, in place of bars.
+        os.environ.setdefault("TQDM_DELAY", "60")
+        os.environ.setdefault("TQDM_MININTERVAL", "60")
+        line = "{desc}: {percentage:.0f} %, {remaining} left\n"
+        os.environ.setdefault("TQDM_BAR_FORMAT", line)
     asked_to_end = _end_on_sigterm()
 
     def guarded(arguments: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from absl import flags
 
 from transfusion_tf_experiments.flags import FLAGS, define_location_flags
-from transfusion_tf_experiments.process import import_tensorflow, start
+from transfusion_tf_experiments.process import import_tensorflow, say_report, start
 
 define_location_flags()
 flags.DEFINE_bool("show_images", True, "Whether the report shows sample images.")
@@ -32,7 +32,7 @@ def _main(arguments: Sequence[str]) -> None:
     import_tensorflow()
     from transfusion_tf.report import write_report
 
-    print(write_report(folder.absolute(), show_images=FLAGS.show_images))
+    say_report(write_report(folder.absolute(), show_images=FLAGS.show_images))
 
 
 def main() -> None:

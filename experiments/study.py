@@ -32,7 +32,7 @@ from transfusion_tf_experiments.flags import (
     positive_numbers,
     run_values,
 )
-from transfusion_tf_experiments.process import import_tensorflow, start
+from transfusion_tf_experiments.process import import_tensorflow, say_report, start
 
 if TYPE_CHECKING:
     from transfusion_tf.studies import Study
@@ -96,7 +96,7 @@ def _main(arguments: Sequence[str]) -> None:
     asked = repeated_commands.asked_for()
     report = repeated_commands.earlier_report(asked)
     if report is not None:
-        print(report)
+        say_report(report)
         return
     import_tensorflow()
     from transfusion_tf.report import write_report
@@ -118,7 +118,7 @@ def _main(arguments: Sequence[str]) -> None:
             f"{len(result.waiting)} runs are left to other shards; the report covers "
             "those that are finished"
         )
-    print(write_report(result.path, show_images=FLAGS.show_images))
+    say_report(write_report(result.path, show_images=FLAGS.show_images))
     if not (result.failed or result.waiting):
         repeated_commands.remember(asked, result.path)
     if result.failed:

@@ -53,10 +53,10 @@ CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """What the paper claims, about the models that the scale trains."""
-    from transfusion_tf.studies.claims import with_learned_donors
+    from transfusion_tf.studies.claims import with_learned_runs
     from transfusion_tf_experiments.papers import feature_reuse_claims
 
-    return with_learned_donors(feature_reuse_claims.claims(scale))
+    return with_learned_runs(feature_reuse_claims.claims(scale))
 
 
 def own_data_notes(card: DatasetCard) -> tuple[str, ...]:

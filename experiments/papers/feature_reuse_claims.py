@@ -7,11 +7,13 @@ reuse is (WT - ST) / WT, as in the paper's figure 1.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from transfusion_tf.studies.claims import Claim
 from transfusion_tf_experiments.papers import feature_reuse_models as trained
 from transfusion_tf_experiments.papers.feature_reuse_effects import Effects
 from transfusion_tf_experiments.papers.feature_reuse_models import TABLE1, WEIGHTS
+from transfusion_tf_experiments.papers.published_numbers import published_mean
 from transfusion_tf_experiments.papers.scale import Scale
 
 
@@ -43,6 +45,7 @@ def _gain_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "of RI",
             "above",
             effects.excess(groups["main"], models),
+            published=_published_gain() - 1,
         ),
         Claim(
             "Transfer pays more with less data.",
@@ -51,6 +54,8 @@ def _gain_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "of RI",
             "above",
             effects.with_less_data(),
+            published=_published_gain(dataset=("aptos2019", "cbis_ddsm", "isic2019"))
+            - _published_gain(dataset=("chexpert_14_by_patient", "patch_camelyon")),
         ),
         Claim(
             "Transfer pays more the nearer the domain is to the source.",
@@ -60,6 +65,8 @@ def _gain_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "of RI",
             "above",
             effects.with_nearness(),
+            published=_published_gain(dataset="isic2019")
+            - _published_gain(dataset="patch_camelyon"),
         ),
         Claim(
             "Transfer pays more in models of weaker inductive bias.",
@@ -69,8 +76,15 @@ def _gain_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "above",
             effects.excess(groups["main"], (deit,))
             - effects.excess(groups["main"], cnns),
+            published=_published_gain(model="deit_s")
+            - _published_gain(model=("inception_v3", "resnet50")),
         ),
     )
+
+
+def _published_gain(**wanted: Any) -> float:
+    """WT / RI in figure 1, mean over models and data sets."""
+    return published_mean("feature_reuse_figure1", quantity="relative_gain", **wanted)
 
 
 def _reuse_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
@@ -78,6 +92,12 @@ def _reuse_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
     transformers, cnns = scale.models["transformers"], scale.models["cnns"]
     sweep = scale.task_groups["sweep"]
     first, swept = sweep[0], _listed(sweep)
+    random, statistics, weights = (
+        published_mean(
+            "feature_reuse_table1", dataset="aptos2019", initialization=start
+        )
+        for start in ("random", "mean_var", "transfer")
+    )
     return (
         Claim(
             "Where transfer pays more, more features are reused.",
@@ -94,6 +114,7 @@ def _reuse_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "of the metric",
             "above",
             effects.weights_over_statistics(first),
+            published=weights - 2 * statistics + random,
         ),
         Claim(
             "Transformers gain from their early blocks.",

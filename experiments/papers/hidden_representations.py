@@ -193,10 +193,10 @@ CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """What the paper claims, about the donors and targets that the scale has."""
-    from transfusion_tf.studies.claims import with_learned_donors
+    from transfusion_tf.studies.claims import with_learned_runs
     from transfusion_tf_experiments.papers import hidden_representations_claims
 
-    return with_learned_donors(hidden_representations_claims.claims(scale))
+    return with_learned_runs(hidden_representations_claims.claims(scale))
 
 
 def own_data_notes(card: DatasetCard) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from transfusion_tf.studies.contrasts import (
 )
 from transfusion_tf.training import RunConfig
 from transfusion_tf_experiments.papers.hidden_representations import runs_of_cell
+from transfusion_tf_experiments.papers.published_numbers import published_mean
 from transfusion_tf_experiments.papers.scale import Scale, stages_of
 
 _ONE_DONOR = Unavailable("this study has one donor alone")
@@ -35,6 +36,10 @@ _STEP = 0.1
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """The paper's claims, about the donors and targets of the scale."""
     effects = _Effects(scale)
+    natural, medical = (
+        published_mean("hidden_representations_table2", initialization=donor)
+        for donor in ("imagenet", "radimagenet_caffe")
+    )
     return (
         Claim(
             "A natural donor does at least as well as a medical one.",
@@ -44,6 +49,7 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "AUC",
             "at_least",
             effects.over_targets(_test_difference),
+            published=natural - medical,
         ),
         Claim(
             "Two donors are less alike after fine-tuning than before.",

@@ -7,6 +7,7 @@ stands beside.
 """
 
 import csv
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,24 @@ def read_published(name: str) -> tuple[dict[str, Any], ...]:
     """
     with (_FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return tuple(_row(cells) for cells in csv.DictReader(file))
+
+
+def published_mean(name: str, **wanted: Any) -> float:
+    """The mean of some of the numbers of a table.
+
+    Args:
+      name: of the file.
+      **wanted: values of the columns; a tuple names alternatives.
+    """
+    options = {
+        column: value if isinstance(value, tuple) else (value,)
+        for column, value in wanted.items()
+    }
+    return statistics.fmean(
+        row["value"]
+        for row in read_published(name)
+        if all(row.get(column) in options[column] for column in options)
+    )
 
 
 def _row(cells: dict[str, str]) -> dict[str, Any]:

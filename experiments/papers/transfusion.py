@@ -64,10 +64,10 @@ CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """What the paper claims, about the models that the scale trains."""
-    from transfusion_tf.studies.claims import with_learned_donors
+    from transfusion_tf.studies.claims import with_learned_runs
     from transfusion_tf_experiments.papers import transfusion_claims
 
-    return with_learned_donors(transfusion_claims.claims(scale))
+    return with_learned_runs(transfusion_claims.claims(scale))
 
 
 def own_data_notes(card: DatasetCard) -> tuple[str, ...]:

@@ -5,8 +5,11 @@ its interval that was fixed before any run was made. All effects are on the RETI
 unless they say otherwise.
 """
 
+from typing import Any
+
 from transfusion_tf.studies.claims import Claim
 from transfusion_tf.studies.contrasts import Scaled
+from transfusion_tf_experiments.papers.published_numbers import published_mean
 from transfusion_tf_experiments.papers.scale import Scale
 from transfusion_tf_experiments.papers.transfusion_convergence import slim_model
 from transfusion_tf_experiments.papers.transfusion_effects import (
@@ -17,6 +20,9 @@ from transfusion_tf_experiments.papers.transfusion_effects import (
     mean,
 )
 from transfusion_tf_experiments.papers.transfusion_scales import CHEST, RETINA
+
+# The paper's models that smaller scales have others for.
+_LARGE, _SCARCE = "resnet50", "cbr_large_w"
 
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
@@ -47,6 +53,7 @@ def _size_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "AUC",
             "at_least",
             effects.size_effect(resnet),
+            published=_published_size_effect(_LARGE),
         ),
         Claim(
             "Small models do as well as a large CBR.",
@@ -56,8 +63,27 @@ def _size_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "AUC",
             "at_least",
             effects.size_effect(large_cbr),
+            published=_published_size_effect("cbr_large_t"),
         ),
     )
+
+
+def _published_size_effect(large: str) -> float:
+    """Test AUC of the small models minus a large one, over both starts."""
+    ours, theirs = (
+        published_mean("transfusion_table1", quantity="test", model=models)
+        for models in (SMALL, large)
+    )
+    return ours - theirs
+
+
+def _published_gain(name: str, **wanted: Any) -> float:
+    """Transfer minus random in a printed table."""
+    transfer, random = (
+        published_mean(name, initialization=start, **wanted)
+        for start in ("transfer", "random")
+    )
+    return transfer - random
 
 
 def _transfer_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
@@ -65,6 +91,9 @@ def _transfer_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
     (large,) = scale.models["large"]
     scarce = scale.models["scarce"][-1]
     fewest = min(scale.train_examples.values())
+    few_images = _published_gain(
+        "transfusion_table4", train_examples=5_000, model=_LARGE
+    )
     return (
         Claim(
             "With much data, transfer gains little.",
@@ -73,6 +102,7 @@ def _transfer_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "AUC",
             "alike",
             mean([effects.gain(RETINA, m) for m in scale.models["all"]]),
+            published=_published_gain("transfusion_table1", quantity="test"),
         ),
         Claim(
             "On chest radiographs, too, transfer gains little.",
@@ -81,6 +111,7 @@ def _transfer_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "AUC",
             "alike",
             mean([effects.gain(CHEST, model) for model in scale.models["chest"]]),
+            published=_published_gain("transfusion_table2"),
         ),
         Claim(
             "The gain grows as data shrink.",
@@ -91,6 +122,8 @@ def _transfer_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "above",
             effects.gain(RETINA, large, train_examples=fewest)
             - effects.gain(RETINA, large),
+            published=few_images
+            - _published_gain("transfusion_table1", quantity="test", model=_LARGE),
         ),
         Claim(
             "With few images, transfer gains more in large models.",
@@ -101,6 +134,10 @@ def _transfer_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "above",
             effects.gain(RETINA, large, train_examples=fewest)
             - effects.gain(RETINA, scarce, train_examples=fewest),
+            published=few_images
+            - _published_gain(
+                "transfusion_table4", train_examples=5_000, model=_SCARCE
+            ),
         ),
     )
 
@@ -152,6 +189,12 @@ def _representation_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "CCA",
             "above",
             effects.kept_alike(resnet),
+            published=published_mean(
+                "transfusion_table5", stage="conv1", pair="transfer – transfer"
+            )
+            - published_mean(
+                "transfusion_table5", stage="conv1", pair="random – random"
+            ),
         ),
     )
 
