@@ -1,6 +1,6 @@
 """Compares what two networks compute: transfusion-compare RUN_A RUN_B
 
-  transfusion-compare RUN_A RUN_B       two runs, their best weights
+  transfusion-compare RUN_A RUN_B       two runs, their last weights
   transfusion-compare RUN               one run, before against after training
   transfusion-compare A.keras B.keras --images=FOLDER
 
@@ -15,10 +15,16 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from transfusion_tf_experiments.flags import FLAGS, command_line, define_location_flags
+from transfusion_tf_experiments.flags import (
+    FLAGS,
+    command_line,
+    define_location_flags,
+    define_model_state_flags,
+)
 from transfusion_tf_experiments.process import import_tensorflow, start
 
 define_location_flags()
+define_model_state_flags()
 flags.DEFINE_integer("points", 10_000, "Activation vectors a stage and repeat.")
 flags.DEFINE_integer("channels", 64, "Channels a stage, drawn; 0 takes all.")
 flags.DEFINE_integer("repeats", 5, "Samples, each of new images and channels.")
@@ -51,6 +57,8 @@ def _main(arguments: Sequence[str]) -> None:
             seed=FLAGS.seed,
             batch_size=FLAGS.batch_size,
             pooled=FLAGS.pooled,
+            trained_weights=FLAGS.trained_weights,
+            batch_norm_statistics=FLAGS.batch_norm_statistics,
             stages=tuple(FLAGS.stages) if FLAGS.stages else None,
             command=command_line(),
         ),

@@ -89,6 +89,27 @@ def define_run_flags() -> None:
     )
 
 
+def define_model_state_flags() -> None:
+    """Flags of what compares models."""
+    flags.DEFINE_enum(
+        "trained_weights",
+        "final",
+        ["final", "best"],
+        "Of a run after training, where weights and representations are compared: the "
+        "last, as the papers do, or those of the best evaluation.",
+    )
+    flags.DEFINE_enum(
+        "batch_norm_statistics",
+        "estimated",
+        ["estimated", "stored"],
+        "Moving statistics of batch norm, where representations are compared: "
+        "estimated anew on the same training images for all models, or as stored with "
+        "each. "
+        "Stored ones differ between a random start and a trained model whatever the "
+        "weights have learnt.",
+    )
+
+
 def define_worker_flags() -> None:
     """Flags of what many hosts do together."""
     flags.DEFINE_list(

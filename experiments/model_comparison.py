@@ -24,10 +24,18 @@ from transfusion_tf.representations import (
     compare_stage_pairs,
     over_repeats,
 )
+from transfusion_tf.representations.batch_norm_statistics import (
+    MOST_IMAGES,
+    estimate_statistics,
+)
 from transfusion_tf.representations.compare import compare_pair
 from transfusion_tf.representations.snapshots import Snapshot, check_image_sizes
 from transfusion_tf.studies.measurements.image_sources import FolderImages
-from transfusion_tf.studies.measurements.run_images import check_same_data, run_images
+from transfusion_tf.studies.measurements.run_images import (
+    check_same_data,
+    run_images,
+    run_split,
+)
 from transfusion_tf.studies.measurements.run_labels import run_names
 from transfusion_tf.training import RunDirectory
 from transfusion_tf.training.provenance import commit, versions
@@ -50,6 +58,8 @@ class Request:
     seed: int
     batch_size: int
     pooled: bool
+    trained_weights: str
+    batch_norm_statistics: str
     stages: tuple[str, ...] | None
     command: str
 
@@ -86,8 +96,11 @@ def compare(names: Sequence[str], request: Request) -> tuple[Path, str, list[str
     folder = _out_folder(sources, request)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RepresentationWarning)
-        models, sides = _models(sources)
+        models, sides = _models(sources, request.trained_weights)
         images = _images(sources, models, request)
+        if request.batch_norm_statistics == "estimated":
+            seen = _training_images(sources, request) or images
+            models = [estimate_statistics(model, seen) for model in models]
         scores = compare_pair(models[0], models[1], images, settings)
         pairs = compare_stage_pairs(
             models[0],
@@ -105,8 +118,8 @@ def compare(names: Sequence[str], request: Request) -> tuple[Path, str, list[str
         one_run=len(sources) == 1,
         scores=scores,
         stage_pairs=pairs,
-        first_layers=_first_layers(sources),
-        settings=_facts_of_settings(settings, images),
+        first_layers=_first_layers(sources, request.trained_weights),
+        settings=_facts_of_settings(settings, images) + _facts_of_models(request),
         notes=tuple(notes),
         command=request.command,
         versions=versions() | ({"commit": commit()} if commit() else {}),  # type: ignore[arg-type]
@@ -117,14 +130,14 @@ def compare(names: Sequence[str], request: Request) -> tuple[Path, str, list[str
 
 
 def _models(
-    sources: Sequence[Source],
+    sources: Sequence[Source], trained: str
 ) -> tuple[list[Snapshot], tuple[Side, Side]]:
     if len(sources) == 1:
         run = sources[0].run
         assert run is not None
         facts = _run_facts(run)
         name = run.path.absolute().name
-        step = count(run.status().get("best_step"))
+        step = count(run.status().get("step" if trained == "final" else "best_step"))
         before = (("step", "0"), *facts[:3])
         after = (("step", f"{step} of {count(run.config().steps)}"), *facts[4:])
         kept = run.initial_weights
@@ -132,11 +145,11 @@ def _models(
         initial = f"{name}/{kept.name}" if kept.exists() else f"{name}, {made}"
         sides = (
             Side("before training", initial, before),
-            Side("after training", f"{name}/{run.best_weights.name}", after),
+            Side("after training", f"{name}/{run.weights_file(trained).name}", after),
         )
-        return [sources[0].model(w) for w in ("initial", "best")], sides
+        return [sources[0].model(w) for w in ("initial", trained)], sides
     run_names([source.path for source in sources])  # Raises where both are one.
-    models = [source.model() for source in sources]
+    models = [source.model(trained) for source in sources]
     first, second = sources
     names = labels(sources)
     check_image_sizes(dict(zip(names, models, strict=True)))
@@ -172,6 +185,14 @@ def _images(
     return images
 
 
+def _training_images(sources: Sequence[Source], request: Request) -> Any:
+    """The first run's, where its data are compared on; None stands for those."""
+    runs = [source.run.path for source in sources if source.run is not None]
+    if request.images or not runs:
+        return None
+    return run_split(runs[0], request.data_root or f"{request.root}/data", "train")
+
+
 def _run_facts(run: RunDirectory | None) -> tuple[tuple[str, str], ...]:
     if run is None:
         return ()
@@ -198,7 +219,7 @@ def _title(sources: Sequence[Source]) -> str:
     return f"How alike are the representations of {first} and {second}?"
 
 
-def _first_layers(sources: Sequence[Source]) -> tuple[FirstLayer, ...]:
+def _first_layers(sources: Sequence[Source], trained: str) -> tuple[FirstLayer, ...]:
     names = labels(sources)
     layers = []
     for name, source in zip(names, sources, strict=True):
@@ -207,7 +228,7 @@ def _first_layers(sources: Sequence[Source]) -> tuple[FirstLayer, ...]:
             continue
         initialization = run.config().initialization
         label = initialization if len(sources) == 1 else name
-        layers.append(FirstLayer(label, initialization, *run.first_layer()))
+        layers.append(FirstLayer(label, initialization, *run.first_layer(trained)))
     return tuple(layers)
 
 
@@ -224,6 +245,16 @@ def _facts_of_settings(settings: Settings, images: Any) -> tuple[tuple[str, str]
             + (", averaged over positions" if sampling.pooled else ""),
         ),
     )
+
+
+def _facts_of_models(request: Request) -> tuple[tuple[str, str], ...]:
+    if request.batch_norm_statistics == "stored":
+        statistics = "as stored with each model"
+    else:
+        on = "images compared on" if request.images else "training images"
+        statistics = f"estimated alike for both on up to {MOST_IMAGES} {on}"
+    weights = "last" if request.trained_weights == "final" else "best on validation"
+    return (("Weights after training", weights), ("Batch norm statistics", statistics))
 
 
 def _notes(caught: Sequence[warnings.WarningMessage]) -> list[str]:

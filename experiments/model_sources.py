@@ -26,8 +26,8 @@ class Source:
     path: Path
     run: RunDirectory | None
 
-    def model(self, weights: str = "best") -> Snapshot:
-        """The model, with `initial` or `best` weights where it is a run's."""
+    def model(self, weights: str) -> Snapshot:
+        """The model, with `initial`, `best` or `final` weights where it is a run's."""
         if self.run is not None:
             return run_snapshot(self.run.path, weights)
         return Snapshot.of(_load_model(self.path))

@@ -12,6 +12,7 @@ A paper's study takes --scale, --dataset (your own card in place of the paper's 
 goes on where it was.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from transfusion_tf_experiments.flags import (
     command_line,
     define_field_flags,
     define_location_flags,
+    define_model_state_flags,
     define_run_flags,
     positive_numbers,
     run_values,
@@ -41,6 +43,7 @@ define_location_flags()
 define_run_flags()
 define_field_flags("dataset")
 define_execution_flags()
+define_model_state_flags()
 flags.DEFINE_string("study", None, "A study by name; --list_studies lists them.")
 flags.DEFINE_bool("list_studies", False, "Lists the studies and ends.")
 flags.DEFINE_string(
@@ -103,7 +106,7 @@ def _main(arguments: Sequence[str]) -> None:
     from transfusion_tf.studies import Shard, run_study
 
     shard = None if FLAGS.shard is None else Shard.parse(FLAGS.shard)
-    study = _named_study() if FLAGS.study else _own_study()
+    study = _with_states(_named_study() if FLAGS.study else _own_study())
     options, execution = study_options()
     result = run_study(
         study,
@@ -198,6 +201,17 @@ def _own_study() -> "Study":
         runs=tuple(sorted(runs, key=lambda run: run.seed)),
         chapters=own_chapters(runs) if FLAGS.chapters else (),
     )
+
+
+def _with_states(study: "Study") -> "Study":
+    """The study with what the flags say about the models that it compares."""
+    names = ("trained_weights", "batch_norm_statistics")
+    states = {name: FLAGS[name].value for name in names if FLAGS[name].present}
+    chapters = tuple(
+        dataclasses.replace(chapter, options={**chapter.options, **states})
+        for chapter in study.chapters
+    )
+    return dataclasses.replace(study, chapters=chapters)
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ class PlantedStudy:
         # Few: fitting Gabors to 32 filters takes seconds.
         initial = generator.normal(size=(5, 5, 3, 4)).astype(np.float32)
         moved = initial + 0.2 * generator.normal(size=initial.shape)
-        run.write_arrays("first_layer", initial=initial, best=moved.astype(np.float32))
+        run.write_arrays("first_layer", initial=initial, final=moved.astype(np.float32))
         run.write_table("initialization.csv", self._tensors(initialization))
         run.update_status(
             state="finished",

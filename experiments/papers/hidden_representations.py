@@ -115,7 +115,7 @@ def figure3(scale: Scale) -> Chapter:
         "Mean CCA by stage: of each donor with itself after fine-tuning; of one donor "
         "with the other, before and after; of two random starts, untrained.",
         view="donor_similarity",
-        measurements=("before_after", "fold_initial", "fold_best", "random_initial"),
+        measurements=("before_after", "fold_initial", "fold_trained", "random_initial"),
         runs=_fine_tuned(scale),
         options=scale.options["similarity"],
     )

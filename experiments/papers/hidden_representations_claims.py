@@ -154,7 +154,7 @@ def _test_difference(left: Runs, right: Runs) -> Contrast:
 
 def _grown_apart(left: Runs, right: Runs) -> Contrast:
     """CCA of two donors before fine-tuning minus after it, mean over all stages."""
-    return _similarity(left, right, "initial") - _similarity(left, right, "best")
+    return _similarity(left, right, "initial") - _similarity(left, right, "trained")
 
 
 def _similarity_excess(left: Runs, right: Runs) -> Contrast:

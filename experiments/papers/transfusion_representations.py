@@ -34,7 +34,7 @@ def table5(scale: Scale) -> Chapter:
         "Mean CCA between trained models from the same pretrained weights, between "
         "models from random weights, and the difference, by stage.",
         view="similarity_by_start",
-        measurements=("population_best",),
+        measurements=("population_trained",),
         runs=_population(scale, "pair"),
         options=scale.options["similarity"],
         published=read_published("transfusion_table5"),
@@ -54,7 +54,7 @@ def figure2(scale: Scale) -> Chapter:
         "Mean CCA at the top two stages of trained models: pairs of a random and a "
         "pretrained start, and pairs of two random starts.",
         view="similarity_of_starts",
-        measurements=("population_best",),
+        measurements=("population_trained",),
         runs=_population(scale, "all"),
         options={**scale.options["similarity"], "top_stages": 2},
     )
@@ -94,7 +94,7 @@ def figure4(scale: Scale) -> Chapter:
         "Each point is a pair of models. A line that fits says that what a pair "
         "shared at the start it still shares at the end.",
         view="start_and_end",
-        measurements=("population_initial", "population_best"),
+        measurements=("population_initial", "population_trained"),
         runs=_population(scale, "pair"),
         options=scale.options["similarity"],
         published=read_published("transfusion_figure4"),

@@ -24,6 +24,8 @@ REQUEST = model_comparison.Request(
     seed=0,
     batch_size=16,
     pooled=False,
+    trained_weights="final",
+    batch_norm_statistics="estimated",
     stages=None,
     command="transfusion-compare as it was typed",
 )
@@ -122,6 +124,7 @@ class TestTwoRuns:
             assert word not in html
         assert "transfusion-compare as it was typed" in html
         assert "representations of gabor and random?" in html
+        assert "estimated alike for both on up to 256 training images" in html
 
     def test_tables_come_as_csv_markdown_and_latex(self, written):
         folder = written[0].parent / "tables"

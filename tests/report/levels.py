@@ -13,9 +13,9 @@ LEVELS = {
     "cca": {"quantity": "cca"},
     "noise_floor": {"quantity": "cca_noise_floor"},
     "cca_at_start": {"quantity": "cca", "weights_b": "initial"},
-    "cca_at_end": {"quantity": "cca", "weights": "best"},
+    "cca_at_end": {"quantity": "cca", "weights": "trained"},
     "cka_before_after": {"quantity": "layer_cka", "weights": "initial"},
-    "cka_statistics_weights": {"quantity": "layer_cka", "weights": "best"},
+    "cka_statistics_weights": {"quantity": "layer_cka", "weights": "trained"},
     "drop": {"quantity": "robustness_drop"},
     "knn": {"quantity": "knn_score"},
     "distance": {"quantity": "travel_distance"},
@@ -36,7 +36,7 @@ LEVELS |= {
     )
 }
 LEARNING = {"area": WhileLearning, "steps": StepsToThreshold}
-WHEN = {"before": "initial", "after": "best"}
+WHEN = {"before": "initial", "after": "trained"}
 
 
 def check_levels(chapter, table, rows):
@@ -147,8 +147,8 @@ def _of_pair(pair, rows):
     left, _, right = pair.partition(" – ")
     sides = zip(rows["initialization"], rows["initialization_b"], strict=True)
     rows = rows[[{*both} == {left, right} for both in sides]]
-    if "best" in set(rows["weights"]):
-        rows = rows[rows["weights"] == "best"]
+    if "trained" in set(rows["weights"]):
+        rows = rows[rows["weights"] == "trained"]
     return rows if left == right else rows[rows["seed"] != rows["seed_b"]]
 
 

@@ -37,7 +37,7 @@ class PlantedChapters:
     def chapters(self):
         """All of them, a list as `study.json` has it."""
         both = self._runs(MODELS, ("random", "transfer"))
-        population = {"population_best": ["analyses/best.csv"]}
+        population = {"population_trained": ["analyses/best.csv"]}
         return [
             chapter(
                 "table1",

@@ -66,7 +66,7 @@ class PlantedDonors:
         """One of every view."""
         whole = self.of(first=False)
         everything = list(self.ids.values())
-        kinds = ("before_after", "fold_initial", "fold_best", "random_initial")
+        kinds = ("before_after", "fold_initial", "fold_trained", "random_initial")
         return [
             chapter("table1", "targets", everything),
             chapter(
@@ -145,7 +145,7 @@ class PlantedDonors:
         bank = gabor_filter_bank()[::16].transpose(1, 2, 0)[:, :, None]
         noise = np.random.default_rng(0).normal(size=(7, 7, 3, 4))
         initial = bank.repeat(3, axis=2) if donor == NATURAL else noise
-        run.write_arrays("first_layer", initial=initial, best=initial)
+        run.write_arrays("first_layer", initial=initial, final=initial)
 
     def _analyses(self):
         folder = self.root / "analyses"
@@ -171,7 +171,7 @@ class PlantedDonors:
         tables = {
             "before_after": moved,
             "fold_initial": initial,
-            "fold_best": best,
+            "fold_trained": best,
             "random_initial": random,
         }
         tables = {name: pd.DataFrame(rows) for name, rows in tables.items()}

@@ -111,7 +111,7 @@ def written(planted_study, plant, tmp_path_factory):
         all_chapters["table1"],
         chapter("table3", "accuracy", [failed]),
         all_chapters["table5"]
-        | {"analyses": {"population_best": ["analyses/gone.csv"]}},
+        | {"analyses": {"population_trained": ["analyses/gone.csv"]}},
         all_chapters["figure7"] | {"runs": [*all_chapters["figure7"]["runs"], failed]},
         chapter("figure99", "hologram", all_chapters["table1"]["runs"]),
     ]
@@ -244,7 +244,7 @@ def test_chapters_are_read_as_the_study_wrote_them(study, plant):
         options={"by_class": True},
         published=[{"quantity": "test", "value": 0.9}],
         notes=["A note."],
-        analyses={"population_best": ["analyses/best.csv"]},
+        analyses={"population_trained": ["analyses/best.csv"]},
     )
     folder = study.write(chapters=[written])
     (found,) = read_study(folder).chapters
@@ -252,5 +252,5 @@ def test_chapters_are_read_as_the_study_wrote_them(study, plant):
     assert found.options == {"by_class": True}
     assert found.published == ({"quantity": "test", "value": 0.9},)
     assert found.notes == ("A note.",)
-    assert found.analyses == {"population_best": ("analyses/best.csv",)}
+    assert found.analyses == {"population_trained": ("analyses/best.csv",)}
     assert json.loads((folder / "study.json").read_text())["chapters"] == [written]

@@ -322,7 +322,7 @@ def test_filters_too_small_for_a_gabor_are_still_shown(planted_study, plant, tmp
     study = planted_study(tmp_path, patients=60)
     run = study.add("cbr_tiny", "random", 0, plant())
     small = np.random.default_rng(0).normal(size=(3, 3, 3, 8)).astype(np.float32)
-    run.write_arrays("first_layer", initial=small, best=1.5 * small)
+    run.write_arrays("first_layer", initial=small, final=1.5 * small)
     record = read_study(study.write())
     chapter = ChapterRecord("f", "F", "", "filters", runs=(run.path.name,))
     view = draw_chapter(read_material(record, chapter), tmp_path)
@@ -420,7 +420,7 @@ def test_a_comparison_that_is_damaged_is_said_and_no_error(
     damaged.write_text("")
     chapter = dataclasses.replace(
         chapter_of(record, "table5"),
-        analyses={"population_best": ("analyses/damaged.csv",)},
+        analyses={"population_trained": ("analyses/damaged.csv",)},
     )
     (said,) = read_material(record, chapter, measurements).missing
     assert "damaged.csv cannot be read" in said
@@ -431,6 +431,6 @@ def test_pairs_of_other_chapters_are_left_out(record, planted, measurements):
     tiny = [planted.ids[("cbr_tiny", "random", seed)] for seed in (0, 1, 2)]
     few = dataclasses.replace(chapter, runs=tuple(tiny))
     material = read_material(record, few, measurements)
-    table = material.of("cca", weights="best")
+    table = material.of("cca", weights="trained")
     assert set(table["initialization"]) | set(table["initialization_b"]) == {"random"}
     assert set(table["model"]) == {"cbr_tiny"}

@@ -1,5 +1,6 @@
 """What a donor's name stands for, and which runs are compared with one another."""
 
+import itertools
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from transfusion_tf.studies.donor_runs import (
     with_donor_card,
 )
 from transfusion_tf.studies.measurements.comparisons import COMPARISONS
+from transfusion_tf.studies.measurements.model_states import ModelStates
 from transfusion_tf.training import RunConfig, RunDirectory
 
 BASE = RunConfig(dataset="phantom_retina_few", model="resnet50")
@@ -117,7 +119,7 @@ def grouped(comparison, runs):
 
 
 def test_folds_are_compared_across_donors_whatever_pixels_they_take(runs):
-    found = grouped("fold_best", runs)
+    found = grouped("fold_trained", runs)
     assert found == [["None-0", "a-0", "b-0"], ["None-1", "a-1", "b-1"]]
 
 
@@ -125,6 +127,33 @@ def test_random_starts_are_compared_across_folds(runs):
     assert grouped("random_initial", runs) == [["None-0", "None-1"]]
 
 
+@pytest.mark.parametrize("comparison", ["before_after", "fold_initial", "layer_cka"])
+def test_models_in_other_states_are_another_table(comparison, runs):
+    asked = [
+        {},
+        {"trained_weights": "best"},
+        {"batch_norm_statistics": "stored"},
+    ]
+    made_of = [
+        [
+            content
+            for content, _ in COMPARISONS[comparison].parts(
+                [*runs.values()], "data", options
+            )
+        ]
+        for options in asked
+    ]
+    assert all(a != b for a, b in itertools.combinations(made_of, 2))
+    said = {COMPARISONS[comparison].said(options) for options in asked}
+    assert len(said) == 3
+
+
+@pytest.mark.parametrize("name", ["trained_weights", "batch_norm_statistics"])
+def test_a_state_that_there_is_not_is_refused_with_those_that_there_are(name):
+    with pytest.raises(ValueError, match=f"{name.replace('_', ' ')}.*'last'.*valid"):
+        ModelStates.of({name: "last"})
+
+
 def test_a_population_is_of_one_model(runs):
-    found = grouped("population_best", runs)
+    found = grouped("population_trained", runs)
     assert found == [["None-0", "None-1", "a-0", "a-1"], ["b-0", "b-1"]]

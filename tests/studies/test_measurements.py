@@ -105,7 +105,7 @@ class Planted:
         ]
         return {
             # Some are not of the study, and are left out.
-            "population_best": [
+            "population_trained": [
                 {**pair, **score}
                 for pair in (ends, {**ends, "run_b": "of-another-study"})
                 for score in _scores()
@@ -212,7 +212,7 @@ def test_donors_have_rows_too(measurements, planted):
 
 def test_comparisons_are_rows_in_network_order(measurements, planted):
     left, right = planted.name("random", 0), planted.name("random", 1)
-    rows = measurements.of("cca", run=left, run_b=right, weights="best", repeat=1)
+    rows = measurements.of("cca", run=left, run_b=right, weights="trained", repeat=1)
     assert list(rows["stage"]) == list(STAGES)
     assert list(rows["position"]) == [0, 1, 2, 3]
     assert rows["value"].to_numpy() == pytest.approx([0.91, 0.81, 0.71, 0.61])
@@ -226,7 +226,7 @@ def test_a_run_compared_with_its_own_start_is_both_sides(measurements, planted):
     name = planted.name("random", 0)
     rows = measurements.of("cca", run=name, run_b=name)
     assert set(rows["weights"]) == {"initial"}
-    assert set(rows["weights_b"]) == {"best"}
+    assert set(rows["weights_b"]) == {"trained"}
     rows = measurements.of("travel_distance", run=name)
     assert rows["value"].to_numpy() == pytest.approx([0, 0.1, 0.2, 0.3])
     assert list(rows["position"]) == [0, 1, 2, 3]

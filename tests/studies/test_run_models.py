@@ -15,11 +15,17 @@ from transfusion_tf.representations import (
     layer_cka,
     model_travel,
 )
+from transfusion_tf.representations.batch_norm_statistics import estimate_statistics
 from transfusion_tf.studies.measurements.layer_similarity import (
     layer_cka_before_and_after,
 )
+from transfusion_tf.studies.measurements.model_states import ModelStates
 from transfusion_tf.studies.measurements.nearest_neighbors import knn_of_split, run_knn
-from transfusion_tf.studies.measurements.run_images import run_dataset, run_images
+from transfusion_tf.studies.measurements.run_images import (
+    run_dataset,
+    run_images,
+    run_split,
+)
 from transfusion_tf.studies.measurements.run_models import load_run_model, run_snapshot
 from transfusion_tf.studies.measurements.stage_similarity import (
     compare_before_and_after,
@@ -57,10 +63,10 @@ def broken(runs, tmp_path):
 
 def test_the_model_is_the_runs_with_its_weights(runs):
     initial = load_run_model(runs[0], "initial").get_layer("conv1").kernel
-    best = load_run_model(runs[0]).get_layer("conv1").kernel
+    final = load_run_model(runs[0]).get_layer("conv1").kernel
     stored = RunDirectory(runs[0]).first_layer()
     np.testing.assert_array_equal(initial, stored[0])
-    np.testing.assert_array_equal(best, stored[1])
+    np.testing.assert_array_equal(final, stored[1])
 
 
 def test_weights_that_are_not_those_that_the_run_left_are_named(broken):
@@ -69,31 +75,31 @@ def test_weights_that_are_not_those_that_the_run_left_are_named(broken):
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     with pytest.raises(ValueError, match=f"{file.name} is not the file .*SHA"):
-        load_run_model(broken)
+        load_run_model(broken, "best")
 
 
 def test_damaged_weights_of_an_older_run_are_named(broken):
     RunDirectory(broken).update_status(sha256={})
     (broken / "best.weights.h5").write_bytes(b"half a file")
     with pytest.raises(ValueError, match=r"best\.weights\.h5 is not a readable"):
-        load_run_model(broken)
+        load_run_model(broken, "best")
 
 
 def test_weights_that_are_not_numbers_are_named(broken):
     RunDirectory(broken).update_status(sha256={})
-    model = load_run_model(broken)
+    model = load_run_model(broken, "best")
     kernel = model.get_layer("conv3").kernel
     kernel.assign(np.full(kernel.shape, np.nan))
     model.save_weights(broken / "best.weights.h5")
     with pytest.raises(ValueError, match=r"best\.weights\.h5 is broken: conv3/kernel"):
-        load_run_model(broken)
+        load_run_model(broken, "best")
 
 
 def test_an_unfinished_run_is_warned_about(broken):
-    load_run_model(broken).save_weights(broken / "best.weights.h5")
+    load_run_model(broken, "best").save_weights(broken / "best.weights.h5")
     RunDirectory(broken).update_status(state="stopped", step=1, sha256={})
     with pytest.warns(UserWarning, match="not finished .*step 1 of 2"):
-        load_run_model(broken)
+        load_run_model(broken, "best")
 
 
 def test_numbers_of_runs_that_follow_others_are_those_of_models_of_their_own(
@@ -112,25 +118,34 @@ def test_numbers_of_runs_that_follow_others_are_those_of_models_of_their_own(
     own = {
         (run, weights): load_run_model(run, weights)
         for run in runs
-        for weights in ("initial", "best")
+        for weights in ("initial", "final")
     }
     first = runs[0]
-    models = {weights: own[first, weights] for weights in ("initial", "best")}
+    # Estimated on the images of the first run's training split, for all models.
+    estimated = {
+        key: estimate_statistics(model, run_split(first, data_root, "train"))
+        for key, model in own.items()
+    }
+    models = {
+        "initial": estimated[first, "initial"],
+        "trained": estimated[first, "final"],
+    }
     config = RunDirectory(first).config()
     assert_same(
         one_run,
         compare_models(*models.values(), images, **asked(SETTINGS)),
     )
     assert_same(layers, layer_cka(models, images, cka_settings))
-    assert_same(travel, model_travel(*models.values()))
+    ends = (own[first, weights] for weights in ("initial", "final"))
+    assert_same(travel, model_travel(*ends))
     prepared = run_dataset(first, data_root)
     assert_same(
         knn,
         knn_of_split(
-            own[first, "best"], prepared, config.metric, settings=knn_settings
+            own[first, "final"], prepared, config.metric, settings=knn_settings
         ),
     )
-    pair = [own[run, "best"] for run in (runs[1], runs[2])]
+    pair = [estimated[run, "final"] for run in (runs[1], runs[2])]
     named = (population["run_a"] == runs[1].name) & (
         population["run_b"] == runs[2].name
     )
@@ -164,16 +179,30 @@ def test_runs_of_one_shape_share_a_graph_and_weights_are_read_once(runs):
     )
 
 
+def test_statistics_are_estimated_once_for_all_comparisons_of_a_run(runs, data_root):
+    states = ModelStates()
+    wanted = {"model": (runs[0], "trained")}
+    first, second = (states.snapshots(wanted, data_root)["model"] for _ in range(2))
+    assert first.weights is second.weights
+    (stored,) = (
+        ModelStates(batch_norm_statistics="stored")
+        .snapshots(wanted, data_root)
+        .values()
+    )
+    assert first.graph is stored.graph
+    assert first.weights is not stored.weights
+
+
 def test_weights_that_were_changed_are_read_again(runs, tmp_path):
     run = RunDirectory(shutil.copytree(runs[0], tmp_path / runs[0].name))
-    before = run_snapshot(run.path)
+    before = run_snapshot(run.path, "best")
     run.update_status(sha256={})
-    model = load_run_model(run.path)
+    model = load_run_model(run.path, "best")
     model.get_layer("conv1").kernel.assign(model.get_layer("conv1").kernel + 1.0)
     model.save_weights(run.path / "best.weights.h5")
-    after = run_snapshot(run.path)
+    after = run_snapshot(run.path, "best")
     kernel = after.model.get_layer("conv1").kernel
     np.testing.assert_array_equal(
-        after.value(kernel), load_run_model(run.path).get_layer("conv1").kernel
+        after.value(kernel), load_run_model(run.path, "best").get_layer("conv1").kernel
     )
     assert not np.array_equal(before.value(kernel), after.value(kernel))

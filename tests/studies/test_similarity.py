@@ -119,7 +119,7 @@ def test_pairs_are_told_apart_by_their_initializations(runs, data_root):
 
 
 def test_a_run_without_weights_is_named(broken, data_root):
-    file = RunDirectory(broken).best_weights
+    file = RunDirectory(broken).final_model
     file.unlink()
     with pytest.raises(ValueError, match=f"has no {file.name} .*train it to its end"):
         compare_before_and_after(broken, data_root)
@@ -156,8 +156,8 @@ def test_heads_of_different_widths_do_not_matter(runs, broken, data_root):
     RunDirectory(broken).update_status(sha256={})
     values = RunDirectory(broken).dataset()
     model = build("cbr_tiny", (64, 64, 3), 2, seed=0)
-    for name in ("initial.weights.h5", "best.weights.h5"):
-        model.save_weights(broken / name)
+    model.save_weights(broken / "initial.weights.h5")
+    model.save(broken / "final.keras")
     RunDirectory(broken).write_dataset(values | {"classes": ["no", "yes"]})
     table = compare_population([runs[1], broken], data_root, settings=SETTINGS)
     assert set(table["stage"]) == set(stage_names(model))

@@ -63,11 +63,14 @@ def test_the_best_weights_are_those_of_the_best_validation_metric(finished):
 
 
 def test_the_first_layer_is_kept_before_and_after(finished):
-    initial, best = finished.directory.first_layer()
+    initial, best = finished.directory.first_layer("best")
     assert initial.shape == (5, 5, 3, 32)
     tensors = read_weights(finished.directory, "initial")
     np.testing.assert_array_equal(initial, tensors["conv1/kernel"])
     assert (finished.best_step > 0) == (not np.array_equal(initial, best))
+    _, final = finished.directory.first_layer()
+    tensors = read_weights(finished.directory, "final")
+    np.testing.assert_array_equal(final, tensors["conv1/kernel"])
 
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit(
@@ -174,7 +177,7 @@ def test_a_run_can_start_from_another_run(config, options, finished, tmp_path):
         options,
     )
     initial, _ = result.directory.first_layer()
-    _, best = finished.directory.first_layer()
+    _, best = finished.directory.first_layer("best")
     np.testing.assert_array_equal(initial, best)
     assert set(result.directory.initialization()["scheme"]) == {"transfer", "random"}
 

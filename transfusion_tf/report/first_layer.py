@@ -23,7 +23,7 @@ class FirstLayer:
       label: how the page calls the run.
       initialization: the run's, which decides its colour.
       before: at initialization.
-      after: of the best weights.
+      after: after training.
     """
 
     label: str

@@ -72,9 +72,9 @@ def chapter_records(
         if not set(ids) & set(waiting):
             runs = [RunDirectory(root / "runs" / run_id) for run_id in ids]
             finished = [run for run in runs if run.finished()]
-            values["analyses"], left_out = compare_runs_of(
+            values["analyses"], said = compare_runs_of(
                 chapter, finished, root, data_root, progress=progress
             )
-            values["notes"] = (*chapter.notes, *left_out)
+            values["notes"] = (*chapter.notes, *said)
         records.append(values)
     return records

@@ -42,15 +42,16 @@ def compare_runs_of(
         the Fréchet distance), `k`, `vote` and `temperature` (of neighbours), `split`
         (that is evaluated), `features` (the model whose donor's features the Fréchet
         distance is in), `source` (the card of the source images where the donor is
-        published weights), `analysed` (initializations; all where it is missing).
+        published weights), `analysed` (initializations; all where it is missing),
+        `trained_weights` and `batch_norm_statistics` (see `ModelStates`).
       runs: its finished runs.
       root: tables go to `<root>/analyses/`.
       data_root: where prepared data lie.
       progress: whether to show a progress bar.
 
     Returns:
-      Measurement -> its tables' paths, relative to `root`; and a sentence for each
-      reason why one was left out.
+      Measurement -> its tables' paths, relative to `root`; and what is to be said:
+      what models are compared, and each reason why a table was left out.
 
     Raises:
       UserError: a measurement that there is not.
@@ -80,7 +81,8 @@ def compare_runs_of(
     reasons = list(dict.fromkeys(failed.values()))
     for reason in reasons:
         tqdm.write(f"{chapter.name}: {reason}")
-    return found, reasons
+    said = [COMPARISONS[name].said(chapter.options) for name in chapter.measurements]
+    return found, [*filter(None, dict.fromkeys(said)), *reasons]
 
 
 def _say_once(chapter: str, warned: Sequence[warnings.WarningMessage]) -> None:

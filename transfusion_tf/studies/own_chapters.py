@@ -60,7 +60,7 @@ _SIMILARITY = Chapter(
     "Do models of one start end alike?",
     "How alike the representations of trained models are that differ in their seed.",
     view="similarity_by_start",
-    measurements=("population_best",),
+    measurements=("population_trained",),
 )
 _FILTERS = Chapter(
     "filters",
@@ -83,7 +83,7 @@ _DONOR_SIMILARITY = Chapter(
     "How alike representations are by stage: of each donor with itself after "
     "fine-tuning; of one donor with another, before and after.",
     view="donor_similarity",
-    measurements=("before_after", "fold_initial", "fold_best", "random_initial"),
+    measurements=("before_after", "fold_initial", "fold_trained", "random_initial"),
 )
 _MISTAKES = Chapter(
     "mistakes",

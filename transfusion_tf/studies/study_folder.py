@@ -135,7 +135,7 @@ class ChapterRecord:
       published: the paper's numbers, a row each.
       notes: what differs from the paper.
       runs: ids of the runs that it is made of.
-      analyses: kind (`population_best`, `population_initial`, `before_after`) ->
+      analyses: kind (`population_trained`, `population_initial`, `before_after`) ->
         paths of tables, relative to the study's root.
     """
 

@@ -264,12 +264,13 @@ class Loop:
         """Last weights, then predictions and metrics of the best ones."""
         progress, directory, model = self.progress, self.directory, self.model
         save_model(model, directory.final_model)
+        final = first_kernel(model).copy()
         if progress.best_step != progress.step:
             self.state.load_best(self.trainer.variables)
             save_weights(model, directory.best_weights)
         initial = directory.first_layer()[0]
         best = first_kernel(model)
-        directory.write_arrays("first_layer", initial=initial, best=best)
+        directory.write_arrays("first_layer", initial=initial, best=best, final=final)
         # What a run that was stopped in between knew of its best weights is gone.
         start = time.perf_counter()
         results = [

@@ -29,7 +29,7 @@ class RunDirectory:
     | `metrics.jsonl` | one line an evaluation, `step` unique and rising |
     | `timing.jsonl` | seconds spent by then; apart, so that metrics repeat exactly |
     | `predictions.parquet` | of the best weights, on validation and test |
-    | `first_layer.npz` | kernels of the first convolution, `initial` and `best` |
+    | `first_layer.npz` | kernels of the first convolution: `initial`, `best`, `final` |
     | `final.keras` | the last weights, in the whole model |
     | `best.weights.h5` | the best weights, where they are not the last |
     | `initial.weights.h5` | the first ones, where asked for; else their hash is known |
@@ -145,13 +145,24 @@ class RunDirectory:
         }
         return files_of[weights]
 
-    def first_layer(self) -> tuple[np.ndarray, np.ndarray]:
-        """First convolution's kernel [h, w, in, out] at the start and at the best.
+    def first_layer(self, trained: str = "final") -> tuple[np.ndarray, np.ndarray]:
+        """First convolution's kernel [h, w, in, out] before and after training.
 
         While the run goes on, the start stands for both.
+
+        Args:
+          trained: what is meant by after: `final`, `best`, or `initial` again.
+
+        Raises:
+          UserError: an earlier version left the run, without these.
         """
         arrays = files.read_arrays(self.path / "first_layer.npz")
-        return arrays["initial"], arrays.get("best", arrays["initial"])
+        if trained not in arrays and self.finished():
+            raise UserError(
+                f"{self.path / 'first_layer.npz'} has no {trained} filters: the run is "
+                "of an earlier version. Train it again, or give --trained_weights=best"
+            )
+        return arrays["initial"], arrays.get(trained, arrays["initial"])
 
     def intact(self, file: Path) -> Path:
         """`file`, one of the run's own, if it is what the finished run left.

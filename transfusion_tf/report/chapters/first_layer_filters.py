@@ -93,9 +93,9 @@ def _draw_grids(each: PanelKernels, marks: Marks, sides: Sequence[str]) -> Figur
     return filter_grid(shown, marks, sides, each.keys["model"])
 
 
-def say_refusals(table: LongTable) -> list[str]:
-    """Why no Gabor was looked for."""
-    return table.where(quantity="refusal").values("said")
+def say_remarks(table: LongTable) -> list[str]:
+    """Which weights are meant, and why no Gabor was looked for."""
+    return table.where(quantity="remark").values("said")
 
 
 def _filter_sheet(columns: tuple[Column, ...], caption: str) -> SheetPlan:
@@ -149,7 +149,7 @@ _HISTOGRAM = ChapterKind(
             "weight_std",
             by=("panel",),
         ),
-        say_refusals,
+        say_remarks,
     ),
 )
 
@@ -175,7 +175,7 @@ FILTERS_CHAPTER = ChapterKind(
             "moved",
             by=("panel",),
         ),
-        say_refusals,
+        say_remarks,
     ),
     variants={"histogram": _HISTOGRAM},
 )

@@ -132,7 +132,7 @@ def _say_travel(table: LongTable) -> list[str]:
         f"{row['model']}: from transferred weights layers travel "
         f"{wording.number(row['value'], 2)} times as far as from their statistics."
         if finite(row)
-        else f"{row['model']}: from statistics the best weights are the first."
+        else f"{row['model']}: weights from statistics did not move."
         for row in table.where(quantity="weights_to_statistics").rows
     ]
 

@@ -74,7 +74,7 @@ def _compared(
         name = {"pair": f"{group.donor}, before – after", "donor": group.donor}
         yield {**name, "itself": True}, Average("cca", group.ids)
     for left, right in itertools.combinations(donors, 2):
-        for when, weights in (("before", "initial"), ("after", "best")):
+        for when, weights in (("before", "initial"), ("after", "trained")):
             name = {"pair": f"{left.donor} – {right.donor}, {when}", "donor": ""}
             yield (
                 {**name, "itself": False},

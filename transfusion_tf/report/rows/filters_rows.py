@@ -1,7 +1,8 @@
 """Rows of first-layer filters: how training moved them, and Gabor functions in them."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,7 @@ from transfusion_tf.report.results import ModelResults, StartRuns
 from transfusion_tf.report.rows.accuracy_rows import keys_of, model_results
 from transfusion_tf.report.rows.donors_rows import donor_runs
 from transfusion_tf.representations import filter_changes, gabor_fits, weight_histograms
+from transfusion_tf.studies.measurements.model_states import ModelStates
 
 FILTERS = 36  # of each donor
 # As `gabor_filter_bank` orders them: cycles per pixel before the paper's resizing.
@@ -48,24 +50,26 @@ class PanelKernels:
 
 def kernels_of_panels(material: Material) -> list[PanelKernels]:
     """The filters of all panels that kept any."""
+    trained = ModelStates.of(material.chapter.options).trained
     found = []
     for results, panel in model_results(material):
         kernels = {
             label: pairs[0]
             for label, group in panel.starts.items()
-            if (pairs := _kernels(group))
+            if (pairs := _kernels(group, trained))
         }
         if kernels:
             found.append(PanelKernels(keys_of(results, panel), panel, kernels))
     return found
 
 
-def _kernels(group: StartRuns) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [
-        run.directory.first_layer()
-        for _, run in sorted(group.runs.items())
-        if (run.directory.path / "first_layer.npz").exists()
-    ]
+def _kernels(group: StartRuns, trained: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    found = []
+    for _, run in sorted(group.runs.items()):
+        # Runs of an earlier version kept the best filters and not the last.
+        with contextlib.suppress(FileNotFoundError, UserError):
+            found.append(run.directory.first_layer(trained))
+    return found
 
 
 def filter_rows(material: Material) -> Rows:
@@ -76,7 +80,11 @@ def filter_rows(material: Material) -> Rows:
     """
     options = material.chapter.options
     only_before, most = bool(options.get("histogram")), options.get("fitted")
+    states = ModelStates.of(options)
     rows: Rows = []
+    if not only_before:
+        said = {"quantity": "remark", "said": states.trained_sentence()}
+        rows.append({"hidden": True, **said})
     for each in kernels_of_panels(material):
         changes: dict[str, pd.DataFrame] = {}
         try:
@@ -90,7 +98,8 @@ def filter_rows(material: Material) -> Rows:
             rows.append(_refusal(error))
         for label in each.kernels:
             keys = {**each.keys, "initialization": label}
-            rows += _group_rows(keys, each.panel.starts[label], changes.get(label))
+            pairs = _kernels(each.panel.starts[label], states.trained)
+            rows += _group_rows(keys, pairs, changes.get(label))
         if only_before:
             before = {label: pair[0] for label, pair in each.kernels.items()}
             rows += [
@@ -103,7 +112,7 @@ def filter_rows(material: Material) -> Rows:
 
 def _refusal(error: UserError) -> dict[str, Any]:
     said = f"No Gabor fits: {error}."
-    return {"hidden": True, "quantity": "refusal", "said": said}
+    return {"hidden": True, "quantity": "remark", "said": said}
 
 
 def _gabors(
@@ -116,9 +125,10 @@ def _gabors(
 
 
 def _group_rows(
-    keys: Mapping[str, Any], group: StartRuns, changes: pd.DataFrame | None
+    keys: Mapping[str, Any],
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    changes: pd.DataFrame | None,
 ) -> Rows:
-    pairs = _kernels(group)
     moved = [sample_images.filter_change(*pair) for pair in pairs]
     moved = [value for value in moved if np.isfinite(value)]
     shown, shares = {}, {}
@@ -160,7 +170,7 @@ def donor_kernels(material: Material) -> dict[str, np.ndarray]:
     for group in donor_runs(material):
         path = group.first.directory.path / "first_layer.npz"
         if not group.head_first and path.exists():
-            initial, _ = group.first.directory.first_layer()
+            initial, _ = group.first.directory.first_layer("initial")
             kernels.setdefault(group.donor, initial[..., :FILTERS])
     return kernels
 

@@ -18,7 +18,7 @@ _MAPS = {
         "layers before",
         "layers after",
     ),
-    "best": (
+    "trained": (
         "cka_statistics_weights",
         "ST and WT",
         "layers from ST",

@@ -133,7 +133,7 @@ def _populations(material: Material, *, itself: bool = False) -> list[_Populatio
             start: RunGroup(by_start[start], measurements) for start in sorted(by_start)
         }
         ids = [run for group in own.values() for run in group.ids]
-        weights = "initial" if itself else "best"
+        weights = "initial" if itself else "trained"
         rows = measurements.of("cca", run=ids, run_b=ids, weights=weights)
         rows = rows[(rows["run"] == rows["run_b"]) == itself]
         places = rows.drop_duplicates("position").sort_values("position")

@@ -48,7 +48,7 @@ def _points(material: Material) -> pd.DataFrame:
     found = found.assign(stage=found["stage"].where(found["position"] == 0, HIGHER))
     keys = ["dataset", "model", "run", "run_b", "stage"]
     sides = {}
-    for weights, column in (("initial", "at_start"), ("best", "at_end")):
+    for weights, column in (("initial", "at_start"), ("trained", "at_end")):
         own = found[(found[["weights", "weights_b"]] == weights).all(axis=1)]
         stages = own.groupby([*keys, "position"], sort=False)["value"].mean()
         sides[column] = stages.groupby(keys, sort=False).mean()

@@ -92,7 +92,7 @@ class PairAverage(Contrast):
       match: which of `runs` and `others` are pairs: `other` repetitions, for what two
         starts have in common beyond the data's order; or the `same` repetition, for two
         donors on one fold.
-      weights: `initial` or `best`, of both.
+      weights: `initial` or `trained`, of both.
       stages: as `Average`.
       same_stage: as `Average`.
     """
@@ -101,7 +101,7 @@ class PairAverage(Contrast):
     runs: tuple[Any, ...]
     others: tuple[Any, ...] = ()
     match: str = "other"
-    weights: str = "best"
+    weights: str = "trained"
     stages: Stages = None
     same_stage: bool = False
 

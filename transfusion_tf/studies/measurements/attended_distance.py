@@ -18,7 +18,7 @@ def run_attention(
     run: str | Path,
     data_root: str | Path,
     *,
-    weights: str = "best",
+    weights: str = "final",
     images: Any = None,
     most_images: int = 512,
     seed: int = 0,
@@ -30,7 +30,7 @@ def run_attention(
     Args:
       run: A run directory of a DeiT.
       data_root: Where prepared data lie.
-      weights: `initial` or `best`.
+      weights: `initial`, `best` or `final`.
       images: As `model_attention` takes them; None takes the validation split of the
         run's data.
       most_images: Images at most, drawn at random.

@@ -75,15 +75,15 @@ def layer_similarity_rows(table: pd.DataFrame) -> pd.DataFrame:
             "value": table["cka"],
         }
     ).assign(
-        weights="best" if pair else "initial",
-        weights_b="best",
+        weights="trained" if pair else "initial",
+        weights_b="trained",
         quantity="layer_cka",
         unit="CKA",
     )
 
 
 def travel_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """How far each part's tensors came from their initial to their best values."""
+    """How far each part's tensors came from their initial values in training."""
     parts = average_travel(table)
     common = pd.DataFrame(
         {
@@ -93,7 +93,7 @@ def travel_rows(table: pd.DataFrame) -> pd.DataFrame:
             "position": parts["position"],
             "item": parts["part"],
         }
-    ).assign(weights="initial", weights_b="best", unit="")
+    ).assign(weights="initial", weights_b="trained", unit="")
     return pd.concat(
         [
             common.assign(quantity=f"travel_{name}", value=parts[name])
@@ -134,7 +134,7 @@ def agreement_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def part_rows(
-    quantities: Mapping[str, tuple[str, str]],
+    quantities: Mapping[str, tuple[str, str]], weights: str = "trained"
 ) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Of each part of a network, from the input up.
 
@@ -143,6 +143,7 @@ def part_rows(
 
     Args:
       quantities: column -> name of the quantity, and its unit.
+      weights: of the model that was looked at.
     """
 
     def convert(table: pd.DataFrame) -> pd.DataFrame:
@@ -156,7 +157,7 @@ def part_rows(
                 "position": table["position"],
                 "item": items,
             }
-        ).assign(weights="best")
+        ).assign(weights=weights)
         parts = [
             common.assign(quantity=name, unit=unit, value=table[column])
             for column, (name, unit) in quantities.items()

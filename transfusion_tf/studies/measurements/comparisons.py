@@ -14,13 +14,18 @@ from typing import Any
 import pandas as pd
 
 from transfusion_tf.initialization import parse_spec
-from transfusion_tf.representations import (
-    KNNSettings,
-    LayerSettings,
-    Sampling,
-    Settings,
-)
+from transfusion_tf.representations import KNNSettings
 from transfusion_tf.studies.measurements.attended_distance import run_attention
+from transfusion_tf.studies.measurements.comparison_options import (
+    Options,
+    knn_options,
+    layer_options,
+    layer_settings,
+    robustness_options,
+    sampling_options,
+    stage_settings,
+    trained_options,
+)
 from transfusion_tf.studies.measurements.comparison_results import (
     agreement_rows,
     image_distance_rows,
@@ -38,6 +43,7 @@ from transfusion_tf.studies.measurements.layer_similarity import (
     layer_cka_before_and_after,
     layer_cka_of_runs,
 )
+from transfusion_tf.studies.measurements.model_states import ModelStates
 from transfusion_tf.studies.measurements.nearest_neighbors import run_knn
 from transfusion_tf.studies.measurements.prediction_agreement import compare_mistakes
 from transfusion_tf.studies.measurements.robustness import reinitialization_robustness
@@ -50,7 +56,6 @@ from transfusion_tf.studies.measurements.weight_travel import run_travel
 from transfusion_tf.training import RunConfig, RunDirectory
 
 Runs = Sequence[RunDirectory]
-Options = Mapping[str, Any]
 # All that a table depends on, and what computes it.
 Part = tuple[Mapping[str, Any], Callable[[], pd.DataFrame]]
 Parts = Callable[[Runs, str | Path, Options], Iterator[Part]]
@@ -65,10 +70,12 @@ class Comparison:
         options.
       rows: of one part's table, with some of the columns of `measurements.parquet`;
         those that describe runs are filled in later.
+      said: what the page says of the models, by the chapter's options.
     """
 
     parts: Parts
     rows: Callable[[pd.DataFrame], pd.DataFrame]
+    said: Callable[[Options], str] = lambda options: ""
 
 
 def _each_run(
@@ -94,68 +101,55 @@ def _each_run(
     return parts
 
 
-def _population(weights: str, together: Callable[[RunConfig], Hashable]) -> Comparison:
+def _population(state: str, together: Callable[[RunConfig], Hashable]) -> Comparison:
     """All pairs of each group of runs: similarity by stage.
 
     Args:
-      weights: `initial` or `best`.
+      state: `initial` or `trained`.
       together: what the runs of a group have in common; None leaves a run out.
     """
 
     def parts(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
-        given = _sampling(options)
+        given = sampling_options(options)
         for group in _grouped(runs, together):
-            compute = functools.partial(
-                _pairs, group, data_root, weights, _settings(given)
-            )
+            compute = functools.partial(_pairs, group, data_root, state, given)
             yield _content(group, given), compute
 
-    return Comparison(parts, similarity_rows(weights, weights))
+    return Comparison(parts, similarity_rows(state, state), _of_states)
 
 
 def _pairs(
-    group: Runs, data_root: str | Path, weights: str, settings: Settings
+    group: Runs, data_root: str | Path, state: str, given: Options
 ) -> pd.DataFrame:
     paths = [run.path for run in group]
     # Untrained models have seen no images, so those of any fold will do.
-    images = run_images(paths[0], data_root) if weights == "initial" else None
+    images = run_images(paths[0], data_root) if state == "initial" else None
     return compare_population(
-        paths, data_root, weights=weights, images=images, settings=settings
+        paths,
+        data_root,
+        state=state,
+        images=images,
+        settings=stage_settings(given),
+        states=ModelStates(**given["states"]),
     )
 
 
-def _sampling(options: Options) -> Options:
-    """How a similarity by stage is sampled."""
-    defaults = Sampling()
-    return {
-        "points": options.get("points", defaults.points),
-        "channels": options.get("channels", defaults.channels),
-        "repeats": options.get("repeats", Settings.repeats),
-        "seed": Settings.seed,
-    }
+def _of_states(options: Options) -> str:
+    return ModelStates.of(options).sentence()
 
 
-def _settings(given: Options) -> Settings:
-    return Settings(
-        measures=("cca",),
-        sampling=Sampling(points=given["points"], channels=given["channels"]),
-        repeats=given["repeats"],
-        seed=given["seed"],
-        progress=False,
-    )
-
-
-def _layer_options(options: Options) -> dict[str, Any]:
-    return {
-        "kind": options.get("kind", "unit"),
-        "most_images": options.get("images", 2000),
-        "tokens": options.get("tokens", "both"),
-    }
+def _of_trained(options: Options) -> str:
+    return ModelStates.of(options).trained_sentence()
 
 
 def _before_after(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
     """A run before and after training: similarity by stage."""
-    return compare_before_and_after(run, data_root, settings=_settings(given))
+    return compare_before_and_after(
+        run,
+        data_root,
+        settings=stage_settings(given),
+        states=ModelStates(**given["states"]),
+    )
 
 
 def _robustness(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
@@ -163,31 +157,20 @@ def _robustness(run: Path, data_root: str | Path, given: Options) -> pd.DataFram
     return reinitialization_robustness(run, data_root, **given, progress=False)
 
 
-def _robustness_options(options: Options) -> Options:
-    return {
-        "kind": options.get("kind", "unit"),
-        "split": options.get("split", "test"),
-    }
-
-
 def _knn(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
     """How well each stage's features tell the classes apart."""
-    how = {name: value for name, value in given.items() if name != "split"}
+    how = dict(given)
+    split, weights = how.pop("split"), how.pop("trained")
     settings = KNNSettings(**how, progress=False)
-    return run_knn(run, data_root, split=given["split"], settings=settings)
-
-
-def _knn_options(options: Options) -> Options:
-    given = {"kind": options.get("kind", "stage"), "k": options.get("k", 200)}
-    given |= {
-        name: options[name] for name in ("vote", "temperature") if name in options
-    }
-    return {**given, "split": options.get("split", "test")}
+    return run_knn(run, data_root, weights=weights, split=split, settings=settings)
 
 
 def _attention(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
     """How far each head of a DeiT looks."""
-    return run_attention(run, data_root, **given, progress=False)
+    images, weights = given["most_images"], given["trained"]
+    return run_attention(
+        run, data_root, weights=weights, most_images=images, progress=False
+    )
 
 
 def _is_transferred_whole(config: RunConfig) -> bool:
@@ -199,7 +182,7 @@ def _layer_cka_pairs(
     runs: Runs, data_root: str | Path, options: Options
 ) -> Iterator[Part]:
     """Weight transfer against stats transfer, of one model, data set and seed."""
-    given = _layer_options(options)
+    given = layer_options(options)
     pairs: dict[Hashable, dict[str, RunDirectory]] = {}
     for run in runs:
         config = run.config()
@@ -216,19 +199,15 @@ def _layer_cka_pairs(
 
 def _layers_of_one(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
     """Initial layers (a) against trained ones (b)."""
-    table = layer_cka_before_and_after(
-        run, data_root, settings=LayerSettings(**given, progress=False)
-    )
-    return table[(table["model_a"] == "initial") & (table["model_b"] == "best")]
+    table = layer_cka_before_and_after(run, data_root, **layer_settings(given))
+    return table[(table["model_a"] == "initial") & (table["model_b"] == "trained")]
 
 
 def _layers_of_two(pair: Runs, data_root: str | Path, given: Options) -> pd.DataFrame:
     """The first run's layers (a) against the second's (b)."""
     first, second = (run.path.name for run in pair)
     table = layer_cka_of_runs(
-        [run.path for run in pair],
-        data_root,
-        settings=LayerSettings(**given, progress=False),
+        [run.path for run in pair], data_root, **layer_settings(given)
     )
     table = table[(table["model_a"] == first) & (table["model_b"] == second)].copy()
     table.insert(0, "run_a", first)
@@ -296,34 +275,46 @@ def _of_random_starts(config: RunConfig) -> Hashable:
 
 COMPARISONS: Mapping[str, Comparison] = {
     "before_after": Comparison(
-        _each_run(_before_after, _sampling), similarity_rows("initial", "best")
+        _each_run(_before_after, sampling_options),
+        similarity_rows("initial", "trained"),
+        _of_states,
     ),
     "population_initial": _population("initial", _of_one_model),
-    "population_best": _population("best", _of_one_model),
+    "population_trained": _population("trained", _of_one_model),
     "fold_initial": _population("initial", _of_one_fold),
-    "fold_best": _population("best", _of_one_fold),
+    "fold_trained": _population("trained", _of_one_fold),
     "random_initial": _population("initial", _of_random_starts),
     "agreement": Comparison(_agreement, agreement_rows),
     "layer_cka": Comparison(
-        _each_run(_layers_of_one, _layer_options, _is_transferred_whole),
+        _each_run(_layers_of_one, layer_options, _is_transferred_whole),
         layer_similarity_rows,
+        _of_states,
     ),
-    "layer_cka_pairs": Comparison(_layer_cka_pairs, layer_similarity_rows),
+    "layer_cka_pairs": Comparison(_layer_cka_pairs, layer_similarity_rows, _of_states),
     "travel": Comparison(
-        _each_run(lambda run, data_root, given: run_travel(run)), travel_rows
+        _each_run(
+            lambda run, data_root, given: run_travel(run, **given), trained_options
+        ),
+        travel_rows,
+        _of_trained,
     ),
     "robustness": Comparison(
-        _each_run(_robustness, _robustness_options),
-        part_rows({"drop": ("robustness_drop", "of the metric")}),
+        _each_run(_robustness, robustness_options),
+        part_rows({"drop": ("robustness_drop", "of the metric")}, "best"),
+        lambda options: "Parts are set back in the best weights on validation.",
     ),
     "knn": Comparison(
-        _each_run(_knn, _knn_options),
+        _each_run(_knn, knn_options),
         part_rows({"value": ("knn_score", "of the metric")}),
+        _of_trained,
     ),
     "attention": Comparison(
         _each_run(
             _attention,
-            lambda options: {"most_images": options.get("images", 512)},
+            lambda options: {
+                "most_images": options.get("images", 512),
+                **trained_options(options),
+            },
             lambda config: config.model.startswith("deit"),
         ),
         part_rows(
@@ -332,6 +323,7 @@ COMPARISONS: Mapping[str, Comparison] = {
                 "class_token_share": ("class_token_share", ""),
             }
         ),
+        _of_trained,
     ),
     "frechet": Comparison(_frechet, image_distance_rows),
 }

@@ -116,7 +116,7 @@ class _Drawn:
 
 
 def _donor_features(donor: str) -> Snapshot:
-    return Snapshot.of(pooled_stage(load_run_model(donor)))
+    return Snapshot.of(pooled_stage(load_run_model(donor, "best")))
 
 
 def _inception() -> Snapshot:

@@ -31,11 +31,12 @@ class SplitImages:
     Attributes:
       shape: Of all images together.
       description: What they are, for reports.
+      key: What tells them from all others that a process may see.
     """
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, prepared: PreparedDataset, split: str):
+    def __init__(self, prepared: PreparedDataset, split: str, key: tuple = ()):
         rows = prepared.examples(split)
         card = prepared.card
         self._sizes = (card.stored_size, card.image_size)
@@ -44,6 +45,7 @@ class SplitImages:
         self.description = f"{split} split of {card.title or card.name}"
         self._keeps = math.prod(self.shape) <= _MOST_KEPT_BYTES
         self._decoded: dict[int, np.ndarray] = {}
+        self.key = key
 
     @property
     def kept_bytes(self) -> int:

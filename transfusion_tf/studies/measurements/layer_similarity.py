@@ -11,11 +11,12 @@ from typing import Any
 import pandas as pd
 
 from transfusion_tf.representations.layer_cka import LayerSettings, layer_cka
+from transfusion_tf.studies.measurements.model_states import ModelStates
 from transfusion_tf.studies.measurements.run_images import check_same_data, run_images
 from transfusion_tf.studies.measurements.run_labels import run_names
-from transfusion_tf.studies.measurements.run_models import run_snapshot
 
 _DEFAULT = LayerSettings()
+_STATES = ModelStates()
 
 
 def layer_cka_before_and_after(
@@ -24,6 +25,7 @@ def layer_cka_before_and_after(
     *,
     images: Any = None,
     settings: LayerSettings = _DEFAULT,
+    states: ModelStates = _STATES,
 ) -> pd.DataFrame:
     """A run's layers before training and after, all with all: figure 3, top.
 
@@ -33,14 +35,17 @@ def layer_cka_before_and_after(
       images: As `layer_cka` takes them; None takes the validation split of the
         run's data.
       settings: What is compared.
+      states: Which weights, and batch norm statistics.
 
     Returns:
-      `run`, and the columns of `layer_cka` with the models `initial` and `best`.
+      `run`, and the columns of `layer_cka` with the models `initial` and
+      `trained`.
 
     Raises:
       UserError: As `layer_cka` and `load_run_model`.
     """
-    models = {weights: run_snapshot(run, weights) for weights in ("initial", "best")}
+    sides = {state: (run, state) for state in ("initial", "trained")}
+    models = states.snapshots(sides, data_root)
     if images is None:
         images = run_images(run, data_root)
     table = layer_cka(models, images, settings)
@@ -52,19 +57,21 @@ def layer_cka_of_runs(
     runs: Sequence[str | Path],
     data_root: str | Path,
     *,
-    weights: str = "best",
+    state: str = "trained",
     images: Any = None,
     settings: LayerSettings = _DEFAULT,
+    states: ModelStates = _STATES,
 ) -> pd.DataFrame:
     """Layers of several runs, all with all: figure 3, bottom, for two runs WT and ST.
 
     Args:
       runs: Run directories, of one image size, none twice.
       data_root: Where prepared data lie.
-      weights: `initial` or `best`, of all.
+      state: `initial` or `trained`, of all.
       images: As `layer_cka` takes them; None takes the validation split of the
         first run's data.
       settings: What is compared.
+      states: Which weights, and batch norm statistics.
 
     Returns:
       The columns of `layer_cka`; the models are called by their runs.
@@ -76,9 +83,8 @@ def layer_cka_of_runs(
       RepresentationWarning: If the runs saw different versions of a data set.
     """
     names = run_names(list(runs))
-    models = {
-        name: run_snapshot(run, weights) for name, run in zip(names, runs, strict=True)
-    }
+    sides = {name: (run, state) for name, run in zip(names, runs, strict=True)}
+    models = states.snapshots(sides, data_root)
     if images is None:
         check_same_data(runs)
         images = run_images(runs[0], data_root)

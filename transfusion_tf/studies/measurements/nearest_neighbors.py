@@ -31,7 +31,7 @@ def run_knn(
     run: str | Path,
     data_root: str | Path,
     *,
-    weights: str = "best",
+    weights: str = "final",
     split: str = "test",
     settings: KNNSettings = _DEFAULT,
 ) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def run_knn(
     Args:
       run: A run directory.
       data_root: Where prepared data lie.
-      weights: `initial` or `best`.
+      weights: `initial`, `best` or `final`.
       split: `test` or `validation`.
       settings: How neighbours are found and vote.
 

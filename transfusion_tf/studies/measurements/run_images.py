@@ -83,7 +83,7 @@ def run_split(run: str | Path, data_root: str | Path, split: str) -> SplitImages
         prepared.card.stored_size,
         prepared.card.image_size,
     )
-    return _splits.get(key, lambda: SplitImages(prepared, split))
+    return _splits.get(key, lambda: SplitImages(prepared, split, key))
 
 
 def run_images(run: str | Path, data_root: str | Path) -> SplitImages:

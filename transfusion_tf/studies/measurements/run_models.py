@@ -1,4 +1,4 @@
-"""A run's models, as they were before training and at their best."""
+"""A run's models, as they were before training, at its end and at their best."""
 
 import json
 import os
@@ -11,12 +11,16 @@ import tensorflow as tf
 from transfusion_tf.errors import one_of
 from transfusion_tf.models import build
 from transfusion_tf.recent import Recent
+from transfusion_tf.representations.batch_norm_statistics import estimate_statistics
 from transfusion_tf.representations.moments import RepresentationWarning
 from transfusion_tf.representations.snapshots import Graph, Snapshot, check_finite
+from transfusion_tf.studies.measurements.image_sources import SplitImages
 from transfusion_tf.training import RunDirectory
 from transfusion_tf.training.weights import load_run_weights
 
-WEIGHTS = ("initial", "best")
+WEIGHTS = ("initial", "best", "final")
+# What "after training" may mean.
+TRAINED = ("final", "best")
 
 # Caches of this process, by what they are made of; what was asked for first goes.
 _MOST_BYTES = 1 << 29
@@ -27,12 +31,12 @@ _weights: Recent[tuple[tf.Tensor, ...]] = Recent(
 )
 
 
-def load_run_model(run: str | Path, weights: str = "best") -> keras.Model:
+def load_run_model(run: str | Path, weights: str = "final") -> keras.Model:
     """A run's model: built from code, then its weights and nothing else are loaded.
 
     Args:
       run: A run directory.
-      weights: `initial` or `best`.
+      weights: `initial`, `best` or `final`.
 
     Raises:
       UserError: If there is no run, the run left no such weights, they are damaged
@@ -48,7 +52,7 @@ def load_run_model(run: str | Path, weights: str = "best") -> keras.Model:
     return model
 
 
-def run_snapshot(run: str | Path, weights: str = "best") -> Snapshot:
+def run_snapshot(run: str | Path, weights: str = "final") -> Snapshot:
     """As `load_run_model`, on the graph that this process keeps for the run's shape.
 
     Weights that were read lately are not read, nor checked, again unless a file of
@@ -56,7 +60,7 @@ def run_snapshot(run: str | Path, weights: str = "best") -> Snapshot:
 
     Args:
       run: A run directory.
-      weights: `initial` or `best`.
+      weights: `initial`, `best` or `final`.
 
     Raises:
       UserError: As `load_run_model`.
@@ -78,6 +82,32 @@ def run_snapshot(run: str | Path, weights: str = "best") -> Snapshot:
     return Snapshot(graph, _weights.get(_state(directory, weights), load))
 
 
+def estimated_snapshot(run: str | Path, weights: str, images: SplitImages) -> Snapshot:
+    """As `run_snapshot`, with batch norm statistics that these images give.
+
+    Args:
+      run: A run directory.
+      weights: `initial`, `best` or `final`.
+      images: What statistics are estimated on. Those of finished runs are kept.
+
+    Raises:
+      UserError: As `load_run_model`.
+
+    Warns:
+      RepresentationWarning: If the run is not finished.
+    """
+    snapshot = run_snapshot(run, weights)
+    directory = RunDirectory(run)
+
+    def estimate() -> tuple[tf.Tensor, ...]:
+        return estimate_statistics(snapshot, images).weights
+
+    if not directory.finished():
+        return Snapshot(snapshot.graph, estimate())
+    key = (*_state(directory, weights), images.key)
+    return Snapshot(snapshot.graph, _weights.get(key, estimate))
+
+
 def _checked(run: str | Path, weights: str) -> RunDirectory:
     if weights not in WEIGHTS:
         raise one_of("weights", weights, WEIGHTS)
@@ -88,7 +118,7 @@ def _checked(run: str | Path, weights: str) -> RunDirectory:
         warnings.warn(
             f"run {directory.path.name} is not finished (state "
             f"{status.get('state')!r}, step {status.get('step', 0)} of "
-            f"{config.steps}): its best weights may change",
+            f"{config.steps}): its weights may change",
             RepresentationWarning,
             stacklevel=3,
         )

@@ -14,15 +14,15 @@ import pandas as pd
 
 from transfusion_tf.representations.all_pairs import compare_all_pairs
 from transfusion_tf.representations.compare import Settings, compare_pair
-from transfusion_tf.representations.snapshots import check_image_sizes
+from transfusion_tf.studies.measurements.model_states import ModelStates
 from transfusion_tf.studies.measurements.run_images import check_same_data, run_images
 from transfusion_tf.studies.measurements.run_labels import run_names, start_names
-from transfusion_tf.studies.measurements.run_models import run_snapshot
 from transfusion_tf.training import RunDirectory
 
 _ALL_MEASURES = Settings()
 # The papers' measure; all five take five times as long, and pairs are many.
 _CCA_ALONE = Settings(measures=("cca",))
+_STATES = ModelStates()
 
 
 def compare_before_and_after(
@@ -31,8 +31,9 @@ def compare_before_and_after(
     *,
     images: Any = None,
     settings: Settings = _ALL_MEASURES,
+    states: ModelStates = _STATES,
 ) -> pd.DataFrame:
-    """A run's initial weights against its best ones, a stage at a time.
+    """A run before training against itself afterwards, a stage at a time.
 
     Args:
       run: A run directory.
@@ -40,6 +41,7 @@ def compare_before_and_after(
       images: RGB in [0, 255], as `compare_models` takes them; None takes the
         validation split of the run's data.
       settings: How they are compared; PWCCA's weights come from the initial side.
+      states: Which weights, and batch norm statistics.
 
     Returns:
       `run`, and the columns of `compare_models`.
@@ -48,10 +50,11 @@ def compare_before_and_after(
       UserError: If there is no run, weights are missing, damaged or NaN, a stage
         is unknown, or the data are not the run's.
     """
-    models = [run_snapshot(run, weights) for weights in ("initial", "best")]
+    sides = {state: (run, state) for state in ("initial", "trained")}
+    models = states.snapshots(sides, data_root)
     if images is None:
         images = run_images(run, data_root)
-    table = compare_pair(models[0], models[1], images, settings)
+    table = compare_pair(models["initial"], models["trained"], images, settings)
     table.insert(0, "run", os.path.basename(os.path.abspath(run)))
     return table
 
@@ -60,9 +63,10 @@ def compare_population(
     runs: Sequence[str | Path],
     data_root: str | Path,
     *,
-    weights: str = "best",
+    state: str = "trained",
     images: Any = None,
     settings: Settings = _CCA_ALONE,
+    states: ModelStates = _STATES,
 ) -> pd.DataFrame:
     """All pairs of runs, a stage at a time; see `compare_all_pairs` for its memory.
 
@@ -70,10 +74,11 @@ def compare_population(
       runs: Run directories, two or more, none twice. Their numbers of classes may
         differ; the head is in no stage.
       data_root: Where prepared data lie.
-      weights: `initial` or `best`, of all.
+      state: `initial` or `trained`, of all.
       images: RGB in [0, 255], as `compare_models` takes them; None takes the
         validation split of the first run's data.
       settings: How they are compared; by default CCA alone.
+      states: Which weights, and batch norm statistics.
 
     Returns:
       One row per pair, stage, repeat and measure: `run_a`, `run_b`, `model`,
@@ -88,10 +93,8 @@ def compare_population(
       RepresentationWarning: If the runs saw different versions of a data set.
     """
     names = run_names(list(runs))
-    models = {
-        name: run_snapshot(run, weights) for name, run in zip(names, runs, strict=True)
-    }
-    check_image_sizes(models)
+    sides = {name: (run, state) for name, run in zip(names, runs, strict=True)}
+    models = states.snapshots(sides, data_root)
     if images is None:
         check_same_data(runs)
         images = run_images(runs[0], data_root)
@@ -100,9 +103,9 @@ def compare_population(
     configs = [RunDirectory(run).config() for run in runs]
     architectures = dict(zip(names, (config.model for config in configs), strict=True))
     starts = dict(zip(names, start_names(configs), strict=True))
-    sides = list(zip(table["run_a"], table["run_b"], strict=True))
-    of_models = [dict.fromkeys(architectures[run] for run in pair) for pair in sides]
-    of_starts = [sorted(starts[run] for run in pair) for pair in sides]
+    pairs = list(zip(table["run_a"], table["run_b"], strict=True))
+    of_models = [dict.fromkeys(architectures[run] for run in pair) for pair in pairs]
+    of_starts = [sorted(starts[run] for run in pair) for pair in pairs]
     table.insert(2, "model", [" – ".join(found) for found in of_models])
     table.insert(3, "pair", [" – ".join(found) for found in of_starts])
     return table

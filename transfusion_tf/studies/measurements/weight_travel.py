@@ -1,4 +1,4 @@
-"""How far each weight of a run travelled, from the initial to the best weights."""
+"""How far each weight of a run travelled in training."""
 
 from pathlib import Path
 
@@ -9,11 +9,12 @@ from transfusion_tf.studies.measurements.run_labels import labelled, run_labels
 from transfusion_tf.studies.measurements.run_models import run_snapshot
 
 
-def run_travel(run: str | Path) -> pd.DataFrame:
-    """Distance travelled by each tensor from a run's initial to its best weights.
+def run_travel(run: str | Path, *, trained: str = "final") -> pd.DataFrame:
+    """Distance travelled by each tensor from a run's initial weights.
 
     Args:
       run: A run directory.
+      trained: The weights after training: `final` or `best`.
 
     Returns:
       `run`, `model`, `initialization`, and the columns of `model_travel`.
@@ -24,5 +25,5 @@ def run_travel(run: str | Path) -> pd.DataFrame:
     Warns:
       RepresentationWarning: If the run is not finished.
     """
-    initial, best = (run_snapshot(run, weights) for weights in ("initial", "best"))
-    return labelled(model_travel(initial, best), run_labels(run))
+    initial, end = (run_snapshot(run, weights) for weights in ("initial", trained))
+    return labelled(model_travel(initial, end), run_labels(run))

@@ -1,0 +1,74 @@
+"""What a chapter's options say about how models are compared."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from transfusion_tf.representations import LayerSettings, Sampling, Settings
+from transfusion_tf.studies.measurements.model_states import ModelStates
+
+Options = Mapping[str, Any]
+
+
+def sampling_options(options: Options) -> Options:
+    """How a similarity by stage is sampled."""
+    defaults = Sampling()
+    return {
+        "states": dataclasses.asdict(ModelStates.of(options)),
+        "points": options.get("points", defaults.points),
+        "channels": options.get("channels", defaults.channels),
+        "repeats": options.get("repeats", Settings.repeats),
+        "seed": Settings.seed,
+    }
+
+
+def stage_settings(given: Options) -> Settings:
+    """Of `sampling_options`."""
+    return Settings(
+        measures=("cca",),
+        sampling=Sampling(points=given["points"], channels=given["channels"]),
+        repeats=given["repeats"],
+        seed=given["seed"],
+        progress=False,
+    )
+
+
+def layer_options(options: Options) -> dict[str, Any]:
+    """How layers are compared with layers."""
+    return {
+        "states": dataclasses.asdict(ModelStates.of(options)),
+        "kind": options.get("kind", "unit"),
+        "most_images": options.get("images", 2000),
+        "tokens": options.get("tokens", "both"),
+    }
+
+
+def layer_settings(given: Options) -> dict[str, Any]:
+    """Arguments of what compares layers, of `layer_options`."""
+    how = {name: value for name, value in given.items() if name != "states"}
+    return {
+        "settings": LayerSettings(**how, progress=False),
+        "states": ModelStates(**given["states"]),
+    }
+
+
+def trained_options(options: Options) -> dict[str, Any]:
+    """Which weights after training one model is looked at with."""
+    return {"trained": ModelStates.of(options).trained}
+
+
+def robustness_options(options: Options) -> Options:
+    """Which parts are set back, and on which split the model is evaluated."""
+    return {
+        "kind": options.get("kind", "unit"),
+        "split": options.get("split", "test"),
+    }
+
+
+def knn_options(options: Options) -> Options:
+    """How neighbours are found and vote."""
+    given = {"kind": options.get("kind", "stage"), "k": options.get("k", 200)}
+    given |= {
+        name: options[name] for name in ("vote", "temperature") if name in options
+    }
+    return {**given, "split": options.get("split", "test"), **trained_options(options)}
