@@ -1,6 +1,8 @@
 """How a binary starts and ends: help, messages, signals, exit codes."""
 
+import contextlib
 import os
+import select
 import signal
 import sys
 import threading
@@ -14,6 +16,7 @@ from transfusion_tf_experiments import flags
 # Exit codes of a process that a signal ended, as shells give them.
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
+UNREAD = 128 + signal.SIGPIPE
 _GRACE_SECONDS = 10.0
 
 
@@ -101,6 +104,21 @@ def _stop(code: int) -> None:
     _end(code)
 
 
+def _reader_is_gone() -> bool:
+    """Whether nobody reads what is printed any more, as after `| head`."""
+    if sys.stdout is None:  # Closed before we started.
+        return False
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    stdout = select.poll()
+    stdout.register(1, 0)
+    gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in stdout.poll(0))
+    if gone:
+        # What is left over would be complained about when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return gone
+
+
 def _end(code: int) -> None:
     # Absent where nothing was trained: nothing is imported to end with.
     joining = sys.modules.get("transfusion_tf.training.distributed.joining")
@@ -123,6 +141,7 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
     | 2 | met something that is the user's to mend, shown as one message |
     | 75 | lost another worker of the same training |
     | 130 | was interrupted with Ctrl-C |
+    | 141 | met a closed pipe where it prints, as in `transfusion-data list | head` |
     | 143 | was asked to end with SIGTERM, as batch systems do before a kill |
 
     After 75, 130 and 143 the same command goes on. SIGTERM during training waits for
@@ -135,8 +154,9 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
     if any(
         argument in ("--help", "-h", "-help", "--helpshort") for argument in sys.argv
     ):
-        print(f"{text.strip()}\n\nFlags:\n{_flags_help(main.__module__)}")
-        sys.exit(0)
+        with contextlib.suppress(BrokenPipeError):
+            print(f"{text.strip()}\n\nFlags:\n{_flags_help(main.__module__)}")
+        sys.exit(UNREAD if _reader_is_gone() else 0)
     # TensorFlow's start-up chatter hides what we say; its errors stay.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not sys.stderr.isatty():
@@ -151,6 +171,8 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
         logging.set_verbosity(logging.ERROR)
         try:
             main(arguments[1:])
+            if _reader_is_gone():
+                _end(UNREAD)
         except KeyboardInterrupt:
             _stop(INTERRUPTED)
         except SystemExit as end:
@@ -160,6 +182,8 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
         except Exception as error:
             if asked_to_end.is_set():  # Libraries turn it into errors of their own.
                 _stop(TERMINATED)
+            if isinstance(error, BrokenPipeError) and _reader_is_gone():
+                _end(UNREAD)
             message = _message(error)
             if message is None:
                 raise

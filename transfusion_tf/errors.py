@@ -14,13 +14,19 @@ class UserError(ValueError):
 
 def one_of(what: str, given: object, valid: Iterable[object]) -> UserError:
     """The error for a name that is not among the valid ones."""
-    names = [str(name) for name in valid]
-    hint = closest(str(given), names)
-    return UserError(f"unknown {what} {str(given)!r}{hint}; valid: {', '.join(names)}")
+    return UserError(f"unknown {what} {str(given)!r}{valid_names(given, valid)}")
 
 
-def closest(given: str, names: Iterable[str]) -> str:
+def valid_names(given: object, names: Iterable[object], what: str = "valid") -> str:
+    """The end of a message about a name: what was perhaps meant, and all there are."""
+    listed = [str(name) for name in names]
+    hint = closest(given, listed)
+    return f"{hint or ';'} {what}: {', '.join(listed)}"
+
+
+def closest(given: object, names: Iterable[object]) -> str:
     """`; did you mean 'x'?` where one of the names is much like the given one."""
-    folded = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(given.casefold(), list(folded), 1)
+    folded = {str(name).casefold(): str(name) for name in names}
+    # Below 0.7, "extra" would be hinted at as "train".
+    close = difflib.get_close_matches(str(given).casefold(), list(folded), 1, 0.7)
     return f"; did you mean {folded[close[0]]!r}?" if close else ""

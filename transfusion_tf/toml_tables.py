@@ -4,7 +4,6 @@ A table is a frozen pydantic data class. Its fields hold what a key may be and w
 means; the messages of `checked` are made from these declarations.
 """
 
-import difflib
 import tomllib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +20,7 @@ from pydantic import (
     ValidationError,
 )
 
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, closest, valid_names
 
 # What every table is declared with: unknown keys are errors, and so are NaN and inf.
 # (Reading the docstrings of fields at import would take 10 ms per table, for nothing.)
@@ -116,13 +115,12 @@ def _sentence(problem: Mapping[str, Any], schema: dict[str, Any], table: str) ->
         *above, name = (part for part in location if part != "[key]")
         key, found = _at(schema, above, table)
         valid = found.get("propertyNames", {}).get("enum") or list(found["properties"])
-        hint = _close(name, valid, "did you mean {!r}? ")
-        return f"unknown key '{_dotted(key, name)}'; {hint}valid: {', '.join(valid)}"
+        return f"unknown key '{_dotted(key, name)}'{valid_names(name, valid)}"
     key, found = _at(schema, location, table)
     if problem["type"] == "missing":
         return f"key '{key}' is missing; it should be {_right(found)}"
     if problem["type"] != "value_error":
-        hint = _close(str(got), found.get("enum", ()), "; did you mean {!r}?")
+        hint = closest(got, found.get("enum", ()))
         return f"key '{key}' should be {_right(found)}, got {got!r}{hint}"
     reason = problem["ctx"]["error"]
     if isinstance(reason, WrongKey):
@@ -175,11 +173,6 @@ def _right(found: Mapping[str, Any]) -> str:
         return f"{words} {'of at least' if above is None else 'above'} {low}"
     full = found.get("minLength", found.get("minItems"))
     return f"{words}, not empty" if full else words
-
-
-def _close(name: str, valid: Iterable[str], hint: str) -> str:
-    close = difflib.get_close_matches(name, list(valid), 1)
-    return hint.format(close[0]) if close else ""
 
 
 def _dotted(table: str, key: str) -> str:

@@ -165,6 +165,17 @@ def test_names_without_suffix(clinic):
     assert "2 images could be" in problems[0].reason
 
 
+@pytest.mark.parametrize("other", [".PNG", ".jpg"])
+def test_names_with_another_suffix(clinic, other):
+    card = saved_as(clinic, lambda text: text.replace(".png", other))
+    _, problems = read_examples(card)
+    assert "but 000.png: set reader.path_suffix = '*'" in problems[0].reason
+    rewrite(clinic, "[labels]", 'path_suffix = "*"\n[labels]')
+    examples, problems = read_examples(load_card(clinic))
+    assert not problems
+    assert examples[0].image.path.name == "000.png"
+
+
 @pytest.mark.parametrize("blank", ["", "nan"])
 def test_images_without_a_label_may_be_left_out(clinic, blank):
     card = saved_as(clinic, lambda text: text.replace(".png,0", f".png,{blank}"))

@@ -46,6 +46,23 @@ def test_a_card_is_never_overwritten(clinic):
     assert clinic.read_bytes() == before
 
 
+def test_names_with_another_suffix(clinic):
+    table = clinic.parent / "labels.csv"
+    table.write_text(table.read_text().replace(".png", ".dcm"))
+    clinic.unlink()
+    card, examples, problems = drafted(clinic.parent)
+    assert (len(examples), len(problems)) == (48, 0)
+    assert card.reader["path_suffix"] == "*"
+
+
+def test_archives_of_arrays_are_told_apart_from_tables(tmp_path):
+    archive = tmp_path / "pneumoniamnist.npz"
+    np.savez(archive, train_images=np.zeros((2, 8, 8), np.uint8))
+    for source in (tmp_path, archive):
+        with pytest.raises(UserError, match=r"no reader for \.npz archives"):
+            write_draft_card(source)
+
+
 def test_names_without_suffix_and_both_eyes(clinic):
     folder = clinic.parent
     clinic.unlink()

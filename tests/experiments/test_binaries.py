@@ -33,6 +33,19 @@ def test_help_is_printed_without_importing_tensorflow(binary):
     assert "--root" in done.stdout
 
 
+@pytest.mark.parametrize("argument", ["list", "--help"])
+def test_a_pipe_that_is_closed_ends_it_quietly(argument):
+    command = [sys.executable, "-m", "transfusion_tf_experiments.prepare_data"]
+    with subprocess.Popen(
+        [*command, argument], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # As `| head -0` does.
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 def test_studies_are_listed_with_one_line_each():
     done = run("study", "--list_studies")
     assert done.returncode == 0

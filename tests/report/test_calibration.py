@@ -7,7 +7,7 @@ from transfusion_tf.evaluation import reliability
 from transfusion_tf.report.material import read_material
 from transfusion_tf.report.reliability_diagram import reliability_diagram
 from transfusion_tf.report.rows.donors_rows import donor_runs, reliabilities
-from transfusion_tf.report.style import marks
+from transfusion_tf.report.style import encode, marks
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.study_folder import ChapterRecord
 
@@ -49,6 +49,16 @@ def test_a_mark_stands_at_confidence_and_frequency():
     assert drawn.axes[0].get_ylabel() == "share with the finding"
     texts = [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
     assert texts == ["transfer, ECE 0.200", "calibrated"]
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_dollar_in_a_name_is_no_mathematics(kind):
+    name = r"$\frac{$"
+    curve = reliability(np.array([True, False]), np.array([0.9, 0.2]), 10)
+    drawn = reliability_diagram(
+        {name: curve}, {name: 0.2}, marks([name]), "findings", title=name
+    )
+    assert encode(drawn, kind)
 
 
 def test_without_test_predictions_there_is_no_curve(study, plant):

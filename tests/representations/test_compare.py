@@ -81,7 +81,7 @@ def test_models_of_different_sizes_compare_pooled(models):
 
 
 def test_an_unknown_measure_lists_the_valid_ones(models):
-    with pytest.raises(ValueError, match="unknown measure 'rsa'; the measures are cca"):
+    with pytest.raises(ValueError, match="unknown measure 'rsa'; valid: cca"):
         compare_models(*models, IMAGES, measures=["rsa"])
 
 

@@ -15,7 +15,7 @@ from transfusion_tf.datasets.card_fields import (
     Training,
 )
 from transfusion_tf.datasets.names import normalized
-from transfusion_tf.errors import UserError, closest
+from transfusion_tf.errors import UserError, valid_names
 from transfusion_tf.toml_tables import checked, read_toml
 
 __all__ = [
@@ -155,8 +155,8 @@ def _find(name: str) -> Path:
     if "/" in name or name.endswith(".toml"):
         raise UserError(f"no dataset card at {path}: no such file")
     raise UserError(
-        f"unknown data set {name!r}{closest(name, card_names())}; valid: "
-        f"{', '.join(card_names())}, or the path of a dataset.toml"
+        f"unknown data set {name!r}{valid_names(name, card_names())}, or the path of "
+        "a dataset.toml"
     )
 
 

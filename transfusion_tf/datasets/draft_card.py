@@ -57,6 +57,11 @@ def write_draft_card(source: str | Path) -> Path:
     if not os.access(folder, os.W_OK):
         # Shared data are often read-only: then the card lies here.
         target = Path.cwd() / CARD_FILE
+        if not os.access(target.parent, os.W_OK):
+            raise UserError(
+                f"neither {folder} nor the present folder, {target.parent}, may be "
+                "written to: go to one that may, and call init from there"
+            )
     if target.exists():
         raise UserError(
             f"{target} is there already and is left as it is; move it away to have a "

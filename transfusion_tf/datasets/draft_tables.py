@@ -5,7 +5,7 @@ import dataclasses
 import decimal
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from transfusion_tf.datasets.readers.tables import (
     existing_image,
     guessed_encoding,
     read_table,
+    without_suffix,
 )
 from transfusion_tf.errors import UserError
 
@@ -127,31 +128,24 @@ def _find_images(
     folder: Path, columns: dict[str, list[str]]
 ) -> tuple[str, str, str, list[Path]]:
     """Column of paths, folder that they start from, suffix to add, files found."""
-    by_name: dict[str, list[Path]] = defaultdict(list)
-    by_stem: dict[str, list[Path]] = defaultdict(list)
+    by_name: dict[str, list[str]] = defaultdict(list)
+    by_stem: dict[str, list[str]] = defaultdict(list)
     for path in files_below(folder):
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            by_name[normalized(path.name)].append(path)
-            by_stem[normalized(path.stem)].append(path)
-    best: tuple[int, str, str, str] = (0, "", "", "")
+            full = normalized(path.relative_to(folder).as_posix())
+            by_name[normalized(path.name)].append(full)
+            by_stem[normalized(path.stem)].append(full)
+    best = (0, "", "", "")
     for column, values in columns.items():
-        for index, bare in ((by_name, False), (by_stem, True)):
-            votes: Counter[str] = Counter()
-            suffixes: dict[str, set[str]] = defaultdict(set)
-            for value in values:
-                value = value.replace("\\", "/")
-                for path in index.get(value.rsplit("/", 1)[-1], ()):
-                    suffix = path.suffix if bare else ""
-                    full = normalized(str(path.relative_to(folder)))
-                    if full.endswith(value + suffix):
-                        start = full[: len(full) - len(value + suffix)]
-                        start = start.rstrip("/") or "."
-                        votes[start] += 1
-                        suffixes[start].add(suffix)
-            if votes:
-                start, number = votes.most_common(1)[0]
-                suffix = "*" if len(suffixes[start]) > 1 else suffixes[start].pop()
-                best = max(best, (number, column, start, suffix))
+        values = [value.replace("\\", "/") for value in values]
+        for number, start, suffix in (
+            _place(values, by_name),
+            _place(values, by_stem),
+            # With another suffix than the file's: .jpg for .JPG, .dcm for .png.
+            (*_place(list(map(without_suffix, values)), by_stem)[:2], "*"),
+        ):
+            if number > best[0]:
+                best = (number, column, start, suffix)
     number, column, start, suffix = best
     if not number:
         raise UserError("no column of the table names images that are there")
@@ -160,6 +154,29 @@ def _find_images(
         with contextlib.suppress(UserError):
             found.append(existing_image(folder / start, value, folder, suffix))
     return column, start, suffix, found
+
+
+def _place(
+    values: Sequence[str], images: Mapping[str, Sequence[str]]
+) -> tuple[int, str, str]:
+    """How many values are files' paths from one folder, the folder, what they lack.
+
+    Args:
+      values: of a column.
+      images: paths of images by what the last part of a value may be.
+    """
+    votes = Counter[str]()
+    suffixes: dict[str, set[str]] = defaultdict(set)
+    for value in values:
+        for full in images.get(value.rsplit("/", 1)[-1], ()):
+            start, found, rest = f"/{full}".rpartition(f"/{value}")
+            if found and "/" not in rest:
+                votes[start.lstrip("/") or "."] += 1
+                suffixes[start.lstrip("/") or "."].add(rest)
+    if not votes:
+        return 0, "", ""
+    start, number = votes.most_common(1)[0]
+    return number, start, "*" if len(suffixes[start]) > 1 else suffixes[start].pop()
 
 
 _Labels = tuple[list[str], str, list[str], list[tuple[str, Any, str]]]

@@ -177,7 +177,7 @@ def kind_of(reason: str) -> str:
     """The reason without what differs from row to row: names, paths, numbers."""
     text = re.sub(r"'[^']*'|\"[^\"]*\"", "…", reason)
     text = re.sub(r"\S*/\S*", "…", text)
-    text = re.sub(r"-?\d[\d.×e+-]*", "N", text)
+    text = re.sub(r"-?\d[\d.×e+-]*", "…", text)
     return re.sub(r"\s+", " ", text).strip()[:120]
 
 

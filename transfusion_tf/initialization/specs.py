@@ -20,7 +20,7 @@ biases stay the donor's, where they too should be drawn from their statistics.
 import re
 from dataclasses import dataclass, replace
 
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, closest, valid_names
 
 STATISTICS_SCHEMES = ("mean_var", "sampled", "shuffled")
 SCHEMES = ("random", "transfer", *STATISTICS_SCHEMES, "gabor")
@@ -99,13 +99,13 @@ def parse_spec(text: str) -> InitializationSpec:
         r"\s*(\w+)\s*(?::\s*(\w+)\s*)?(?:\+\s*(\w+)\s*)?(?:\[\s*(.*?)\s*\])?\s*", text
     )
     if match is None:
-        raise UserError(
-            f"cannot read initialization {text!r}; expected one of {_forms()}"
-        )
+        forms = ", ".join(_forms())
+        raise UserError(f"cannot read initialization {text!r}; expected one of {forms}")
     scheme, through, above, inner = match.groups()
     if scheme not in SCHEMES:
         raise UserError(
-            f"unknown initialization {scheme!r} in {text!r}; valid: {_forms()}"
+            f"unknown initialization {scheme!r} in {text!r}"
+            f"{valid_names(scheme, _forms())}"
         )
     if (through or above) and scheme != "transfer":
         raise UserError(
@@ -118,9 +118,10 @@ def parse_spec(text: str) -> InitializationSpec:
             f"transfer:block2+{above}"
         )
     if above and above not in _ABOVE_SCHEMES:
+        hint = closest(above, _ABOVE_SCHEMES)
         raise UserError(
             f"initialization {text!r}: above the stage stands one of "
-            f"{', '.join(_ABOVE_SCHEMES)}, not {above!r}"
+            f"{', '.join(_ABOVE_SCHEMES)}, not {above!r}{hint}"
         )
     batch_norm, strict_reference = _parse_options(text, above or scheme, inner)
     return InitializationSpec(
@@ -158,13 +159,11 @@ def _parse_options(text: str, scheme: str, inner: str | None) -> tuple[str, bool
     return found.get("bn", "identity"), _STRICT in found
 
 
-def _forms() -> str:
-    return ", ".join(
-        (
-            *SCHEMES,
-            "transfer:<stage>",
-            "transfer:<stage>+<scheme>",
-            "mean_var[bn=...]",
-            f"mean_var[{_STRICT}]",
-        )
+def _forms() -> tuple[str, ...]:
+    return (
+        *SCHEMES,
+        "transfer:<stage>",
+        "transfer:<stage>+<scheme>",
+        "mean_var[bn=...]",
+        f"mean_var[{_STRICT}]",
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import keras
 
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, one_of
 
 # By the statistics of the images that a run is trained on, not by constants.
 DATASET_MEAN_STD = "dataset_mean_std"
@@ -82,9 +82,7 @@ INPUT_SCALINGS: dict[str, InputScaling] = {item.name: item for item in _SCALINGS
 def check_input_scaling(name: str) -> None:
     """Raises UserError, listing the valid names, unless `name` is a scaling."""
     if name not in INPUT_SCALINGS:
-        raise UserError(
-            f"unknown input scaling {name!r}; valid: {', '.join(INPUT_SCALINGS)}"
-        )
+        raise one_of("input scaling", name, INPUT_SCALINGS)
 
 
 def input_scaling_description(name: str) -> str:

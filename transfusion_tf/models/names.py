@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.models.architectures import ARCHITECTURES
 from transfusion_tf.models.input_scaling import check_input_scaling
 
@@ -63,7 +63,7 @@ def parse_model_name(text: str) -> ModelSpec:
         )
     name, inner = match.groups()
     if name not in ARCHITECTURES:
-        raise UserError(f"unknown model {name!r}; valid: {', '.join(model_names())}")
+        raise one_of("model", name, model_names())
     options = _parse_options(text, inner)
     if "width" in options and "slim_after" not in options:
         raise UserError(f"model {text!r}: width needs slim_after=<stage> beside it")

@@ -47,6 +47,8 @@ _SETTINGS: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "text.color": INK,
+    # What is drawn is names that users give: a "$" in them is a "$".
+    "text.parse_math": False,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.labelsize": 8,

@@ -127,8 +127,7 @@ def compare_models(
 def _check_measures(measures: Sequence[str]) -> None:
     for name in measures:
         if name not in MEASURES:
-            listed = ", ".join(MEASURES)
-            raise UserError(f"unknown measure {name!r}; the measures are {listed}")
+            raise one_of("measure", name, MEASURES)
 
 
 def _scores(

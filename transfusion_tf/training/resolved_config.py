@@ -12,7 +12,7 @@ from transfusion_tf.datasets import (
     load_card,
     prepare,
 )
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.evaluation import METRICS
 from transfusion_tf.initialization import is_preset, parse_spec, preset_fingerprint
 from transfusion_tf.input_pipeline import pixel_statistics
@@ -132,7 +132,7 @@ def _pixel_statistics(
 
 def _check_metric(metric: str, card: DatasetCard, valid: Collection[str]) -> None:
     if metric not in valid:
-        raise UserError(f"unknown metric {metric!r}; valid: {', '.join(valid)}")
+        raise one_of("metric", metric, valid)
     kinds = _METRIC_KINDS.get(metric)
     if kinds and card.labels.kind not in kinds:
         raise UserError(

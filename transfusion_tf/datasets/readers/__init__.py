@@ -31,6 +31,7 @@ from transfusion_tf.datasets.readers.rows import (
     Remark,
     Rows,
 )
+from transfusion_tf.datasets.readers.tables import NPZ
 from transfusion_tf.datasets.readers.tfds_folder import read_tfds
 from transfusion_tf.datasets.readers.xml_cases import read_xml_cases
 from transfusion_tf.datasets.splits import split_by_patient
@@ -48,11 +49,6 @@ __all__ = [
     "read_card",
     "read_examples",
 ]
-
-NPZ = (
-    "there is no reader for .npz archives, as MedMNIST comes in, yet: write their "
-    "images into folders, one per class, below train, val and test"
-)
 
 READERS: dict[str, Callable[[DatasetCard], Rows]] = {
     "csv": read_csv,

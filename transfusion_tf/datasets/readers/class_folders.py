@@ -18,9 +18,9 @@ from transfusion_tf.datasets.folder_files import (
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
 from transfusion_tf.datasets.names import find_name, normalized
 from transfusion_tf.datasets.readers import options as check
-from transfusion_tf.datasets.readers.labels import one_label, valid_classes
+from transfusion_tf.datasets.readers.labels import meant_classes, one_label
 from transfusion_tf.datasets.readers.rows import Example, LeftOut, Problem, Rows
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, valid_names
 from transfusion_tf.toml_tables import TABLE, Text
 
 _SplitFolders = Annotated[
@@ -64,9 +64,9 @@ def read_class_folders(card: DatasetCard) -> Rows:
         )
     for name in options.name_patterns:
         if name not in card.labels.classes:
+            valid = valid_names(name, card.labels.classes)
             raise UserError(
-                f"{card.path}: unknown key 'reader.name_patterns.{name}'; valid: "
-                f"{', '.join(card.labels.classes)}"
+                f"{card.path}: unknown key 'reader.name_patterns.{name}'{valid}"
             )
     root = check.require(card, "folder", card.data_folder(), options.folder)
     if not root.is_dir():
@@ -104,10 +104,10 @@ def _top_rows(
         try:
             labels = one_label(card, folder.name)
         except UserError:
-            valid = valid_classes(card.labels, folder.name)
+            valid = meant_classes(card.labels, folder.name)
             yield Problem(
                 str(folder),
-                f"no class {folder.name!r} in the card; valid: {valid}",
+                f"no class {folder.name!r} in the card{valid}",
                 images=_count_images(folder),
             )
             continue
@@ -120,10 +120,8 @@ def _folder_split(split_folders: bool | Mapping[str, str], folder: Path) -> str 
     assert isinstance(split_folders, Mapping)
     meant = find_name(folder.name, split_folders)
     if meant is None:
-        valid = ", ".join(split_folders)
-        raise UserError(
-            f"folder {folder.name!r} is no split of the card; valid: {valid}"
-        )
+        valid = valid_names(folder.name, split_folders)
+        raise UserError(f"folder {folder.name!r} is no split of the card{valid}")
     return check.fixed_split(split_folders[meant])
 
 

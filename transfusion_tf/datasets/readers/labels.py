@@ -4,7 +4,7 @@ import numpy as np
 
 from transfusion_tf.datasets.card import DatasetCard, Labels
 from transfusion_tf.datasets.names import as_number, find_name, is_blank
-from transfusion_tf.errors import UserError, closest
+from transfusion_tf.errors import UserError, valid_names
 
 _NAN = float("nan")
 
@@ -38,23 +38,27 @@ def _class_index(labels: Labels, cell: str) -> int:
             return index
     if values:
         raise UserError(
-            f"label {cell!r} is not among the card's labels.values; valid: "
-            f"{valid_classes(labels, cell)}"
+            f"label {cell!r} is not among the card's labels.values"
+            f"{meant_classes(labels, cell)}"
         )
     raise UserError(
-        f"label {cell!r} is outside the classes; valid: {valid_classes(labels, cell)}"
+        f"label {cell!r} is outside the classes{meant_classes(labels, cell)}"
     )
 
 
-def valid_classes(labels: Labels, cell: str) -> str:
+def meant_classes(labels: Labels, cell: str) -> str:
     """What a cell, or a folder's name, may be, and what a wrong one may have meant."""
     names = tuple(labels.values) or labels.classes
-    first, valid = labels.count_from, ", ".join(names)
+    first, number = labels.count_from, as_number(cell)
+    # No number is hinted at in place of another.
+    valid = valid_names("" if number is not None else cell, names)
     if first is not None and not labels.values:
         return f"{valid}, or {first} to {first + len(names) - 1}"
-    if as_number(cell) is None:
-        return valid + closest(cell, names)
-    if labels.values or any(as_number(name) is not None for name in names):
+    if (
+        number is None
+        or labels.values
+        or any(as_number(name) is not None for name in names)
+    ):
         return valid
     return (
         f"{valid}; if numbers in the data count the classes, set labels.count_from = 0 "

@@ -14,11 +14,16 @@ from transfusion_tf.datasets.folder_files import has_helper, names_in, on_disk
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
 from transfusion_tf.datasets.names import normalized
 from transfusion_tf.datasets.readers.rows import Problem
-from transfusion_tf.errors import UserError, closest
+from transfusion_tf.errors import UserError, valid_names
 
 # What columns are separated by, and how many rows show which of these it is.
 _SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE = 50
+
+NPZ = (
+    "there is no reader for .npz archives, as MedMNIST comes in, yet: write their "
+    "images into folders, one per class, below train, val and test"
+)
 
 _ZIPPED, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
@@ -55,8 +60,7 @@ class Table:
             if name not in self.columns:
                 raise UserError(
                     f"{self.file} has no column {name!r}, which {who} names"
-                    f"{closest(name, self.columns)}; its columns: "
-                    f"{', '.join(self.columns)}"
+                    f"{valid_names(name, self.columns, 'its columns')}"
                 )
 
 
@@ -113,6 +117,8 @@ def _text(file: Path, encoding: str | None) -> str:
         raise UserError(f"no file {file}") from None
     except OSError as error:
         raise UserError(f"{file} can't be read: {error.strerror}") from None
+    if file.suffix.lower() == ".npz":
+        raise UserError(f"{file}: {NPZ}")
     if content.startswith((_ZIPPED, _OLE)):
         raise UserError(
             f"{file} is a spreadsheet, not CSV: save the sheet as CSV (UTF-8) and name "
@@ -208,20 +214,29 @@ def _of_any_suffix(path: Path) -> Path:
     found = on_disk(path)
     if found is not None and found.is_file():
         return found
-    others = same_stem(path)
+    others = _of_same_stem(path)
     if len(others) == 1:
         return path.with_name(others[0])
     if others:
         raise UserError(f"{len(others)} images could be {path}: {', '.join(others)}")
-    raise UserError(f"no image {path}.*")
+    raise UserError(f"no image {path}, nor one of its name with another suffix")
 
 
-def same_stem(path: Path) -> list[str]:
-    """Names of images in the path's folder that are the path's name and a suffix."""
+def without_suffix(name: str) -> str:
+    """The name without the suffix of an image file."""
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def _of_same_stem(path: Path) -> list[str]:
+    """Images in the path's folder of its name and a suffix, or another suffix."""
     folder = on_disk(path.parent)
     names = names_in(folder) if folder is not None else {}
-    tried = (path.name + suffix for suffix in _any_case(IMAGE_SUFFIXES))
-    return [names[normalized(name)] for name in tried if normalized(name) in names]
+    found = []
+    for stem in dict.fromkeys((path.name, without_suffix(path.name))):
+        tried = (normalized(stem + suffix) for suffix in _any_case(IMAGE_SUFFIXES))
+        found += [names[name] for name in tried if name in names]
+    return found
 
 
 def _any_case(suffixes: Iterable[str]) -> list[str]:
@@ -230,12 +245,12 @@ def _any_case(suffixes: Iterable[str]) -> list[str]:
 
 def _near(path: Path, suffix: str) -> str:
     """What is there in place of an image that is not."""
-    if not suffix and (names := same_stem(path)):
-        found = names[0][len(path.name) :]
-        return f", but {names[0]}: set reader.path_suffix = {found!r}, or '*'"
-    if names := same_stem(path.parent / path.stem):
-        return f", but {names[0]}"
-    return ""
+    names = _of_same_stem(path)
+    if not names:
+        return ""
+    added = names[0].removeprefix(path.name)
+    right = "'*'" if suffix or added == names[0] else f"{added!r}, or '*'"
+    return f", but {names[0]}: set reader.path_suffix = {right}"
 
 
 def not_blank(row: Mapping[str, str], column: str) -> str:

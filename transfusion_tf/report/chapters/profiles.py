@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from transfusion_tf.report import style, wording
 from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
@@ -46,9 +47,18 @@ def _name_parts(axes: Axes, own: LongTable) -> None:
     )
 
 
+class _PlainNumbers(LogFormatter):
+    """Labels where a log scale has them, but not as mathematics: 0.01."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
 def _name_parts_log(axes: Axes, own: LongTable) -> None:
     _name_parts(axes, own)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(_PlainNumbers())
+    axes.yaxis.set_minor_formatter(_PlainNumbers())
 
 
 def _explain_starts(figure: Figure, axes: Sequence[Axes], own: LongTable) -> None:
