@@ -83,7 +83,22 @@ def test_while_the_head_is_trained_alone_nothing_is_stopped():
     progress = after(config, [0.6, 0.5, 0.5])
     assert progress.evaluations_without_gain == progress.evaluations_on_plateau == 0
     assert progress.best_step == 0
-    assert after(config, [0.6, 0.5, 0.5, 0.5, 0.5, 0.5]).step == 50
+    # The first evaluation after it is the best so far.
+    assert after(config, [0.6, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]).step == 60
+
+
+def test_the_best_of_a_fine_tuned_run_is_neither_its_start_nor_its_head_phase():
+    config = CONFIG.replace(early_stopping_metric="loss", head_steps=20)
+    losses = [0.9, 0.6, 0.5, 0.56, 0.54, 0.52]
+    aucs = [0.5] * len(losses)
+    # Up to the head's last step the best is the head's.
+    assert after(config, aucs[:3], losses[:3]).best_step == 20
+    progress = after(config, aucs, losses)
+    assert (progress.best_step, progress.best_metric) == (50, -0.52)
+    worse = after(config, aucs, [0.9, 0.6, 0.5, 0.7, 0.8, 0.9])
+    assert (worse.best_step, worse.evaluations_without_gain) == (30, 2)
+    whole = after(config.replace(head_steps=0), aucs, losses)
+    assert whole.best_step == 20
 
 
 def test_counts_go_on_where_a_saved_state_left_them():

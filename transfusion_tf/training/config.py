@@ -289,11 +289,15 @@ class RunConfig:
     def _content(self) -> dict[str, Any]:
         """All that decides the result."""
         values, idle = self.to_dict(), self._idle()
-        return {
+        content = {
             field.name: values[field.name]
             for field in dataclasses.fields(self)
             if field.name not in idle and not setting_of(field).location
         }
+        if self.head_steps:
+            # Earlier versions chose among the head's evaluations too.
+            content["best_weights"] = "of fine-tuning"
+        return content
 
     def _idle(self) -> set[str]:
         """Fields that say nothing for want of another one."""

@@ -23,8 +23,10 @@ def count_evaluation(
 ) -> bool:
     """Counts an evaluation of the validation split, after `progress.step` steps.
 
-    Evaluations without a better value count only once the whole network is trained,
-    and for a plateau once the rate has come to its base.
+    Where the head was trained alone first, the best is of what follows: a transferred
+    network that fine-tuning makes worse is no fine-tuned one. Evaluations without a
+    better value count only once the whole network is trained, and for a plateau once
+    the rate has come to its base.
 
     Args:
       progress: changed in place.
@@ -37,7 +39,8 @@ def count_evaluation(
     name = selection_metric(config)
     # Higher is better, whatever is chosen by.
     value = -values[name] if name == "loss" else values[name]
-    if value > progress.best_metric:
+    starts_afresh = progress.best_step <= config.head_steps < progress.step
+    if value > progress.best_metric or (config.head_steps and starts_afresh):
         progress.best_metric, progress.best_step = value, progress.step
         progress.evaluations_without_gain = 0
         progress.evaluations_on_plateau = 0
