@@ -25,14 +25,20 @@ def starts_in(chapter):
     return {run.initialization for run in chapter.runs}
 
 
-def test_one_start_alone_has_its_filters_and_nothing_to_be_compared_with():
-    assert set(chapters_of("transfer")) == {"filters"}
+def test_one_start_alone_has_its_outputs_and_filters_and_nothing_to_be_compared_with():
+    assert set(chapters_of("transfer")) == {"decisions", "filters"}
+
+
+def test_several_models_have_a_chapter_on_what_they_cost():
+    assert "costs" in chapters_of("transfer", models=("cbr_tiny", "cbr_small"))
+    assert "costs" not in chapters_of("random", "transfer")
 
 
 def test_random_and_transferred_weights_are_compared_throughout():
     assert list(chapters_of("random", "transfer")) == [
         "differences",
         "convergence",
+        "decisions",
         "before_and_after",
         "similarity_by_start",
         "filters",
@@ -87,7 +93,8 @@ def test_frozen_stages_are_a_chapter_of_their_own():
 def test_two_sizes_make_a_chapter_on_data_and_models_of_the_larger_are_compared():
     found = chapters_of("random", "transfer", sizes=(50, 100))
     assert {run.train_examples for run in found["data_sizes"].runs} == {50, 100}
-    assert {run.train_examples for run in found["filters"].runs} == {100}
+    for name in ("decisions", "filters"):
+        assert {run.train_examples for run in found[name].runs} == {100}
     all_of_them = chapters_of("random", "transfer", sizes=(50, None))
     assert {run.train_examples for run in all_of_them["filters"].runs} == {None}
 

@@ -68,6 +68,7 @@ class HeatMap:
     Attributes:
       most_names: along an axis; of more, every so many.
       written: whether values are written too, where all names are.
+      text_size: of values that are written, points.
     """
 
     quantity: Quantity = None
@@ -75,6 +76,7 @@ class HeatMap:
     across: str = "pair"
     most_names: int = 14
     written: bool = False
+    text_size: float = 8
 
     def draw(self, axes: Axes, table: LongTable) -> None:
         own = table.where(quantity=self.quantity)
@@ -88,7 +90,8 @@ class HeatMap:
         axes.tick_params(axis="x", rotation=90)
         axes.spines[:].set_visible(False)
         if self.written and max(values.shape) <= self.most_names:
-            style: Style = {"ha": "center", "va": "center", "fontsize": 8}
+            style: Style = {"ha": "center", "va": "center"}
+            style["fontsize"] = self.text_size
             for (row, column), value in np.ndenumerate(values):
                 colour = INK if value > 0.6 else "white"
                 axes.text(column, row, number(value, 2), color=colour, **style)

@@ -28,6 +28,20 @@ _CONVERGENCE = Chapter(
     view="convergence",
     options={"steps": True},
 )
+_DECISIONS = Chapter(
+    "decisions",
+    "What the outputs decide",
+    "ROC curves on the test set, with 95 % bands over patients; what is taken for "
+    "what, as a share of each class; and whether outputs can be read as probabilities.",
+    view="decisions",
+)
+_COSTS = Chapter(
+    "costs",
+    "What accuracy costs",
+    "The test metric over a model’s parameters, and over the time of one run: training "
+    "and evaluation.",
+    view="costs",
+)
 _STAGES = Chapter(
     "stages",
     "Which stages carry the gain",
@@ -114,6 +128,7 @@ def own_chapters(
     """
     return (
         *_on_learning(runs),
+        *_on_outputs(_at_one_size(runs)),
         *_on_stages(runs),
         *_on_change(_at_one_size(runs), sampling),
         *_on_donors(_at_one_size(runs), sampling),
@@ -129,6 +144,13 @@ def _on_learning(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
     yield _of_runs(_CONVERGENCE, runs)
     if len({run.train_examples for run in runs}) > 1:
         yield _of_runs(_DATA_SIZES, runs)
+
+
+def _on_outputs(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
+    """What outputs are good for, and what they cost."""
+    yield _of_runs(_DECISIONS, runs)
+    if len({run.model for run in runs}) > 1:
+        yield _of_runs(_COSTS, runs)
 
 
 def _on_stages(runs: Sequence[RunConfig]) -> Iterator[Chapter]:

@@ -5,6 +5,8 @@ from pathlib import Path
 from transfusion_tf.report.chapter_kinds import ChapterKind, View, draw
 from transfusion_tf.report.chapters import (
     accuracy,
+    costs,
+    decisions,
     differences,
     donor_accuracy,
     donor_comparisons,
@@ -23,6 +25,8 @@ from transfusion_tf.report.material import Material
 
 _FAMILIES = (
     accuracy,
+    costs,
+    decisions,
     learning_speed,
     differences,
     donor_comparisons,

@@ -1,0 +1,166 @@
+"""Rows of what outputs decide: ROC curves, operating points, confusion matrices."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from transfusion_tf.evaluation import (
+    Reliability,
+    forecasts,
+    labels_and_probabilities,
+    referable_score,
+    reliability,
+)
+from transfusion_tf.evaluation.operating_points import (
+    BinaryScores,
+    rates_above,
+    roc_band,
+    threshold_at_sensitivity,
+    threshold_at_specificity,
+)
+from transfusion_tf.report.class_patients import LEAST_PATIENTS
+from transfusion_tf.report.long_table import Rows
+from transfusion_tf.report.material import Material
+from transfusion_tf.report.results import StartRuns
+from transfusion_tf.report.rows.accuracy_rows import keys_of, model_results
+from transfusion_tf.studies.study_folder import Run
+
+_TARGET = 0.9
+POINTS = {
+    "90 % specificity": threshold_at_specificity,
+    "90 % sensitivity": threshold_at_sensitivity,
+}
+_OWN_COLUMNS = ("question", "point", "truth", "taken_for")
+# More curves, or a larger matrix, are not read.
+_MOST_QUESTIONS, _MOST_CLASSES = 6, 12
+_BINS = 10
+
+_Scores = dict[str, BinaryScores]
+
+
+def decision_rows(material: Material) -> Rows:
+    """By model and start: the curve and the operating points of each question that the
+    outputs answer, and what is taken for what.
+    """
+    rows: Rows = []
+    for results, panel in model_results(material):
+        keys = keys_of(results, panel) | dict.fromkeys(_OWN_COLUMNS)
+        for start in panel.starts.values():
+            own = {**keys, "initialization": start.initialization}
+            for question, runs in _asked(start, "test").items():
+                rows += _of_question(own | {"question": question}, start, runs)
+            rows += _confusion_rows(own, list(start.runs.values()))
+    return rows
+
+
+def reliabilities(
+    starts: Mapping[str, StartRuns],
+) -> tuple[dict[str, Reliability], dict[str, float]]:
+    """Reliability of all runs' test outputs by start; and mean calibration errors."""
+    curves, errors = {}, {}
+    for label, start in starts.items():
+        kind = start.first.dataset["kind"]
+        found = [
+            forecasts(*_outputs(run, "test")[:2], kind) for run in start.runs.values()
+        ]
+        happened, forecast = (np.concatenate(side) for side in zip(*found, strict=True))
+        if len(forecast):
+            curves[label] = reliability(happened, forecast, _BINS)
+            own = start.values("expected_calibration_error", split="test").values()
+            errors[label] = float(np.mean(list(own))) if own else float("nan")
+    return curves, errors
+
+
+def _of_question(
+    keys: Mapping[str, Any], start: StartRuns, runs: Sequence[BinaryScores]
+) -> Iterator[dict[str, Any]]:
+    band = roc_band(runs)
+    columns = (band.false_positive_rate, band.sensitivity, band.low, band.high)
+    for place, value, low, high in zip(*columns, strict=True):
+        yield {
+            **keys,
+            "quantity": "roc",
+            "hidden": True,
+            "place": place,
+            "value": value,
+            "low": low,
+            "high": high,
+        }
+    chosen_on = _asked(start, "validation").get(keys["question"], ())
+    if len(chosen_on) != len(runs):
+        return
+    for point, threshold_at in POINTS.items():
+        thresholds = [threshold_at(run, _TARGET) for run in chosen_on]
+        for name, rate in zip(
+            ("sensitivity", "specificity"), rates_above(runs, thresholds), strict=True
+        ):
+            own = {"value": rate.estimate, "low": rate.low, "high": rate.high}
+            yield {**keys, "point": point, "quantity": name, **own}
+
+
+def _confusion_rows(
+    keys: Mapping[str, Any], runs: Sequence[Run]
+) -> Iterator[dict[str, Any]]:
+    """The share of each class that is taken for each, by the largest output."""
+    classes = runs[0].dataset["classes"]
+    exclusive = runs[0].dataset["kind"] != "findings"
+    if not exclusive or not 2 <= len(classes) <= _MOST_CLASSES:
+        return
+    counts = np.zeros((len(classes), len(classes)))
+    for run in runs:
+        labels, outputs, _ = _outputs(run, "test")
+        known = ~np.isnan(labels).any(axis=1)
+        truth, chosen = labels[known].argmax(axis=1), outputs[known].argmax(axis=1)
+        np.add.at(counts, (truth, chosen), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    for (row, column), share in np.ndenumerate(shares):
+        yield {
+            **keys,
+            "quantity": "confusion",
+            "truth": classes[row],
+            "taken_for": classes[column],
+            "value": share,
+        }
+
+
+def _asked(start: StartRuns, split: str) -> dict[str, list[BinaryScores]]:
+    """Question -> scores, one per run; those with enough patients of both sides."""
+    by_run = [_questions(run, split) for run in start.runs.values()]
+    least = LEAST_PATIENTS if split == "test" else 1
+    return {
+        question: [run[question] for run in by_run]
+        for question in by_run[0]
+        if all(question in run and _enough(run[question], least) for run in by_run)
+    }
+
+
+def _enough(scores: BinaryScores, least: int) -> bool:
+    sides = (scores.positive, ~scores.positive)
+    return all(len(np.unique(scores.patients[side])) >= least for side in sides)
+
+
+def _questions(run: Run, split: str) -> _Scores:
+    """What the main metric asks of its outputs; else each class against the rest."""
+    labels, outputs, patients = _outputs(run, split)
+    classes = run.dataset["classes"]
+    if run.metric == "referable_auc":
+        first = run.dataset["referable_from"]
+        positive = labels[:, first:].max(axis=1) == 1
+        scores = referable_score(outputs, first)
+        return {f"{classes[first]} and up": BinaryScores(positive, scores, patients)}
+    two_sides = len(classes) == 2 and run.dataset["kind"] != "findings"
+    found = {}
+    for index in [1] if two_sides else range(min(len(classes), _MOST_QUESTIONS)):
+        known = ~np.isnan(labels[:, index])
+        found[classes[index]] = BinaryScores(
+            labels[known, index] == 1, outputs[known, index], patients[known]
+        )
+    return found
+
+
+def _outputs(run: Run, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels and probabilities [n, classes], and patients [n]."""
+    table = run.directory.predictions(split)
+    labels, outputs = labels_and_probabilities(table, run.dataset["classes"])
+    return labels, outputs, table["patient_id"].to_numpy(str)
