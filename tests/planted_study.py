@@ -187,7 +187,13 @@ class PlantedStudy:
     def _counts(self, images, patients):
         shares = np.array([50, 10, 20, 12, 8]) * images // 100
         classes = dict(zip(CLASSES, map(int, shares), strict=True))
-        return {"images": images, "patients": patients, "classes": classes}
+        by_class = {name: -(-number // 2) for name, number in classes.items()}
+        return {
+            "images": images,
+            "patients": patients,
+            "classes": classes,
+            "class_patients": by_class,
+        }
 
     def _predictions(self, split, signal, generator):
         shared = np.random.default_rng(1 if split == "test" else 2)

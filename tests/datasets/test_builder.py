@@ -49,6 +49,9 @@ def test_labels_and_counts_agree_with_the_table(prepared):
     counts = prepared.counts()
     assert sum(c["images"] for c in counts.values()) == 80
     assert sum(c["classes"]["none"] for c in counts.values()) == 16
+    train = prepared.examples("train")
+    own = train[train["label/none"] == 1]["patient_id"]
+    assert counts["train"]["class_patients"]["none"] == len(set(own))
 
 
 def test_a_second_call_builds_nothing(prepared, data_root):

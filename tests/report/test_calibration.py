@@ -47,7 +47,7 @@ def test_a_mark_stands_at_confidence_and_frequency():
     np.testing.assert_allclose(line.get_xdata(), [0.15, 0.945])
     np.testing.assert_allclose(line.get_ydata(), [0, 0.75])
     assert drawn.axes[0].get_ylabel() == "share with the finding"
-    texts = [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
+    texts = [text.get_text() for text in drawn.legends[0].get_texts()]
     assert texts == ["transfer, ECE 0.200", "calibrated"]
 
 

@@ -75,7 +75,7 @@ def test_thresholds_of_the_validation_set_are_judged_on_the_test_set(record, dec
     assert f"{100 * row['value']:.0f} % from transfer" in decisions.sentences[0]
 
 
-def test_what_is_taken_for_what_is_a_share_of_each_class(record, decisions):
+def test_confusion_is_in_shares_of_each_true_class(record, decisions):
     truth, chosen = [], []
     for run in transferred(record):
         labels, probabilities = outputs(run, "test")
@@ -84,7 +84,7 @@ def test_what_is_taken_for_what_is_a_share_of_each_class(record, decisions):
     expected = confusion_matrix(truth, chosen, normalize="true")
     found = rows_of(decisions, initialization="transfer", quantity="confusion")
     assert found["value"].to_numpy().reshape(5, 5) == pytest.approx(expected)
-    assert list(found["taken_for"][:2]) == ["none", "mild"]
+    assert list(found["predicted_class"][:2]) == ["none", "mild"]
 
 
 def test_a_model_has_its_curves_its_confusion_and_its_reliability(decisions):
@@ -102,6 +102,14 @@ def test_sides_of_few_patients_have_no_curve(record, tmp_path):
     view = drawn(dataclasses.replace(record, runs=(few,)), "decisions", tmp_path)
     assert not len(rows_of(view, quantity="sensitivity"))
     assert len(rows_of(view, quantity="confusion"))
+
+
+def test_runs_without_test_predictions_decide_nothing(study, plant, tmp_path):
+    run = study.add("cbr_tiny", "random", 0, plant())
+    run.write_table("predictions.parquet", run.predictions("validation"))
+    view = drawn(read_study(study.write()), "decisions", tmp_path)
+    assert view.pictures == ()
+    assert not len(view.table)
 
 
 def test_costs_count_the_donors_training(record, tmp_path):

@@ -171,10 +171,13 @@ def test_the_donor_is_described(page):
 
 def test_all_figures_and_tables_are_written(written):
     figures = {path.name for path in (written.parent / "figures").iterdir()}
-    names = {"differences", "samples"} | {
+    names = {"differences", "costs", "samples"} | {
         f"{name}{ending}"
         for model in ("cbr_tiny", "cbr_small")
         for name, ending in (
+            (f"decisions-roc-{model}", ""),
+            (f"decisions-confusion-{model}", ""),
+            (f"decisions-reliability-{model}", ""),
             (f"convergence-{model}", ""),
             (f"convergence-{model}", "-steps"),
             (f"filters-{model}", ""),
@@ -185,7 +188,7 @@ def test_all_figures_and_tables_are_written(written):
     tables = {path.name for path in (written.parent / "tables").iterdir()}
     expected = {"results", "comparisons", "models", "classes", "initialization"} | {
         *("runs", "differences", "convergence", "before_and_after"),
-        *("similarity_by_start", "filters"),
+        *("similarity_by_start", "filters", "decisions", "costs"),
     }
     assert tables == {
         f"{name}.{kind}" for name in expected for kind in ("csv", "md", "tex")

@@ -77,17 +77,22 @@ class PreparedDataset:
         return counts_by_kind(self.left_out)
 
     def counts(self) -> dict[str, dict[str, Any]]:
-        """Images, patients and images a class, by split."""
+        """By split: images, patients, and both of each class."""
         result = {}
         for split in SPLITS:
             rows = self.examples(split)
-            totals = np.nansum(self.labels(rows), axis=0) if len(rows) else []
+            labels, patients = self.labels(rows), rows["patient_id"]
+            totals = np.nansum(labels, axis=0) if len(rows) else []
             result[split] = {
                 "images": len(rows),
-                "patients": int(rows["patient_id"].nunique()),
+                "patients": int(patients.nunique()),
                 "classes": dict(
                     zip(self.card.labels.classes, map(int, totals), strict=False)
                 ),
+                "class_patients": {
+                    name: int(patients[labels[:, index] == 1].nunique())
+                    for index, name in enumerate(self.card.labels.classes)
+                },
             }
         return result
 

@@ -104,6 +104,7 @@ def _whether_it_pays(
         "gains_width": WIDTH,
         "samples": samples,
         "show_images": show_images,
+        "class_splits": page.class_splits(record.runs[0]),
         "class_counts": sample_images.class_counts(results),
         "initialization": page.initialization_summary(frames["initialization"]),
         "margin": results.margin,

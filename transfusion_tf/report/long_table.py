@@ -85,7 +85,7 @@ class LongTable:
           columns: in place of a long table's.
         """
         if columns:
-            return self.frame.loc[~self.frame["hidden"], list(columns)]
+            return self.frame[~self.frame["hidden"]].reindex(columns=list(columns))
         shown = self.frame.loc[~self.frame["hidden"], list(COLUMNS)]
         empty = [name for name in _OPTIONAL if shown[name].isna().all()]
         return shown.drop(columns=empty).reset_index(drop=True)

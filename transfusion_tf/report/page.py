@@ -92,6 +92,22 @@ def data_facts(run: Run) -> list[tuple[str, str]]:
     return facts
 
 
+def class_splits(run: Run) -> dict[str, Any]:
+    """Images of each class in each split, and patients where they were counted."""
+    counts = run.dataset["counts"]
+    rows = []
+    for name in run.dataset["classes"]:
+        cells = []
+        for split in counts.values():
+            text = wording.count(split.get("classes", {}).get(name, 0))
+            patients = split.get("class_patients", {}).get(name)
+            cells.append(
+                text if patients is None else f"{text} of {wording.count(patients)}"
+            )
+        rows.append((name, cells))
+    return {"splits": [_SPLITS.get(name, name) for name in counts], "rows": rows}
+
+
 def accuracy_rows(results: Results) -> list[Row]:
     """The accuracy table; `bar` holds low, estimate and high on a scale of 0 to 100."""
     tests = [

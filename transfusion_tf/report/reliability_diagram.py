@@ -10,7 +10,8 @@ from scipy import stats
 
 from transfusion_tf.evaluation import Reliability
 from transfusion_tf.report import wording
-from transfusion_tf.report.style import INK, MUTED, RULE, WIDTH, Mark, styled
+from transfusion_tf.report.charts import legend_below
+from transfusion_tf.report.style import MUTED, RULE, WIDTH, Mark, styled
 
 _TICKS = ([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
@@ -68,7 +69,7 @@ def reliability_diagram(
     )
     upper.set_title(title)
     _name_axes(upper, lower, findings=kind == "findings")
-    upper.legend(loc="upper left", handlelength=1.4, labelspacing=0.3, labelcolor=INK)
+    legend_below(figure, [upper])
     return figure
 
 

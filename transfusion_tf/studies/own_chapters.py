@@ -31,8 +31,8 @@ _CONVERGENCE = Chapter(
 _DECISIONS = Chapter(
     "decisions",
     "What the outputs decide",
-    "ROC curves on the test set, with 95 % bands over patients; what is taken for "
-    "what, as a share of each class; and whether outputs can be read as probabilities.",
+    "ROC curves on the test set, with 95 % bands over patients; confusion matrices, as "
+    "shares of each true class; and whether outputs can be read as probabilities.",
     view="decisions",
 )
 _COSTS = Chapter(

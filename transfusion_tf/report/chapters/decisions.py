@@ -89,11 +89,15 @@ _ROC = Chart(
 _CONFUSION = Chart(
     Panel(
         HeatMap(
-            "confusion", down="truth", across="taken_for", written=True, text_size=6.5
+            "confusion",
+            down="true_class",
+            across="predicted_class",
+            written=True,
+            text_size=6.5,
         ),
         title="{panel} from {initialization}",
-        x="taken for",
-        y="is",
+        x="predicted class",
+        y="true class",
         grid="",
         height=4.0,
     ),
@@ -107,7 +111,7 @@ _SMALL_CONFUSION = dataclasses.replace(
     _CONFUSION,
     panels=dataclasses.replace(_CONFUSION.panels, title="{initialization}", x=""),
     small=2.4,
-    x="taken for",
+    x="predicted class",
     title="{panel}",
 )
 
@@ -136,7 +140,7 @@ DECISIONS = ChapterKind(
             _FewOrMany(
                 "question", 1, _ROC, dataclasses.replace(_ROC, small=2.2, share="xy")
             ),
-            _FewOrMany("truth", _MOST_SMALL, _SMALL_CONFUSION, _CONFUSION),
+            _FewOrMany("true_class", _MOST_SMALL, _SMALL_CONFUSION, _CONFUSION),
             _ReliabilityDiagram(),
         ),
     ),
@@ -160,7 +164,7 @@ DECISIONS = ChapterKind(
     sentences=(_say_sensitivity,),
     columns=(
         *("dataset", "model", "train_examples", "initialization", "question", "point"),
-        *("truth", "taken_for", "quantity", "value", "low", "high"),
+        *("true_class", "predicted_class", "quantity", "value", "low", "high"),
     ),
 )
 

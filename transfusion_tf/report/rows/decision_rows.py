@@ -31,7 +31,7 @@ POINTS = {
     "90 % specificity": threshold_at_specificity,
     "90 % sensitivity": threshold_at_sensitivity,
 }
-_OWN_COLUMNS = ("question", "point", "truth", "taken_for")
+_OWN_COLUMNS = ("question", "point", "true_class", "predicted_class")
 # More curves, or a larger matrix, are not read.
 _MOST_QUESTIONS, _MOST_CLASSES = 6, 12
 _BINS = 10
@@ -40,8 +40,8 @@ _Scores = dict[str, BinaryScores]
 
 
 def decision_rows(material: Material) -> Rows:
-    """By model and start: the curve and the operating points of each question that the
-    outputs answer, and what is taken for what.
+    """By model and start: curve and operating points of each question that the outputs
+    answer, and the confusion matrix.
     """
     rows: Rows = []
     for results, panel in model_results(material):
@@ -102,7 +102,7 @@ def _of_question(
 def _confusion_rows(
     keys: Mapping[str, Any], runs: Sequence[Run]
 ) -> Iterator[dict[str, Any]]:
-    """The share of each class that is taken for each, by the largest output."""
+    """The share of each true class that is predicted as each, by the largest output."""
     classes = runs[0].dataset["classes"]
     exclusive = runs[0].dataset["kind"] != "findings"
     if not exclusive or not 2 <= len(classes) <= _MOST_CLASSES:
@@ -113,13 +113,15 @@ def _confusion_rows(
         known = ~np.isnan(labels).any(axis=1)
         truth, chosen = labels[known].argmax(axis=1), outputs[known].argmax(axis=1)
         np.add.at(counts, (truth, chosen), 1)
+    if not counts.any():
+        return
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     for (row, column), share in np.ndenumerate(shares):
         yield {
             **keys,
             "quantity": "confusion",
-            "truth": classes[row],
-            "taken_for": classes[column],
+            "true_class": classes[row],
+            "predicted_class": classes[column],
             "value": share,
         }
 
