@@ -86,21 +86,22 @@ _ROC = Chart(
     where={"quantity": "roc"},
     facet="question",
 )
-_CONFUSION = Chart(
-    Panel(
-        HeatMap(
-            "confusion",
-            down="true_class",
-            across="predicted_class",
-            written=True,
-            text_size=6.5,
-        ),
-        title="{panel} from {initialization}",
-        x="predicted class",
-        y="true class",
-        grid="",
-        height=4.0,
+_CONFUSION_PANEL = Panel(
+    HeatMap(
+        "confusion",
+        down="true_class",
+        across="predicted_class",
+        written=True,
+        text_size=6.5,
     ),
+    title="{panel} from {initialization}",
+    x="predicted class",
+    y="true class",
+    grid="",
+    height=4.0,
+)
+_CONFUSION = Chart(
+    _CONFUSION_PANEL,
     text="Confusion matrices of {panel} by start",
     suffix="confusion-{panel}",
     where={"quantity": "confusion"},
@@ -109,7 +110,7 @@ _CONFUSION = Chart(
 )
 _SMALL_CONFUSION = dataclasses.replace(
     _CONFUSION,
-    panels=dataclasses.replace(_CONFUSION.panels, title="{initialization}", x=""),
+    panels=dataclasses.replace(_CONFUSION_PANEL, title="{initialization}", x=""),
     small=2.4,
     x="predicted class",
     title="{panel}",
