@@ -6,7 +6,7 @@ measured. `transfusion_tf.report.audit_page` writes the result down.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from transfusion_tf.datasets.card import SPLITS, DatasetCard
 from transfusion_tf.datasets.examined import Measures
 from transfusion_tf.datasets.examined_store import examine_all
 from transfusion_tf.datasets.near_duplicates import near_pairs
-from transfusion_tf.datasets.patient_names import pattern_in
+from transfusion_tf.datasets.patient_names import Grouping, patients_in_names
 from transfusion_tf.datasets.problems import (
     Losses,
     count_losses,
@@ -24,6 +24,11 @@ from transfusion_tf.datasets.problems import (
     problem_table,
 )
 from transfusion_tf.datasets.readers import Example, Problem, Remark, read_card
+from transfusion_tf.datasets.shortcuts import (
+    Shortcut,
+    file_properties,
+    find_shortcuts,
+)
 from transfusion_tf.datasets.splits import stable_hash
 from transfusion_tf.datasets.validation import (
     absent_classes,
@@ -33,23 +38,6 @@ from transfusion_tf.datasets.validation import (
     separate,
 )
 from transfusion_tf.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class Grouping:
-    """Patients that no card names, as the names of their images show them.
-
-    Attributes:
-      pattern: for `patient_pattern`; empty where the names show none.
-      patients: how many it makes.
-      crossing: how many of them are in several splits.
-      images: how many images these have.
-    """
-
-    pattern: str = ""
-    patients: int = 0
-    crossing: int = 0
-    images: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +66,7 @@ class Audit:
       astride: a row a patient in more than one split: `patient`, a count a split.
       remarks: what the reader says of the data beside its rows.
       grouping: where the card names no patients, what the names of images say.
+      shortcuts: classes that properties of the files give away.
     """
 
     card: DatasetCard
@@ -91,7 +80,8 @@ class Audit:
     near: pd.DataFrame
     astride: pd.DataFrame
     remarks: tuple[Remark, ...] = ()
-    grouping: "Grouping | None" = None
+    grouping: Grouping | None = None
+    shortcuts: tuple[Shortcut, ...] = ()
 
     def classes(self) -> pd.DataFrame:
         """Images of each class by split, and their share of all."""
@@ -221,7 +211,8 @@ def audit(
         near=_near(rows, thumbnails),
         astride=_astride(rows),
         remarks=reading.remarks,
-        grouping=_grouping(card, good, rows),
+        grouping=patients_in_names(card, good, rows["split"]),
+        shortcuts=_shortcuts(card, good, rows, thumbnails),
     )
 
 
@@ -295,30 +286,16 @@ def _near(rows: pd.DataFrame, thumbnails: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(found, columns=columns)
 
 
-def _grouping(
-    card: DatasetCard, examples: Sequence[Example], rows: pd.DataFrame
-) -> Grouping | None:
-    if any(example.patient_id != example.example_id for example in examples):
-        return None
-    for names in _names(card, examples):
-        if found := pattern_in(names):
-            patients = pd.Series(found.patients)
-            splits = rows["split"].groupby(patients.to_numpy()).nunique()
-            crossing = splits.index[splits > 1]
-            images = int(patients.isin(crossing).sum())
-            return Grouping(found.pattern, len(splits), len(crossing), images)
-    return Grouping()
-
-
-def _names(card: DatasetCard, examples: Sequence[Example]) -> Iterator[list[str]]:
-    """Names of the images, as `patient_pattern` would see them."""
-    if card.reader["kind"] == "class_folders":
-        paths = [Path(example.where) for example in examples]
-        yield [path.name for path in paths]
-        # Perhaps a folder a patient: what is above it is the class, or a split.
-        yield ["/".join(path.parts[-2:]) for path in paths]
-    elif card.reader["kind"] == "csv":
-        yield [example.example_id for example in examples]
+def _shortcuts(
+    card: DatasetCard,
+    examples: Sequence[Example],
+    rows: pd.DataFrame,
+    thumbnails: np.ndarray,
+) -> tuple[Shortcut, ...]:
+    properties = file_properties([e.image for e in examples], rows, thumbnails)
+    labels = np.array([example.labels for example in examples])
+    patients = [example.patient_id for example in examples]
+    return tuple(find_shortcuts(properties, labels, card.labels.named, patients))
 
 
 def _astride(rows: pd.DataFrame) -> pd.DataFrame:

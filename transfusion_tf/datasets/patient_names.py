@@ -3,7 +3,13 @@
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from transfusion_tf.datasets.card import DatasetCard
+from transfusion_tf.datasets.readers import Example
 
 # How a patient may stand in a file's name, the most telling first. Names may have
 # folders before them.
@@ -50,6 +56,56 @@ class NamePattern:
             f"themselves, without the part after the last | they would be lost: "
             f"{classes}"
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Grouping:
+    """Patients that no card names, as the names of their images show them.
+
+    Attributes:
+      pattern: for `patient_pattern`; empty where the names show none.
+      patients: how many it makes.
+      crossing: how many of them are in several splits.
+      images: how many images these have.
+    """
+
+    pattern: str = ""
+    patients: int = 0
+    crossing: int = 0
+    images: int = 0
+
+
+def patients_in_names(
+    card: DatasetCard, examples: Sequence[Example], splits: pd.Series
+) -> Grouping | None:
+    """What the names of images say of patients; None where the card says it.
+
+    Args:
+      card: says how names are read.
+      examples: of images.
+      splits: the split of each.
+    """
+    if any(example.patient_id != example.example_id for example in examples):
+        return None
+    for names in _names(card, examples):
+        if found := pattern_in(names):
+            patients = pd.Series(found.patients)
+            counts = splits.groupby(patients.to_numpy()).nunique()
+            crossing = counts.index[counts > 1]
+            images = int(patients.isin(crossing).sum())
+            return Grouping(found.pattern, len(counts), len(crossing), images)
+    return Grouping()
+
+
+def _names(card: DatasetCard, examples: Sequence[Example]) -> Iterator[list[str]]:
+    """Names of the images, as `patient_pattern` would see them."""
+    if card.reader["kind"] == "class_folders":
+        paths = [Path(example.where) for example in examples]
+        yield [path.name for path in paths]
+        # Perhaps a folder a patient: what is above it is the class, or a split.
+        yield ["/".join(path.parts[-2:]) for path in paths]
+    elif card.reader["kind"] == "csv":
+        yield [example.example_id for example in examples]
 
 
 def pattern_in(names: Sequence[str]) -> NamePattern | None:

@@ -14,11 +14,14 @@ from transfusion_tf.datasets.audit import Audit
 from transfusion_tf.datasets.images import to_square
 from transfusion_tf.datasets.problems import counts_by_kind
 from transfusion_tf.datasets.readers.csv_table import boxes
+from transfusion_tf.datasets.shortcuts import DATE
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.sample_images import data_uri
 
 # Rows of a table and pairs of pictures on the page; the CSV files have all.
 _ROWS, _PICTURES, _SIDE = 30, 8, 160
+# An AUC from which on what files give away is a fault, and not one thing to know of.
+_GIVEN_AWAY = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +70,7 @@ def write_audit(audit: Audit, folder: str | Path, *, show_images: bool = True) -
         "colors": audit.colors(),
         "copies": audit.copies,
         "near_copies": audit.near,
+        "shortcuts": _shortcut_table(audit),
         "patients_across_splits": audit.astride,
     }
     for name, table in tables.items():
@@ -119,6 +123,7 @@ def checks(audit: Audit) -> list[Check]:
             "says where.",
         ),
         *_boxes(audit),
+        _shortcuts(audit),
         _patients(audit),
         _check(
             "Same pixels in several splits",
@@ -180,10 +185,49 @@ def _patients(audit: Audit) -> Check:
     return Check(name, "mixed", "unknown", text)
 
 
+def _shortcuts(audit: Audit) -> Check:
+    name, found = "Classes that their files give away", audit.shortcuts
+    if not found:
+        return _check(name, 0, "yes", "")
+    worst = found[0]
+    (first, auc), *others = worst.alone
+    text = (
+        "Sizes, borders, formats, colour and dates of the files, and nothing else, "
+        f"tell {worst.name!r} with an AUC of {worst.auc:.2f} (at least "
+        f"{worst.at_least:.2f}), cross-validated by patient. Alone: {first} "
+        f"{auc:.2f} ({worst.contrast})"
+    )
+    text += "".join(f", {other} {alone:.2f}" for other, alone in others)
+    seen = [alone for one in found for other, alone in one.alone if other != DATE]
+    if seen:
+        text += (
+            ". A model can learn that in place of what is shown: take all classes from "
+            "one source, or bring the files to one size, border and format first."
+        )
+    else:
+        text += (
+            ". No model sees a date, but two dates are often two sources: look for "
+            "what else sets these apart."
+        )
+    grave = max(seen, default=0) > _GIVEN_AWAY
+    return _check(name, len(found), "no" if grave else "mixed", text)
+
+
 def _boxes(audit: Audit) -> list[Check]:
     found = boxes(len(audit.examples), len({e.image for e in audit.examples}))
     name = "One row per box, not per image"
     return [Check(name, "no", "yes", f"{sentence}.") for sentence in found]
+
+
+def _shortcut_table(audit: Audit) -> pd.DataFrame:
+    """A row per class and property, the class's AUC of all properties beside each."""
+    columns = ["class", "auc", "at_least", "property", "alone"]
+    rows = [
+        (one.name, one.auc, one.at_least, name, alone)
+        for one in audit.shortcuts
+        for name, alone in one.alone
+    ]
+    return pd.DataFrame(rows, columns=columns).round(3)
 
 
 def _count(table: pd.DataFrame, flag: str, group: str | None = None) -> int:
