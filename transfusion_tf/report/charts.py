@@ -172,7 +172,7 @@ class Chart:
             legend_below(
                 figure,
                 [each for each, (panel, _) in named if panel.legend],
-                [paper_key(whole.paper_label)] if _shows_paper(drawn) else [],
+                [_paper_key(whole.paper_label)] if _shows_paper(drawn) else [],
             )
         return figure
 
@@ -189,20 +189,32 @@ class Chart:
     def _lay_out(
         self, drawn: Sequence[tuple[Panel, LongTable]], whole: LongTable
     ) -> tuple[Figure, list[Axes]]:
-        shared: dict[str, Any] = {
-            "sharex": "x" in self.share,
-            "sharey": "y" in self.share,
-        }
+        """Small panels two a row, the last of them invisible if odd; or a stack."""
+        count, columns, room = len(drawn), 1, 0.0
         if self.small:
             small = self.small(whole) if callable(self.small) else self.small
-            return small_panels(len(drawn), small, fill(self.x, whole), **shared)
-        heights = [
-            self.height(own) if self.height else panel.height for panel, own in drawn
-        ]
-        figure, axes = stacked(heights, **shared)
-        if self.x:
-            axes[-1].set_xlabel(fill(self.x, whole))
-        return figure, axes
+            columns, room = 2, 0.3
+            heights = [small] * -(-count // columns)
+        else:
+            heights = [
+                self.height(own) if self.height else panel.height
+                for panel, own in drawn
+            ]
+        figure = Figure(figsize=(WIDTH, sum(heights) + room), layout="constrained")
+        panels = figure.subplots(
+            len(heights),
+            columns,
+            squeeze=False,
+            height_ratios=heights,
+            sharex="x" in self.share,
+            sharey="y" in self.share,
+        )
+        axes = list(panels.flat)
+        for each in axes[count:]:
+            each.set_visible(False)
+        for each in axes[max(0, count - columns) : count]:
+            each.set_xlabel(fill(self.x, whole))
+        return figure, axes[:count]
 
     def _name(self, axes: Axes, panel: Panel, own: LongTable, index: int) -> None:
         if panel.title:
@@ -243,36 +255,6 @@ def fill(template: str, table: LongTable) -> str:
     return wording.fill(template, known.first)
 
 
-def stacked(heights: Sequence[float], **options: Any) -> tuple[Figure, list[Axes]]:
-    """A figure of panels one above the other, heights in inches."""
-    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
-    panels = figure.subplots(
-        len(heights), 1, squeeze=False, height_ratios=list(heights), **options
-    )
-    return figure, list(panels[:, 0])
-
-
-def small_panels(
-    count: int, height: float = 1.7, label: str = "", **options: Any
-) -> tuple[Figure, list[Axes]]:
-    """A figure of small panels, two a row; what is over is not shown.
-
-    Args:
-      count: of panels.
-      height: of each, inches.
-      label: of the horizontal axis, below the lowest panels.
-      **options: of `Figure.subplots`.
-    """
-    rows = -(-count // 2)
-    figure = Figure(figsize=(WIDTH, height * rows + 0.3), layout="constrained")
-    panels = figure.subplots(rows, 2, squeeze=False, **options)
-    for axes in panels.flat[count:]:
-        axes.set_visible(False)
-    for axes in panels.flat[max(0, count - 2) : count]:
-        axes.set_xlabel(label)
-    return figure, list(panels.flat[:count])
-
-
 def legend_below(
     figure: Figure, axes: Sequence[Axes], extra: Sequence[Line2D] = ()
 ) -> None:
@@ -297,7 +279,7 @@ def legend_below(
     )
 
 
-def paper_key(text: str) -> Line2D:
+def _paper_key(text: str) -> Line2D:
     """What the legend says of hollow marks."""
     return Line2D(
         [],

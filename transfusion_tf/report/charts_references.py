@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transfusion_tf.report.charts_layers import (
+from transfusion_tf.report.charts_marks import (
     Style,
     fill_band,
     name_at_right,
@@ -121,6 +121,11 @@ class Threshold:
             dots = (0, (1.2, 1.6))
             axes.axhline(row["value"], color=MUTED, linewidth=0.8, linestyle=dots)
             name_at_right(axes, row["value"], f"threshold\n{row['value']:.3f}", 7, 4)
+
+
+def to_one(axes: Axes, table: LongTable) -> None:
+    """Vertical limits of a similarity; as panels are adjusted."""
+    axes.set_ylim(0, 1.04)
 
 
 def colour_bar(figure: Figure, axes: Sequence[Axes], table: LongTable) -> None:

@@ -13,9 +13,7 @@ from transfusion_tf.report.rows.transfer_runs import STATISTICS
 from transfusion_tf.report.style import Mark
 
 # Of WT-ST, by the share of stages transferred.
-LEVELS = matplotlib.colors.ListedColormap(
-    matplotlib.colormaps["plasma"](np.linspace(0.84, 0.08, 256))
-)
+LEVELS = matplotlib.colors.ListedColormap(style.ramp_colours(256))
 
 
 def start_marks(table: LongTable) -> dict[str, Mark]:

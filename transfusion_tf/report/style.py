@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -94,6 +95,20 @@ def marks(initializations: Sequence[str]) -> dict[str, Mark]:
             colour = spare.pop(0) if spare else MUTED
         chosen[label] = Mark(colour, _MARKERS[index % len(_MARKERS)])
     return chosen
+
+
+def ramp_colours(count: int) -> np.ndarray:
+    """Colours of an ordered scale, light to dark: for depth, not for kind."""
+    return matplotlib.colormaps["plasma"](np.linspace(0.84, 0.08, count))
+
+
+def ramp(labels: Sequence[str]) -> dict[str, Mark]:
+    """Marks of an ordered scale, light to dark."""
+    colours = map(matplotlib.colors.to_hex, ramp_colours(len(labels)))
+    return {
+        label: Mark(colour, _MARKERS[index % len(_MARKERS)])
+        for index, (label, colour) in enumerate(zip(labels, colours, strict=True))
+    }
 
 
 def new_figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:

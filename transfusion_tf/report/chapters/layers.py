@@ -6,17 +6,19 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Lines
-from transfusion_tf.report.charts_references import Floor, HeatMap, Level, colour_bar
+from transfusion_tf.report.charts_references import (
+    Floor,
+    HeatMap,
+    Level,
+    colour_bar,
+    to_one,
+)
 from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.rows.layer_maps import layer_rows
 from transfusion_tf.report.rows.similarity_rows import DONOR, before_and_after_rows
 from transfusion_tf.report.sentences import one_seed_note
 from transfusion_tf.report.sheets import EFFECT, Column, SheetPlan
-
-
-def _to_one(axes: Axes, own: LongTable) -> None:
-    axes.set_ylim(0, 1.04)
 
 
 def _count_stages(axes: Axes, own: LongTable) -> None:
@@ -56,7 +58,7 @@ def _moved_panel(title: str, start: str) -> Panel:
         y="mean CCA",
         where={"initialization": start},
         height=1.9,
-        adjust=_to_one,
+        adjust=to_one,
     )
 
 

@@ -140,6 +140,20 @@ def _class_sentence(own: LongTable) -> str:
     return f"{name}: ahead of random weights on average is {'; '.join(said)}."
 
 
+def steps_strip(places: str) -> Strip:
+    """Steps to the threshold, a mark per seed, the mean a bar."""
+    return Strip(
+        "steps_of_run",
+        places,
+        series="label",
+        mean="steps",
+        bars=True,
+        size=4.5,
+        never="never",
+        top="longest",
+    )
+
+
 def curves_chart(text: str, series: str = "label", height: float = 3.1) -> Chart:
     """Curves and their threshold, a figure for each model."""
     return Chart(
@@ -220,16 +234,7 @@ _WITH_STEPS = dataclasses.replace(
             CURVES,
             Chart(
                 Panel(
-                    Strip(
-                        "steps_of_run",
-                        "label",
-                        series="label",
-                        mean="steps",
-                        bars=True,
-                        size=4.5,
-                        never="never",
-                        top="longest",
-                    ),
+                    steps_strip("label"),
                     title="Steps to {threshold}: fewer is faster",
                     height=3.1,
                 ),

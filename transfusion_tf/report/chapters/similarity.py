@@ -6,7 +6,7 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots, Lines, Scatter
-from transfusion_tf.report.charts_references import Floor, Level, RowFloor
+from transfusion_tf.report.charts_references import Floor, Level, RowFloor, to_one
 from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.rows.similarity_rows import (
     MIXED,
@@ -30,10 +30,6 @@ _PAIRS = {
 def _pair_marks(table: LongTable) -> dict[str, Mark]:
     others = {name: _PAIRS[RANDOM] for name in table.values("pair")}
     return _PAIRS | {k: v for k, v in others.items() if k not in _PAIRS}
-
-
-def _to_one(axes: Axes, own: LongTable) -> None:
-    axes.set_ylim(0, 1.04)
 
 
 def _say_by_start(table: LongTable) -> list[str]:
@@ -62,7 +58,7 @@ BY_START = ChapterKind(
                 y="mean CCA",
                 height=2.7,
                 pad=8,
-                adjust=_to_one,
+                adjust=to_one,
             ),
             Panel(
                 (

@@ -16,9 +16,10 @@ from transfusion_tf.report.chapters.learning_speed import (
     WHILE_LEARNING,
     curves_chart,
     list_thresholds,
+    steps_strip,
 )
 from transfusion_tf.report.charts import Chart, ForEach, Panel
-from transfusion_tf.report.charts_layers import Lines, Strip, ramp
+from transfusion_tf.report.charts_layers import Lines, Strip
 from transfusion_tf.report.charts_references import Level
 from transfusion_tf.report.long_table import LongTable, Row, finite
 from transfusion_tf.report.rows.learning_rows import LEAD, speed_up_rows, stage_rows
@@ -34,7 +35,9 @@ def _marks_of_stages(own: LongTable) -> dict[str, Mark]:
     """A ramp over the stages; the two ends look as everywhere in the report."""
     labels = own.where(quantity="steps_of_run").values("label")
     ends = [label for label in labels if through(label) is None]
-    marks = style.marks(ends) | ramp([label for label in labels if label not in ends])
+    marks = style.marks(ends) | style.ramp(
+        [label for label in labels if label not in ends]
+    )
     return {
         label: dataclasses.replace(
             marks[label], dashed=label in ends and label in (labels[0], labels[-1])
@@ -90,16 +93,7 @@ STAGES = ChapterKind(
             Chart(
                 (
                     Panel(
-                        Strip(
-                            "steps_of_run",
-                            "tick",
-                            series="label",
-                            mean="steps",
-                            bars=True,
-                            size=4.5,
-                            never="never",
-                            top="longest",
-                        ),
+                        steps_strip("tick"),
                         title="Steps to {threshold}: fewer is faster",
                         height=1.9,
                         pad=5,
