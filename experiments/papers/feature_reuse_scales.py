@@ -19,13 +19,16 @@ Kinds of study, where their models, tasks or options differ:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transfusion_tf_experiments.papers.scale import Scale, Task
-
-if TYPE_CHECKING:
-    from transfusion_tf.training import RunConfig
+from transfusion_tf_experiments.papers.feature_reuse_tasks import (
+    augmentation,
+    paper_tasks,
+    small_base,
+    small_tasks,
+    tasks_of,
+)
+from transfusion_tf_experiments.papers.scale import Scale
 
 _PAPER_TASKS = ("aptos", "ddsm", "isic", "chexpert", "camelyon")
 
@@ -50,7 +53,7 @@ def paper() -> Scale:
     """
     return Scale(
         name="paper",
-        tasks=_paper_tasks(),
+        tasks=paper_tasks(),
         models={
             "transformers": ("deit_s", "swin_t"),
             "cnns": ("inception_v3", "resnet50"),
@@ -100,7 +103,7 @@ def published_code() -> Scale:
             # The code's 3 epochs, and the one that calls them over, of two validations.
             "plateau_patience": 8,
             "minimum_learning_rate": 0.0,
-            "augmentation": _augmentation(grayscale=0.2),
+            "augmentation": augmentation(grayscale=0.2),
             "input_scaling": "dataset_mean_std",
         }
     )
@@ -135,7 +138,7 @@ def small() -> Scale:
     """
     return Scale(
         name="small",
-        tasks=_small_tasks(),
+        tasks=small_tasks(),
         models={
             "transformers": ("deit_mini", "swin_mini"),
             "cnns": ("cbr_tiny",),
@@ -158,20 +161,13 @@ def small() -> Scale:
             "cbr_tiny": ("pool1", "pool3"),
             "deit_mini[blocks=3]": (),
         },
-        options={
-            "distances": {"images": 2_000, "features": "cbr_tiny"},
-            "sources": {},
-            "layers": {"kind": "stage", "images": 400},
-            "robustness": {"kind": "stage", "analysed": ["mean_var", "transfer"]},
-            "neighbours": {"kind": "stage", "k": 50},
-            "attention": {"images": 400},
-        },
+        options=_drawn_options(images=400, of_distances=2_000, k=50),
     )
 
 
 def smoke() -> Scale:
     """A few steps on a few drawings: that every study runs, not what it finds."""
-    base = _small_base().replace(
+    base = small_base().replace(
         donor="photographs_few",
         donor_steps=4,
         batch_size=4,
@@ -188,10 +184,7 @@ def smoke() -> Scale:
     cut = "deit_mini[blocks=2]"
     return Scale(
         name="smoke",
-        tasks={
-            name: Task(config, overrides, random_rate=2.0)
-            for name, config in configs.items()
-        },
+        tasks=tasks_of(configs, overrides, random_rate=2.0),
         models={
             "transformers": (cut,),
             "cnns": ("cbr_tiny",),
@@ -210,15 +203,20 @@ def smoke() -> Scale:
             "convergence": ("skin",),
         },
         levels={cut: ("block1",), "cbr_tiny": ("pool2",)},
-        options={
-            "distances": {"images": 120, "features": "cbr_tiny"},
-            "sources": {},
-            "layers": {"kind": "stage", "images": 24},
-            "robustness": {"kind": "stage", "analysed": ["mean_var", "transfer"]},
-            "neighbours": {"kind": "stage", "k": 5},
-            "attention": {"images": 24},
-        },
+        options=_drawn_options(images=24, of_distances=120, k=5),
     )
+
+
+def _drawn_options(images: int, of_distances: int, k: int) -> dict[str, Any]:
+    """Networks are read at the ends of their stages."""
+    return {
+        "distances": {"images": of_distances, "features": "cbr_tiny"},
+        "sources": {},
+        "layers": {"kind": "stage", "images": images},
+        "robustness": {"kind": "stage", "analysed": ["mean_var", "transfer"]},
+        "neighbours": {"kind": "stage", "k": k},
+        "attention": {"images": images},
+    }
 
 
 SCALES = {
@@ -227,127 +225,3 @@ SCALES = {
     "small": small,
     "smoke": smoke,
 }
-
-
-def _paper_tasks() -> dict[str, Task]:
-    """The paper's five tasks, and one of them at a constant rate for figure 8."""
-    from transfusion_tf.training import RunConfig
-
-    base = RunConfig(
-        dataset="aptos2019",
-        model="deit_s",
-        donor="imagenet",
-        image_size=224,
-        batch_size=64,
-        optimizer="adam",
-        learning_rate=1e-4,
-        warmup_steps=1_000,
-        schedule="plateau",
-        plateau_patience=5,
-        minimum_learning_rate=1e-6,
-        head="softmax",
-        augmentation=_augmentation(grayscale=0.0),
-        # An epoch is 40, 33, 317, 2 793 and 4 096 steps.
-        steps=10_000,
-        eval_every=20,
-    )
-    chexpert = base.replace(
-        dataset="chexpert_14_by_patient", steps=140_000, eval_every=1_396, head=None
-    )
-    ten_epochs = chexpert.replace(
-        schedule="constant", warmup_steps=0, steps=27_930, eval_every=279
-    )
-    configs = {
-        "aptos": base,
-        "ddsm": base.replace(dataset="cbis_ddsm", steps=6_500, eval_every=16),
-        "isic": base.replace(dataset="isic2019", steps=40_000, eval_every=158),
-        "chexpert": chexpert,
-        "camelyon": base.replace(
-            dataset="patch_camelyon", steps=200_000, eval_every=2_048
-        ),
-        "chexpert at a constant rate": ten_epochs,
-    }
-    adamw = {"optimizer": "adamw", "weight_decay": 0.01}
-    transformers = ("deit_ti", "deit_s", "deit_b", "swin_t")
-    overrides = {("model", name): adamw for name in transformers}
-    return {
-        name: Task(config, overrides, random_rate=3.0)
-        for name, config in configs.items()
-    }
-
-
-def _small_tasks() -> dict[str, Task]:
-    """Three domains of one size, and the first with few images."""
-    base = _small_base()
-    configs = {
-        "skin": base,
-        "retina": base.replace(dataset="phantom_retina_64"),
-        "chest": base.replace(dataset="phantom_chest_64"),
-        "skin_few": base.replace(train_examples=60),
-    }
-    overrides = {
-        ("model", "deit_mini"): {
-            "optimizer": "adamw",
-            "steps": 130,
-            "donor_steps": 1_000,
-            "learning_rate": 8e-4,
-        },
-        ("model", "swin_mini"): {
-            "optimizer": "adamw",
-            "steps": 160,
-            "donor_steps": 1_000,
-            "learning_rate": 2e-3,
-        },
-        ("optimizer", "adamw"): {"weight_decay": 0.01},
-    }
-    return {
-        name: Task(config, overrides, random_rate=2.0)
-        for name, config in configs.items()
-    }
-
-
-def _small_base() -> RunConfig:
-    from transfusion_tf.training import RunConfig
-
-    return RunConfig(
-        dataset="phantom_skin_64",
-        model="deit_mini",
-        donor="photographs",
-        donor_steps=600,
-        image_size=64,
-        train_examples=480,
-        batch_size=16,
-        steps=80,
-        eval_every=40,
-        optimizer="adam",
-        learning_rate=5e-4,
-        warmup_steps=20,
-    )
-
-
-class _Policy(dict):
-    """Plain values that a frozen config can be hashed with."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(sorted(self.items())))
-
-
-def _augmentation(grayscale: float) -> Mapping[str, Any]:
-    """Crops of 224 px out of 256, flips both ways, jittered colours."""
-    from transfusion_tf.datasets import Augmentation
-
-    return _Policy(
-        dataclasses.asdict(
-            Augmentation(
-                random_crop=256 / 224,
-                flip_horizontal=True,
-                flip_vertical=True,
-                brightness=0.2,
-                contrast=0.2,
-                saturation=0.1,
-                hue=0.1,
-                color_share=0.2,
-                grayscale=grayscale,
-            )
-        )
-    )

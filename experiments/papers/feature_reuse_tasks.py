@@ -1,0 +1,142 @@
+"""The tasks of the feature-reuse studies: data sets, and how models are trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from transfusion_tf_experiments.papers.scale import Task
+
+if TYPE_CHECKING:
+    from transfusion_tf.training import RunConfig
+
+
+def tasks_of(
+    configs: Mapping[str, RunConfig],
+    overrides: Mapping[tuple[str, str], Mapping[str, Any]],
+    random_rate: float,
+) -> dict[str, Task]:
+    """A task of each config, all with the same overrides."""
+    return {
+        name: Task(config, overrides, random_rate) for name, config in configs.items()
+    }
+
+
+def paper_tasks() -> dict[str, Task]:
+    """The paper's five tasks, and one of them at a constant rate for figure 8."""
+    from transfusion_tf.training import RunConfig
+
+    base = RunConfig(
+        dataset="aptos2019",
+        model="deit_s",
+        donor="imagenet",
+        image_size=224,
+        batch_size=64,
+        optimizer="adam",
+        learning_rate=1e-4,
+        warmup_steps=1_000,
+        schedule="plateau",
+        plateau_patience=5,
+        minimum_learning_rate=1e-6,
+        head="softmax",
+        augmentation=augmentation(grayscale=0.0),
+        # An epoch is 40, 33, 317, 2 793 and 4 096 steps.
+        steps=10_000,
+        eval_every=20,
+    )
+    chexpert = base.replace(
+        dataset="chexpert_14_by_patient", steps=140_000, eval_every=1_396, head=None
+    )
+    ten_epochs = chexpert.replace(
+        schedule="constant", warmup_steps=0, steps=27_930, eval_every=279
+    )
+    configs = {
+        "aptos": base,
+        "ddsm": base.replace(dataset="cbis_ddsm", steps=6_500, eval_every=16),
+        "isic": base.replace(dataset="isic2019", steps=40_000, eval_every=158),
+        "chexpert": chexpert,
+        "camelyon": base.replace(
+            dataset="patch_camelyon", steps=200_000, eval_every=2_048
+        ),
+        "chexpert at a constant rate": ten_epochs,
+    }
+    adamw = {"optimizer": "adamw", "weight_decay": 0.01}
+    transformers = ("deit_ti", "deit_s", "deit_b", "swin_t")
+    overrides = {("model", name): adamw for name in transformers}
+    return tasks_of(configs, overrides, random_rate=3.0)
+
+
+def small_tasks() -> dict[str, Task]:
+    """Three domains of one size, and the first with few images."""
+    base = small_base()
+    configs = {
+        "skin": base,
+        "retina": base.replace(dataset="phantom_retina_64"),
+        "chest": base.replace(dataset="phantom_chest_64"),
+        "skin_few": base.replace(train_examples=60),
+    }
+    overrides: dict[tuple[str, str], dict[str, Any]] = {
+        ("model", "deit_mini"): {
+            "optimizer": "adamw",
+            "steps": 130,
+            "donor_steps": 1_000,
+            "learning_rate": 8e-4,
+        },
+        ("model", "swin_mini"): {
+            "optimizer": "adamw",
+            "steps": 160,
+            "donor_steps": 1_000,
+            "learning_rate": 2e-3,
+        },
+        ("optimizer", "adamw"): {"weight_decay": 0.01},
+    }
+    return tasks_of(configs, overrides, random_rate=2.0)
+
+
+def small_base() -> RunConfig:
+    """What all runs on drawn data share."""
+    from transfusion_tf.training import RunConfig
+
+    return RunConfig(
+        dataset="phantom_skin_64",
+        model="deit_mini",
+        donor="photographs",
+        donor_steps=600,
+        image_size=64,
+        train_examples=480,
+        batch_size=16,
+        steps=80,
+        eval_every=40,
+        optimizer="adam",
+        learning_rate=5e-4,
+        warmup_steps=20,
+    )
+
+
+class _Policy(dict):
+    """Plain values that a frozen config can be hashed with."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(sorted(self.items())))
+
+
+def augmentation(grayscale: float) -> Mapping[str, Any]:
+    """Crops of 224 px out of 256, flips both ways, jittered colours."""
+    from transfusion_tf.datasets import Augmentation
+
+    return _Policy(
+        dataclasses.asdict(
+            Augmentation(
+                random_crop=256 / 224,
+                flip_horizontal=True,
+                flip_vertical=True,
+                brightness=0.2,
+                contrast=0.2,
+                saturation=0.1,
+                hue=0.1,
+                color_share=0.2,
+                grayscale=grayscale,
+            )
+        )
+    )
