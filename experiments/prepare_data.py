@@ -97,8 +97,6 @@ def _audit(name: str) -> None:
     import pandas as pd
 
     from transfusion_tf.datasets.audit import audit
-
-    import_tensorflow()
     from transfusion_tf.report.audit_page import checks, write_audit
 
     card = _card(name)

@@ -1,6 +1,8 @@
 """transfusion-data from the command line, on a messy folder."""
 
 import functools
+import subprocess
+import sys
 
 import binaries
 import pytest
@@ -41,6 +43,24 @@ def test_audit_prints_what_it_found_and_where_the_page_is(messy, tmp_path):
     page = tmp_path / "data" / "clinic" / "audit" / "audit.html"
     assert done.stdout.splitlines()[-1] == str(page)
     assert page.exists()
+
+
+def test_an_audit_says_nothing_but_what_it_found(clinic, tmp_path):
+    """In a process of its own: TensorFlow, which it does not need, would chat."""
+    script = (
+        "import sys\n"
+        "from transfusion_tf_experiments.prepare_data import main\n"
+        "try:\n    main()\n"
+        "finally:\n    assert 'tensorflow' not in sys.modules\n"
+    )
+    arguments = ["audit", str(clinic), f"--data_root={tmp_path / 'data'}"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments, "--workers=1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_init_writes_a_card_once(clinic):

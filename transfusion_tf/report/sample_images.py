@@ -5,14 +5,17 @@ import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
 from transfusion_tf.report.pictures import keep
-from transfusion_tf.report.results import Results
 from transfusion_tf.report.style import INK, WIDTH, styled
+
+if TYPE_CHECKING:  # It brings TensorFlow, which an audit can do without.
+    from transfusion_tf.report.results import Results
 
 _LARGEST_SAMPLE = 256  # pixels
 _MOST_FILTERS = 64
@@ -132,7 +135,7 @@ def samples_figure(samples: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     return picture_grid(rows)
 
 
-def draw_samples(results: Results, folder: Path) -> dict[str, list[str]]:
+def draw_samples(results: "Results", folder: Path) -> dict[str, list[str]]:
     """Sample images by class as data URIs; the figure of them into the folder."""
     run = results.record.runs[0]
     if not (run.directory.path / "samples.npz").exists():
@@ -147,7 +150,7 @@ def draw_samples(results: Results, folder: Path) -> dict[str, list[str]]:
     }
 
 
-def class_counts(results: Results) -> dict[str, int]:
+def class_counts(results: "Results") -> dict[str, int]:
     """Training images of every class, from the first run's data."""
     dataset = results.record.runs[0].dataset
     counts = dataset["counts"]["train"].get("classes", {})
