@@ -9,7 +9,7 @@ from PIL import Image
 
 from transfusion_tf.datasets import load_card
 from transfusion_tf.datasets.readers import read_card
-from transfusion_tf.datasets.validation import separate
+from transfusion_tf.datasets.validation import find_gaps, separate
 from transfusion_tf.errors import UserError
 
 
@@ -267,6 +267,10 @@ def test_more_images_than_labels_are_named(copied):
     (problem,) = read_card(card).problems
     assert problem.reason == "20 images but 19 labels"
     assert problem.images == 20
+    reading = read_card(card)
+    assert [gap.reason for gap in find_gaps(card, reading.examples, reading)][:1] == [
+        "none of its images can be used; mend what is listed above"
+    ]
 
 
 def test_a_label_that_is_no_class_is_named_with_its_row(copied):

@@ -111,6 +111,8 @@ def find_gaps(
     for name in SPLITS:
         if not counts[name] and name in wanted:
             reason = "no image falls into it; change [splits]"
+            if _fixed_and_lost(name, before):
+                reason = "none of its images can be used; mend what is listed above"
             problems.append(Problem(f"split {name!r}", reason, images=0))
     lost = _lost_by_reader(card, before)
     for name in card.labels.named:
@@ -138,6 +140,15 @@ def find_gaps(
                 reason = "no training image of it; change splits.seed or the shares"
                 problems.append(Problem(where, reason, images=0))
     return problems
+
+
+def _fixed_and_lost(split: str, before: Reading | None) -> bool:
+    """Whether the data themselves say the splits, and it is rows that are missing."""
+    if before is None:
+        return False
+    fixed = {example.split for example in before.examples} - {None}
+    unread = any(problem.images for problem in before.problems)
+    return split in fixed or (bool(fixed) and unread)
 
 
 def _lost_by_reader(card: DatasetCard, before: Reading | None) -> Counter[str]:
