@@ -1,7 +1,9 @@
 """Small real data that tests draw, and tables that they may damage."""
 
+import contextlib
 import csv
 import dataclasses
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +69,14 @@ def write_rows(file: Path, rows: list[dict]) -> None:
 def read_rows(file: Path) -> list[dict]:
     with file.open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+@contextlib.contextmanager
+def files_of_at_most(size):
+    """For the time of the block, a write past so many bytes fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,13 +1,12 @@
 """Writing whole or not at all; reading what was made to do harm."""
 
-import contextlib
 import io
 import os
-import resource
 import zipfile
 
 import numpy as np
 import pytest
+from support import files_of_at_most
 
 from transfusion_tf import files
 from transfusion_tf.errors import UserError
@@ -19,17 +18,6 @@ ARRAYS = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.array([7])
 def archive(tmp_path):
     np.savez(tmp_path / "arrays.npz", **ARRAYS)
     return tmp_path / "arrays.npz"
-
-
-@contextlib.contextmanager
-def files_of_at_most(size):
-    """For the time of the block, a write past so many bytes fails."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def assert_same_arrays(found):

@@ -26,6 +26,7 @@ from transfusion_tf.errors import UserError
 _RESERVE = 1 << 20
 # Disk, quota, and the largest file that the process may write.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_IN_WORDS = (*map(os.strerror, _FULL), "Not enough disk space")
 _LEFTOVER = re.compile(r"\.\d+\..+")
 # What claims to be larger than this must store at least a hundredth of it.
 _SMALL_ENOUGH = 1 << 26
@@ -69,12 +70,14 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def as_user_error(error: OSError, target: Path) -> OSError | UserError:
+def as_user_error(error: Exception, target: Path) -> Exception:
     """`error` as a message where the user can mend it, else the error itself."""
-    if error.errno in _FULL:
+    number = getattr(error, "errno", None)
+    # Libraries wrap a full disk in errors of their own.
+    if number in _FULL or any(text in str(error) for text in _FULL_IN_WORDS):
         return disk_full(target)
     unwritable = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
-    if error.errno in unwritable:
+    if isinstance(error, OSError) and number in unwritable:
         return UserError(
             f"cannot write {target}: {error.strerror}; choose a folder that can be "
             "written to with --root or --data_root"

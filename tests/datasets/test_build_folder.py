@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import binaries
 import pytest
+from support import files_of_at_most
 
 from transfusion_tf.datasets import load_card, prepare
 from transfusion_tf.datasets.build_folder import building, publish
 from transfusion_tf.datasets.examined_store import STORE
+from transfusion_tf.errors import UserError
 
 # Kills itself before it opens the file, or renames one, that the last argument names.
 BUILD = """
@@ -124,3 +126,17 @@ def test_who_comes_second_leaves_the_first_ones_folder(tmp_path):
         (tmp_path / name / "file").write_text(name)
         publish(tmp_path / name, tmp_path / "target")
     assert (tmp_path / "target" / "file").read_text() == "first"
+
+
+# Nothing fits; a shard is begun; all but the index does.
+@pytest.mark.parametrize("size", [200, 3000, 30000])
+def test_a_full_disk_is_one_message_and_nothing_is_left(clinic, tmp_path, size, capfd):
+    card = load_card(clinic)
+    with (
+        files_of_at_most(size),
+        pytest.raises(UserError, match="no space left on the disk, or in your quota"),
+    ):
+        prepare(card, tmp_path / "data", workers=2, progress=False)
+    assert "Traceback" not in capfd.readouterr().err
+    assert not list((tmp_path / "data").iterdir())
+    prepare(card, tmp_path / "data", workers=1, progress=False)

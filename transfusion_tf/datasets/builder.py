@@ -27,7 +27,7 @@ from transfusion_tf.datasets import problems as problem_tables
 from transfusion_tf.datasets.build_folder import building, publish
 from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.contents import INDEX, read_index, write_contents
-from transfusion_tf.datasets.examined_store import forget_jpegs
+from transfusion_tf.datasets.examined_store import forget_jpegs, remove_store
 from transfusion_tf.datasets.images import DECODING
 from transfusion_tf.datasets.prepared import PreparedDataset
 from transfusion_tf.datasets.problems import (
@@ -101,8 +101,14 @@ def prepare(
                 # Another process may have built it while this one waited.
                 if not build.index_file.exists():
                     build.run(scratch)
-        except OSError as error:
-            raise files.as_user_error(error, version_dir) from error
+        except UserError:
+            raise
+        except Exception as error:
+            told = files.as_user_error(error, version_dir)
+            if told is error:
+                raise
+            remove_store(folder)  # Nothing to keep on a full disk.
+            raise told from error
         finally:
             _remove_if_empty(folder)
     return build.open()

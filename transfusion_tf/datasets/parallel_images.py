@@ -1,6 +1,5 @@
 """The same work on each image of a data set, in several processes."""
 
-import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeVar
 
@@ -45,12 +44,13 @@ def map_images(
         n_jobs=workers, return_as="generator", pre_dispatch="4*n_jobs"
     )
     results = parallel(tasks())
-    bar = tqdm(
-        results, total=len(images), desc=title, unit="image", disable=not progress
-    )
+    bar = tqdm(total=len(images), desc=title, unit="image", disable=not progress)
     try:
-        with contextlib.closing(bar):
-            yield from bar
+        with bar:
+            # Not the bar's own loop nor `yield from`: they may close the results.
+            for result in results:
+                yield result
+                bar.update()
     finally:
         # Given up while images are at work, joblib prints a traceback and warnings.
         stopped = True
