@@ -23,8 +23,8 @@ def slim(model: keras.Model, slim_after: str, width: float) -> keras.Model:
       width: Share of the channels that stay above it, in (0, 1).
 
     Raises:
-      UserError: If the model has no such stage, the stage is the last, or the
-        width is out of range.
+      UserError: If the model has no such stage, the stage is the last or leads into a
+        sum with what follows it, or the width is out of range.
     """
     check_stage(model, slim_after)
     if not 0 < width < 1:
@@ -36,12 +36,15 @@ def slim(model: keras.Model, slim_after: str, width: float) -> keras.Model:
             f"slim_after={slim_after} leaves nothing to slim: it is the last stage; "
             f"choose one of {', '.join(names[:-1])}"
         )
-    slimmed = {
-        layer.name
-        for stage in stages(model)
-        if stage.name in above
-        for layer in stage.layers
-    }
+    slimmed = _layers_above(model, slim_after)
+    if not _sums_fit(model, slimmed):
+        points = [
+            name for name in names[:-1] if _sums_fit(model, _layers_above(model, name))
+        ]
+        raise UserError(
+            f"slim_after={slim_after}: {above[0]} adds that stage's output, with all "
+            f"channels, to its own, with fewer: choose one of {', '.join(points)}"
+        )
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
@@ -50,3 +53,27 @@ def slim(model: keras.Model, slim_after: str, width: float) -> keras.Model:
         return type(layer).from_config(config)
 
     return keras.models.clone_model(model, clone_function=clone)
+
+
+def _layers_above(model: keras.Model, slim_after: str) -> set[str]:
+    names = [stage.name for stage in stages(model)]
+    above = stages(model)[names.index(slim_after) + 1 :]
+    return {layer.name for stage in above for layer in stage.layers}
+
+
+def _sums_fit(model: keras.Model, slimmed: set[str]) -> bool:
+    """Whether no sum has both a slimmed term and one with all its channels.
+
+    In ResNet18 and 34, whose first block keeps the width, its shortcut has no
+    convolution.
+    """
+    is_slim: dict[int, bool] = {}
+    for layer in model.layers:
+        terms = {is_slim.get(id(t), False) for t in keras.tree.flatten(layer.input)}
+        if isinstance(layer, keras.layers.Add) and len(terms) > 1:
+            return False
+        if isinstance(layer, keras.layers.Conv2D):
+            terms = {layer.name in slimmed}
+        for output in keras.tree.flatten(layer.output):
+            is_slim[id(output)] = any(terms)
+    return True
