@@ -227,6 +227,18 @@ def test_chapters_have_the_design_of_a_papers_page(page):
     assert "There is nothing to draw yet." in page.text[moved:]
 
 
+def test_curves_of_two_evaluations_have_no_chapter_on_speed(
+    planted_study, plant, tmp_path
+):
+    study = planted_study(tmp_path, steps=20)
+    study.grid(["cbr_tiny"], {"random": plant(1.0, 9), "transfer": plant(2.0, 2)})
+    folder = write_own(study)
+    text = Page(write_report(folder).read_text()).text
+    speed = text[text.index("Who learns faster The validation") :]
+    assert "A curve of fewer than 4 evaluations says nothing of speed" in speed
+    assert not list((folder / "figures").glob("convergence*"))
+
+
 def test_a_study_that_was_asked_for_no_chapters_has_its_verdict_alone(study, plant):
     study.grid(["cbr_tiny"], {"random": plant(1.0, 90), "transfer": plant(2.0, 30)})
     page = Page(write_report(study.write()).read_text())

@@ -170,6 +170,9 @@ def test_a_donor_at_chance_is_named_and_its_transfer_not_called(study, plant):
         "from transfer has learned nothing that can be compared: their donor"
         in (found.warnings[0])
     )
+    (step,) = found.next_steps
+    assert "--donor_steps=1200" in step.command
+    assert re.search(r"Computing: about 1\d", step.text)
 
 
 def test_fewer_than_ten_patients_of_a_side_give_no_answer(

@@ -11,6 +11,7 @@ import pandas as pd
 from transfusion_tf.report import paper_values, result_tables, wording
 from transfusion_tf.report.chapters import KINDS, View, draw_chapter
 from transfusion_tf.report.material import Material, read_material
+from transfusion_tf.report.verdict_answers import LEAST_EVALUATIONS
 from transfusion_tf.studies.measurements.table import Measurements
 from transfusion_tf.studies.study_folder import ChapterRecord, StudyRecord
 
@@ -73,6 +74,11 @@ def _section(
         missing.append(f"This version has no view called {chapter.view}.")
     elif chapter.runs and not material.results:
         missing.append("There is nothing to draw yet.")
+    elif chapter.view == "convergence" and not record.after_paper and _short(material):
+        missing.append(
+            f"A curve of fewer than {LEAST_EVALUATIONS} evaluations says nothing of "
+            "speed: a smaller --eval_every gives more."
+        )
     else:
         view = draw_chapter(material, folder / "figures")
         result_tables.write_table(view.table, folder / "tables", chapter.name)
@@ -91,6 +97,15 @@ def _section(
         shown=view is not None
         and view.sheet is not None
         and len(view.sheet.rows) <= _MOST_ROWS,
+    )
+
+
+def _short(material: Material) -> bool:
+    """Whether a learning curve has too few points to tell speed by."""
+    return any(
+        panel.evaluations < LEAST_EVALUATIONS
+        for results in material.results
+        for panel in results.model_results
     )
 
 

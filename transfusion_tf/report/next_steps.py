@@ -64,9 +64,12 @@ def _train_longer(
     if all(DONOR_AT_CHANCE in start.untrained for start in idle):
         donors = [run.config.steps for run in results.record.donors]
         flag = f"--donor_steps={_MORE_STEPS * max(donors, default=1000)}"
+        seconds = sum(map(_seconds, starts)) + _MORE_STEPS * sum(
+            run.status.get("train_seconds") or 0 for run in results.record.donors
+        )
         return NextStep(
             "A donor that has learned something: trained longer, or another one "
-            "(--donor).",
+            f"(--donor). {_time(seconds)}",
             changed_command(results.record.command, flag),
         )
     if any("validation loss" in start.untrained for start in idle):
