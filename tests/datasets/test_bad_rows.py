@@ -51,6 +51,18 @@ def test_the_list_is_a_csv_file_too(clinic, tmp_path):
     assert table["reason"].notna().all()
 
 
+def test_the_list_names_files_as_the_data_do_wherever_these_lie(clinic, tmp_path):
+    folder = damage(clinic).path.parent
+    (folder / "images" / "008.png").unlink()
+    card = load_card(clinic.rename(tmp_path / "dataset.toml"), source=folder)
+    with pytest.raises(DatasetError) as caught:
+        build(card, tmp_path / "data")
+    table = pd.read_csv(caught.value.table, dtype=str, keep_default_na=False)
+    (missing,) = table["reason"][table["reason"].str.contains("008.png", regex=False)]
+    assert missing == "no image images/008.png"
+    assert str(tmp_path) not in table.to_csv()
+
+
 def test_nothing_is_left_but_the_list_and_what_was_made_of_the_good_rows(
     clinic, tmp_path
 ):

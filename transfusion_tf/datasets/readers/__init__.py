@@ -6,6 +6,7 @@ the function in a file of its own and put it into `READERS`.
 """
 
 import dataclasses
+import os
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -96,10 +97,17 @@ def read_card(card: DatasetCard) -> Reading:
         ]
     return Reading(
         tuple(examples),
-        tuple(row for row in rows if isinstance(row, Problem)),
+        tuple(_below_data(card, row) for row in rows if isinstance(row, Problem)),
         tuple(row for row in rows if isinstance(row, LeftOut)),
         tuple([*(row for row in rows if isinstance(row, Remark)), *moved]),
     )
+
+
+def _below_data(card: DatasetCard, problem: Problem) -> Problem:
+    """With paths as the data know them: a table of problems may leave the machine."""
+    data = f"{card.data_folder()}{os.sep}"
+    where, reason = (text.replace(data, "") for text in (problem.where, problem.reason))
+    return dataclasses.replace(problem, where=where, reason=reason)
 
 
 def _without_conflicts(
