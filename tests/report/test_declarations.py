@@ -125,7 +125,7 @@ def test_an_interval_stands_below_its_value():
     ("template", "shown"),
     [
         ("{count:count} of {name}", "12\u202f345 of a[b]"),
-        ("{share:%}, {share:.1f%}", "12 %, 12.3 %"),
+        ("{share:%}, {share:.1%}", "12 %, 12.3 %"),
         ("{low:.2f} and {tiny:.2f}", "−0.50 and 0.00"),
         ("[{name}][, {none:.3f}]", "a[b]"),
         ("[{none:.3f}]", "never"),

@@ -94,7 +94,7 @@ def listed(items: Sequence[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Number:
-    """A number in a template: Python's format codes, and `count` and `%`."""
+    """A number in a template: Python's format codes, `count`, and `%` for `.0%`."""
 
     value: Any
     missing: str
@@ -104,13 +104,11 @@ class _Number:
             return self.missing
         if spec == "count":
             return count(self.value)
-        if spec.endswith("%"):
-            return f"{100 * self.value:{spec[:-1] or '.0f'}} %"
-        text = format(self.value, spec)
+        text = format(self.value, ".0%" if spec == "%" else spec)
         # No minus sign before a zero, unless signs are asked for.
-        if "+" not in spec and not text.strip("-0."):
+        if "+" not in spec and not text.strip("-0.%"):
             text = text.lstrip("-")
-        return text.replace("-", "−")
+        return text.replace("-", "−").replace("%", " %")
 
 
 def fill(template: str, row: Mapping[str, Any], missing: str = MISSING) -> str:
@@ -120,7 +118,7 @@ def fill(template: str, row: Mapping[str, Any], missing: str = MISSING) -> str:
 
     Args:
       template: with the row's columns as fields. Besides Python's, their formats are
-        `count` (`12 345`) and `%`, `.1f%` (of a share).
+        `count` (`12 345`) and `%` (of a share, as Python's `.0%`).
       row: with the values.
       missing: in place of a number that is not known, and of an empty text.
     """

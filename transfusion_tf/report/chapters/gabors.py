@@ -143,7 +143,7 @@ GABOR_BANK = ChapterKind(
                 ("Cycles a pixel", "{frequency:g}"),
                 ("as fitted", "{mean_fitted_frequency:.3f}"),
                 ("Orientation off by", "{mean_turned:.1f}°"),
-                ("Gabor share", "{mean_explained:.1f%}"),
+                ("Gabor share", "{mean_explained:.1%}"),
                 ("by chance", "{mean_chance:%}"),
             )
         ),
