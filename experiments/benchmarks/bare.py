@@ -1,5 +1,6 @@
 """What benchmarks compare with: the least that trains or runs a Keras model."""
 
+import time
 from collections.abc import Callable
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from transfusion_tf.models import logits_model
+from transfusion_tf_experiments.benchmarks.interleaved import Work
 
 CLASSES = 5
 
@@ -63,3 +65,34 @@ def bare_forward(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         return model(tf.cast(images, tf.float32), training=False)
 
     return forward
+
+
+def keras_fit(
+    model: keras.Model, batches: tf.data.Dataset, steps: int, left_out: int = 1
+) -> Work:
+    """Keras's own loop over pairs of images and labels, forever.
+
+    Args:
+      model: is compiled here.
+      batches: the pairs.
+      steps: of a repetition that count.
+      left_out: steps before them, in which a `fit` starts and a pipeline fills.
+    """
+    model.compile(keras.optimizers.Adam(0.001), "binary_crossentropy")
+    ends: list[float] = []
+    clock = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda number, logs: ends.append(time.perf_counter())
+    )
+
+    def run() -> float:
+        ends.clear()
+        model.fit(
+            batches,
+            steps_per_epoch=steps + left_out,
+            callbacks=[clock],
+            verbose=0,
+            shuffle=False,
+        )
+        return ends[-1] - ends[left_out - 1]
+
+    return run

@@ -30,7 +30,7 @@ from transfusion_tf.training import RunConfig, RunOptions, resolve, train
 from transfusion_tf.training.fused_adam import FusedAdam
 from transfusion_tf.training.steps import make_steps
 from transfusion_tf.training.strategy import make_strategy
-from transfusion_tf_experiments.benchmarks.bare import bare_step, built_adam
+from transfusion_tf_experiments.benchmarks.bare import bare_step, built_adam, keras_fit
 from transfusion_tf_experiments.benchmarks.benchmark_results import Result
 from transfusion_tf_experiments.benchmarks.interleaved import Work, speed_results
 
@@ -150,27 +150,11 @@ def _over_plain_step(prepared: PreparedDataset) -> Work:
 
 def _fit(prepared: PreparedDataset) -> Work:
     """Keras's loop; its first two steps, in which the pipeline fills, are left out."""
-    model = _model(prepared)
-    model.compile(keras.optimizers.Adam(0.001), "binary_crossentropy")
     batches = train_batches(prepared, _BATCH)
     pairs = batches.map(lambda batch: (batch["image"], batch["label"]))
-    ends: list[float] = []
-    clock = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda number, logs: ends.append(time.perf_counter())
+    return keras_fit(
+        _model(prepared), pairs.prefetch(tf.data.AUTOTUNE), _STEPS, left_out=2
     )
-
-    def run() -> float:
-        ends.clear()
-        model.fit(
-            pairs.prefetch(tf.data.AUTOTUNE),
-            steps_per_epoch=_STEPS + 2,
-            callbacks=[clock],
-            shuffle=False,
-            verbose=0,
-        )
-        return ends[-1] - ends[1]
-
-    return run
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import time
 
 import keras
 import tensorflow as tf
@@ -29,6 +28,7 @@ from transfusion_tf_experiments.benchmarks.bare import (
     CLASSES,
     bare_step,
     built_adam,
+    keras_fit,
     random_batch,
 )
 from transfusion_tf_experiments.benchmarks.benchmark_results import Result
@@ -97,35 +97,18 @@ def _variants(name: str, size: int, batch_size: int, steps: int) -> dict[str, Wo
 
     return {
         "a bare tf.function": plain(),
-        "model.fit": fitting(name, size, batch, steps),
+        "model.fit": _fit(name, size, batch, steps),
         "ours": ours(Augmentation()),
         "ours, colour augmentation in the step": ours(AUGMENTATIONS["retina"]),
         "ours, mixed precision": ours(Augmentation(), mixed_precision=True),
     }
 
 
-def fitting(name: str, size: int, batch: dict[str, tf.Tensor], steps: int) -> Work:
+def _fit(name: str, size: int, batch: dict[str, tf.Tensor], steps: int) -> Work:
     """Keras's own loop on the batch; the start of each `fit` is left out."""
     model = build(name, (size, size, 3), CLASSES, seed=0)
-    model.compile(keras.optimizers.Adam(0.001), "binary_crossentropy")
-    dataset = tf.data.Dataset.from_tensors((batch["image"], batch["label"])).repeat()
-    ends: list[float] = []
-    clock = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda number, logs: ends.append(time.perf_counter())
-    )
-
-    def run() -> float:
-        ends.clear()
-        model.fit(
-            dataset,
-            steps_per_epoch=steps + 1,
-            callbacks=[clock],
-            verbose=0,
-            shuffle=False,
-        )
-        return ends[-1] - ends[0]
-
-    return run
+    pairs = tf.data.Dataset.from_tensors((batch["image"], batch["label"])).repeat()
+    return keras_fit(model, pairs, steps)
 
 
 if __name__ == "__main__":

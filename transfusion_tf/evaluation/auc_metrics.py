@@ -107,11 +107,9 @@ def class_auc(
 def mean_auc(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    referable_from: int | None = None,
     weights: np.ndarray | None = None,
 ) -> Any:
     """Unweighted mean of `class_auc` over the classes where it is defined."""
-    del referable_from
     values = np.atleast_2d(class_auc(labels, probabilities, weights))
     defined = ~np.isnan(values)
     count = defined.sum(axis=1)
@@ -123,7 +121,6 @@ def mean_auc(
 def prior_weighted_auc(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    referable_from: int | None = None,
     weights: np.ndarray | None = None,
 ) -> Any:
     """Mean of `class_auc` over the classes, each weighted by its prior.
@@ -136,13 +133,11 @@ def prior_weighted_auc(
     Args:
       labels: float [n, classes] in {0, 1}, NaN where unlabelled.
       probabilities: float [n, classes] in [0, 1].
-      referable_from: taken for the common signature, not used.
       weights: None, or float [samples, n].
 
     Returns:
       float, or float64 [samples] with weights; NaN where no class has an AUC.
     """
-    del referable_from
     values = np.atleast_2d(class_auc(labels, probabilities, weights))
     labels = np.asarray(labels, dtype=np.float64)
     rows = sample_weights(weights, len(labels))

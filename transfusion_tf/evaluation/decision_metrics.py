@@ -15,7 +15,6 @@ from transfusion_tf.evaluation.checks import (
 def accuracy(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    referable_from: int | None = None,
     weights: np.ndarray | None = None,
 ) -> Any:
     """Share of examples whose largest output is their class, in [0, 1].
@@ -23,28 +22,23 @@ def accuracy(
     Args:
       labels: one-hot float [n, classes], or classes [n]; NaN is unlabelled.
       probabilities: float [n, classes] in [0, 1].
-      referable_from: taken for the common signature, not used.
       weights: None, or float [samples, n].
     """
-    del referable_from
     return _top_accuracy(labels, probabilities, weights, 1)
 
 
 def top5_accuracy(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    referable_from: int | None = None,
     weights: np.ndarray | None = None,
 ) -> Any:
     """Share of examples whose class is among the five largest outputs."""
-    del referable_from
     return _top_accuracy(labels, probabilities, weights, 5)
 
 
 def balanced_accuracy(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    referable_from: int | None = None,
     weights: np.ndarray | None = None,
 ) -> Any:
     """Mean over the classes of the share of their examples that are found, in [0, 1].
@@ -56,10 +50,8 @@ def balanced_accuracy(
     Args:
       labels: one-hot float [n, classes], or classes [n]; NaN is unlabelled.
       probabilities: float [n, classes] in [0, 1].
-      referable_from: taken for the common signature, not used.
       weights: None, or float [samples, n].
     """
-    del referable_from
     confusion = _confusion(labels, probabilities, weights, "balanced_accuracy")
     count = confusion.sum(axis=2)
     found = np.diagonal(confusion, axis1=1, axis2=2)
@@ -78,7 +70,6 @@ def balanced_accuracy(
 def quadratic_kappa(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    referable_from: int | None = None,
     weights: np.ndarray | None = None,
 ) -> Any:
     """Cohen's kappa of grades with quadratic weights, in [-1, 1]; 0 is chance.
@@ -90,14 +81,12 @@ def quadratic_kappa(
     Args:
       labels: one-hot float [n, grades], or grades [n]; NaN is unlabelled.
       probabilities: float [n, grades] in [0, 1].
-      referable_from: taken for the common signature, not used.
       weights: None, or float [samples, n].
 
     Returns:
       float, or float64 [samples] with weights; NaN where truth and prediction are
       one and the same grade throughout.
     """
-    del referable_from
     confusion = _confusion(labels, probabilities, weights, "quadratic_kappa")
     grades = np.arange(confusion.shape[1])
     distance = (grades[:, None] - grades[None, :]) ** 2

@@ -5,6 +5,7 @@ of shape [samples, n] it returns one value a sample instead of one value: that i
 how `transfusion_tf.evaluation.intervals` bootstraps without a loop.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,15 +27,31 @@ from transfusion_tf.evaluation.decision_metrics import (
     top5_accuracy,
 )
 
+
+def _whatever_is_referable(metric: Callable[..., Any]) -> Callable[..., Any]:
+    """The metric with the signature that all have."""
+
+    @functools.wraps(metric)
+    def computed(
+        labels: np.ndarray,
+        probabilities: np.ndarray,
+        referable_from: int | None = None,
+        weights: np.ndarray | None = None,
+    ) -> Any:
+        return metric(labels, probabilities, weights)
+
+    return computed
+
+
 # Higher is better in all of them: weights are chosen and runs compared by any.
 METRICS: dict[str, Callable[..., Any]] = {
     "referable_auc": referable_auc,
-    "mean_auc": mean_auc,
-    "prior_weighted_auc": prior_weighted_auc,
-    "accuracy": accuracy,
-    "top5_accuracy": top5_accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "quadratic_kappa": quadratic_kappa,
+    "mean_auc": _whatever_is_referable(mean_auc),
+    "prior_weighted_auc": _whatever_is_referable(prior_weighted_auc),
+    "accuracy": _whatever_is_referable(accuracy),
+    "top5_accuracy": _whatever_is_referable(top5_accuracy),
+    "balanced_accuracy": _whatever_is_referable(balanced_accuracy),
+    "quadratic_kappa": _whatever_is_referable(quadratic_kappa),
 }
 
 

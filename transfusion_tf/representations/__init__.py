@@ -61,7 +61,7 @@ from transfusion_tf.representations.procrustes import (
     procrustes,
     procrustes_from_moments,
 )
-from transfusion_tf.representations.pwcca import PWCCA, pwcca, pwcca_from_moments
+from transfusion_tf.representations.pwcca import PWCCA, pwcca
 from transfusion_tf.representations.reinitialization import reinitialize_parts
 from transfusion_tf.representations.stage_pairs import compare_stage_pairs
 from transfusion_tf.representations.svcca import svcca, svcca_from_moments
@@ -123,7 +123,6 @@ __all__ = [
     "procrustes",
     "procrustes_from_moments",
     "pwcca",
-    "pwcca_from_moments",
     "reinitialize_parts",
     "sample_activations",
     "stage_moments",

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_tf.representations.cca import CCA, cca, cca_from_moments
-from transfusion_tf.representations.moments import Covariances, Moments
+from transfusion_tf.representations.cca import cca
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +48,7 @@ def pwcca(x: Any, y: Any) -> PWCCA:
     Warns:
       RepresentationWarning: As `cca`.
     """
-    return _weighted(cca(x, y, directions=True))
-
-
-def pwcca_from_moments(moments: Moments | Covariances) -> PWCCA:
-    """The same from accumulated moments."""
-    return _weighted(cca_from_moments(moments, directions=True))
-
-
-def _weighted(found: CCA) -> PWCCA:
+    found = cca(x, y, directions=True)
     assert found.directions is not None  # asked for above
     # Variates have unit variance, so that a channel's covariance with one is the length
     # of its projection onto it.

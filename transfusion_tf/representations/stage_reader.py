@@ -170,12 +170,11 @@ class _StageGraph:
         rows: Mapping[str, tf.Tensor],
         channels: Mapping[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
-        sampled = {}
-        for name, output in self._forward(images).items():
-            points = tf.reshape(output, [-1, output.shape[-1]])
-            chosen = tf.gather(points, rows[name])
-            sampled[name] = tf.gather(chosen, channels[name], axis=1)
-        return sampled
+        points = {
+            name: tf.reshape(output, [-1, output.shape[-1]])
+            for name, output in self._forward(images).items()
+        }
+        return _chosen(points, rows, channels)
 
     def _forward_pooled(
         self,
@@ -183,13 +182,22 @@ class _StageGraph:
         rows: Mapping[str, tf.Tensor],
         channels: Mapping[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
-        sampled = {}
+        points = {}
         for name, output in self._forward(images).items():
             shape = [tf.shape(output)[0], -1, output.shape[-1]]
-            points = tf.reduce_mean(tf.reshape(output, shape), axis=1)
-            chosen = tf.gather(points, rows[name])
-            sampled[name] = tf.gather(chosen, channels[name], axis=1)
-        return sampled
+            points[name] = tf.reduce_mean(tf.reshape(output, shape), axis=1)
+        return _chosen(points, rows, channels)
+
+
+def _chosen(
+    points: Mapping[str, tf.Tensor],
+    rows: Mapping[str, tf.Tensor],
+    channels: Mapping[str, tf.Tensor],
+) -> dict[str, tf.Tensor]:
+    return {
+        name: tf.gather(tf.gather(own, rows[name]), channels[name], axis=1)
+        for name, own in points.items()
+    }
 
 
 def _local_devices(strategy: tf.distribute.Strategy | None) -> Sequence[str | None]:

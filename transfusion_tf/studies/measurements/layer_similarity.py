@@ -12,8 +12,6 @@ import pandas as pd
 
 from transfusion_tf.representations.layer_cka import LayerSettings, layer_cka
 from transfusion_tf.studies.measurements.model_states import ModelStates
-from transfusion_tf.studies.measurements.run_images import check_same_data, run_images
-from transfusion_tf.studies.measurements.run_labels import run_names
 
 _DEFAULT = LayerSettings()
 _STATES = ModelStates()
@@ -44,10 +42,7 @@ def layer_cka_before_and_after(
     Raises:
       UserError: As `layer_cka` and `load_run_model`.
     """
-    sides = {state: (run, state) for state in ("initial", "trained")}
-    models = states.snapshots(sides, data_root)
-    if images is None:
-        images = run_images(run, data_root)
+    models, images = states.before_and_after(run, data_root, images)
     table = layer_cka(models, images, settings)
     table.insert(0, "run", os.path.basename(os.path.abspath(run)))
     return table
@@ -82,10 +77,5 @@ def layer_cka_of_runs(
     Warns:
       RepresentationWarning: If the runs saw different versions of a data set.
     """
-    names = run_names(list(runs))
-    sides = {name: (run, state) for name, run in zip(names, runs, strict=True)}
-    models = states.snapshots(sides, data_root)
-    if images is None:
-        check_same_data(runs)
-        images = run_images(runs[0], data_root)
+    models, images = states.of_runs(runs, state, data_root, images)
     return layer_cka(models, images, settings)

@@ -1,7 +1,7 @@
 """Which states of runs are compared, and with which batch norm statistics."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,12 @@ from transfusion_tf.representations.batch_norm_statistics import (
     STATISTICS,
 )
 from transfusion_tf.representations.snapshots import Snapshot, check_image_sizes
-from transfusion_tf.studies.measurements.run_images import run_split
+from transfusion_tf.studies.measurements.run_images import (
+    check_same_data,
+    run_images,
+    run_split,
+)
+from transfusion_tf.studies.measurements.run_labels import run_names
 from transfusion_tf.studies.measurements.run_models import (
     TRAINED,
     estimated_snapshot,
@@ -77,6 +82,46 @@ class ModelStates:
         return {
             name: estimated_snapshot(*each, images) for name, each in chosen.items()
         }
+
+    def before_and_after(
+        self, run: str | Path, data_root: str | Path, images: Any = None
+    ) -> tuple[dict[str, Snapshot], Any]:
+        """A run's models `initial` and `trained`, and the images they are compared on.
+
+        Args:
+          run: a run directory.
+          data_root: where prepared data lie.
+          images: None takes the validation split of the run's data.
+        """
+        sides = {state: (run, state) for state in ("initial", "trained")}
+        models = self.snapshots(sides, data_root)
+        return models, run_images(run, data_root) if images is None else images
+
+    def of_runs(
+        self,
+        runs: Sequence[str | Path],
+        state: str,
+        data_root: str | Path,
+        images: Any = None,
+    ) -> tuple[dict[str, Snapshot], Any]:
+        """Models called by their runs, and the images they are compared on.
+
+        Args:
+          runs: run directories, none twice.
+          state: `initial` or `trained`, of all.
+          data_root: where prepared data lie.
+          images: None takes the validation split of the first run's data.
+
+        Warns:
+          RepresentationWarning: if the runs saw different versions of a data set.
+        """
+        names = run_names(list(runs))
+        sides = {name: (run, state) for name, run in zip(names, runs, strict=True)}
+        models = self.snapshots(sides, data_root)
+        if images is None:
+            check_same_data(runs)
+            images = run_images(runs[0], data_root)
+        return models, images
 
     def sentence(self) -> str:
         """What the page says of models that are compared."""

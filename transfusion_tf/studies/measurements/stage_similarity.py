@@ -15,8 +15,7 @@ import pandas as pd
 from transfusion_tf.representations.all_pairs import compare_all_pairs
 from transfusion_tf.representations.compare import Settings, compare_pair
 from transfusion_tf.studies.measurements.model_states import ModelStates
-from transfusion_tf.studies.measurements.run_images import check_same_data, run_images
-from transfusion_tf.studies.measurements.run_labels import run_names, start_names
+from transfusion_tf.studies.measurements.run_labels import start_names
 from transfusion_tf.training import RunDirectory
 
 _ALL_MEASURES = Settings()
@@ -50,10 +49,7 @@ def compare_before_and_after(
       UserError: If there is no run, weights are missing, damaged or NaN, a stage
         is unknown, or the data are not the run's.
     """
-    sides = {state: (run, state) for state in ("initial", "trained")}
-    models = states.snapshots(sides, data_root)
-    if images is None:
-        images = run_images(run, data_root)
+    models, images = states.before_and_after(run, data_root, images)
     table = compare_pair(models["initial"], models["trained"], images, settings)
     table.insert(0, "run", os.path.basename(os.path.abspath(run)))
     return table
@@ -92,17 +88,12 @@ def compare_population(
     Warns:
       RepresentationWarning: If the runs saw different versions of a data set.
     """
-    names = run_names(list(runs))
-    sides = {name: (run, state) for name, run in zip(names, runs, strict=True)}
-    models = states.snapshots(sides, data_root)
-    if images is None:
-        check_same_data(runs)
-        images = run_images(runs[0], data_root)
+    models, images = states.of_runs(runs, state, data_root, images)
     table = compare_all_pairs(models, images, settings)
     table = table.rename(columns={"model_a": "run_a", "model_b": "run_b"})
     configs = [RunDirectory(run).config() for run in runs]
-    architectures = dict(zip(names, (config.model for config in configs), strict=True))
-    starts = dict(zip(names, start_names(configs), strict=True))
+    architectures = dict(zip(models, (config.model for config in configs), strict=True))
+    starts = dict(zip(models, start_names(configs), strict=True))
     pairs = list(zip(table["run_a"], table["run_b"], strict=True))
     of_models = [dict.fromkeys(architectures[run] for run in pair) for pair in pairs]
     of_starts = [sorted(starts[run] for run in pair) for pair in pairs]
