@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from transfusion_tf.report.charts import legend_below
 from transfusion_tf.report.sample_images import Tile, filter_mosaic, picture_grid
 from transfusion_tf.report.style import MUTED, RULE, Mark, new_figure, styled
 
@@ -99,7 +100,7 @@ def gabor_shares(
     axes.grid(color=RULE, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.set_title("Gabors: below the line, training erased them")
-    axes.legend(loc="upper left", handletextpad=0.2)
+    legend_below(figure, [axes])
     return figure
 
 
@@ -133,7 +134,5 @@ def weight_histogram(
     axes.set_title("First-layer weights")
     axes.set_xlabel("weight")
     axes.set_ylabel("density")
-    # Room for the legend above the highest bar.
-    axes.set_ylim(0, histograms["density"].max() * (1.12 + 0.11 * len(labels)))
-    axes.legend(loc="upper left", handlelength=1.2, ncols=2)
+    legend_below(figure, [axes])
     return figure

@@ -143,11 +143,10 @@ def _enough(scores: BinaryScores, least: int) -> bool:
 
 
 def _questions(run: Run, split: str) -> _Scores:
-    """What the main metric asks of its outputs; else each class against the rest."""
+    """Whether a grade is referable; else each class against the rest."""
     labels, outputs, patients = _outputs(run, split)
-    classes = run.dataset["classes"]
-    if run.metric == "referable_auc":
-        first = run.dataset["referable_from"]
+    classes, first = run.dataset["classes"], run.dataset.get("referable_from")
+    if run.dataset["kind"] == "grade" and first:
         positive = labels[:, first:].max(axis=1) == 1
         scores = referable_score(outputs, first)
         return {f"{classes[first]} and up": BinaryScores(positive, scores, patients)}
