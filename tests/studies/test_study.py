@@ -3,8 +3,15 @@
 import pytest
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.studies import grid, pretraining_run, split_names
-from transfusion_tf.training import RunConfig
+from transfusion_tf.studies import (
+    Study,
+    grid,
+    pretraining_run,
+    run_study,
+    split_names,
+    train_with_donor,
+)
+from transfusion_tf.training import RunConfig, RunOptions
 
 BASE = RunConfig(dataset="phantom_retina_64", model="cbr_tiny", donor="photographs")
 
@@ -42,6 +49,30 @@ def test_names_may_hold_commas_inside_brackets():
         "resnet50[slim_after=block2,width=0.5]",
         "random",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "resnet18[slim_after=conv1]"}, "one of block1, block2, block3"),
+        ({"model": "cbr_tiny[slim_after=block1]"}, "its stages are pool1, pool2"),
+        ({"initialization": "transfer:block1"}, "its stages are pool1, pool2"),
+        ({"freeze": "pool9"}, "its stages are pool1, pool2"),
+        ({"model": "deit_mini", "image_size": 65}, "multiples of"),
+        ({"initialization": "transfer", "donor": None}, "needs --donor"),
+        ({"initialization": "transfer", "donor": "gone.h5"}, "no donor 'gone.h5'"),
+        ({"initialization": "transfer", "donor": "imagenet"}, "no published ImageNet"),
+        ({"metric": "kappa"}, "unknown metric"),
+    ],
+)
+def test_what_cannot_be_is_said_before_data_are_prepared(changes, message, tmp_path):
+    study = Study("mine", "Mine", (BASE, BASE.replace(**changes)))
+    options = RunOptions(data_root=tmp_path / "data", progress=False)
+    with pytest.raises(UserError, match=message):
+        run_study(study, tmp_path, options=options)
+    with pytest.raises(UserError, match=message):
+        train_with_donor(study.runs[1], tmp_path, options)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_donor_is_the_recipients_architecture_unslimmed():

@@ -1,6 +1,7 @@
 """From a study to the runs that it comes to: resolved, each once, on their donors."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from transfusion_tf.studies.donor_runs import (
 from transfusion_tf.studies.schedule import PlannedRun
 from transfusion_tf.studies.study import Study
 from transfusion_tf.training import RunConfig
+from transfusion_tf.training.resolved_config import answered, card_of
+from transfusion_tf.training.weights import initialize_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +64,8 @@ def plan_study(study: Study, runs: Path, data_sets: DataSets) -> Plan:
       UserError: what would fail later: bad data, an unknown model, scheme or stage, a
         donor that is not there.
     """
+    check_before_data(study.runs)
     study = _fitted(study, data_sets)
-    _check(study.runs, data_sets)
     donors: dict[RunConfig, RunConfig] = {}
     configs: dict[str, RunConfig] = {}
     stands_on: dict[str, str] = {}
@@ -106,23 +109,50 @@ def _fitted(study: Study, data_sets: DataSets) -> Study:
     return fit_to_data(study, available)
 
 
-def _check(configs: Iterable[RunConfig], data_sets: DataSets) -> None:
-    """Raises for what would fail later, before anything is trained."""
-    seen = set()
-    for config in map(with_donor_card, configs):
-        if is_dataset(config.donor):
-            config = config.replace(donor=None)
-            data_sets.resolve(config.replace(initialization="random"))
-        else:
-            data_sets.resolve(config)
-        key = (config.model, config.initialization, config.freeze)
-        if key in seen:
+def check_before_data(
+    configs: Iterable[RunConfig], *, with_models: bool = True
+) -> None:
+    """Raises UserError for what would fail, whatever the data are.
+
+    Unknown cards, models, metrics, schemes, stages and points of slimming; images of a
+    size that a model does not take; donors that are missing or do not fit.
+
+    Args:
+      configs: as they were asked for.
+      with_models: whether models are built where that is what tells; it computes, which
+        workers of one training must not before they have found each other.
+    """
+    seen: set[RunConfig] = set()
+    for asked in configs:
+        config = with_donor_card(asked.replace(seed=0, fold=None))
+        if config in seen:
             continue
-        seen.add(key)
-        spec = parse_spec(config.initialization)
-        if spec.through or config.freeze or "[" in config.model:
-            model = build(config.model, (128, 128, 3), 1)
-            plan_tensors(model, spec)
-            if config.freeze:
-                freeze_through(model, config.freeze)
-            keras.backend.clear_session()
+        seen.add(config)
+        if is_dataset(config.donor):
+            if wants_pretraining(config):
+                pretraining = pretraining_run(config)
+                answered(pretraining, card_of(pretraining))
+            own = config.replace(donor=None, initialization="random")
+        else:
+            own = config
+        found = answered(own, card_of(own))
+        if with_models:
+            _check_model(found, config.initialization)
+    keras.backend.clear_session()
+
+
+def _check_model(config: RunConfig, initialization: str) -> None:
+    """As `check_before_data`, of a config whose donor, if any, is there already."""
+    spec = parse_spec(initialization)
+    if not (spec.through or config.freeze or config.donor or "[" in config.model):
+        return
+    # Where GPUs are, they are left to what trains.
+    with keras.device("cpu"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # They come again with the run.
+        size = int(config.image_size or 0)
+        model = build(config.model, (size, size, 3), 1)
+        plan_tensors(model, spec)
+        if config.donor:
+            initialize_run(model, config)
+        if config.freeze:
+            freeze_through(model, config.freeze)

@@ -24,7 +24,12 @@ from transfusion_tf.studies.donor_runs import (
 from transfusion_tf.studies.engines.calling_process import CallingProcess
 from transfusion_tf.studies.engines.execution import Execution, make_engine
 from transfusion_tf.studies.expected_time import expectation
-from transfusion_tf.studies.plan import Plan, plan_study, wants_pretraining
+from transfusion_tf.studies.plan import (
+    Plan,
+    check_before_data,
+    plan_study,
+    wants_pretraining,
+)
 from transfusion_tf.studies.progress import StudyProgress
 from transfusion_tf.studies.queue import train_all
 from transfusion_tf.studies.schedule import PlannedRun
@@ -39,7 +44,7 @@ from transfusion_tf.training import (
     train,
 )
 from transfusion_tf.training.provenance import commit, versions
-from transfusion_tf.training.strategy import use_threads
+from transfusion_tf.training.strategy import join, split_cpu, use_threads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +101,9 @@ def run_study(
       Terminated, KeyboardInterrupt: asked to end; the states of runs are saved.
     """
     options = options or RunOptions()
-    # Before data are prepared, which starts TensorFlow.
+    # Before models are built and data prepared, which starts TensorFlow.
     use_threads(options.threads)
+    split_cpu(options.logical_devices)
     root = Path(root).absolute()
     data_sets = DataSets(options)
     plan = plan_study(study, root / "runs", data_sets)
@@ -286,6 +292,10 @@ def train_with_donor(
     """
     options = options or RunOptions()
     runs = Path(root).absolute() / "runs"
+    alone = options.cluster is None and options.strategy != "multi_worker"
+    if alone:
+        join(options)
+    check_before_data([config], with_models=alone)
     if wants_pretraining(config):
         donor = _pretrain(pretraining_run(config), runs, options)
         config = config.replace(donor=str(donor))

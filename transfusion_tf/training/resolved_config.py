@@ -17,6 +17,7 @@ from transfusion_tf.evaluation import METRICS
 from transfusion_tf.initialization import is_preset, parse_spec, preset_fingerprint
 from transfusion_tf.input_pipeline import pixel_statistics
 from transfusion_tf.models import DATASET_MEAN_STD, parse_model_name
+from transfusion_tf.models.architectures import check_image_size
 from transfusion_tf.models.registry import ARCHITECTURES
 from transfusion_tf.toml_tables import checked
 from transfusion_tf.training.config import RunConfig
@@ -61,6 +62,32 @@ def resolve(
         a donor run that is not finished; a fold that can't be.
     """
     card = prepared.card if prepared else card_of(config)
+    config = answered(config, card, planned)
+    if prepared is None:
+        prepared = prepare(card, data_root, progress=progress)
+    prepared = in_fold_of(config, prepared)
+    prepared.examples("train", config.train_examples)  # Raises where there are fewer.
+    resolved = config.replace(
+        data=prepared.fingerprint,
+        pixel_statistics=_pixel_statistics(config, prepared),
+    )
+    return resolved, prepared
+
+
+def answered(
+    config: RunConfig, card: DatasetCard, planned: Collection[str] = ()
+) -> RunConfig:
+    """The config with all that can be said before its data are prepared.
+
+    Args:
+      config: open fields take the card's values.
+      card: the config's, at its image size.
+      planned: as `resolve` takes them.
+
+    Raises:
+      UserError: as `resolve`, but for what only the data can say; images of a size that
+        the model does not take.
+    """
     spec = parse_spec(config.initialization)
     if spec.needs_donor and config.donor is None:
         raise UserError(
@@ -74,12 +101,10 @@ def resolve(
     donor_weights = None
     if config.donor is not None and spec.scheme != "random":
         donor_weights = donor_fingerprint(config.donor, planned)
-    if prepared is None:
-        prepared = prepare(card, data_root, progress=progress)
-    prepared = in_fold_of(config, prepared)
-    prepared.examples("train", config.train_examples)  # Raises where there are fewer.
-    resolved = config.replace(
-        model=_model_name(config),
+    model = _model_name(config)
+    check_image_size(parse_model_name(model).architecture, *[card.image_size] * 2)
+    return config.replace(
+        model=model,
         initialization=str(spec),
         image_size=card.image_size,
         eval_every=_eval_every(config),
@@ -89,10 +114,7 @@ def resolve(
         augmentation=augmentation,
         donor=config.donor if donor_weights else None,
         donor_weights=donor_weights,
-        data=prepared.fingerprint,
-        pixel_statistics=_pixel_statistics(config, prepared),
     )
-    return resolved, prepared
 
 
 def _eval_every(config: RunConfig) -> int:
