@@ -24,6 +24,7 @@ from transfusion_tf.evaluation import (
     top5_accuracy,
     weighted_auc,
 )
+from transfusion_tf.evaluation.units import metric_unit, unit
 
 GRADES = ("0", "1", "2", "3", "4")
 
@@ -266,6 +267,23 @@ def test_probabilities_that_are_not_finite_are_refused_with_their_row():
     outputs[1, 0] = np.nan
     with pytest.raises(ValueError, match="not finite in 1 of 3 rows, first in row 1"):
         compute_metrics(np.eye(3)[:, :2], outputs, ("a", "b"), "findings")
+
+
+@pytest.mark.parametrize("wrong", [-1, -3, 1.5, 5, np.inf])
+@pytest.mark.parametrize(
+    "function", [accuracy, balanced_accuracy, quadratic_kappa, referable_auc]
+)
+def test_labels_that_are_no_class_are_refused_with_their_row(function, wrong):
+    labels = np.array([0, np.nan, wrong, 4])
+    with pytest.raises(ValueError, match=f"label {wrong:g} in row 2.* 0 to 4, or NaN"):
+        function(labels, np.eye(5)[:4])
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_worst_outputs_lie_within_the_limits_of_their_unit(name):
+    labels = np.eye(5)[[0, 0, 4, 4]]
+    low, high = unit(metric_unit(name)).limits
+    assert low <= metric(name)(labels, labels[::-1], referable_from=2) <= high
 
 
 def test_logits_are_refused():

@@ -27,13 +27,16 @@ def single_class(
             f"{len(labels)} labels for {len(probabilities)} rows of probabilities"
         )
     if labels.ndim == 1:
-        indices = np.where(np.isnan(labels), -1, labels).astype(np.int64)
-        if (indices >= np.shape(probabilities)[1]).any():
+        classes = np.shape(probabilities)[1]
+        wrong = np.flatnonzero(
+            ~(np.isnan(labels) | np.isin(labels, np.arange(classes)))
+        )
+        if len(wrong):
             raise ValueError(
-                f"{name}: label {indices.max()} outside the "
-                f"{np.shape(probabilities)[1]} classes"
+                f"{name}: label {labels[wrong[0]]:g} in row {wrong[0]} is none of "
+                f"{classes} classes; labels are 0 to {classes - 1}, or NaN"
             )
-        return indices
+        return np.where(np.isnan(labels), -1, labels).astype(np.int64)
     checked(labels, probabilities)
     unlabelled = np.isnan(labels).any(axis=1)
     if (labels[~unlabelled].sum(axis=1) != 1).any():
