@@ -5,12 +5,19 @@ import pytest
 from scipy import linalg
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.representations import FeatureMoments, frechet_distance
+from transfusion_tf.representations import (
+    FeatureMoments,
+    RepresentationWarning,
+    frechet_distance,
+)
 from transfusion_tf.representations.frechet_distance import (
     block_rows,
     fitting_blocks,
     pooled,
 )
+
+# Few images are warned about, which one test is about.
+pytestmark = pytest.mark.filterwarnings("ignore:.*for 12 features:UserWarning")
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((400, 12)) @ RNG.standard_normal((12, 12)) + 2
@@ -129,6 +136,13 @@ def test_images_of_one_patient_stay_in_one_block():
 def test_without_blocks_there_is_no_interval():
     found = frechet_distance(X, Y, blocks=0)
     assert np.isnan([found.corrected, found.low, found.high]).all()
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_no_more_images_than_features_are_warned_about(name):
+    sides = {"x": X, "y": Y} | {name: X[:12]}
+    with pytest.warns(RepresentationWarning, match=f"{name}: 12 images for 12 feat"):
+        frechet_distance(**sides, blocks=0)
 
 
 @pytest.mark.parametrize("x", [X[:5], X[:2]])

@@ -78,6 +78,13 @@ def test_weights_that_are_not_those_that_the_run_left_are_named(broken):
         load_run_model(broken, "best")
 
 
+def test_a_config_that_is_not_the_one_that_was_trained_is_named(broken):
+    file = broken / "config.json"
+    file.write_text(file.read_text().replace('"seed": ', '"seed": 1'))
+    with pytest.raises(ValueError, match=f"{file.name} is not the file .*SHA"):
+        load_run_model(broken, "best")
+
+
 def test_damaged_weights_of_an_older_run_are_named(broken):
     RunDirectory(broken).update_status(sha256={})
     (broken / "best.weights.h5").write_bytes(b"half a file")

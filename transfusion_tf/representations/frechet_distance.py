@@ -10,6 +10,7 @@ plain value stands one corrected by the jackknife over blocks of images, which r
 that term as the extrapolation of Chong and Forsyth (CVPR 2020) does, and an interval.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -20,7 +21,7 @@ from scipy import stats
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.representations.decompositions import eigh, singular_values
-from transfusion_tf.representations.moments import Moments
+from transfusion_tf.representations.moments import Moments, RepresentationWarning
 
 # Where nobody says how many.
 _BLOCKS = 10
@@ -133,10 +134,14 @@ def frechet_distance(
       UserError: If shapes do not fit, there are too few images or groups for the
         blocks asked for, or a feature is NaN or infinite; the message names the
         set, and counts features from 0.
+
+    Warns:
+      RepresentationWarning: If a side has no more images than there are features.
     """
     given = [("x", np.asarray(x), groups_x), ("y", np.asarray(y), groups_y)]
     for name, features, _ in given:
         _check_features(features, name)
+        warn_if_few(name, *features.shape)
     if blocks is None:
         counts = [(len(features), groups) for _, features, groups in given]
         blocks = fitting_blocks(counts, seed)
@@ -148,6 +153,18 @@ def frechet_distance(
             part.update(features[rows])
         sides.append([part.gaussian() for part in moments])
     return frechet_from_blocks(sides[0], sides[1], level=level)
+
+
+def warn_if_few(described: str, images: int, features: int) -> None:
+    """Warns, of the caller's caller, where a covariance has not its full rank."""
+    if images <= features:
+        warnings.warn(
+            f"{described}: {images} images for {features} features leave a covariance "
+            "of deficient rank, and the distance is biased up; compare distances of "
+            "equally many images only",
+            RepresentationWarning,
+            stacklevel=3,
+        )
 
 
 def frechet_from_blocks(

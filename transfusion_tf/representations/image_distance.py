@@ -7,7 +7,6 @@ values.
 """
 
 import functools
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,8 +24,8 @@ from transfusion_tf.representations.frechet_distance import (
     block_rows,
     fitting_blocks,
     frechet_from_blocks,
+    warn_if_few,
 )
-from transfusion_tf.representations.moments import RepresentationWarning
 from transfusion_tf.representations.outputs import named_outputs
 from transfusion_tf.representations.snapshots import Model, Snapshot
 from transfusion_tf.representations.tokens import (
@@ -112,7 +111,7 @@ def image_distance(
     ):
         parts = block_rows(len(images), blocks, groups, seed)
         sides.append(_block_moments(read, images, parts, batch_size, name, progress))
-        _warn_if_few(name, len(images), len(sides[-1][0].mean))
+        warn_if_few(name, len(images), len(sides[-1][0].mean))
     found = frechet_from_blocks(sides[0], sides[1], level=level)
     row = _row(found, names, snapshot.model.name, len(sides[0]) if blocks else 0)
     return pd.DataFrame([row])
@@ -199,14 +198,3 @@ def _check_pixels(pixels: np.ndarray, rows: np.ndarray, described: str) -> None:
     if not finite.all():
         row = rows[np.argmin(finite)]
         raise UserError(f"image {row} of {described} holds NaN or infinity")
-
-
-def _warn_if_few(described: str, images: int, features: int) -> None:
-    if images <= features:
-        warnings.warn(
-            f"{described}: {images} images for {features} features leave a covariance "
-            "of deficient rank, and the distance is biased up; compare distances of "
-            "equally many images only",
-            RepresentationWarning,
-            stacklevel=3,
-        )

@@ -189,9 +189,9 @@ class RunDirectory:
     def update_status(self, **values: Any) -> None:
         """Changes some values of the status, keeps the rest."""
         if values.get("state") == "finished":
-            names = ("initial.weights.h5", "best.weights.h5", "final.keras")
-            weights = [self.path / name for name in names]
-            values["sha256"] = {f.name: _sha256(f) for f in weights if f.exists()}
+            weights = ("initial.weights.h5", "best.weights.h5", "final.keras")
+            kept = [self.path / name for name in ("config.json", *weights)]
+            values["sha256"] = {f.name: _sha256(f) for f in kept if f.exists()}
         files.write_json(self.path / "status.json", {**self.status(), **values})
 
     def write_dataset(self, values: Mapping[str, Any]) -> None:

@@ -113,6 +113,7 @@ def _checked(run: str | Path, weights: str) -> RunDirectory:
         raise one_of("weights", weights, WEIGHTS)
     directory = RunDirectory(run)
     config = directory.config()
+    directory.intact(directory.path / "config.json")
     if not directory.finished():
         status = directory.status()
         warnings.warn(
