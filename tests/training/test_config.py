@@ -11,6 +11,7 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.models import DATASET_MEAN_STD
 from transfusion_tf.training import RunConfig
 from transfusion_tf.training.config import recipe_fields
+from transfusion_tf.training.resolved_config import answered, card_of
 from transfusion_tf.training.settings import setting_of
 
 CONFIG = RunConfig(dataset="phantom_retina_64", model="cbr_tiny", data="abc")
@@ -186,3 +187,20 @@ def test_the_recipe_shows_what_is_always_told_and_what_has_an_effect():
 def test_the_recipe_leaves_out_what_has_no_effect():
     idle = CONFIG.replace(head_learning_rate=0.1, plateau_patience=3, folds=3)
     assert recipe_fields([idle]) == recipe_fields([CONFIG])
+
+
+@pytest.mark.parametrize(
+    ("model", "steps", "momentum"),
+    [
+        ("resnet50", 199, 0.8),
+        ("inception_v3", 1999, 0.9),
+        ("resnet101[slim_after=block2,width=0.5]", 2000, None),
+        ("cbr_tiny", 100, None),
+    ],
+)
+def test_batch_norm_forgets_its_start_in_short_runs(model, steps, momentum):
+    config = RunConfig(dataset="phantom_chest", model=model, steps=steps)
+    card = card_of(config)
+    assert answered(config, card).batch_norm_momentum == momentum
+    asked = config.replace(batch_norm_momentum=0.95)
+    assert answered(asked, card).batch_norm_momentum == 0.95

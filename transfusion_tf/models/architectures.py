@@ -28,6 +28,7 @@ class Architecture:
       blocks: Of a transformer; None for a convolutional network.
       takes_blocks: Whether it can be cut to its first `blocks`.
       hub: The KerasHub backbone that it is built on, if it is.
+      slow_batch_norm: Whether its batch norm has Keras's momentum, 0.99.
     """
 
     features: Callable[..., keras.KerasTensor]
@@ -37,6 +38,7 @@ class Architecture:
     blocks: int | None = None
     takes_blocks: bool = False
     hub: HubBackbone | None = None
+    slow_batch_norm: bool = False
 
 
 _CBR = {
@@ -55,13 +57,16 @@ _HUB_RESNETS = {
     for name, hub in RESNETS.items()
 }
 _KERAS_RESNETS = {
-    name: Architecture(functools.partial(backbone_features, name=name), "caffe")
+    name: Architecture(
+        functools.partial(backbone_features, name=name), "caffe", slow_batch_norm=True
+    )
     for name in ("resnet50", "resnet101", "resnet152")
 }
 _INCEPTION = Architecture(
     functools.partial(backbone_features, name="inception_v3"),
     "minus_one_to_one",
     min_size=75,
+    slow_batch_norm=True,
 )
 _DEIT = {
     name: Architecture(
