@@ -27,6 +27,10 @@ from transfusion_tf_experiments.process import import_tensorflow, start
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard, PreparedDataset
+    from transfusion_tf.datasets.audit import Audit
+
+# Pairs that are named in the terminal.
+_COPIES = 20
 
 define_location_flags()
 define_field_flags("source", "image_size")
@@ -111,6 +115,7 @@ def _audit(name: str) -> None:
                     check.text, 78, initial_indent="  ", subsequent_indent="  "
                 )
             )
+    _print_copies(found)
     if found.losses.images:
         print("\n".join(found.losses.lines()))
     for gap in pd.concat([found.gaps, found.absent]).to_dict("records"):
@@ -118,6 +123,26 @@ def _audit(name: str) -> None:
     for remark in found.remarks:
         print(f"note: {remark.where}: {remark.reason}")
     print(page)
+
+
+def _print_copies(found: "Audit") -> None:
+    """The files of copies in several splits; the tables have all."""
+    across = found.copies[found.copies["across_splits"].astype(bool)]
+    lines = [
+        "; ".join(f"{row['file']} ({row['split']})" for _, row in group.iterrows())
+        + ": same pixels"
+        for _, group in across.groupby("group")
+    ]
+    near = found.near[found.near["across_splits"].astype(bool)]
+    lines += [
+        f"{row['file_1']} ({row['split_1']}); {row['file_2']} ({row['split_2']}): "
+        f"{row['change']}"
+        for _, row in near.iterrows()
+    ]
+    print("\n".join(lines[:_COPIES]), end="\n" if lines else "")
+    if len(lines) > _COPIES:
+        print(f"and {len(lines) - _COPIES} more such copies, in copies.csv and")
+        print("near_copies.csv beside the page")
 
 
 def _prepare(name: str) -> None:

@@ -86,6 +86,13 @@ def test_copies_saved_again_are_found(planted):
     assert len(planted.near) == 3
     assert planted.near["across_splits"].sum() == 2
     assert (planted.near["label_1"] == planted.near["label_2"]).all()
+    assert set(planted.near["change"]) == {"saved again"}
+
+
+def test_the_files_of_copies_are_named(planted):
+    files = planted.near[["file_1", "file_2"]].to_numpy().tolist()
+    assert ["images/000.png", "images/r0.jpg"] in files
+    assert "images/c0.bmp" in planted.copies["file"].tolist()
 
 
 def test_a_patient_in_two_splits_is_found(planted):

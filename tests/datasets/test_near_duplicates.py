@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from transfusion_tf.datasets.altered_copies import altered_pairs
 from transfusion_tf.datasets.near_duplicates import near_pairs, perceptual_hashes
-from transfusion_tf.phantoms import retina
+from transfusion_tf.phantoms import chest, retina
 
+FILMS = [chest.draw_chest(i, size=96) for i in range(30)]
 PICTURES = [retina.draw_retina(i, size=96, lesion_scale=2.0) for i in range(60)]
 
 
@@ -38,8 +40,41 @@ def brighter(picture):
     return np.clip(picture * 1.15 + 8, 0, 255).astype(np.uint8)
 
 
-def test_different_fundi_raise_no_alarm():
-    assert near_pairs(thumbnails(PICTURES)) == []
+def mirrored(picture):
+    return np.ascontiguousarray(saved_again(picture)[:, ::-1])
+
+
+def cropped(picture):
+    # 1 to 3 % a side.
+    return saved_again(picture)[3:-1, 1:-3]
+
+
+def mirrored_and_cropped(picture):
+    return cropped(mirrored(picture))
+
+
+@pytest.mark.parametrize("pairs_in", [near_pairs, altered_pairs])
+@pytest.mark.parametrize("pictures", [PICTURES, FILMS])
+def test_different_pictures_of_one_organ_raise_no_alarm(pairs_in, pictures):
+    assert pairs_in(thumbnails(pictures)) == []
+
+
+@pytest.mark.parametrize("change", [mirrored, cropped, mirrored_and_cropped])
+def test_an_altered_copy_is_found(change):
+    copies = [change(FILMS[i]) for i in (3, 20, 27)]
+    pairs = altered_pairs(thumbnails([*FILMS, *copies]))
+    assert {(pair.first, pair.second) for pair in pairs} == {
+        (3, 30),
+        (20, 31),
+        (27, 32),
+    }
+    expected = "cropped" if change is cropped else "mirrored"
+    assert {pair.change for pair in pairs} == {expected}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_few_pictures_have_no_altered_copies(count):
+    assert altered_pairs(thumbnails(PICTURES)[:count]) == []
 
 
 @pytest.mark.parametrize("change", [saved_again, smaller, brighter])
@@ -58,8 +93,9 @@ def test_copies_are_found_among_few_pictures():
     assert [(pair.first, pair.second) for pair in pairs] == [(1, 3)]
 
 
-def test_blank_pictures_resemble_nothing():
-    assert near_pairs(np.zeros((4, 32, 32), np.uint8)) == []
+@pytest.mark.parametrize("pairs_in", [near_pairs, altered_pairs])
+def test_blank_pictures_resemble_nothing(pairs_in):
+    assert pairs_in(np.zeros((4, 32, 32), np.uint8)) == []
 
 
 def test_brightness_does_not_change_the_hash():
@@ -77,4 +113,5 @@ def test_ten_thousand_that_look_alike_take_seconds():
     noisy = disc + generator.normal(60, 12, (10_000, 32, 32))
     start = time.perf_counter()
     assert near_pairs(np.clip(noisy, 0, 255).astype(np.uint8)) == []
-    assert time.perf_counter() - start < 30
+    assert altered_pairs(np.clip(noisy, 0, 255).astype(np.uint8)) == []
+    assert time.perf_counter() - start < 60

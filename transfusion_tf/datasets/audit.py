@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from transfusion_tf.datasets.altered_copies import altered_pairs
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
 from transfusion_tf.datasets.examined import Measures
 from transfusion_tf.datasets.examined_store import examine_all
@@ -20,6 +21,7 @@ from transfusion_tf.datasets.patient_names import Grouping, patients_in_names
 from transfusion_tf.datasets.problems import (
     Losses,
     count_losses,
+    image_file,
     image_problem,
     problem_table,
 )
@@ -44,25 +46,25 @@ from transfusion_tf.errors import UserError
 class Audit:
     """What `audit` found.
 
-    Patients and examples are named by `hashed` names; `rows` alone says which
-    `example_id` and place they are, and so should not leave the data's place.
+    Patients and examples are named by `hashed` names. Which `example_id` and file they
+    are is in `rows` and `file`, which should not leave the data's place.
 
     Attributes:
       card: what was audited.
       examples: those whose image could be read, in the order of `rows`.
       rows: a row an example: `example` and `patient` (hashed), `split`, `label`,
         `width`, `height`, `mean_red` ... `deviation_blue`, `digest`, `example_id`,
-        `where`.
+        `where`, `file`.
       problems: rows that can't be used; see `problems.problem_table`.
       losses: how many images go with them.
       gaps: classes and splits without images, in the same columns.
       absent: classes that validation or test show nothing of, in the same columns.
       copies: a row an image with copies of exactly its pixels: `group`, `example`,
-        `patient`, `split`, `label`, `conflict` (whether labels in the group
+        `patient`, `split`, `label`, `file`, `conflict` (whether labels in the group
         differ), `across_patients`, `across_splits`.
-      near: a row a pair of near duplicates: `example`, `patient`, `split`, `label`
-        with `_1` and `_2`, `distance`, `correlation`, `across_patients`,
-        `across_splits`.
+      near: a row a pair of near duplicates: `example`, `patient`, `split`, `label`,
+        `file` with `_1` and `_2`, `change`, `distance`, `correlation`,
+        `across_patients`, `across_splits`.
       astride: a row a patient in more than one split: `patient`, a count a split.
       remarks: what the reader says of the data beside its rows.
       grouping: where the card names no patients, what the names of images say.
@@ -236,6 +238,9 @@ def _rows(
         row["digest"] = measured.digest
         row["example_id"] = example.example_id
         row["where"] = example.where
+        # Of many images in one file, the place in it.
+        own = getattr(example.image, "index", None) is None
+        row["file"] = (image_file(card, example) if own else "") or example.where
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -247,7 +252,7 @@ def _label_text(card: DatasetCard, labels: Sequence[float]) -> str:
     return ", ".join([*present, *unknown]) or "none"
 
 
-_SHOWN = ["example", "patient", "split", "label"]
+_SHOWN = ["example", "patient", "split", "label", "file"]
 # Whether a group of copies differs, and in what.
 _DIFFER = {"conflict": "label", "across_patients": "patient", "across_splits": "split"}
 
@@ -269,20 +274,23 @@ def _copies(rows: pd.DataFrame) -> pd.DataFrame:
 def _near(rows: pd.DataFrame, thumbnails: np.ndarray) -> pd.DataFrame:
     # One of each group of exact copies: the others would repeat its pairs.
     single = np.flatnonzero(~rows.duplicated("digest"))
+    pairs = {(p.first, p.second): p for p in altered_pairs(thumbnails[single])}
+    # Of a pair that both find, the one that tells no more than it must.
+    pairs |= {(p.first, p.second): p for p in near_pairs(thumbnails[single])}
     found = []
-    for pair in near_pairs(thumbnails[single]):
+    for pair in pairs.values():
         one, other = (rows.iloc[single[i]] for i in (pair.first, pair.second))
         row = {f"{key}_1": one[key] for key in _SHOWN}
         row |= {f"{key}_2": other[key] for key in _SHOWN}
+        row["change"] = pair.change
         row["distance"] = pair.distance
         row["correlation"] = pair.correlation
         row["across_patients"] = one["patient"] != other["patient"]
         row["across_splits"] = one["split"] != other["split"]
         found.append(row)
     columns = [f"{key}_{number}" for number in (1, 2) for key in _SHOWN]
-    columns += ["distance", "correlation", "across_patients", "across_splits"]
-    # Stable: within each kind the most alike stay first.
-    found.sort(key=lambda row: not row["across_splits"])
+    columns += ["change", "distance", "correlation", "across_patients", "across_splits"]
+    found.sort(key=lambda row: (not row["across_splits"], -row["correlation"]))
     return pd.DataFrame(found, columns=columns)
 
 

@@ -8,7 +8,7 @@ their smooth part, and without what all images of the set share, must correlate.
 Measured on drawn fundi of 64 and 160 pixels, 300 and 120 of them, and on crops of
 photographs: different images correlate up to 0.77; copies saved as JPEG of quality
 75 or 30, at half or one and a half times the size, brighter, or with another gamma,
-at least 0.86, and 0.76 for photographs at quality 30. Crops of a copy are not found.
+at least 0.86, and 0.76 for photographs at quality 30.
 """
 
 import dataclasses
@@ -37,18 +37,20 @@ class NearPair:
       first, second: positions, the smaller first.
       distance: bits in which the hashes differ.
       correlation: of what sets the thumbnails apart, up to 1.
+      change: what was done to one of them: `saved again`, `cropped`, `mirrored`.
     """
 
     first: int
     second: int
     distance: int
     correlation: float
+    change: str = "saved again"
 
 
 def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
     """uint64 [images] of uint8 [images, 32, 32] grey thumbnails."""
     result = np.empty(len(thumbnails), np.uint64)
-    for rows in _blocks(len(thumbnails)):
+    for rows in blocks(len(thumbnails)):
         waves = fft.dctn(thumbnails[rows].astype(np.float32), axes=(1, 2), norm="ortho")
         low = waves[:, :8, :8].reshape(-1, 64)
         # The first is the mean brightness: no bit of its own.
@@ -72,14 +74,14 @@ def near_pairs(thumbnails: np.ndarray) -> list[NearPair]:
     if len(thumbnails) < 2:
         return []
     hashes = perceptual_hashes(thumbnails)
-    details = _details(thumbnails)
+    fine, _ = details(thumbnails)
     found = []
-    for rows in _blocks(len(hashes)):
+    for rows in blocks(len(hashes)):
         later = slice(rows.start, None)
         distances = np.bitwise_count(hashes[rows, None] ^ hashes[None, later])
         # Above the diagonal: the pairs that were not seen yet.
         candidates = np.triu(distances <= MAX_DISTANCE, k=1)
-        alike = _correlations(details[rows], details[later], candidates)
+        alike = _correlations(fine[rows], fine[later], candidates)
         for one, other in zip(*np.nonzero(alike >= MIN_CORRELATION), strict=True):
             found.append(
                 NearPair(
@@ -101,22 +103,33 @@ def _correlations(
         return np.where(candidates, firsts @ seconds.T, 0)
     result = np.zeros(candidates.shape, np.float32)
     one, other = np.nonzero(candidates)
-    for part in _blocks(len(one), 65536):
+    for part in blocks(len(one), 65536):
         result[one[part], other[part]] = np.einsum(
             "ij,ij->i", firsts[one[part]], seconds[other[part]]
         )
     return result
 
 
-def _details(thumbnails: np.ndarray) -> np.ndarray:
-    """float32 [images, 1024], unit length: what sets each image apart."""
+def details(
+    pictures: np.ndarray, size: int = 9, mean: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What sets each image apart: without its smooth part, and what all share.
+
+    Args:
+      pictures: [images, side, side], grey.
+      size: of the neighbourhood that is the smooth part.
+      mean: what all share; of these images, if it is not given.
+
+    Returns:
+      float32 [images, side²] of unit length, and the mean.
+    """
     smooth = ndimage.uniform_filter(
-        thumbnails.astype(np.float32), size=(0, 9, 9), mode="nearest"
+        pictures.astype(np.float32), size=(0, size, size), mode="nearest"
     )
-    details = (thumbnails - smooth).reshape(len(thumbnails), -1)
-    details = _unit_length(details)
-    count = len(details)
-    return _unit_length(details - details.mean(axis=0) * (count / (count + _FEW)))
+    fine = _unit_length((pictures - smooth).reshape(len(pictures), -1))
+    if mean is None:
+        mean = fine.mean(axis=0) * (len(fine) / (len(fine) + _FEW))
+    return _unit_length(fine - mean), mean
 
 
 def _unit_length(rows: np.ndarray) -> np.ndarray:
@@ -127,6 +140,7 @@ def _unit_length(rows: np.ndarray) -> np.ndarray:
     )
 
 
-def _blocks(length: int, size: int = _BLOCK) -> Iterator[slice]:
+def blocks(length: int, size: int = _BLOCK) -> Iterator[slice]:
+    """Slices of at most this size that make up the length."""
     for start in range(0, length, size):
         yield slice(start, min(start + size, length))

@@ -32,23 +32,27 @@ class ImageProblem(Problem):
 
 def image_problem(card: DatasetCard, example: Example, reason: str) -> ImageProblem:
     """The problem of an example whose image gave `reason` when it was read."""
-    source = example.image
-    while hasattr(source, "source"):  # What a preprocessing wraps.
-        source = source.source
-    path = getattr(source, "path", None)
-    name = ""
-    if isinstance(path, Path):
-        data = card.data_folder()
-        name = str(path.relative_to(data) if path.is_relative_to(data) else path)
-        # A class folder's row is the file itself.
-        name = "" if name.endswith(example.where) else name
+    name = image_file(card, example)
+    # A class folder's row is the file itself.
     return ImageProblem(
         example.where,
         reason,
         labels=example.labels,
-        image=name,
+        image="" if name.endswith(example.where) else name,
         example_id=example.example_id,
     )
+
+
+def image_file(card: DatasetCard, example: Example) -> str:
+    """The file of an example's image, below the data's folder; empty if it has none."""
+    source = example.image
+    while hasattr(source, "source"):  # What a preprocessing wraps.
+        source = source.source
+    path = getattr(source, "path", None)
+    if not isinstance(path, Path):
+        return ""
+    data = card.data_folder()
+    return str(path.relative_to(data) if path.is_relative_to(data) else path)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -129,7 +129,8 @@ def checks(audit: Audit) -> list[Check]:
             "Same pixels in several splits",
             across,
             "no",
-            "Groups of identical images, one of which is trained on and one tested.",
+            "Groups of identical images, one of which is trained on and one tested. "
+            + _remedy("copies"),
         ),
         _check(
             "Same pixels, other labels",
@@ -141,7 +142,8 @@ def checks(audit: Audit) -> list[Check]:
             "Near copies in several splits",
             len(near) - len(near_within),
             "no",
-            "Pairs that show the same picture, saved again or resized.",
+            "Pairs that show the same picture, saved again, resized, mirrored or "
+            "slightly cropped. " + _remedy("near_copies"),
         ),
         _check(
             "Near copies of several patients",
@@ -183,6 +185,13 @@ def _patients(audit: Audit) -> Check:
             f"right, set reader.patient_pattern = '{found.pattern}' in the card."
         )
     return Check(name, "mixed", "unknown", text)
+
+
+def _remedy(table: str) -> str:
+    return (
+        "Keep one file of each, or give both the same patient, so that one split has "
+        f"them; {table}.csv names the files."
+    )
 
 
 def _shortcuts(audit: Audit) -> Check:
@@ -279,7 +288,7 @@ def _pictures(audit: Audit) -> list[dict[str, Any]]:
             pd.Series({key: row[f"{key}_{number}"] for key in keys})
             for number in (1, 2)
         )
-        text = f"correlation {row['correlation']:.2f}"
+        text = f"{row['change']}, correlation {row['correlation']:.2f}"
         pairs.append((bool(row["across_splits"]), text, one, other))
     pairs.sort(key=lambda pair: not pair[0])
     return [
