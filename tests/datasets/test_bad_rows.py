@@ -7,7 +7,7 @@ from support import read_rows, write_rows
 
 from transfusion_tf.datasets import DatasetError, load_card, prepare
 from transfusion_tf.datasets.draft_card import write_draft_card
-from transfusion_tf.datasets.examined_store import STORE
+from transfusion_tf.datasets.examined_store import JPEGS, STORE
 from transfusion_tf.errors import UserError
 
 
@@ -69,7 +69,8 @@ def test_nothing_is_left_but_the_list_and_what_was_made_of_the_good_rows(
     with pytest.raises(DatasetError) as caught:
         build(damage(clinic), tmp_path / "data")
     files = {path for path in (tmp_path / "data").rglob("*") if path.is_file()}
-    assert files == {caught.value.table, tmp_path / "data" / "clinic" / STORE}
+    folder = tmp_path / "data" / "clinic"
+    assert files == {caught.value.table, folder / STORE, folder / JPEGS}
 
 
 def test_as_many_as_allowed_are_left_out_and_counted(clinic, tmp_path):

@@ -10,12 +10,7 @@ from support import read_rows, write_rows
 
 from transfusion_tf.datasets import DatasetError, load_card, prepare
 from transfusion_tf.datasets.audit import audit
-from transfusion_tf.datasets.examined_store import STORE
-
-ANOTHER = {
-    table: f"(SELECT content, crc32 FROM {table} ORDER BY key LIMIT 1)"
-    for table in ("jpegs", "measures")
-}
+from transfusion_tf.datasets.examined_store import JPEGS, STORE
 
 
 def build(card_path, root, **changes):
@@ -58,10 +53,10 @@ def test_what_was_prepared_is_audited_without_decoding(clinic, tmp_path):
 
 def test_once_prepared_the_images_are_stored_once(clinic, tmp_path):
     look(clinic, tmp_path / "data")
-    store = tmp_path / "data" / "clinic" / STORE
-    before = store.stat().st_size
+    folder = tmp_path / "data" / "clinic"
+    assert (folder / JPEGS).exists()
     build(clinic, tmp_path / "data")
-    assert store.stat().st_size < before / 2
+    assert sorted(path.name for path in folder.glob("examined*")) == [STORE]
 
 
 def test_a_row_that_fails_costs_nobody_elses_work(clinic, tmp_path):
@@ -104,13 +99,14 @@ def test_an_image_is_known_by_its_place_not_its_name(clinic, tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    "damage", ["garbage", "jpegs", "measures", "no table", "folder"]
-)
-def test_a_store_that_is_damaged_costs_no_more_than_time(clinic, tmp_path, damage):
+@pytest.mark.parametrize("name", [STORE, JPEGS])
+@pytest.mark.parametrize("damage", ["garbage", "of another", "no table", "folder"])
+def test_a_store_that_is_damaged_costs_no_more_than_time(
+    clinic, tmp_path, name, damage
+):
     alone = build(clinic, tmp_path / "alone")
-    look(clinic, tmp_path / "data")
-    store = tmp_path / "data" / "clinic" / STORE
+    found = look(clinic, tmp_path / "data")
+    store = tmp_path / "data" / "clinic" / name
     if damage == "garbage":
         store.write_bytes(b"garbage" * 1000)
     elif damage == "folder":
@@ -118,12 +114,13 @@ def test_a_store_that_is_damaged_costs_no_more_than_time(clinic, tmp_path, damag
         store.mkdir()
     else:
         with sqlite3.connect(store) as file:
+            ((table,),) = file.execute("SELECT name FROM sqlite_schema WHERE sql > ''")
+            another = f"(SELECT content, crc32 FROM {table} ORDER BY key LIMIT 1)"
             if damage == "no table":
-                file.execute("DROP TABLE measures")
-            else:  # Those of another image.
-                file.execute(
-                    f"UPDATE {damage} SET (content, crc32) = {ANOTHER[damage]}"
-                )
+                file.execute(f"DROP TABLE {table}")
+            else:
+                file.execute(f"UPDATE {table} SET (content, crc32) = {another}")
+    assert look(clinic, tmp_path / "data").rows.equals(found.rows)
     assert shards(build(clinic, tmp_path / "data")) == shards(alone)
 
 
@@ -144,7 +141,7 @@ def test_whoever_else_writes_costs_no_more_than_time(clinic, tmp_path, monkeypat
     with sqlite3.connect(tmp_path / "data" / "clinic" / STORE) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert shards(build(clinic, tmp_path / "data")) == shards(alone)
-        other.execute("DELETE FROM jpegs")
+        other.execute("DELETE FROM measures")
     assert (tmp_path / "data" / "clinic" / STORE).exists()
 
 
@@ -152,5 +149,5 @@ def test_the_room_that_the_shards_need_is_left_to_them(clinic, tmp_path, monkeyp
     free = shutil.disk_usage(tmp_path)._replace(free=48 * 40 * 40 - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
     look(clinic, tmp_path / "data")
-    with sqlite3.connect(tmp_path / "data" / "clinic" / STORE) as file:
+    with sqlite3.connect(tmp_path / "data" / "clinic" / JPEGS) as file:
         assert file.execute("SELECT count(*) FROM jpegs").fetchone() == (0,)

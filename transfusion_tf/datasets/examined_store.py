@@ -25,11 +25,15 @@ from transfusion_tf.datasets.near_duplicates import THUMBNAIL
 from transfusion_tf.datasets.parallel_images import map_images, value_or_reason
 
 STORE = "examined.sqlite"
+# Apart, for it may be as large as the prepared data, and SQLite reads all of a table to
+# drop it.
+JPEGS = "examined_jpegs.sqlite"
 # No synchronization: what a power failure damages has another checksum.
 _OPEN = """
-PRAGMA synchronous = OFF;
-CREATE TABLE IF NOT EXISTS measures (key PRIMARY KEY, content, crc32);
-CREATE TABLE IF NOT EXISTS jpegs (key PRIMARY KEY, content, crc32);
+PRAGMA main.synchronous = OFF;
+PRAGMA pictures.synchronous = OFF;
+CREATE TABLE IF NOT EXISTS main.measures (key PRIMARY KEY, content, crc32);
+CREATE TABLE IF NOT EXISTS pictures.jpegs (key PRIMARY KEY, content, crc32);
 """
 # A kill loses no more than these; written at once, so that nobody waits for the lock.
 _PER_TRANSACTION = 32
@@ -86,16 +90,19 @@ def examine_all(
 
 def forget_jpegs(folder: Path) -> None:
     """Drops what the prepared data hold themselves now, and gives the space back."""
-    if (folder / STORE).is_file():
-        with contextlib.closing(_Store(folder)) as store:
-            store.forget_jpegs()
+    _remove(folder, JPEGS)
 
 
 def remove_store(folder: Path) -> None:
     """Gives all its space back."""
-    for name in (STORE, f"{STORE}-journal"):
+    _remove(folder, STORE)
+    _remove(folder, JPEGS)
+
+
+def _remove(folder: Path, name: str) -> None:
+    for file in (name, f"{name}-journal"):
         with contextlib.suppress(OSError):
-            (folder / name).unlink()
+            (folder / file).unlink()
 
 
 def _key(card: DatasetCard, image: ImageSource) -> str:
@@ -117,11 +124,16 @@ class _Store:
         self._file: sqlite3.Connection | None = None
         self._reserve = reserve
         self._pending: list[tuple[str, Examined]] = []
-        if folder is None:
+        self._open()
+
+    def _open(self) -> None:
+        if self._folder is None:
             return
         with self._or_nothing(), contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = sqlite3.connect(folder / STORE)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = sqlite3.connect(self._folder / STORE)
+            pictures = str(self._folder / JPEGS)
+            self._file.execute("ATTACH ? AS pictures", (pictures,))
             self._file.executescript(_OPEN)
 
     @contextlib.contextmanager
@@ -142,6 +154,11 @@ class _Store:
 
     def keep(self, keys: set[str]) -> None:
         """Drops all others, for example those of an earlier size."""
+        stored = self.keys("jpegs")
+        if self._folder and stored and not stored & keys:
+            self.close()
+            _remove(self._folder, JPEGS)
+            self._open()
         for table in ("measures", "jpegs"):
             others = [(key,) for key in self.keys(table) - keys]
             with self._or_nothing():
@@ -205,14 +222,6 @@ class _Store:
         if self._file:
             row = (key, content, _checksum(key, content))
             self._file.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", row)
-
-    def forget_jpegs(self) -> None:
-        """Keeps the measures alone."""
-        with self._or_nothing():
-            if self._file:
-                self._file.execute("DELETE FROM jpegs")
-                self._file.commit()
-                self._file.execute("VACUUM")
 
     def close(self) -> None:
         """Keeps what was put; may be called again."""
