@@ -23,8 +23,11 @@ _GRACE_SECONDS = 10.0
 def import_tensorflow() -> None:
     """Imports TensorFlow without its start-up lines, which heed no log level.
 
-    They are written by C++ to file descriptor 2; a failing import still raises.
+    They are written by C++ to file descriptor 2; a failing import still raises. It
+    takes seconds: a terminal is told so meanwhile.
     """
+    said = "starting TensorFlow" if sys.stderr.isatty() else ""
+    sys.stderr.write(said)
     sys.stderr.flush()
     kept = os.dup(2)
     silent = os.open(os.devnull, os.O_WRONLY)
@@ -35,6 +38,8 @@ def import_tensorflow() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(silent)
+        if said:
+            sys.stderr.write("\r" + " " * len(said) + "\r")
 
 
 def _flags_help(module: str) -> str:

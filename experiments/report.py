@@ -3,6 +3,7 @@
 STUDY is the study's name below <root>/studies, or its folder.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def _main(arguments: Sequence[str]) -> None:
     import_tensorflow()
     from transfusion_tf.report import write_report
 
+    print("drawing the report", file=sys.stderr, flush=True)
     say_report(write_report(folder.absolute(), show_images=FLAGS.show_images))
 
 

@@ -13,6 +13,7 @@ goes on where it was.
 """
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +122,7 @@ def _main(arguments: Sequence[str]) -> None:
             f"{len(result.waiting)} runs are left to other shards; the report covers "
             "those that are finished"
         )
+    print("drawing the report", file=sys.stderr, flush=True)
     say_report(write_report(result.path, show_images=FLAGS.show_images))
     if not (result.failed or result.waiting):
         repeated_commands.remember(asked, result.path)
