@@ -6,7 +6,8 @@ import pytest
 from transfusion_tf.evaluation import reliability
 from transfusion_tf.report.material import read_material
 from transfusion_tf.report.reliability_diagram import reliability_diagram
-from transfusion_tf.report.rows.donors_rows import donor_runs, reliabilities
+from transfusion_tf.report.rows.decision_rows import reliabilities
+from transfusion_tf.report.rows.donors_rows import donor_runs
 from transfusion_tf.report.style import encode, marks
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.study_folder import ChapterRecord
@@ -15,13 +16,13 @@ from transfusion_tf.studies.study_folder import ChapterRecord
 def groups(study):
     record = read_study(study.write())
     chapter = ChapterRecord("t", "T", "", "donor_accuracy", runs=tuple(study.runs))
-    return donor_runs(read_material(record, chapter))
+    return {group.label: group for group in donor_runs(read_material(record, chapter))}
 
 
 def test_the_seeds_forecasts_are_drawn_together_and_errors_are_means(study, plant):
     study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer": plant(2.0)})
-    found = {group.label: group for group in groups(study)}
-    curves, errors = reliabilities(found.values())
+    found = groups(study)
+    curves, errors = reliabilities(found)
     for name, group in found.items():
         # Three seeds, two images of each of 150 test patients.
         assert curves[name].counts.sum() == 3 * 300

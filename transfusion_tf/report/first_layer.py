@@ -11,8 +11,17 @@ import pandas as pd
 from transfusion_tf.errors import UserError
 from transfusion_tf.report import filter_figures as figures
 from transfusion_tf.report import result_tables, sample_images, style, wording
+from transfusion_tf.report.long_table import lines
 from transfusion_tf.report.pictures import keep
 from transfusion_tf.representations import filter_changes, weight_histograms
+
+# Of a filter's line in the table.
+_CELLS = (
+    *("{filter:.0f}", "{explained_before:.2f}", "{explained_after:.2f}"),
+    *("{chance:.2f}", "{orientation_before:.0f}", "{orientation_after:.0f}"),
+    *("{frequency_before:.2f}", "{frequency_after:.2f}", "{cosine:.2f}"),
+    "{change:.2f}",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,18 +140,4 @@ def _layer_facts(layer: FirstLayer, changes: pd.DataFrame | None) -> list[str]:
 def _filter_rows(changes: pd.DataFrame | None) -> list[list[str]]:
     if changes is None:
         return []
-    return [
-        [
-            str(int(row["filter"])),
-            wording.number(row["explained_before"], 2),
-            wording.number(row["explained_after"], 2),
-            wording.number(row["chance"], 2),
-            wording.number(row["orientation_before"], 0),
-            wording.number(row["orientation_after"], 0),
-            wording.number(row["frequency_before"], 2),
-            wording.number(row["frequency_after"], 2),
-            wording.number(row["cosine"], 2),
-            wording.number(row["change"], 2),
-        ]
-        for row in changes.to_dict("records")
-    ]
+    return [[wording.fill(cell, row) for cell in _CELLS] for row in lines(changes)]

@@ -13,13 +13,13 @@ from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.reliability_diagram import reliability_diagram
 from transfusion_tf.report.results import BASELINE
+from transfusion_tf.report.rows.decision_rows import reliabilities
 from transfusion_tf.report.rows.donors_rows import (
     BALANCED,
     CALIBRATION,
     by_target,
     donor_accuracy_rows,
     donor_runs,
-    reliabilities,
     target_title,
 )
 from transfusion_tf.report.sentences import say_extremes, settled
@@ -64,7 +64,9 @@ class ReliabilityDiagrams:
     def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
         """Of the targets that have predictions."""
         for name, groups in by_target(donor_runs(material)).items():
-            curves, errors = reliabilities(groups)
+            # Errors of the others are in the table; more curves than three tangle.
+            whole = {group.label: group for group in groups if not group.head_first}
+            curves, errors = reliabilities(whole)
             if curves:
                 title, kind = target_title(groups[0]), groups[0].first.dataset["kind"]
                 yield DrawnFigure(

@@ -24,6 +24,7 @@ from transfusion_tf.report.long_table import Rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import StartRuns
 from transfusion_tf.report.rows.accuracy_rows import keys_of, model_results
+from transfusion_tf.studies.run_groups import RunGroup
 from transfusion_tf.studies.study_folder import Run
 
 _TARGET = 0.9
@@ -34,6 +35,7 @@ POINTS = {
 _OWN_COLUMNS = ("question", "point", "true_class", "predicted_class")
 # More curves, or a larger matrix, are not read.
 _MOST_QUESTIONS, _MOST_CLASSES = 6, 12
+# Fewer than the error is computed with: intervals must stay apart.
 _BINS = 10
 
 _Scores = dict[str, BinaryScores]
@@ -55,9 +57,9 @@ def decision_rows(material: Material) -> Rows:
 
 
 def reliabilities(
-    starts: Mapping[str, StartRuns],
+    starts: Mapping[str, RunGroup],
 ) -> tuple[dict[str, Reliability], dict[str, float]]:
-    """Reliability of all runs' test outputs by start; and mean calibration errors."""
+    """All runs' forecasts together by start; and errors: means of the runs' own."""
     curves, errors = {}, {}
     for label, start in starts.items():
         kind = start.first.dataset["kind"]
@@ -68,7 +70,7 @@ def reliabilities(
         if len(forecast):
             curves[label] = reliability(happened, forecast, _BINS)
             own = start.values("expected_calibration_error", split="test").values()
-            errors[label] = float(np.mean(list(own))) if own else float("nan")
+            errors[label] = float(np.mean(list(own))) if own else np.nan
     return curves, errors
 
 

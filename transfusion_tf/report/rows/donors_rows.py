@@ -4,14 +4,6 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from transfusion_tf.evaluation import (
-    Reliability,
-    forecasts,
-    labels_and_probabilities,
-    reliability,
-)
 from transfusion_tf.report import wording
 from transfusion_tf.report.donor_facts import donor_facts, is_gray
 from transfusion_tf.report.long_table import Rows, effect_rows, mean_rows, measured
@@ -22,8 +14,6 @@ from transfusion_tf.studies.study_folder import Run
 
 HEAD_FIRST = "head first"
 CALIBRATION, BALANCED = "expected_calibration_error", "balanced_accuracy"
-# Fewer than the error is computed with: intervals must stay apart.
-_BINS = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -178,33 +168,3 @@ def donor_accuracy_rows(material: Material) -> Rows:
         own_rows = [row for row in rows if row["quantity"] == quantity]
         rows += mean_rows(own_rows, "initialization", f"mean_{quantity}")
     return rows
-
-
-def reliabilities(
-    groups: Iterable[DonorRuns],
-) -> tuple[dict[str, Reliability], dict[str, float]]:
-    """All folds' forecasts together by donor; and errors: means of the runs' own.
-
-    Args:
-      groups: of one target; those whose head was trained first are left out.
-    """
-    curves, errors = {}, {}
-    for group in groups:
-        if group.head_first:
-            continue  # Its error is in the table; more curves than three tangle.
-        found = [_forecasts(run) for run in group.runs.values()]
-        happened, forecast = (np.concatenate(side) for side in zip(*found, strict=True))
-        if len(forecast):
-            curves[group.label] = reliability(happened, forecast, _BINS)
-            values = list(group.values(CALIBRATION, split="test").values())
-            errors[group.label] = float(np.mean(values)) if values else float("nan")
-    return curves, errors
-
-
-def _forecasts(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    return forecasts(
-        *labels_and_probabilities(
-            run.directory.predictions("test"), run.dataset["classes"]
-        ),
-        run.dataset["kind"],
-    )

@@ -128,14 +128,6 @@ def fraction(initialization: str, order: Sequence[str]) -> float | None:
     return (order.index(stage) + 1) / len(order)
 
 
-def find_runs(found: Iterable[TransferRuns], **wanted: Any) -> TransferRuns | None:
-    """The first group with these attributes."""
-    for group in found:
-        if all(getattr(group, name) == value for name, value in wanted.items()):
-            return group
-    return None
-
-
 def models_of(found: Iterable[TransferRuns]) -> list[str]:
     """Their models, in the chapter's order."""
     return list(dict.fromkeys(group.model for group in found))
@@ -159,33 +151,27 @@ def test_rows(found: Iterable[TransferRuns]) -> Rows:
 def start_rows(material: Material) -> Rows:
     """The test metric of every group, and how many parameters each model has."""
     found = transfer_runs(material)
-    counts = {}
-    for model in models_of(found):
-        group = find_runs(found, model=model)
-        count = group.first.status.get("parameters") if group else None
+    counts: dict[str, float] = {}
+    for group in found:
+        count = group.first.status.get("parameters")
         if count is not None:
-            counts[model] = count
-    tests: Rows = [
-        {
-            **row,
-            "sized_model": f"{row['model']}\n{wording.amount(counts[row['model']])}",
-        }
-        if row["model"] in counts
-        else {**row, "sized_model": row["model"] + "\n"}
+            counts.setdefault(group.model, count)
+    rows: Rows = [
+        {**row, "sized_model": f"{name}\n{wording.amount(counts[name])}"}
+        if (name := row["model"]) in counts
+        else {**row, "sized_model": f"{name}\n"}
         for row in test_rows(found)
     ]
-    rows = tests + [
+    rows += [
         {"model": model, "quantity": "parameters", "value": count}
         for model, count in counts.items()
     ]
     for group in found:
-        baseline = same_task(group, found, initialization=BASELINE)
-        if group.initialization == "transfer" and baseline is not None:
-            gap = {
-                "quantity": "weights_minus_random",
-                **measured(group.test_minus(baseline)),
-            }
-            rows.append({**group.keys, **gap, "hidden": True})
+        random = same_task(group, found, initialization=BASELINE)
+        if group.initialization == "transfer" and random is not None:
+            gap = measured(group.test_minus(random))
+            keys = {**group.keys, "quantity": "weights_minus_random", "hidden": True}
+            rows.append({**keys, **gap})
     return rows
 
 
@@ -248,8 +234,13 @@ def blocks_of(group: TransferRuns) -> int:
 def same_task(
     group: TransferRuns, found: Iterable[TransferRuns], **wanted: Any
 ) -> TransferRuns | None:
-    """The group of the same model and data with another start."""
-    return find_runs(found, task=group.task, **wanted)
+    """The first group of the same model and data that has these attributes."""
+    for other in found:
+        if other.task == group.task and all(
+            getattr(other, name) == value for name, value in wanted.items()
+        ):
+            return other
+    return None
 
 
 def _data_name(pair: tuple[str, int], data: Sequence[tuple[str, int]]) -> str:
