@@ -159,7 +159,9 @@ def _grown_apart(left: Runs, right: Runs) -> Contrast:
 
 def _similarity_excess(left: Runs, right: Runs) -> Contrast:
     """Prediction similarity minus that of independent mistakes."""
-    return PairAverage("prediction_similarity_excess", left, right, match="same")
+    return PairAverage(
+        "prediction_similarity_excess", left, right, match="same", weights="best"
+    )
 
 
 def _similarity(

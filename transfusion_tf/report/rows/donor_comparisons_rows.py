@@ -138,7 +138,11 @@ def mistake_rows(material: Material) -> Rows:
 def _mistakes_of_pair(left: DonorRuns, right: DonorRuns) -> Rows:
     contrasts = {
         quantity: PairAverage(
-            f"prediction_similarity{ending}", left.ids, right.ids, match="same"
+            f"prediction_similarity{ending}",
+            left.ids,
+            right.ids,
+            match="same",
+            weights="best",
         )
         for quantity, ending in _AGREEMENT.items()
     }

@@ -92,7 +92,7 @@ class PairAverage(Contrast):
       match: which of `runs` and `others` are pairs: `other` repetitions, for what two
         starts have in common beyond the data's order; or the `same` repetition, for two
         donors on one fold.
-      weights: `initial` or `trained`, of both.
+      weights: `initial` or `trained`, of both; `best` where predictions are compared.
       stages: as `Average`.
       same_stage: as `Average`.
     """
