@@ -92,17 +92,16 @@ class LongTable:
 
     def where(self, **wanted: Any) -> LongTable:
         """The rows with these values; a tuple names alternatives, None is no wish."""
-        frame = self.frame
+        chosen = np.ones(len(self.frame), bool)
         for name, value in wanted.items():
             if value is None:
                 continue
-            if name not in frame:
-                frame = frame.head(0)
-                break
-            column = frame[name]
+            if name not in self.frame:
+                return self.replace(self.frame.head(0))
+            column = self.frame[name]
             same = column.isin(value) if isinstance(value, tuple) else column == value
-            frame = frame[same]
-        return self.replace(frame)
+            chosen &= same.to_numpy(bool, na_value=False)
+        return self.replace(self.frame[chosen])
 
     def find(self, **wanted: Any) -> Row | None:
         """The first row with these values, or None."""

@@ -118,13 +118,13 @@ class Measurements:
           **wanted: column -> value, or a list, set or tuple of values.
         """
         found = self._by_quantity.get(quantity, self.rows.iloc[:0])
+        chosen = np.ones(len(found), bool)
         for name, value in wanted.items():
-            column = "class" if name == "class_" else name
-            if isinstance(value, (list, tuple, set, frozenset)):
-                found = found[found[column].isin(list(value))]
-            else:
-                found = found[found[column] == value]
-        return found
+            column = found["class" if name == "class_" else name]
+            several = isinstance(value, (list, tuple, set, frozenset))
+            same = column.isin(list(value)) if several else column == value
+            chosen &= same.to_numpy(bool, na_value=False)
+        return found[chosen]
 
     def write(self, folder: Path, content: str = "") -> None:
         """Writes both files.
