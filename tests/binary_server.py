@@ -93,10 +93,11 @@ def become(request):
 if __name__ == "__main__":
     import tensorflow  # noqa: F401
 
-    import transfusion_tf.report
+    import transfusion_tf.report.html
     import transfusion_tf.representations
     import transfusion_tf.studies
     import transfusion_tf.training  # noqa: F401
+    import transfusion_tf_experiments.named_studies  # noqa: F401
 
     request = serve(socket.socket(fileno=int(sys.argv[1])))
     if request is not None:

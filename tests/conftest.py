@@ -1,6 +1,7 @@
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -19,24 +20,31 @@ from transfusion_tf import locks
 from transfusion_tf.datasets import load_card, prepare
 from transfusion_tf.errors import UserError
 
-# What takes longest comes first, so that no process works alone at the end.
+FOLDER = Path(__file__).parent
+
+# What takes longest comes first, so that no process works alone at the end: 120 to 10 s
+# of a core, in this order.
 LONG_FILES = (
     "experiments/test_transfusion_smoke.py",
     "training/test_multi_worker.py",
     "studies/test_engines.py",
     "experiments/test_feature_reuse_smoke.py",
-    "initialization/test_presets.py",
     "experiments/test_hidden_representations_smoke.py",
-    "reliability/test_disks.py",
-    "studies/test_runner.py",
-    "experiments/test_compare.py",
-    "studies/test_shards.py",
-    "training/test_train.py",
     "report/test_views.py",
+    "reliability/test_disks.py",
     "training/test_reuse.py",
-    "initialization/test_donors.py",
-    "report/test_donor_views.py",
     "report/test_reuse_views.py",
+    "reliability/test_signals.py",
+    "initialization/test_presets.py",
+    "studies/test_runner.py",
+    "experiments/test_binaries.py",
+    "experiments/test_compare.py",
+    "report/test_donor_views.py",
+    "report/test_html.py",
+    "training/test_train.py",
+    "test_documentation.py",
+    "initialization/test_donors.py",
+    "studies/test_shards.py",
 )
 
 
@@ -50,6 +58,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    unknown = [name for name in LONG_FILES if not (FOLDER / name).exists()]
+    if unknown:
+        raise pytest.UsageError(f"LONG_FILES names what is not there: {unknown}")
     missing = missing_extras()
     if missing and config.getoption("--all-extras"):
         raise pytest.UsageError(f"extras that are missing: {', '.join(missing)}")
@@ -91,21 +102,6 @@ def skip_without_extra():
 
 
 @pytest.fixture(scope="session")
-def small_clinic(tmp_path_factory):
-    """A small CSV data set; its folder."""
-    folder = tmp_path_factory.mktemp("small") / "clinic"
-    write_clinic(folder, patients=24, size=40)
-    return folder
-
-
-@pytest.fixture
-def clinic(small_clinic, tmp_path):
-    """A small CSV data set that a test may damage; its card's path."""
-    shutil.copytree(small_clinic, tmp_path / "clinic")
-    return tmp_path / "clinic" / "dataset.toml"
-
-
-@pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """The folder of all test processes of the session."""
     folder = tmp_path_factory.getbasetemp()
@@ -130,6 +126,21 @@ def build_once(shared):
         return folder
 
     return build
+
+
+@pytest.fixture(scope="session")
+def small_clinic(build_once):
+    """What `clinic` copies: to draw it takes as long as a hundred tests of cards."""
+    return build_once(
+        "small_clinic", lambda folder: write_clinic(folder, patients=24, size=40)
+    )
+
+
+@pytest.fixture
+def clinic(small_clinic, tmp_path):
+    """A small CSV data set that a test may damage; its card's path."""
+    shutil.copytree(small_clinic, tmp_path / "clinic", copy_function=shutil.copy)
+    return tmp_path / "clinic" / "dataset.toml"
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from transfusion_tf.phantoms import retina
 CARD = """\
 name = "clinic"
 title = "Fundus photographs of a clinic"
-image_size = 64
+image_size = 32
 
 [reader]
 kind = "csv"

@@ -170,6 +170,7 @@ def smoke() -> Scale:
     base = small_base().replace(
         donor="photographs_few",
         donor_steps=4,
+        image_size=32,
         batch_size=4,
         steps=4,
         eval_every=2,

@@ -102,8 +102,14 @@ def small() -> Scale:
 def smoke() -> Scale:
     """A few steps on a few drawings: that every study runs, not what it finds."""
     drawn = _drawn("phantom_retina_few", **_EXCLUSIVE_CLASSES)
-    shorter = {"batch_size": 4, "steps": 2, "eval_every": 2, "donor_steps": None}
-    task = dataclasses.replace(drawn.with_changes(shorter), head_steps=1)
+    smaller = {
+        "image_size": 32,
+        "batch_size": 4,
+        "steps": 2,
+        "eval_every": 2,
+        "donor_steps": None,
+    }
+    task = dataclasses.replace(drawn.with_changes(smaller), head_steps=1)
     return Scale(
         name="smoke",
         tasks={"retina": task},

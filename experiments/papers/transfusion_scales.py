@@ -165,7 +165,7 @@ def smoke() -> Scale:
         dataset="phantom_retina_few",
         model="cbr_tiny",
         donor="photographs_few",
-        image_size=64,
+        image_size=32,
         learning_rate=0.001,
         batch_size=4,
         steps=2,
@@ -195,7 +195,7 @@ def smoke() -> Scale:
         levels={"cbr_small": ("pool1",), "cbr_tiny": ("pool1",)},
         options={
             "filters": {"fitted": 6},
-            "similarity": {"points": 400, "channels": 16, "repeats": 2},
+            "similarity": {"points": 250, "channels": 16, "repeats": 2},
             "convergence": {"threshold": None},
         },
         train_examples={5_000: 16},

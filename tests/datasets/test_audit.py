@@ -42,6 +42,8 @@ def planted(tmp_path_factory):
     """A patient in two splits, 3 identical files, 3 copies saved again, 2 bad rows."""
     folder = tmp_path_factory.mktemp("audit") / "clinic"
     card = write_clinic(folder, patients=40, size=96)
+    # Measured as they are: files of twice the stored size are halved.
+    card.write_text(card.read_text().replace("image_size = 32", "image_size = 64"))
     rows = read_rows(folder / "labels.csv")
     names = ("train", "train", "validation", "test")
     for row in rows:

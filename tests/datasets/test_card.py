@@ -28,23 +28,23 @@ def test_defaults_are_filled_in(clinic):
 
 def test_stored_images_are_five_percent_larger_where_they_are_cropped(clinic):
     card = load_card(clinic)
-    assert card.stored_size == 67
+    assert card.stored_size == 34
     text = clinic.read_text().replace('policy = "retina"', 'policy = "none"')
     clinic.write_text(text)
-    assert load_card(clinic).stored_size == 64
+    assert load_card(clinic).stored_size == 32
     text = text.replace('policy = "none"', "random_crop = 1.25")
     clinic.write_text(text)
-    assert load_card(clinic).stored_size == 80
+    assert load_card(clinic).stored_size == 40
 
 
 @pytest.mark.parametrize(
     ("old", "new", "key", "remedy"),
     [
-        ("image_size = 64", "image_sise = 64", "image_sise", "did you mean"),
-        ("image_size = 64", "image_size = '64'", "image_size", "whole number"),
-        ("image_size = 64", "image_size = true", "image_size", "whole number"),
-        ("image_size = 64", "image_size = 10", "image_size", "32 to 4096"),
-        ("image_size = 64", "", "image_size", "missing"),
+        ("image_size = 32", "image_sise = 64", "image_sise", "did you mean"),
+        ("image_size = 32", "image_size = '64'", "image_size", "whole number"),
+        ("image_size = 32", "image_size = true", "image_size", "whole number"),
+        ("image_size = 32", "image_size = 10", "image_size", "32 to 4096"),
+        ("image_size = 32", "", "image_size", "missing"),
         ('name = "clinic"', 'name = "my clinic"', "name", "underscores"),
         ('kind = "grade"', 'kind = "grades"', "labels.kind", "one of grade"),
         ('"mild", ', '"none", ', "labels.classes", "differ"),
@@ -61,7 +61,7 @@ def test_stored_images_are_five_percent_larger_where_they_are_cropped(clinic):
         ('kind = "grade"', 'kind = "grade"\nreferable_from = 5', "referable", "1 to 4"),
         ('policy = "retina"', "layers = [3]", "augmentation.layers[0]", "a table"),
         ('kind = "grade"', 'kind = "grde"', "labels.kind", "did you mean 'grade'"),
-        ("image_size = 64", 'image_size = 64\npath = "."', "unknown key", "'path'"),
+        ("image_size = 32", 'image_size = 64\npath = "."', "unknown key", "'path'"),
         ('file = "labels.csv"', "", "reader.file", "missing"),
         ('file = "labels.csv"', 'files = "l.csv"', "reader.files", "mean 'file'"),
         ('kind = "csv"', 'kind = "cvs"', "reader.kind", "csv, class_folders"),

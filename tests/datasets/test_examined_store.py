@@ -126,8 +126,8 @@ def test_a_store_that_is_damaged_costs_no_more_than_time(
 
 def test_what_was_made_with_other_options_is_not_taken_and_not_kept(clinic, tmp_path):
     build(clinic, tmp_path / "data")
-    small = build(clinic, tmp_path / "data", image_size=32)
-    assert shards(small) == shards(build(clinic, tmp_path / "alone", image_size=32))
+    small = build(clinic, tmp_path / "data", image_size=48)
+    assert shards(small) == shards(build(clinic, tmp_path / "alone", image_size=48))
     with sqlite3.connect(tmp_path / "data" / "clinic" / STORE) as file:
         assert file.execute("SELECT count(*) FROM measures").fetchone() == (48,)
 

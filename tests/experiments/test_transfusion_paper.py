@@ -279,10 +279,11 @@ def test_every_initialization_fits_its_model(weightless_model):
         if "[" in run.model or ":" in run.initialization
     }
     models = {model: weightless_model(model, 64) for model, _, _ in cells}
-    for model, initialization, freeze in sorted(cells, key=str):
+    for model, initialization, _ in sorted(cells, key=str):
         plan_tensors(models[model], parse_spec(initialization))
+    for model, _, freeze in cells:
         if freeze:
-            freeze_through(weightless_model(model, 64), freeze)
+            freeze_through(models[model], freeze)
 
 
 @pytest.mark.parametrize("name", transfusion.CHAPTERS)

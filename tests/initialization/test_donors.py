@@ -53,6 +53,7 @@ def test_a_keras_archive_says_which_pixels_it_expects(tmp_path, model):
     assert loaded.input_scaling == "caffe"
 
 
+@pytest.mark.slow
 def test_a_compiled_and_trained_models_file_is_read_too(tmp_path, model):
     trained = build("cbr_tiny", (64, 64, 3), 2, dropout=0.5, seed=1)
     trained.compile(keras.optimizers.Adam(), "binary_crossentropy")

@@ -35,7 +35,7 @@ def same(a, b):
 def test_images_are_uint8_of_the_model_size(prepared):
     (batch,) = take(train_batches(prepared, 6), 1)
     assert batch["image"].dtype == np.uint8
-    assert batch["image"].shape == (6, 64, 64, 3)
+    assert batch["image"].shape == (6, 32, 32, 3)
     assert batch["label"].shape == (6, 5)
 
 
@@ -139,7 +139,7 @@ def test_a_random_crop_is_a_window_of_a_larger_image_and_evaluation_its_centre(
     rows = wide.examples("train")
     jpegs = record_reader(wide, rows)(tf.range(len(rows)))
     stored = [tf.io.decode_jpeg(jpeg, channels=3).numpy() for jpeg in jpegs]
-    assert stored[0].shape == (80, 80, 3)
+    assert stored[0].shape == (40, 40, 3)
     corners = set()
     for batch in take(train_batches(wide, 1), 12):
         corner, distance = corner_in(stored[batch["index"][0]], batch["image"][0])
@@ -147,7 +147,7 @@ def test_a_random_crop_is_a_window_of_a_larger_image_and_evaluation_its_centre(
         corners.add(corner)
     assert len(corners) > 8
     (batch,) = take(eval_batches(wide, "train", 1), 1)
-    assert corner_in(stored[0], batch["image"][0])[0] == (8, 8)
+    assert corner_in(stored[0], batch["image"][0])[0] == (4, 4)
 
 
 def test_an_image_loses_its_colour_as_often_as_asked_by_its_own_seed(prepared):

@@ -158,7 +158,7 @@ def test_a_wrong_name_is_answered_with_the_right_ones(name, said):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"name": "cbr_tiny", "input_shape": (63, 64, 3)}, "64x64 pixels or more"),
+        ({"name": "cbr_tiny", "input_shape": (31, 64, 3)}, "32x32 pixels or more"),
         ({"name": "inception_v3", "input_shape": (74, 80, 3)}, "75x75 pixels or more"),
         ({"name": "cbr_tiny", "input_shape": (64, 64, 1)}, r"\(height, width, 3\)"),
         ({"name": "cbr_tiny", "input_shape": (None, None, 3)}, r"\(height, width, 3\)"),

@@ -21,7 +21,7 @@ def convolutions(model) -> dict[str, int]:
     [
         ("cbr_large_w", "pool2"),
         pytest.param("resnet50", "block2", marks=pytest.mark.slow),
-        pytest.param("inception_v3", "mixed2", marks=pytest.mark.slow),
+        pytest.param("inception_v3", "mixed2", marks=pytest.mark.exhaustive),
     ],
 )
 def test_channels_halve_above_the_stage_and_stay_below(smallest_model, name, stage):

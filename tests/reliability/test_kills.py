@@ -3,10 +3,10 @@
 The driver kills more, where there is time: `experiments/kill_runs.py`.
 """
 
-import subprocess
 import sys
 
 import pytest
+from binaries import run
 
 pytestmark = [
     pytest.mark.slow,
@@ -14,29 +14,21 @@ pytestmark = [
 ]
 
 
-def kill(*arguments):
-    """What the driver says, with its exit code."""
-    command = [sys.executable, "-m", "transfusion_tf_experiments.kill_runs"]
-    done = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
 def test_killed_inside_a_save_the_state_is_restored_whole():
-    code, said, errors = kill("--saves=10", "--runs=0")
-    assert code == 0, said + errors
-    assert "10 of 10 saves restored" in said
+    done = run("kill_runs", "--saves=10", "--runs=0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "10 of 10 saves restored" in done.stdout
 
 
 @pytest.mark.exhaustive  # `test_signals` kills two.
 def test_killed_at_any_moment_a_run_goes_on_exactly(prepared, data_root, tmp_path):
-    code, said, errors = kill(
+    done = run(
+        "kill_runs",
         "--saves=0",
         "--runs=2",
         f"--dataset={prepared.card.path}",
         f"--data_root={data_root}",
         f"--root={tmp_path}",
     )
-    assert code == 0, said + errors
-    assert "2 of 2 runs equal" in said
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 runs equal" in done.stdout

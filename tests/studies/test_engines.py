@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -10,14 +11,15 @@ import psutil
 import pytest
 from binaries import start
 
+from transfusion_tf import files
 from transfusion_tf.errors import UserError
-from transfusion_tf.studies import Execution, Study, grid, run_study
+from transfusion_tf.studies import Execution, Study, grid, read_study, run_study
 from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.studies.donor_runs import pretraining_run
 from transfusion_tf.training import RunConfig, RunDirectory, RunOptions
 from transfusion_tf.training.run_lock import LOCK_FILE
 
-STEPS, EVAL_EVERY, BATCH, DONOR_STEPS = 30, 3, 4, 2
+STEPS, EVAL_EVERY, BATCH, DONOR_STEPS = 30, 10, 4, 2
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +75,16 @@ def assert_equals(root, reference):
         assert_same_results(run, theirs[name])
 
 
-def both_have_begun(root, steps=STEPS, before=None):
-    """Whether both long runs are under way and have saved later states than before."""
-    begun = [
-        run
-        for name, run in run_directories(root).items()
-        if (run.path / LOCK_FILE).exists()
-        and run.status().get("step", 0) > (before or {}).get(name, 1)
-        and run.config().steps == steps
-    ]
-    return len(begun) == 2
+def under_way(root, steps=STEPS, before=None):
+    """Processes that train the long runs and have saved later states than before."""
+    processes = set()
+    for name, run in run_directories(root).items():
+        with contextlib.suppress(FileNotFoundError):
+            holder = files.read_json(run.path / LOCK_FILE)
+            begun = run.status().get("step", 0) > (before or {}).get(name, 1)
+            if begun and run.config().steps == steps:
+                processes.add(holder["process"])
+    return processes
 
 
 def children_of(process, name=""):
@@ -107,14 +109,21 @@ def lose(node):
         os.kill(process, signal.SIGKILL)
 
 
-def once(condition, action):
-    """An `on_step` that acts once, when the condition holds."""
-    acted = []
+def with_both_under_way(root, action):
+    """An `on_step` that acts once; the run that begins first waits for the other."""
+    waiting, acted = set(), []
 
     def on_step(count):
-        if not acted and condition():
+        processes = set() if acted else under_way(root)
+        if len(processes) == 2:
             acted.append(True)
+            for process in waiting:
+                os.kill(process, signal.SIGCONT)
             action()
+        else:
+            for process in processes - waiting:
+                os.kill(process, signal.SIGSTOP)
+                waiting.add(process)
 
     return on_step
 
@@ -129,7 +138,7 @@ def test_two_jobs_one_of_them_killed_come_to_what_one_job_comes_to(
         killed.append(workers_of(os.getpid())[0])
         os.kill(killed[0], signal.SIGKILL)
 
-    on_step = once(lambda: both_have_begun(tmp_path), kill)
+    on_step = with_both_under_way(tmp_path, kill)
     watched = RunOptions(**(vars(options) | {"on_step": on_step}))
     result = run_study(study, tmp_path, options=watched, execution=Execution(jobs=2))
     assert killed
@@ -176,7 +185,7 @@ def end_when_begun(flags, root, steps):
     before = {name: run.status()["step"] for name, run in run_directories(root).items()}
     process = start("study", *flags)
     end = time.monotonic() + 300
-    while not both_have_begun(root, steps, before) and time.monotonic() < end:
+    while len(under_way(root, steps, before)) < 2 and time.monotonic() < end:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     workers = workers_of(process.pid)
@@ -203,13 +212,15 @@ def test_on_two_ray_nodes_one_of_which_is_lost_it_comes_to_the_same(
     from ray.cluster_utils import Cluster
 
     small = {"num_cpus": 1, "object_store_memory": 100 << 20}
-    cluster = Cluster(initialize_head=True, head_node_args=small)
+    small["include_log_monitor"] = False
+    # The donor is there: what is lost and found again are the runs.
+    donor = alone / "runs" / read_study(alone / "studies" / study.name).donors[0].run_id
+    shutil.copytree(donor, tmp_path / "runs" / donor.name)
+    head = {**small, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         node = cluster.add_node(**small)
-        on_step = once(
-            lambda: both_have_begun(tmp_path),
-            lambda: lose(node),
-        )
+        on_step = with_both_under_way(tmp_path, lambda: lose(node))
         result = run_study(
             study,
             tmp_path,

@@ -57,7 +57,7 @@ def test_a_run_without_enough_images_is_warned_about(trained_root, data_root, pr
 @pytest.mark.slow
 def test_a_transformers_tokens_are_taken_in_three_ways(prepared):
     pytest.importorskip("keras_hub")
-    model = build("deit_mini", (64, 64, 3), 5, seed=0)
+    model = build("deit_mini", (32, 32, 3), 5, seed=0)
     settings = KNNSettings(k=5, vote="softmax", progress=False)
     table = knn_of_split(model, prepared, "mean_auc", settings=settings)
     first = table[table["part"] == "patch_embed"]

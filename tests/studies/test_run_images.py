@@ -25,7 +25,7 @@ def test_images_are_the_validation_split_as_evaluation_sees_it(
     images = run_images(runs[0], data_root)
     rows = prepared.examples("validation")
     expected = next(iter(eval_batches(prepared, "validation", len(rows))))["image"]
-    assert images.shape == (len(rows), 64, 64, 3)
+    assert images.shape == (len(rows), 32, 32, 3)
     np.testing.assert_array_equal(images[:], expected)
     np.testing.assert_array_equal(images[[3, 1]], expected.numpy()[[3, 1]])
 

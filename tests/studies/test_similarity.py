@@ -148,7 +148,7 @@ def test_a_layer_can_stand_for_a_stage(runs, data_root):
 def test_runs_of_different_image_sizes_are_refused(broken, runs, data_root):
     directory = RunDirectory(broken)
     directory.write_config(directory.config().replace(image_size=96))
-    with pytest.raises(ValueError, match=r"takes images of 64 × 64 .* 96 × 96"):
+    with pytest.raises(ValueError, match=r"takes images of 32 × 32 .* 96 × 96"):
         compare_population([runs[1], broken], data_root)
 
 

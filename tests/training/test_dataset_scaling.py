@@ -11,7 +11,7 @@ from transfusion_tf.studies.measurements.run_models import load_run_model
 from transfusion_tf.training import RunConfig, resolve, train
 from transfusion_tf.training.resolved_config import donor_input_scaling
 
-IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from transfusion_tf.training import train
 from transfusion_tf.training.steps import make_steps
 from transfusion_tf.training.strategy import make_strategy
 
-# Every evaluation after the first is one of a plateau.
+# Every evaluation after the first of fine-tuning is one of a plateau, with this seed.
 PROTOCOL = {
     "optimizer": "adamw",
     "weight_decay": 0.05,
@@ -26,6 +26,7 @@ PROTOCOL = {
     "eval_every": 1,
     "head_steps": 2,
     "head_learning_rate": 1.0,
+    "seed": 3,
 }
 
 
@@ -39,7 +40,7 @@ def moved(before, model):
 
 
 def test_the_head_is_trained_alone_then_everything(prepared):
-    model = build("cbr_tiny", (64, 64, 3), 5)
+    model = build("cbr_tiny", (32, 32, 3), 5)
     names = {tensor.layer.name for tensor in named_tensors(model)}
     head = {layer.name for layer in head_layers(model)} & names
     optimizer, head_optimizer = keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1)
@@ -66,7 +67,7 @@ def test_a_scaled_loss_is_clipped_and_penalized_as_one_that_is_not(prepared):
     batch = next(iter(train_batches(prepared, 4)))
     weights = []
     for wrap in (lambda plain: plain, keras.optimizers.LossScaleOptimizer):
-        model = build("cbr_tiny", (64, 64, 3), 5, seed=1)
+        model = build("cbr_tiny", (32, 32, 3), 5, seed=1)
         optimizer = wrap(keras.optimizers.SGD(0.1))
         optimizer.build(model.trainable_variables)
         steps = make_steps(

@@ -15,6 +15,8 @@ from transfusion_tf.training.strategy import threads_in_use
 from transfusion_tf.training.trainer import Trainer
 from transfusion_tf.training.weights import WEIGHTS, load_run_weights
 
+pytestmark = pytest.mark.slow
+
 _ALONE = """
 import json, sys
 from transfusion_tf.training import RunOptions, RunConfig, train
@@ -93,7 +95,6 @@ SHAPES = {
 OFTEN = ("frozen", "mixed precision")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -116,7 +117,6 @@ def test_runs_of_another_shape_do_not_share_and_do_not_disturb(
     assert_same(outcome(tmp_path / "again"), outcome(tmp_path / "alone"))
 
 
-@pytest.mark.slow
 def test_a_run_after_others_gives_what_it_gives_in_a_process_of_its_own(
     config, options, tmp_path
 ):
@@ -133,7 +133,6 @@ def test_a_run_after_others_gives_what_it_gives_in_a_process_of_its_own(
     assert_same(outcome(tmp_path / "second"), outcome(tmp_path / "alone"))
 
 
-@pytest.mark.slow
 def test_a_stopped_run_goes_on_with_a_trainer_that_others_have_used(
     config, options, stop_at, finished, tmp_path
 ):

@@ -33,7 +33,7 @@ class Architecture:
 
     features: Callable[..., keras.KerasTensor]
     input_scaling: str
-    min_size: int = 64
+    min_size: int = 32
     multiple_of: int = 1
     blocks: int | None = None
     takes_blocks: bool = False

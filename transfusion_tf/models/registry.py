@@ -45,7 +45,7 @@ def build(
         `resnet50[slim_after=block2,width=0.5]` keeps half of the channels above
         `block2`; `deit_s[blocks=5]` is its first five blocks;
         `resnet50[input_scaling=caffe_over_255]`.
-      input_shape: (height, width, 3), in pixels: 64 or more, Inception-v3 75. DeiT
+      input_shape: (height, width, 3), in pixels: 32 or more, Inception-v3 75. DeiT
         takes multiples of its patch (16, deit_mini 8), Swin of 32 (swin_mini 16).
       num_classes: Width of the head, at least 1.
       dropout: Share of the head's features dropped in training, in [0, 1).
