@@ -101,6 +101,7 @@ def _audit(name: str) -> None:
     import pandas as pd
 
     from transfusion_tf.datasets.audit import audit
+    from transfusion_tf.datasets.card import SPLITS
     from transfusion_tf.report.audit_page import checks, write_audit
 
     card = _card(name)
@@ -116,6 +117,8 @@ def _audit(name: str) -> None:
                 )
             )
     _print_copies(found)
+    if len(found.absent):
+        print(found.classes()[["class", *SPLITS]].to_string(index=False))
     if found.losses.images:
         print("\n".join(found.losses.lines()))
     for gap in pd.concat([found.gaps, found.absent]).to_dict("records"):
