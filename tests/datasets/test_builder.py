@@ -27,7 +27,7 @@ def test_tfds_opens_the_result(prepared):
     read = 0
     for split in ("train", "validation", "test"):
         for example in tfds.as_numpy(builder.as_dataset(split=split)):
-            assert example["image"].shape == (67, 67, 3)
+            assert example["image"].shape == (34, 34, 3)
             assert example["label"].sum() == 1
             read += 1
     assert read == 80
