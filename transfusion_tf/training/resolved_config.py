@@ -24,8 +24,8 @@ from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.run_directory import RunDirectory
 
 # Runs of fewer steps -> momentum of batch norm where the architecture's is 0.99, which
-# remembers 37 % of its start after 100 steps: over 50 layers, this makes losses of
-# validation of 1e3 and more.
+# remembers 37 % of its start after 100 steps: over 50 layers, this doubled the loss of
+# validation there.
 _SHORT_RUNS = {200: 0.8, 2000: 0.9}
 
 # Metrics that need a kind of labels; the others fit all.
