@@ -146,7 +146,7 @@ def test_whoever_else_writes_costs_no_more_than_time(clinic, tmp_path, monkeypat
 
 
 def test_the_room_that_the_shards_need_is_left_to_them(clinic, tmp_path, monkeypatch):
-    free = shutil.disk_usage(tmp_path)._replace(free=48 * 40 * 40 - 1)
+    free = shutil.disk_usage(tmp_path)._replace(free=48 * 34 * 34 - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
     look(clinic, tmp_path / "data")
     with sqlite3.connect(tmp_path / "data" / "clinic" / JPEGS) as file:
