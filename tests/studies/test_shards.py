@@ -112,13 +112,11 @@ def test_what_failed_in_one_shard_stays_failed_in_the_record_of_another(
     quick, options, tmp_path
 ):
     bad = quick.runs[0].replace(learning_rate=1e30, seed=50)
-    # Too small for the architecture: it fails before it leaves anything.
-    worse = quick.runs[0].replace(model="inception_v3", seed=51)
-    runs = (bad, quick.runs[0], worse)
-    study = Study(name="failing", title="Two fail", runs=runs)
+    runs = (bad, quick.runs[0])
+    study = Study(name="failing", title="One fails", runs=runs)
     first = run_study(study, tmp_path, options=options, shard=BOTH[0])
     second = run_study(study, tmp_path, options=options, shard=BOTH[1])
-    assert len(first.failed) == 2
+    assert len(first.failed) == 1
     assert first.failed == second.failed
     assert record_of(second)["failed"] == [
         {"run": run, "message": text} for run, text in first.failed.items()
