@@ -9,8 +9,10 @@ from binaries import start_script
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies import Study, grid, run_study
+from transfusion_tf.studies.data_sets import DataSets
+from transfusion_tf.studies.engines.engine import carry_out
 from transfusion_tf.studies.shard import Shard
-from transfusion_tf.training import RunConfig, RunOptions, resolve
+from transfusion_tf.training import RunConfig, RunDirectory, RunOptions, resolve
 from transfusion_tf.training.run_lock import LOCK_FILE, run_lock
 
 BOTH = (Shard(1, 2), Shard(2, 2))
@@ -121,6 +123,22 @@ def test_what_failed_in_one_shard_stays_failed_in_the_record_of_another(
     assert record_of(second)["failed"] == [
         {"run": run, "message": text} for run, text in first.failed.items()
     ]
+
+
+@pytest.mark.slow
+def test_a_failure_that_leaves_nothing_is_known_to_other_shards(
+    quick, options, tmp_path
+):
+    # Too small for the architecture.
+    config, _ = resolve(quick.runs[0], options.data_root, progress=False)
+    worse = config.replace(model="inception_v3")
+    data_sets = DataSets(options)
+    outcome = carry_out(
+        worse, tmp_path, options, data_sets, listener=lambda event: None
+    )
+    assert outcome.state == "failed"
+    status = RunDirectory(tmp_path / worse.run_id).status()
+    assert (status["state"], status["message"]) == ("failed", outcome.message)
 
 
 @pytest.mark.slow
