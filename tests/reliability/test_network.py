@@ -44,6 +44,6 @@ def test_training_and_comparing_make_no_connection(
 ):
     run = train(config.replace(steps=2, eval_every=2), tmp_path / "run", options)
     models = [load_run_model(run.directory.path, kind) for kind in ("initial", "final")]
-    images = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
     compare_models(*models, images, points=64, channels=8, repeats=1, progress=False)
     assert connections == []

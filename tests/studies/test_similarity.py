@@ -45,8 +45,9 @@ def broken(runs, tmp_path):
 
 
 def test_runs_on_two_versions_of_a_data_set_are_warned_about(runs, broken, data_root):
-    config = RunDirectory(broken).config()
-    RunDirectory(broken).write_config(config.replace(data="another"))
+    directory = RunDirectory(broken)
+    directory.write_config(directory.config().replace(data="another"))
+    directory.update_status(state="finished")
     with pytest.warns(UserWarning, match="another version of clinic"):
         compare_population([runs[1], broken], data_root, settings=SETTINGS)
 
@@ -148,6 +149,7 @@ def test_a_layer_can_stand_for_a_stage(runs, data_root):
 def test_runs_of_different_image_sizes_are_refused(broken, runs, data_root):
     directory = RunDirectory(broken)
     directory.write_config(directory.config().replace(image_size=96))
+    directory.update_status(state="finished")
     with pytest.raises(ValueError, match=r"takes images of 32 × 32 .* 96 × 96"):
         compare_population([runs[1], broken], data_root)
 

@@ -114,31 +114,38 @@ def check_before_data(
 ) -> None:
     """Raises UserError for what would fail, whatever the data are.
 
-    Unknown cards, models, metrics, schemes, stages and points of slimming; images of a
-    size that a model does not take; donors that are missing or do not fit.
+    Unknown cards, models, metrics, schemes, stages and points of slimming; data whose
+    folder is not there; images of a size that a model does not take; donors that are
+    missing or do not fit.
 
     Args:
       configs: as they were asked for.
       with_models: whether models are built where that is what tells; it computes, which
         workers of one training must not before they have found each other.
     """
-    seen: set[RunConfig] = set()
+    # What costs nothing comes first: weights may have to be downloaded.
+    found: dict[RunConfig, RunConfig] = {}
     for asked in configs:
         config = with_donor_card(asked.replace(seed=0, fold=None))
-        if config in seen:
+        if config in found:
             continue
-        seen.add(config)
+        own = config
         if is_dataset(config.donor):
             if wants_pretraining(config):
-                pretraining = pretraining_run(config)
-                answered(pretraining, card_of(pretraining))
+                _answered(pretraining_run(config))
             own = config.replace(donor=None, initialization="random")
-        else:
-            own = config
-        found = answered(own, card_of(own))
-        if with_models:
-            _check_model(found, config.initialization)
-    keras.backend.clear_session()
+        found[config] = _answered(own)
+    if with_models:
+        for config, own in found.items():
+            _check_model(own, config.initialization)
+        keras.backend.clear_session()
+
+
+def _answered(config: RunConfig) -> RunConfig:
+    """See `answered`; raises UserError where the folder of the data is not there."""
+    card = card_of(config)
+    card.data_folder()
+    return answered(config, card)
 
 
 def _check_model(config: RunConfig, initialization: str) -> None:
