@@ -46,6 +46,12 @@ define_field_flags("dataset")
 define_execution_flags()
 define_model_state_flags()
 flags.DEFINE_string("study", None, "A study by name; --list_studies lists them.")
+flags.DEFINE_string(
+    "name",
+    None,
+    "What a study of your own is called, and its folder below <root>/studies; by "
+    "default as its data set, with -2, -3, ... where another question has that name.",
+)
 flags.DEFINE_bool("list_studies", False, "Lists the studies and ends.")
 flags.DEFINE_string(
     "scale",
@@ -137,6 +143,11 @@ def _named_study() -> "Study":
     from transfusion_tf.errors import UserError
     from transfusion_tf_experiments import named_studies
 
+    if FLAGS.name:
+        raise UserError(
+            f"--study={FLAGS.study} has its name; --name is for a study of your own: "
+            "--dataset without --study"
+        )
     for flag in ("models", "initializations", "train_examples"):
         if FLAGS[flag].present:
             raise UserError(
@@ -176,6 +187,7 @@ def _own_study() -> "Study":
     from transfusion_tf.datasets import load_card
     from transfusion_tf.errors import UserError
     from transfusion_tf.studies import Study, grid, own_chapters, split_names
+    from transfusion_tf.studies.study_names import free_name, named
     from transfusion_tf.training import RunConfig
 
     if FLAGS.scale:
@@ -196,8 +208,13 @@ def _own_study() -> "Study":
             seeds=range(FLAGS.seeds),
         )
     ]
+    name = (
+        named(FLAGS.name, runs, FLAGS.root)
+        if FLAGS.name
+        else free_name(card.name, runs, FLAGS.root)
+    )
     return Study(
-        name=card.name,
+        name=name,
         title=f"Does transfer learning pay on {card.title}?",
         # Whole seeds first, of all donors.
         runs=tuple(sorted(runs, key=lambda run: run.seed)),

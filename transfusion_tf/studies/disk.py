@@ -42,13 +42,13 @@ def check_disk_space(configs: Collection[RunConfig], root: Path, jobs: int) -> s
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    text = f"the runs to train ({len(configs)}) take up to {_in_words(needed)}"
+    text = f"the runs to train ({len(configs)}) take up to {in_words(needed)}"
     if needed > free:
         raise UserError(
-            f"{text} below {root}, but the disk has {_in_words(free)} left: free some "
+            f"{text} below {root}, but the disk has {in_words(free)} left: free some "
             "space, choose another --root, or train fewer runs"
         )
-    return f"{text} of the {_in_words(free)} that are free below {root}"
+    return f"{text} of the {in_words(free)} that are free below {root}"
 
 
 @functools.cache
@@ -60,5 +60,6 @@ def _weight_bytes(model: str, image_size: int) -> int:
     return _WEIGHT_BYTES * built.count_params()
 
 
-def _in_words(size: int) -> str:
+def in_words(size: int) -> str:
+    """Bytes as MB or GB."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

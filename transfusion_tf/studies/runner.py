@@ -35,6 +35,7 @@ from transfusion_tf.studies.queue import train_all
 from transfusion_tf.studies.schedule import PlannedRun
 from transfusion_tf.studies.shard import Shard
 from transfusion_tf.studies.study import Study
+from transfusion_tf.studies.study_names import question
 from transfusion_tf.training import (
     RunConfig,
     RunDirectory,
@@ -242,6 +243,7 @@ class _Record:
             "name": plan.study.name,
             "title": plan.study.title,
             "after_paper": plan.study.after_paper,
+            "question": question(plan.study.runs),
             "command": command,
             "commit": commit(),
             "versions": versions(),
