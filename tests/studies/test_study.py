@@ -66,6 +66,8 @@ def test_names_may_hold_commas_inside_brackets():
     ],
 )
 def test_what_cannot_be_is_said_before_data_are_prepared(changes, message, tmp_path):
+    if "resnet18" in changes.get("model", ""):
+        pytest.importorskip("keras_hub")
     study = Study("mine", "Mine", (BASE, BASE.replace(**changes)))
     options = RunOptions(data_root=tmp_path / "data", progress=False)
     with pytest.raises(UserError, match=message):

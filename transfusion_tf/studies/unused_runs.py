@@ -40,7 +40,7 @@ def unused_runs(root: str | Path) -> list[UnusedRun]:
     waiting = _named_by_studies(runs.parent / "studies") & folders.keys()
     while waiting:
         used |= waiting
-        donors = {_donor(folders[run]) for run in waiting}
+        donors = {donor for run in waiting if (donor := _donor(folders[run]))}
         waiting = (donors & folders.keys()) - used
     return [
         UnusedRun(path, _size(path))
