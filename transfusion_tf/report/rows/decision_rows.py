@@ -50,8 +50,10 @@ def decision_rows(material: Material) -> Rows:
         keys = keys_of(results, panel) | dict.fromkeys(_OWN_COLUMNS)
         for start in panel.starts.values():
             own = {**keys, "initialization": start.initialization}
+            chosen_on = _asked(start, "validation")
             for question, runs in _asked(start, "test").items():
-                rows += _of_question(own | {"question": question}, start, runs)
+                keyed = own | {"question": question}
+                rows += _of_question(keyed, runs, chosen_on.get(question, ()))
             rows += _confusion_rows(own, list(start.runs.values()))
     return rows
 
@@ -75,8 +77,11 @@ def reliabilities(
 
 
 def _of_question(
-    keys: Mapping[str, Any], start: StartRuns, runs: Sequence[BinaryScores]
+    keys: Mapping[str, Any],
+    runs: Sequence[BinaryScores],
+    chosen_on: Sequence[BinaryScores],
 ) -> Iterator[dict[str, Any]]:
+    """Of the test scores; `chosen_on` are those of validation, for the thresholds."""
     band = roc_band(runs)
     columns = (band.false_positive_rate, band.sensitivity, band.low, band.high)
     for place, value, low, high in zip(*columns, strict=True):
@@ -89,7 +94,6 @@ def _of_question(
             "low": low,
             "high": high,
         }
-    chosen_on = _asked(start, "validation").get(keys["question"], ())
     if len(chosen_on) != len(runs):
         return
     for point, threshold_at in POINTS.items():
