@@ -129,7 +129,8 @@ class ModelStates:
             return f"{self.trained_sentence()} Batch norm has its stored statistics."
         return (
             f"{self.trained_sentence()} Batch norm’s statistics are estimated anew on "
-            f"the same {MOST_IMAGES} training images for all models that are compared."
+            f"the same training images, {MOST_IMAGES} at most, for all models that are "
+            "compared."
         )
 
     def trained_sentence(self) -> str:
