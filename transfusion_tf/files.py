@@ -6,6 +6,7 @@ named and goes no further.
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
@@ -136,6 +137,12 @@ def read_json(path: str | os.PathLike) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Of a file's bytes, 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:

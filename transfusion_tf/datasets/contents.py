@@ -8,7 +8,6 @@ compared when it is read, see `record_reader`.
 """
 
 import functools
-import hashlib
 import json
 import zlib
 from collections.abc import Sequence
@@ -34,7 +33,7 @@ def write_contents(folder: Path, shards: Sequence[str]) -> None:
         if path.name in shards:
             found[path.name]["crc32"] = _crc32(path)
         else:
-            found[path.name]["sha256"] = _sha256(path)
+            found[path.name]["sha256"] = files.sha256(path)
     files.write_json(folder / CONTENTS, found)
 
 
@@ -71,7 +70,7 @@ def _check(folder: Path, stamp: tuple) -> None:
             how = f"has {stat.st_size} bytes instead of {entry.get('size')}"
             raise damaged(path, how)
         if "sha256" in entry:
-            same = _sha256(path) == entry["sha256"]
+            same = files.sha256(path) == entry["sha256"]
         else:
             untouched = large and stat.st_mtime_ns <= noted
             same = untouched or _crc32(path) == entry["crc32"]
@@ -91,11 +90,6 @@ def _stamp(folder: Path) -> tuple:
     """Changes when any file of the folder does."""
     stats = ((path.name, path.stat()) for path in sorted(folder.iterdir()))
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _crc32(path: Path) -> int:

@@ -10,7 +10,6 @@
 """
 
 import functools
-import hashlib
 import importlib.resources
 import os
 import re
@@ -20,6 +19,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
+from transfusion_tf import files
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.initialization.donor_errors import DonorUnavailableError
 from transfusion_tf.models import INPUT_SCALINGS
@@ -156,5 +156,4 @@ def _packaged() -> Path:
 def _sha256(file: Path, changed: int) -> str:
     """Of a file as it was when it was last changed: a study asks for every run."""
     del changed
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return files.sha256(file)

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from transfusion_tf import files
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization.donor_errors import DonorUnavailableError
 from transfusion_tf.initialization.matching import match_stored_weights
@@ -161,8 +162,7 @@ def _backbone_tensors(model: keras.Model) -> tuple[NamedTensor, ...]:
 
 
 def _check_file_sha256(file: Path, expected: str) -> None:
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = files.sha256(file)
     if found != expected.lower():
         raise UserError(
             f"donor file {file} has SHA-256 {found}, expected {expected.lower()}: "

@@ -5,7 +5,6 @@ A preset is one of KerasHub's own, downloaded by name, or a folder that
 architecture's, the backbone is built from ours, and only weights are loaded.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from transfusion_tf import files
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization.donor_errors import (
     DonorMismatchError,
@@ -67,8 +67,7 @@ def preset_fingerprint(folder: Path) -> str:
     Raises:
       DonorUnavailableError: If the folder has no weights.
     """
-    with _weights_file(folder).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return files.sha256(_weights_file(folder))[:16]
 
 
 def donor_from_preset(

@@ -139,10 +139,5 @@ def _written(folder: Path) -> list[Path]:
 
 
 def _hashes(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
-    found = {}
-    for path in paths:
-        with path.open("rb") as file:
-            # As it is called there: runs may be links to where there is room for them.
-            name = str(path.relative_to(folder))
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    # As it is called there: runs may be links to where there is room for them.
+    return {str(path.relative_to(folder)): files.sha256(path) for path in paths}

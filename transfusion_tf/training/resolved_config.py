@@ -1,10 +1,10 @@
 """From what the user typed to what will be computed: no field left open."""
 
 import dataclasses
-import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from transfusion_tf import files
 from transfusion_tf.datasets import (
     Augmentation,
     DatasetCard,
@@ -240,8 +240,7 @@ def donor_fingerprint(donor: str, planned: Collection[str] = ()) -> str:
             ".h5, .keras), the folder of a run or of a KerasHub preset, or a data "
             "set's name such as photographs"
         )
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return files.sha256(path)[:16]
 
 
 def donor_file(donor: str) -> str:

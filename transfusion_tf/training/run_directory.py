@@ -1,7 +1,6 @@
 """The folder in which one run lives: names, formats, safe writing, reading."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -171,10 +170,11 @@ class RunDirectory:
           UserError: its SHA-256 is not the one in the status.
         """
         expected = self.status().get("sha256", {}).get(file.name)
-        if expected is not None and _sha256(file) != expected:
+        found = None if expected is None else files.sha256(file)
+        if found != expected:
             raise UserError(
-                f"{file} is not the file that the run left: its SHA-256 is "
-                f"{_sha256(file)}, not {expected}. Restore it, or train the run again"
+                f"{file} is not the file that the run left: its SHA-256 is {found}, "
+                f"not {expected}. Restore it, or train the run again"
             )
         return file
 
@@ -191,7 +191,7 @@ class RunDirectory:
         if values.get("state") == "finished":
             weights = ("initial.weights.h5", "best.weights.h5", "final.keras")
             kept = [self.path / name for name in ("config.json", *weights)]
-            values["sha256"] = {f.name: _sha256(f) for f in kept if f.exists()}
+            values["sha256"] = {f.name: files.sha256(f) for f in kept if f.exists()}
         files.write_json(self.path / "status.json", {**self.status(), **values})
 
     def write_dataset(self, values: Mapping[str, Any]) -> None:
@@ -215,11 +215,6 @@ class RunDirectory:
         """Writes all lines of a `.jsonl`; a few hundred lines, so always whole."""
         text = "".join(json.dumps(dict(line), allow_nan=False) + "\n" for line in lines)
         files.write_text(self.path / name, text)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read_lines(path: Path) -> pd.DataFrame:
