@@ -80,18 +80,13 @@ def claims_section(record: StudyRecord, folder: Path) -> dict[str, Any] | None:
 
 def _origin(record: StudyRecord) -> dict[str, Any]:
     runs = (*record.runs, *record.donors)
-    seconds = sum(
-        run.status.get(key) or 0
-        for run in runs
-        for key in ("train_seconds", "evaluation_seconds")
-    )
     machines = dict.fromkeys(str(run.status.get("machine", "")) for run in runs)
     return {
         "command": record.command,
         "commit": record.commit,
         "created": record.created,
         "machine": "; ".join(filter(None, machines)),
-        "hours": round(seconds / 3600, 2),
+        "hours": round(sum(run.seconds for run in runs) / 3600, 2),
     }
 
 

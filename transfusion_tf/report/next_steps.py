@@ -65,7 +65,7 @@ def _train_longer(
         donors = [run.config.steps for run in results.record.donors]
         flag = f"--donor_steps={_MORE_STEPS * max(donors, default=1000)}"
         seconds = sum(map(_seconds, starts)) + _MORE_STEPS * sum(
-            run.status.get("train_seconds") or 0 for run in results.record.donors
+            run.seconds for run in results.record.donors
         )
         return NextStep(
             "A donor that has learned something: trained longer, or another one "
@@ -188,8 +188,7 @@ def _patients(starts: Sequence[StartRuns]) -> int:
 
 def _seconds(start: StartRuns) -> float:
     """What all its runs took, one after the other."""
-    keys = ("train_seconds", "evaluation_seconds")
-    return len(start.runs) * sum(start.mean_status(key) or 0.0 for key in keys)
+    return sum(run.seconds for run in start.runs.values())
 
 
 def _time(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """What the page says, section by section, as plain values for the template."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -283,12 +283,16 @@ def reproduction(record: StudyRecord) -> dict[str, Any]:
 
 def _costs(record: StudyRecord) -> str:
     """What the runs took, and their donors."""
-    text = f"{wording.duration(_total_seconds(record.runs))} for "
+    text = f"{_total_time(record.runs)} for "
     text += wording.plural(len(record.runs), "run")
     if record.donors:
-        text += f", and {wording.duration(_total_seconds(record.donors))} for "
+        text += f", and {_total_time(record.donors)} for "
         text += wording.plural(len(record.donors), "donor")
     return text
+
+
+def _total_time(runs: Sequence[Run]) -> str:
+    return wording.duration(sum(run.seconds for run in runs))
 
 
 def donor_quality(record: StudyRecord) -> list[str]:
@@ -303,14 +307,9 @@ def donor_quality(record: StudyRecord) -> list[str]:
             f"{run.config.model} on {title}: {wording.metric_title(run.metric)} "
             f"{wording.number(level)}, where chance is {wording.number(chance, 2)}; "
             f"{wording.count(run.config.steps)} steps, "
-            f"{wording.duration(_total_seconds((run,)))}"
+            f"{wording.duration(run.seconds)}"
         )
     return lines
-
-
-def _total_seconds(runs: tuple[Run, ...]) -> float:
-    keys = ("train_seconds", "evaluation_seconds")
-    return float(sum(run.status.get(key) or 0 for run in runs for key in keys))
 
 
 def data_notes(dataset: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies.progress import duration
 from transfusion_tf.training import RunConfig, RunDirectory
+from transfusion_tf.training.run_directory import run_seconds
 
 # The newest; what they took is much alike.
 _MOST_READ = 200
@@ -55,10 +56,8 @@ def _seconds_per_step(runs: Path) -> dict[tuple[Any, ...], float]:
         except (UserError, OSError, ValueError, KeyError):
             continue
         if status.get("state") == "finished" and status.get("step"):
-            seconds = status.get("train_seconds", 0) + status.get(
-                "evaluation_seconds", 0
-            )
-            found.setdefault(_shape(config), []).append(seconds / status["step"])
+            rate = run_seconds(status) / status["step"]
+            found.setdefault(_shape(config), []).append(rate)
     return {shape: float(np.median(rates)) for shape, rates in found.items()}
 
 

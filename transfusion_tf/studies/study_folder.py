@@ -18,7 +18,7 @@ from transfusion_tf.evaluation import (
     score_run,
 )
 from transfusion_tf.training.config import RunConfig
-from transfusion_tf.training.run_directory import RunDirectory
+from transfusion_tf.training.run_directory import RunDirectory, run_seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Run:
     def metric(self) -> str:
         """The metric that `best` was chosen by."""
         return self.config.metric or self.dataset["metric"]
+
+    @property
+    def seconds(self) -> float:
+        """What training and evaluating it took."""
+        return run_seconds(self.status)
 
     @property
     def train_examples(self) -> int:

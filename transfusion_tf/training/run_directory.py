@@ -222,3 +222,9 @@ def _read_lines(path: Path) -> pd.DataFrame:
         return pd.DataFrame()
     with path.open(encoding="utf-8") as lines:
         return pd.DataFrame([json.loads(line) for line in lines])
+
+
+def run_seconds(status: Mapping[str, Any]) -> float:
+    """What training and evaluating took, as a run's status says."""
+    keys = ("train_seconds", "evaluation_seconds")
+    return float(sum(status.get(key) or 0 for key in keys))

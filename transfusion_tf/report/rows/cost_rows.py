@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Rows, measured
 from transfusion_tf.report.material import Material
@@ -10,8 +12,6 @@ from transfusion_tf.report.rows.accuracy_rows import keys_of, model_results
 from transfusion_tf.studies.measurements.run_labels import donor_name
 from transfusion_tf.studies.study_folder import StudyRecord
 
-_SECONDS = ("train_seconds", "evaluation_seconds")
-
 
 def cost_rows(material: Material) -> Rows:
     """The test metric by model and start, and what it took, one row per number."""
@@ -19,10 +19,10 @@ def cost_rows(material: Material) -> Rows:
     for results, panel in model_results(material):
         for start in panel.starts.values():
             keys = keys_of(results, panel) | {"initialization": start.initialization}
-            seconds = sum(start.mean_status(name) or 0.0 for name in _SECONDS)
+            seconds = [run.seconds for run in start.runs.values()]
             costs = {
                 "parameters": start.mean_status("parameters"),
-                "seconds": seconds,
+                "seconds": float(np.mean(seconds)),
                 "donor_seconds": _donor_seconds(results.record, start),
             }
             keys["place"] = costs["parameters"]
@@ -43,9 +43,5 @@ def _donor_seconds(record: StudyRecord, start: StartRuns) -> float | None:
         for run in start.runs.values()
         if donor_name(run.config) is not None
     }
-    found = [
-        sum(donor.status.get(name) or 0.0 for name in _SECONDS)
-        for donor in record.donors
-        if donor.run_id in used
-    ]
-    return float(sum(found)) if found else None
+    found = [donor.seconds for donor in record.donors if donor.run_id in used]
+    return sum(found) if found else None
