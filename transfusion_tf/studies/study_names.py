@@ -35,12 +35,13 @@ def free_name(base: str, runs: Iterable[RunConfig], root: str | Path) -> str:
       root: the studies lie in `<root>/studies/`.
     """
     asked = question(runs)
-    for number in itertools.count(1):
-        name = base if number == 1 else f"{base}-{number}"
+
+    def free(name: str) -> bool:
         record = Path(root) / "studies" / name / "study.json"
-        if not record.exists() or files.read_json(record).get("question") == asked:
-            return name
-    raise AssertionError
+        return not record.exists() or files.read_json(record).get("question") == asked
+
+    names = itertools.chain([base], (f"{base}-{n}" for n in itertools.count(2)))
+    return next(filter(free, names))
 
 
 def named(name: str, runs: Iterable[RunConfig], root: str | Path) -> str:
