@@ -11,7 +11,6 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.class_patients import LEAST_PATIENTS
 from transfusion_tf.report.judged_differences import UNDECIDED, Case
 from transfusion_tf.report.results import Results, StartRuns
-from transfusion_tf.studies.learned import DONOR_AT_CHANCE
 
 # So many times the steps of runs that have learned nothing.
 _MORE_STEPS = 4
@@ -42,7 +41,7 @@ def next_steps(
     """
     starts = [start for p in results.model_results for start in p.starts.values()]
     steps = []
-    idle = [start for start in starts if start.untrained and not start.unsettled]
+    idle = [start for start in starts if start.not_learned and not start.unsettled]
     if idle:
         steps.append(_train_longer(results, idle, starts))
     elif any(start.few_patients for start in starts):
@@ -61,7 +60,8 @@ def _train_longer(
     results: Results, idle: Sequence[StartRuns], starts: Sequence[StartRuns]
 ) -> NextStep:
     config = idle[0].first.config
-    if all(DONOR_AT_CHANCE in start.untrained for start in idle):
+    kinds = {start.not_learned.kind for start in idle if start.not_learned}
+    if kinds == {"donor"}:
         donors = [run.config.steps for run in results.record.donors]
         flag = f"--donor_steps={_MORE_STEPS * max(donors, default=1000)}"
         seconds = sum(map(_seconds, starts)) + _MORE_STEPS * sum(
@@ -72,7 +72,7 @@ def _train_longer(
             f"(--donor). {_time(seconds)}",
             changed_command(results.record.command, flag),
         )
-    if any("validation loss" in start.untrained for start in idle):
+    if "diverged" in kinds:
         flag = f"--learning_rate={config.learning_rate / 10:g}"
         text = "A lower learning rate: the loss ran away."
         seconds = sum(map(_seconds, starts))

@@ -18,7 +18,7 @@ from transfusion_tf.evaluation.units import metric_unit, unit
 from transfusion_tf.report.class_patients import too_few_for_metric
 from transfusion_tf.report.style import start_rank
 from transfusion_tf.studies.contrasts import StepsToThreshold, WhileLearning
-from transfusion_tf.studies.learned import UNSETTLED, why_nothing_learned
+from transfusion_tf.studies.learned import NotLearned, why_nothing_learned
 from transfusion_tf.studies.measurements.collect import collect as collect_measurements
 from transfusion_tf.studies.measurements.table import NOTHING, Measurements
 from transfusion_tf.studies.run_groups import (
@@ -76,14 +76,14 @@ class StartRuns(RunGroup):
         return scheme(self.initialization)
 
     @functools.cached_property
-    def untrained(self) -> str:
-        """Why they count as having learned nothing; empty where they have learned."""
+    def not_learned(self) -> NotLearned | None:
+        """Why they count as having learned nothing; None where they have learned."""
         return why_nothing_learned(self.measurements, self.ids)
 
     @property
     def unsettled(self) -> bool:
         """Whether all that is wrong with them is an interval that reaches chance."""
-        return UNSETTLED in self.untrained
+        return self.not_learned is not None and self.not_learned.kind == "unsettled"
 
     @functools.cached_property
     def few_patients(self) -> str:
@@ -93,7 +93,7 @@ class StartRuns(RunGroup):
     @property
     def fault(self) -> str:
         """Why nothing is answered about them; empty where they are fit for it."""
-        return self.untrained or self.few_patients
+        return self.not_learned.text if self.not_learned else self.few_patients
 
     @property
     def best_validation(self) -> list[float]:

@@ -41,12 +41,13 @@ def rare_classes(results: Results) -> dict[str, int]:
 
 def _of_start(results: Results, panel: ModelResults, start: StartRuns) -> str:
     name = f"{results.panel_name(panel)} from {start.initialization}"
-    if start.unsettled:
-        return f"{name} may be at chance: {start.untrained}."
-    if start.untrained:
-        return f"{name} has learned nothing that can be compared: {start.untrained}."
+    why = start.not_learned
+    if why is not None and why.kind == "unsettled":
+        return f"{name} may be at chance: {why.text}."
+    if why is not None:
+        return f"{name} has learned nothing that can be compared: {why.text}."
     bad = untrained(start.measurements, start.ids)
     if not bad:
         return ""
-    reason = next(iter(bad.values()))
+    reason = next(iter(bad.values())).text
     return f"{name}: {len(bad)} of {len(start.ids)} runs never trained: {reason}."

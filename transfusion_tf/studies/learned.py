@@ -18,7 +18,9 @@ looks like learning. Where there is no interval, the estimate stands for its low
 `docs/design_notes.md` has how often arms at chance pass.
 """
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -29,8 +31,21 @@ from transfusion_tf.studies.measurements.table import Measurements
 LEAST_SKILL = 0.1
 LOSS_FACTOR = 10.0
 _TOLERATED_SHARE = 0.1
-DONOR_AT_CHANCE = "donor is at chance"
-UNSETTLED = "not settled to be above chance"
+
+
+@dataclasses.dataclass(frozen=True)
+class NotLearned:
+    """Why nothing is answered about an arm.
+
+    Attributes:
+      kind: `untrained`, runs that were best at their start; `diverged`, runs whose loss
+        ran away; `at_chance`; `unsettled`, its interval alone reaches chance; `donor`,
+        which is at chance.
+      text: the same in words, with numbers.
+    """
+
+    kind: Literal["untrained", "diverged", "at_chance", "unsettled", "donor"]
+    text: str
 
 
 def is_above(found: Estimate, least: float = LEAST_SKILL) -> bool:
@@ -39,7 +54,7 @@ def is_above(found: Estimate, least: float = LEAST_SKILL) -> bool:
     return bool(lowest > 0 and found.estimate >= least)
 
 
-def untrained(measurements: Measurements, runs: Sequence[str]) -> dict[str, str]:
+def untrained(measurements: Measurements, runs: Sequence[str]) -> dict[str, NotLearned]:
     """Run -> why it counts as one that never trained; of those alone."""
     found = {}
     best = measurements.of("best_step", run=runs).set_index("run")["value"]
@@ -47,16 +62,18 @@ def untrained(measurements: Measurements, runs: Sequence[str]) -> dict[str, str]
     for run, rows in losses[losses["class"] == ""].groupby("run", sort=False):
         curve = rows.sort_values("step")["value"].to_numpy(float)
         if curve[-1] > LOSS_FACTOR * curve[0] or not np.isfinite(curve[-1]):
-            found[str(run)] = (
-                f"its validation loss went from {curve[0]:.3g} to {curve[-1]:.3g}"
-            )
+            text = f"its validation loss went from {curve[0]:.3g} to {curve[-1]:.3g}"
+            found[str(run)] = NotLearned("diverged", text)
     for run in best.index[best == 0]:
-        found[str(run)] = "its best weights are those it began with"
+        text = "its best weights are those it began with"
+        found[str(run)] = NotLearned("untrained", text)
     return found
 
 
-def why_nothing_learned(measurements: Measurements, runs: Sequence[str]) -> str:
-    """What keeps an arm from being answered about; empty where it has learned.
+def why_nothing_learned(
+    measurements: Measurements, runs: Sequence[str]
+) -> NotLearned | None:
+    """What keeps an arm from being answered about; None where it has learned.
 
     Args:
       measurements: of the study.
@@ -64,17 +81,19 @@ def why_nothing_learned(measurements: Measurements, runs: Sequence[str]) -> str:
     """
     bad = untrained(measurements, runs)
     if len(bad) > _TOLERATED_SHARE * len(runs):
-        return (
-            f"{len(bad)} of {len(runs)} runs never trained: {next(iter(bad.values()))}"
-        )
+        first = next(iter(bad.values()))
+        text = f"{len(bad)} of {len(runs)} runs never trained: {first.text}"
+        return NotLearned(first.kind, text)
     skill = effect_or_none(Skill(tuple(runs)), measurements)
     if skill is not None and not is_above(skill):
         chance = float(measurements.of("chance", run=runs)["value"].mean())
         level = f"{chance + skill.estimate * (1 - chance):.2f}"
         if skill.estimate < LEAST_SKILL:
-            return f"they end at {level}, and chance is {chance:.2f}"
-        return f"{level} is {UNSETTLED} ({chance:.2f})"
+            text = f"they end at {level}, and chance is {chance:.2f}"
+            return NotLearned("at_chance", text)
+        text = f"{level} is not settled to be above chance ({chance:.2f})"
+        return NotLearned("unsettled", text)
     donor = effect_or_none(DonorSkill(tuple(runs)), measurements)
     if donor is not None and not is_above(donor):
-        return f"their {DONOR_AT_CHANCE}"
-    return ""
+        return NotLearned("donor", "their donor is at chance")
+    return None
