@@ -52,6 +52,17 @@ def test_they_are_mean_and_variance_of_what_the_layer_sees():
     )
 
 
+def test_those_of_a_model_within_the_model_are_estimated_too():
+    inner, _ = with_other_statistics("cbr_tiny")
+    images = keras.Input((SIZE, SIZE, 3))
+    outer = keras.Model(images, inner(images))
+    first = batch_norm_layers(inner)[0]
+    expected = estimate_statistics(inner, IMAGES).value(first.moving_mean)
+    found = estimate_statistics(outer, IMAGES).value(first.moving_mean)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert np.abs(found).max() > 0
+
+
 def test_all_else_is_the_models_own_and_the_model_stays_as_it_is():
     _, model = with_other_statistics("cbr_tiny")
     before = [np.array(weight) for weight in model.weights]

@@ -8,12 +8,14 @@ from transfusion_tf.errors import UserError
 def batch_norm_layers(
     model: keras.Model,
 ) -> tuple[keras.layers.BatchNormalization, ...]:
-    """The model's batch norm layers, in graph order."""
-    return tuple(
-        layer
-        for layer in model.layers
-        if isinstance(layer, keras.layers.BatchNormalization)
-    )
+    """The model's batch norm layers, in graph order, those of models within it too."""
+    found: list[keras.layers.BatchNormalization] = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += batch_norm_layers(layer)
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            found.append(layer)
+    return tuple(found)
 
 
 def set_synchronized_batch_norm(model: keras.Model) -> int:

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from transfusion_tf.models import batch_norm_layers
 from transfusion_tf.representations.snapshots import Graph, Model, Snapshot
 
 STATISTICS = ("estimated", "stored")
@@ -41,7 +42,7 @@ def estimate_statistics(
       seed: Of the draw.
     """
     snapshot = Snapshot.of(model)
-    layers = _batch_norm_layers(snapshot.model)
+    layers = batch_norm_layers(snapshot.model)
     if not layers:
         return snapshot
     read = snapshot.graph.once(_KEY, lambda: _reader(snapshot.graph, layers))
@@ -69,17 +70,6 @@ def estimate_statistics(
         )
     ]
     return Snapshot(snapshot.graph, tuple(weights))
-
-
-def _batch_norm_layers(model: keras.Model) -> _Layers:
-    """Those of models within the model too."""
-    found: list[keras.layers.BatchNormalization] = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found += _batch_norm_layers(layer)
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            found.append(layer)
-    return found
 
 
 def _zeros(layers: _Layers) -> list[np.ndarray]:
