@@ -54,12 +54,11 @@ def _flags_help(module: str) -> str:
     return "\n".join(line for line in lines if line.startswith(" "))
 
 
-def _end_on_sigterm() -> threading.Event:
-    """Ends the process when SIGTERM asks for it; returns what tells that it did.
+def _end_on_sigterm(asked: threading.Event) -> None:
+    """Ends the process when SIGTERM asks for it, which sets `asked`.
 
     Training puts a handler of its own in this one's place, to save its state first.
     """
-    asked = threading.Event()
 
     def end(*_: object) -> None:
         if not asked.is_set():
@@ -72,7 +71,6 @@ def _end_on_sigterm() -> threading.Event:
         sys.exit(TERMINATED)
 
     signal.signal(signal.SIGTERM, end)
-    return asked
 
 
 def _later(seconds: float, action: Callable[..., object], *arguments: int) -> None:
@@ -170,7 +168,7 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
         os.environ.setdefault("TQDM_MININTERVAL", "60")
         line = "{desc}: {percentage:.0f} %, {remaining} left\n"
         os.environ.setdefault("TQDM_BAR_FORMAT", line)
-    asked_to_end = _end_on_sigterm()
+    asked_to_end = threading.Event()
 
     def guarded(arguments: Sequence[str]) -> None:
         logging.set_verbosity(logging.ERROR)
@@ -178,15 +176,9 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
             main(arguments[1:])
             if _reader_is_gone():
                 _end(UNREAD)
-        except KeyboardInterrupt:
-            _stop(INTERRUPTED)
-        except SystemExit as end:
-            if end.code != TERMINATED:
-                raise
-            _stop(TERMINATED)
         except Exception as error:
             if asked_to_end.is_set():  # Libraries turn it into errors of their own.
-                _stop(TERMINATED)
+                sys.exit(TERMINATED)
             if isinstance(error, BrokenPipeError) and _reader_is_gone():
                 _end(UNREAD)
             message = _message(error)
@@ -195,4 +187,13 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
             print(f"error: {message}", file=sys.stderr)
             _end(getattr(error, "exit_code", 2))
 
-    app.run(guarded)
+    # Around all of it: either may come before the flags are parsed.
+    try:
+        _end_on_sigterm(asked_to_end)
+        app.run(guarded)
+    except KeyboardInterrupt:
+        _stop(INTERRUPTED)
+    except SystemExit as end:
+        if end.code != TERMINATED:
+            raise
+        _stop(TERMINATED)

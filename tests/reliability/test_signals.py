@@ -101,6 +101,24 @@ def test_before_training_it_ends_at_once_and_leaves_nothing(
     assert not (tmp_path / "root" / "runs").exists()
 
 
+_WHILE_FLAGS_ARE_PARSED = """
+import os, signal
+from absl import flags
+from transfusion_tf_experiments import process
+
+flags.DEFINE_string("name", "", "")
+flags.register_validator("name", lambda _: os.kill(os.getpid(), signal.{signal}))
+process.start(print, "")
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_asked_before_its_flags_are_known_it_says_so_too(name, code):
+    process = start_script(_WHILE_FLAGS_ARE_PARSED.format(signal=name))
+    _, said = process.communicate(timeout=50)
+    assert (process.returncode, said.splitlines()) == (code, [STOPPED[1]])
+
+
 _SWALLOWS = """
 import time
 from transfusion_tf_experiments import process
