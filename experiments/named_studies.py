@@ -11,6 +11,7 @@ from transfusion_tf.errors import UserError, one_of
 from transfusion_tf_experiments.papers import (
     feature_reuse,
     hidden_representations,
+    protocol,
     transfusion,
 )
 from transfusion_tf_experiments.papers.scale import Scale, make_scale
@@ -155,11 +156,15 @@ def make(
         if wanted in ("all", chapter)
     ]
     where = _dataset_suffix(dataset) if dataset else ""
-    return Study.of_chapters(
+    rows = protocol.protocol(scale, chapters)
+    study = Study.of_chapters(
         f"{paper_name.replace('_', '-')}-{wanted}-{scale.name}{where}",
         paper.TITLE if wanted == "all" else chapters[0].title,
         chapters,
         paper.claims(scale) if wanted == "all" else (),
+    )
+    return dataclasses.replace(
+        study, protocol=rows, not_in_paper=protocol.not_in_the_paper(rows)
     )
 
 

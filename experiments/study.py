@@ -53,6 +53,12 @@ flags.DEFINE_string(
     "default as its data set, with -2, -3, ... where another question has that name.",
 )
 flags.DEFINE_bool("list_studies", False, "Lists the studies and ends.")
+flags.DEFINE_bool(
+    "describe",
+    False,
+    "Prints what a paper's study is made with, every value with its source (section, "
+    "table, code, or not in the paper), and ends.",
+)
 flags.DEFINE_string(
     "scale",
     None,
@@ -103,6 +109,10 @@ def _main(arguments: Sequence[str]) -> None:
         raise UserError(f"--seeds should be at least 1, got {FLAGS.seeds}")
     if FLAGS.study:
         named_studies.check(FLAGS.study)
+    if FLAGS.describe:
+        import_tensorflow()
+        print(_description())
+        return
     asked = repeated_commands.asked_for()
     report = repeated_commands.earlier_report(asked)
     if report is not None:
@@ -137,6 +147,19 @@ def _main(arguments: Sequence[str]) -> None:
             f"{len(result.failed)} runs failed; the report covers the others:\n"
             + "\n".join(f"  {run}: {text}" for run, text in result.failed.items())
         )
+
+
+def _description() -> str:
+    from transfusion_tf.errors import UserError
+    from transfusion_tf_experiments.papers.protocol import as_text
+
+    study = _named_study() if FLAGS.study else None
+    if study is None or not study.after_paper:
+        raise UserError(
+            "--describe is for a paper's study, such as --study=transfusion/all; the "
+            "values of your own are in its card and its report's recipe"
+        )
+    return as_text(study.protocol)
 
 
 def _named_study() -> "Study":

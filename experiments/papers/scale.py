@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from transfusion_tf.errors import one_of
+from transfusion_tf_experiments.papers.protocol import (
+    CARD_VALUES,
+    COMMAND_LINE,
+    THIS_SCALE,
+    Source,
+)
 
 if TYPE_CHECKING:
     from transfusion_tf.studies import Chapter
@@ -103,6 +109,8 @@ class Scale:
       one_own_task: whether a user's own data set takes the place of all tasks as one,
         and not of each.
       notes: what differs from the paper, one sentence each; every chapter shows them.
+      sources: where each value comes from; see `protocol`.
+      default_source: where those come from that `sources` does not name.
     """
 
     name: str
@@ -119,6 +127,8 @@ class Scale:
     folds: int | None = None
     one_own_task: bool = False
     notes: tuple[str, ...] = ()
+    sources: Mapping[str, Source] = dataclasses.field(default_factory=dict)
+    default_source: Source = THIS_SCALE
 
     def runs(
         self,
@@ -190,15 +200,25 @@ class Scale:
 
     def with_seeds(self, seeds: int) -> Scale:
         """The same with that many repetitions of everything."""
-        return dataclasses.replace(self, seeds=seeds, more_seeds={})
+        return dataclasses.replace(
+            self,
+            seeds=seeds,
+            more_seeds={},
+            sources=self._sources_but(("repetitions",), COMMAND_LINE),
+        )
 
-    def with_changes(self, changes: Mapping[str, Any]) -> Scale:
+    def with_changes(
+        self, changes: Mapping[str, Any], source: Source = COMMAND_LINE
+    ) -> Scale:
         """The same with other values of `RunConfig`'s fields, in every run.
 
         Args:
           changes: fields of `RunConfig`. A `donor` takes the place of all donors that
             are compared; `donors` are others to compare.
+          source: where they come from.
         """
+        names = (*changes, *(CARD_VALUES if "dataset" in changes else ()))
+        sources = self._sources_but(names, source)
         changes = dict(changes)
         donors = changes.pop("donors", self.donors)
         if self.donors and "donor" in changes:
@@ -211,7 +231,17 @@ class Scale:
             tasks=tasks,
             donors=tuple(donors),
             folds=changes.get("folds", self.folds) if self.folds else None,
+            sources=sources,
         )
+
+    def _sources_but(self, names: Collection[str], source: Source) -> dict[str, Source]:
+        """The sources with another one for some values, of every task."""
+        kept = {
+            key: value
+            for key, value in self.sources.items()
+            if not set(key.split(".")[:2]) & set(names) or key.startswith("donor.")
+        }
+        return kept | dict.fromkeys(names, source)
 
     def _fold(self, seed: int) -> dict[str, Any]:
         """Fields that say which fold of the cross-validation a seed belongs to."""

@@ -16,7 +16,9 @@ Kinds of study, where their models, repetitions or options differ:
 
 from __future__ import annotations
 
+from transfusion_tf_experiments.papers.protocol import not_in_paper
 from transfusion_tf_experiments.papers.scale import Scale, Task
+from transfusion_tf_experiments.papers.transfusion_sources import SOURCES
 
 RETINA, CHEST = ("retina",), ("chest",)
 STARTS = ("random", "transfer")
@@ -92,6 +94,8 @@ def paper() -> Scale:
             "convergence": {"threshold": 0.91},
         },
         train_examples={size: size for size in (5_000, 10_000, 50_000, 100_000)},
+        sources=SOURCES,
+        default_source=not_in_paper(),
     )
 
 

@@ -3,7 +3,9 @@
 import pytest
 
 from transfusion_tf.errors import UserError
+from transfusion_tf_experiments import named_studies
 from transfusion_tf_experiments.papers import feature_reuse, transfusion
+from transfusion_tf_experiments.papers.protocol import NOT_IN_PAPER
 from transfusion_tf_experiments.papers.scale import STAGES, make_scale, stages_of
 
 # Whose families are looked at in smaller models.
@@ -46,3 +48,51 @@ def test_one_value_of_a_field_sets_others_and_the_command_line_sets_them_all():
     assert optimizers(scale) == [("adamw", 0.01, 1.6e-3), ("adam", 0.0, 1e-3)]
     decayed = scale.with_changes({"weight_decay": 0.1, "learning_rate": 1e-4})
     assert optimizers(decayed) == [("adamw", 0.1, 2e-4), ("adam", 0.1, 2e-4)]
+
+
+def test_every_value_of_a_papers_study_comes_with_its_source():
+    rows = {
+        (row["where"], row["name"]): (row["value"], row["source"])
+        for row in named_studies.make("transfusion/all").protocol
+    }
+    retina, chest = "retina: retina_eyepacs", "chest: chexpert"
+    assert rows[retina, "learning_rate"] == ("0.001", "appendix A")
+    assert rows[chest, "learning_rate"] == ("0.0125", "appendix A")
+    assert rows[retina, "image_size"] == ("587", "section 2")
+    assert rows[retina, "augmentation.hue"] == ("0.02", NOT_IN_PAPER)
+    assert rows["figure17", "repetitions"] == ("5", "figure 17")
+    # A donor is trained here too, by a recipe of its own.
+    assert rows["donor: imagenet2012", "batch_size"] == ("256", "appendix A")
+    assert rows["donor: imagenet2012", "steps"] == ("490 400", NOT_IN_PAPER)
+    # What the paper does not name, and nothing here switches on.
+    assert rows[retina, "xla"] == ("no", NOT_IN_PAPER)
+
+
+def test_what_the_paper_leaves_open_and_the_command_line_says_are_told_apart():
+    asked = {"learning_rate": 0.01}
+    study = named_studies.make("transfusion/table1", changes=asked, seeds=2)
+    rows = {row["name"]: (row["value"], row["source"]) for row in study.protocol[:-30]}
+    assert rows["learning_rate"] == ("0.01", "command line")
+    assert rows["repetitions"] == ("2", "command line")
+    assert rows["optimizer"] == ("adam", "appendix A")
+    (line,) = (text for text in study.not_in_paper if "hue = 0.02 (retina" in text)
+    assert line == (
+        "augmentation.hue = 0.02 (retina: retina_eyepacs): appendix A says hue, and "
+        "not how far"
+    )
+    assert not any("learning_rate = 0.01" in text for text in study.not_in_paper)
+
+
+def test_values_of_a_users_own_card_are_not_said_to_be_the_papers():
+    study = named_studies.make("transfusion/table1", dataset="phantom_retina_64")
+    sources = {
+        row["name"]: row["source"] for row in study.protocol if "64" in row["where"]
+    }
+    assert sources["image_size"] == sources["splits"] == "command line"
+    assert sources["augmentation.hue"] == "command line"
+    assert sources["optimizer"] == "appendix A"
+
+
+def test_values_chosen_for_drawn_data_are_called_so():
+    rows = named_studies.make("transfusion/table1", "small").protocol
+    assert {row["source"] for row in rows} == {"this scale"}

@@ -116,7 +116,12 @@ def written(planted_study, plant, tmp_path_factory):
         chapter("figure99", "hologram", all_chapters["table1"]["runs"]),
     ]
     claims = claims_of(planted)
-    folder = study.write(chapters=chapters, claims=claims, title="A & <paper>")
+    folder = study.write(
+        chapters=chapters,
+        claims=claims,
+        title="A & <paper>",
+        not_in_paper=["hue = 0.02 (retina): appendix A says hue, and not how far"],
+    )
     return write_report(folder)
 
 
@@ -181,6 +186,7 @@ def test_the_order_is_data_claims_contents_chapters_runs_reproduction(page):
         "About figure99 What it shows.",
         "Runs without a result",
         "Where the weights came from",
+        "Not in the paper What the paper leaves open, and what stands here. hue = 0.02",
         "How to reproduce it",
         "What the numbers mean",
     ]

@@ -243,6 +243,7 @@ class _Record:
             "name": plan.study.name,
             "title": plan.study.title,
             "after_paper": plan.study.after_paper,
+            "not_in_paper": list(plan.study.not_in_paper),
             "question": question(plan.study.runs),
             "command": command,
             "commit": commit(),

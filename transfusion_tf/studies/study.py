@@ -55,6 +55,9 @@ class Study:
       claims: of the paper, judged in the report.
       after_paper: whether it repeats a paper's. The report of any other study answers
         at its top whether transfer pays.
+      protocol: what a paper's study is made with, a row per value: `where name value
+        source text`.
+      not_in_paper: what the paper leaves open, a sentence for each choice.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Study:
     chapters: tuple[Chapter, ...] = ()
     claims: tuple[Claim, ...] = ()
     after_paper: bool = False
+    protocol: tuple[Mapping[str, str], ...] = ()
+    not_in_paper: tuple[str, ...] = ()
 
     @classmethod
     def of_chapters(

@@ -172,6 +172,7 @@ class StudyRecord:
       unfinished: all that have no result.
       chapters: what the report shows, in this order.
       after_paper: whether it repeats a paper's.
+      not_in_paper: what the paper leaves open, a sentence for each choice.
       claims: the paper's findings as plain values, see `studies.claims`.
       donor_cards: of weight files that donors came from: `name title input_scaling
         color note weights`.
@@ -189,6 +190,7 @@ class StudyRecord:
     unfinished: tuple[Unfinished, ...]
     chapters: tuple[ChapterRecord, ...] = ()
     after_paper: bool = False
+    not_in_paper: tuple[str, ...] = ()
     claims: tuple[Mapping[str, Any], ...] = ()
     donor_cards: tuple[Mapping[str, str], ...] = ()
 
@@ -242,6 +244,7 @@ def read_study(study_dir: str | Path) -> StudyRecord:
         chapters=tuple(_chapter(chapter) for chapter in values.get("chapters", [])),
         # Records from before the chapters of own studies say nothing of it.
         after_paper=values.get("after_paper", bool(values.get("chapters"))),
+        not_in_paper=tuple(values.get("not_in_paper") or ()),
         claims=tuple(values.get("claims") or ()),
         donor_cards=tuple(values.get("donor_cards") or ()),
     )

@@ -290,7 +290,7 @@ class RunConfig:
 
     def _content(self) -> dict[str, Any]:
         """All that decides the result."""
-        values, idle = self.to_dict(), self._idle()
+        values, idle = self.to_dict(), self.idle()
         content = {
             field.name: values[field.name]
             for field in dataclasses.fields(self)
@@ -301,7 +301,7 @@ class RunConfig:
             content["best_weights"] = "of fine-tuning"
         return content
 
-    def _idle(self) -> set[str]:
+    def idle(self) -> set[str]:
         """Fields that say nothing for want of another one."""
         idle = set()
         if self.schedule != "plateau":
@@ -315,7 +315,7 @@ class RunConfig:
     def in_recipe(self, field: dataclasses.Field) -> bool:
         """Whether the report's recipe shows what this config says there."""
         recipe = setting_of(field).recipe
-        used = field.name not in self._idle()
+        used = field.name not in self.idle()
         changed = getattr(self, field.name) != field.default
         return recipe == "always" or (recipe == "used" and used and changed)
 
