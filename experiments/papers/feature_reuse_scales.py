@@ -92,8 +92,10 @@ def published_code() -> Scale:
     Adam with an l2 penalty of 1e-5 for all models, gradients clipped at a norm of 1, a
     plateau after 4 epochs and no least rate, a fifth of the images turned grey, images
     normalised by the mean and deviation of each data set's own pixels, embeddings left
-    pretrained under stats transfer, neighbours that vote by exp(similarity / 0.1). Its
-    random crops of 0.8 to 1.2 times the size are left out: they resample.
+    pretrained under stats transfer, neighbours that vote by exp(similarity / 0.1).
+    Normalised images come in our donors' units, which for Keras's ResNets and Inception
+    are not PyTorch's. Its random crops of 0.8 to 1.2 times the size are left out: they
+    resample.
     """
     scale = paper().with_changes(
         {

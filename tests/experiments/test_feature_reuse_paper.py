@@ -2,6 +2,7 @@
 
 import pytest
 
+from transfusion_tf.training.resolved_config import answered, card_of
 from transfusion_tf_experiments.papers import feature_reuse
 from transfusion_tf_experiments.papers.published_numbers import read_published
 from transfusion_tf_experiments.papers.scale import STAGES
@@ -192,6 +193,24 @@ def test_the_published_code_adds_what_the_paper_does_not_say():
         assert run.input_scaling == "dataset_mean_std"
         if "mean_var" in run.initialization:
             assert run.initialization.endswith("[strict_reference]")
+
+
+def test_the_published_code_feeds_each_donor_the_pixels_that_it_was_trained_on():
+    # "IMAGENET-pretrained weights were either available in PyTorch or downloaded from
+    # the official repositories": their donors take standardised images as they are,
+    # keras.applications' do not.
+    units = {
+        run.model.partition("[")[0]: answered(run, card_of(run)).pixel_units
+        for run in feature_reuse.CHAPTERS["table1"](CODE).runs
+        + feature_reuse.CHAPTERS["figure7"](CODE).runs
+        if run.seed == 0 and run.dataset == "aptos2019"
+    }
+    standard, keras = "imagenet_mean_std", "caffe"
+    assert units == {
+        **dict.fromkeys(("deit_ti", "deit_s", "deit_b", "swin_t"), standard),
+        **{"resnet18": standard, "resnet50": keras, "resnet152": keras},
+        "inception_v3": "minus_one_to_one",
+    }
 
 
 def test_the_published_code_weighs_neighbours_by_their_similarity():

@@ -1,4 +1,5 @@
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -323,3 +324,17 @@ def test_a_donor_trained_on_other_pixels_brings_a_warning(donor):
 
     assert report.donor_input_scaling == "imagenet_mean_std"
     assert report.input_scaling == "caffe"
+
+
+@pytest.mark.parametrize(("units", "warned"), [("imagenet_mean_std", 0), ("caffe", 1)])
+def test_standardised_images_have_to_come_in_the_donor_s_units(donor, units, warned):
+    half = {"mean": [0.5] * 3, "std": [0.2] * 3}
+    model = build(
+        *("cbr_tiny", (64, 64, 3), 5), input_scaling=units, pixel_statistics=half
+    )
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        initialize(model, "transfer", donor)
+
+    assert sum("was trained on input" in str(w.message) for w in caught) == warned

@@ -56,6 +56,17 @@ def test_a_model_that_asks_for_other_pixels_is_refused(card):
         with_donor_card(BASE.replace(donor=card, model=model))
 
 
+def test_the_card_s_pixels_are_the_units_of_images_that_a_run_standardises(card):
+    run = BASE.replace(donor=card, input_scaling="dataset_mean_std")
+    assert with_donor_card(run).model == "resnet50[input_scaling=caffe_over_255]"
+
+
+def test_a_donor_is_pretrained_on_the_pixels_that_its_recipient_takes():
+    model = "resnet50[slim_after=block2,width=0.5,input_scaling=zero_to_one]"
+    donor = pretraining_run(BASE.replace(donor="photographs", model=model))
+    assert donor.model == "resnet50[input_scaling=zero_to_one]"
+
+
 def test_other_donors_stay_as_they_are():
     for donor in (None, "imagenet", "photographs"):
         config = BASE.replace(donor=donor)

@@ -8,9 +8,9 @@ import pytest
 
 from transfusion_tf.datasets.splits import PROTOCOLS
 from transfusion_tf.errors import UserError
-from transfusion_tf.models import DATASET_MEAN_STD
+from transfusion_tf.models import DATASET_MEAN_STD, STANDARD_UNITS
 from transfusion_tf.training import RunConfig
-from transfusion_tf.training.config import recipe_fields
+from transfusion_tf.training.config import _STANDARD_UNITS, recipe_fields
 from transfusion_tf.training.resolved_config import answered, card_of
 from transfusion_tf.training.settings import setting_of
 
@@ -173,6 +173,7 @@ def test_choices_that_other_packages_own_are_theirs():
     fields = {field.name: field for field in dataclasses.fields(RunConfig)}
     assert setting_of(fields["fold_protocol"]).choices == PROTOCOLS
     assert setting_of(fields["input_scaling"]).choices == (DATASET_MEAN_STD,)
+    assert _STANDARD_UNITS == STANDARD_UNITS
 
 
 def test_the_recipe_shows_what_is_always_told_and_what_has_an_effect():

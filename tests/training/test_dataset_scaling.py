@@ -6,10 +6,13 @@ import pytest
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import pixel_statistics
-from transfusion_tf.models import input_scaling_of
+from transfusion_tf.models import STANDARD_UNITS, input_scaling_of
 from transfusion_tf.studies.measurements.run_models import load_run_model
 from transfusion_tf.training import RunConfig, resolve, train
-from transfusion_tf.training.resolved_config import donor_input_scaling
+from transfusion_tf.training.resolved_config import (
+    donor_input_scaling,
+    input_scaling_of_run,
+)
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
 
@@ -44,10 +47,39 @@ def test_a_run_scales_so_wherever_its_weights_are_loaded(scaled, options, tmp_pa
     assert donor_input_scaling(str(run.path)) == "dataset_mean_std"
 
 
-def test_a_model_that_scales_otherwise_is_an_error(scaled, options):
-    config = scaled.replace(model="cbr_tiny[input_scaling=caffe]")
-    with pytest.raises(UserError, match="scales its input as caffe: choose one"):
-        resolve(config, options.data_root, progress=False)
+@pytest.mark.parametrize(
+    ("model", "units"),
+    [
+        ("resnet50", "caffe"),
+        ("cbr_tiny[input_scaling=minus_one_to_one]", "minus_one_to_one"),
+    ],
+)
+def test_images_are_handed_over_in_the_units_of_the_model_s_donors(
+    scaled, options, model, units
+):
+    resolved, _ = resolve(scaled.replace(model=model), options.data_root)
+    assert resolved.pixel_units == units
+    assert input_scaling_of_run(resolved) == f"dataset_mean_std_as_{units}"
+    again, _ = resolve(resolved, options.data_root)
+    assert again == resolved
+
+
+def test_runs_that_earlier_versions_fed_otherwise_are_others_and_stay_what_they_were(
+    scaled, options
+):
+    resolved, _ = resolve(scaled.replace(model="resnet50"), options.data_root)
+    earlier = resolved.to_dict()
+    del earlier["pixel_units"]
+    found = RunConfig.from_dict(earlier)
+    assert found.pixel_units == STANDARD_UNITS
+    assert input_scaling_of_run(found) == "dataset_mean_std"
+    assert found.run_id != resolved.run_id
+
+
+def test_runs_whose_donors_expect_standardised_images_keep_their_ids(scaled, options):
+    resolved, _ = resolve(scaled, options.data_root)
+    assert resolved.pixel_units == STANDARD_UNITS
+    assert resolved.replace(pixel_units=None).run_id == resolved.run_id
 
 
 def test_an_unknown_scaling_lists_the_valid_one(config):

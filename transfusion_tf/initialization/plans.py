@@ -39,6 +39,7 @@ from transfusion_tf.models import (
     input_scaling_of,
     layer_tensors,
     stages,
+    units_of,
 )
 from transfusion_tf.models.random_weights import random_values
 from transfusion_tf.models.stages import check_stage
@@ -182,13 +183,15 @@ def _with_gabor_first(plan: list[PlannedTensor]) -> list[PlannedTensor]:
 
 def _warn_of_other_pixels(model: keras.Model, donor: Donor) -> None:
     scaling = input_scaling_of(model)
-    if scaling == DATASET_MEAN_STD:
-        return  # What the user asked for, whatever the donor.
-    if scaling and donor.input_scaling and scaling != donor.input_scaling:
+    expected = donor.input_scaling
+    if scaling and expected and scaling.startswith(DATASET_MEAN_STD):
+        # What the user asked for, so long as it comes in the donor's units.
+        scaling, expected = units_of(scaling), units_of(expected)
+    if scaling and expected and scaling != expected:
         warnings.warn(
             f"donor {donor.name!r} was trained on input scaled as "
-            f"{donor.input_scaling!r}, but the model scales it as {scaling!r}; build "
-            f"it with input_scaling={donor.input_scaling!r} to fit the donor",
+            f"{expected!r}, but the model scales it as {scaling!r}; build "
+            f"it with input_scaling={expected!r} to fit the donor",
             stacklevel=3,
         )
 

@@ -23,9 +23,13 @@ from transfusion_tf.models.heads import logits_model
 from transfusion_tf.models.input_scaling import (
     DATASET_MEAN_STD,
     INPUT_SCALINGS,
+    STANDARD_UNITS,
     InputScaling,
+    dataset_scaling_name,
     input_scaling_description,
     input_scaling_of,
+    reads_bgr,
+    units_of,
 )
 from transfusion_tf.models.names import ModelSpec, model_names, parse_model_name
 from transfusion_tf.models.random_weights import (
@@ -54,6 +58,7 @@ __all__ = [
     "DATASET_MEAN_STD",
     "DEIT_ARCHITECTURES",
     "INPUT_SCALINGS",
+    "STANDARD_UNITS",
     "SWIN_ARCHITECTURES",
     "CBRArchitecture",
     "DeiTArchitecture",
@@ -70,6 +75,7 @@ __all__ = [
     "build",
     "check_image_size",
     "cut_blocks",
+    "dataset_scaling_name",
     "fold_seed",
     "freeze_through",
     "head_layers",
@@ -81,6 +87,7 @@ __all__ = [
     "named_tensors",
     "parse_model_name",
     "randomize",
+    "reads_bgr",
     "seed_random_layers",
     "set_batch_norm_momentum",
     "set_synchronized_batch_norm",
@@ -89,4 +96,5 @@ __all__ = [
     "stages",
     "stages_through",
     "table1_parameter_count",
+    "units_of",
 ]

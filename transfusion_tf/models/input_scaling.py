@@ -10,13 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from transfusion_tf.errors import UserError, one_of
 
-# By the statistics of the images that a run is trained on, not by constants.
+# By the statistics of the images that a run is trained on, not by constants: they come
+# out as ImageNet's own images do of the scaling that the donor's weights expect.
 DATASET_MEAN_STD = "dataset_mean_std"
+# In these units standardised images have mean 0 and deviation 1 as they are.
+STANDARD_UNITS = "imagenet_mean_std"
 
 _LAYER_PREFIX = "input_scaling_"
+_IN_UNITS = DATASET_MEAN_STD + "_as_"
 
 # Keras's own constants, in `keras.applications.imagenet_utils.preprocess_input`.
 _IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
@@ -85,25 +90,56 @@ def check_input_scaling(name: str) -> None:
         raise one_of("input scaling", name, INPUT_SCALINGS)
 
 
+def dataset_scaling_name(units: str) -> str:
+    """What `dataset_scaling` in these units is called."""
+    check_input_scaling(units)
+    return DATASET_MEAN_STD if units == STANDARD_UNITS else _IN_UNITS + units
+
+
+def units_of(name: str) -> str:
+    """The key of `INPUT_SCALINGS` whose units come out of a scaling of this name."""
+    if name == DATASET_MEAN_STD:
+        return STANDARD_UNITS
+    units = name.removeprefix(_IN_UNITS)
+    check_input_scaling(units)
+    return units
+
+
 def input_scaling_description(name: str) -> str:
     """The range and channel order that come out of a scaling of this name."""
-    if name == DATASET_MEAN_STD:
-        return (
-            "RGB, 0 to 1, less the mean of the run's training images, over their "
-            "standard deviation"
-        )
-    check_input_scaling(name)
-    return INPUT_SCALINGS[name].description
+    units = units_of(name)
+    if name == units:
+        return INPUT_SCALINGS[name].description
+    standardised = (
+        "RGB, 0 to 1, less the mean of the run's training images, over their "
+        "standard deviation"
+    )
+    if units == STANDARD_UNITS:
+        return standardised
+    return (
+        f"{standardised}; then given ImageNet's deviation and mean, and handed over as "
+        f"{units}: {INPUT_SCALINGS[units].description}"
+    )
 
 
-def dataset_scaling(statistics: Mapping[str, Sequence[float]]) -> InputScaling:
+def dataset_scaling(
+    statistics: Mapping[str, Sequence[float]], units: str = STANDARD_UNITS
+) -> InputScaling:
     """The scaling `dataset_mean_std`: less a data set's mean, over its deviation.
+
+    The feature-reuse paper's code does so before donors that were trained on images of
+    mean 0 and deviation 1 (PyTorch's). Weights that expect other units get the same
+    image in theirs: the pixels that PyTorch's constants would have standardised to it,
+    scaled as they expect. So a first layer sees the distribution that it was trained
+    on, whatever the target's colours.
 
     Args:
       statistics: `mean` and `std` of the pixels of each channel, RGB in [0, 1].
+      units: Key of `INPUT_SCALINGS`: what the weights expect.
 
     Raises:
-      UserError: If they are not three numbers each, or a deviation is not above 0.
+      UserError: If they are not three numbers each, or a deviation is not above 0;
+        if there are no such units.
     """
     mean, std = statistics.get("mean", ()), statistics.get("std", ())
     if set(statistics) != {"mean", "std"} or not len(mean) == len(std) == 3:
@@ -113,11 +149,19 @@ def dataset_scaling(statistics: Mapping[str, Sequence[float]]) -> InputScaling:
         )
     if not min(std) > 0:
         raise UserError(f"pixel_statistics: each std should be above 0, got {std}")
+    name = dataset_scaling_name(units)
+    # To pixels in [0, 255] that have ImageNet's mean and deviation.
+    gain = np.divide(_IMAGENET_STD_RGB, std)
+    shift = 255 * (np.array(_IMAGENET_MEAN_RGB) - gain * mean)
+    expected = INPUT_SCALINGS[units]
+    if expected.reverse_channels:
+        gain, shift = gain[::-1], shift[::-1]
     return InputScaling(
-        DATASET_MEAN_STD,
-        input_scaling_description(DATASET_MEAN_STD),
-        scale=tuple(1 / (255 * channel) for channel in std),
-        offset=tuple(-m / s for m, s in zip(mean, std, strict=True)),
+        name,
+        input_scaling_description(name),
+        reverse_channels=expected.reverse_channels,
+        scale=tuple((gain * expected.scale).tolist()),
+        offset=tuple((shift * expected.scale + expected.offset).tolist()),
     )
 
 
@@ -153,6 +197,12 @@ def input_scaling_of(model: keras.Model) -> str | None:
         if is_input_scaling_layer(layer):
             return layer.name.removeprefix(_LAYER_PREFIX)
     return None
+
+
+def reads_bgr(model: keras.Model) -> bool:
+    """Whether the scaling inside `model` hands the channels over as BGR."""
+    name = input_scaling_of(model)
+    return name is not None and INPUT_SCALINGS[units_of(name)].reverse_channels
 
 
 def _plain(value: float | tuple[float, ...]) -> float | list[float]:

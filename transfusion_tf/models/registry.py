@@ -11,7 +11,6 @@ from transfusion_tf.models.batch_norm import set_batch_norm_momentum
 from transfusion_tf.models.heads import HEADS, add_head
 from transfusion_tf.models.input_scaling import (
     INPUT_SCALINGS,
-    InputScaling,
     check_input_scaling,
     dataset_scaling,
     scale_images,
@@ -53,7 +52,8 @@ def build(
         `transfusion_tf.initialization`'s `random`. None draws others each time.
       input_scaling: A key of `INPUT_SCALINGS` that replaces the architecture's own,
         and the name's; for donors that were trained on other pixels.
-      pixel_statistics: `mean` and `std` to scale by instead, see `dataset_scaling`.
+      pixel_statistics: `mean` and `std` of the images, which then reach the weights
+        as ImageNet's would by that scaling, see `dataset_scaling`.
       batch_norm_momentum: Replaces the architecture's own in every batch norm
         (CBR 0.9, `keras.applications` 0.99); lower it for short runs.
       head: `sigmoid`, each class on its own, or `softmax` over exclusive classes.
@@ -66,8 +66,11 @@ def build(
     _check_arguments(spec.architecture, input_shape, num_classes, dropout, head)
 
     image = keras.Input(tuple(input_shape), dtype="float32", name="image")
-    asked = input_scaling or spec.input_scaling
-    scaling = _scaling(asked, architecture.input_scaling, pixel_statistics)
+    units = input_scaling or spec.input_scaling or architecture.input_scaling
+    check_input_scaling(units)
+    scaling = INPUT_SCALINGS[units]
+    if pixel_statistics is not None:
+        scaling = dataset_scaling(pixel_statistics, units)
     cut = {"blocks": spec.blocks} if architecture.takes_blocks else {}
     features = architecture.features(scale_images(image, scaling), **cut)
     outputs = add_head(features, num_classes, dropout, head)
@@ -81,20 +84,6 @@ def build(
         randomize(model, seed)
         seed_random_layers(model, seed)
     return model
-
-
-def _scaling(
-    asked: str | None, own: str, statistics: Mapping[str, Sequence[float]] | None
-) -> InputScaling:
-    if statistics is None:
-        name = asked or own
-        check_input_scaling(name)
-        return INPUT_SCALINGS[name]
-    if asked is not None:
-        raise UserError(
-            f"a model scales its input in one way: by pixel_statistics, or as {asked}"
-        )
-    return dataset_scaling(statistics)
 
 
 def _with_stable_names(model: keras.Model) -> keras.Model:

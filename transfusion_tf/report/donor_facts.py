@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfusion_tf.models import input_scaling_description
+from transfusion_tf.models import input_scaling_description, units_of
 from transfusion_tf.studies.measurements.run_labels import donor_name
 from transfusion_tf.studies.study_folder import Run, StudyRecord
 from transfusion_tf.training.resolved_config import input_scaling_of_run
@@ -45,7 +45,7 @@ def donor_facts(record: StudyRecord, run: Run) -> DonorFacts | None:
             title = donor.dataset.get("title") or name
             return DonorFacts(name, title, scaling, is_gray(donor))
     for card in record.donor_cards:
-        fits = run.config.input_scaling or scaling == card["input_scaling"]
+        fits = units_of(scaling) == card["input_scaling"]
         if card["weights"] == run.config.donor and fits:
             return DonorFacts(
                 *(card["name"], card["title"], scaling),

@@ -34,7 +34,7 @@ BASELINE = "random"
 # Fields that are the grid's own axes, or follow from what the others name.
 _NOT_SETTINGS = {"model", "initialization", "train_examples", "seed", "data"} | {
     *("donor", "donor_steps", "donor_weights", "freeze", "metric", "dataset", "fold"),
-    "pixel_statistics",
+    *("pixel_statistics", "pixel_units"),
 }
 
 

@@ -11,7 +11,7 @@ from transfusion_tf.datasets.splits import stable_hash
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization import parse_spec
 from transfusion_tf.initialization.donor_cards import is_donor_card, load_donor_card
-from transfusion_tf.models import parse_model_name
+from transfusion_tf.models import ModelSpec, parse_model_name
 from transfusion_tf.models.registry import ARCHITECTURES
 from transfusion_tf.training import RunConfig
 
@@ -35,8 +35,7 @@ def with_donor_card(config: RunConfig) -> RunConfig:
 
     The model scales its input as the donor's weights expect, which its name then says:
     `resnet50[input_scaling=caffe_over_255]`. So does the model from random weights that
-    a donor stands beside: the two differ in their weights alone. Where the run asks for
-    a scaling of its own, `input_scaling`, that stands.
+    a donor stands beside: the two differ in their weights alone.
 
     Raises:
       UserError: the card, or its file, is not as it should be; a model whose name asks
@@ -52,11 +51,9 @@ def with_donor_card(config: RunConfig) -> RunConfig:
             f"donor {card.name} was trained on {card.input_scaling!r} ({card.path}): "
             "leave input_scaling out, or write a donor card that says otherwise"
         )
-    if config.input_scaling is None:
-        own = ARCHITECTURES[spec.architecture].input_scaling
-        scaling = None if card.input_scaling == own else card.input_scaling
-        spec = dataclasses.replace(spec, input_scaling=scaling)
-    model = str(spec)
+    own = ARCHITECTURES[spec.architecture].input_scaling
+    scaling = None if card.input_scaling == own else card.input_scaling
+    model = str(dataclasses.replace(spec, input_scaling=scaling))
     if parse_spec(config.initialization).scheme == "random":
         return config.replace(model=model, donor=None)
     return config.replace(model=model, donor=str(card.weights()))
@@ -86,13 +83,14 @@ def pretraining_run(config: RunConfig) -> RunConfig:
     """
     assert config.donor is not None
     card = load_card(config.donor)
-    architecture = parse_model_name(config.model).architecture
-    needs = ARCHITECTURES[architecture]
+    recipient = parse_model_name(config.model)
+    whole = ModelSpec(recipient.architecture, input_scaling=recipient.input_scaling)
+    needs = ARCHITECTURES[whole.architecture]
     step = needs.multiple_of
     training = card.training
     return RunConfig(
         dataset=config.donor,
-        model=architecture,
+        model=str(whole),
         input_scaling=config.input_scaling,
         image_size=step * -(-max(card.image_size, needs.min_size) // step),
         seed=_donor_seed(card.name),

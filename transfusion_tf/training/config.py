@@ -9,6 +9,9 @@ from typing import Any
 from transfusion_tf.errors import UserError
 from transfusion_tf.training.settings import described, setting, setting_of
 
+# `models.STANDARD_UNITS`, whose module imports Keras.
+_STANDARD_UNITS = "imagenet_mean_std"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -61,7 +64,8 @@ class RunConfig:
     input_scaling: str | None = setting(
         None,
         "dataset_mean_std: less the mean of the run's training images, over their "
-        "standard deviation; else as the model's pretrained weights expect.",
+        "standard deviation, in the units that the model's pretrained weights expect; "
+        "else as these expect.",
         choices=("dataset_mean_std",),
     )
     freeze: str | None = setting(
@@ -217,6 +221,13 @@ class RunConfig:
         flag=False,
         recipe="never",
     )
+    # A key of `models.INPUT_SCALINGS`.
+    pixel_units: str | None = setting(
+        None,
+        "What dataset_mean_std hands the images over as.",
+        flag=False,
+        recipe="never",
+    )
     donor_weights: str | None = setting(
         None,
         "Content hash of the donor's weights, or its run id.",
@@ -271,6 +282,9 @@ class RunConfig:
                 f"run config has unknown fields {', '.join(unknown)}; it was written "
                 "by another version of transfusion_tf"
             )
+        if values.get("pixel_statistics") and "pixel_units" not in values:
+            # Earlier versions left standardised images as they are for all models.
+            values = {**values, "pixel_units": _STANDARD_UNITS}
         return cls(**values)
 
     @property
@@ -310,6 +324,8 @@ class RunConfig:
             idle.add("head_learning_rate")
         if self.fold is None:
             idle |= {"folds", "fold_protocol"}
+        if self.pixel_units in (None, _STANDARD_UNITS):
+            idle.add("pixel_units")
         return idle
 
     def in_recipe(self, field: dataclasses.Field) -> bool:

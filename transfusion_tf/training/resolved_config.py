@@ -16,7 +16,12 @@ from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.evaluation import METRICS
 from transfusion_tf.initialization import is_preset, parse_spec, preset_fingerprint
 from transfusion_tf.input_pipeline import pixel_statistics
-from transfusion_tf.models import DATASET_MEAN_STD, parse_model_name
+from transfusion_tf.models import (
+    DATASET_MEAN_STD,
+    ModelSpec,
+    dataset_scaling_name,
+    parse_model_name,
+)
 from transfusion_tf.models.architectures import check_image_size
 from transfusion_tf.models.registry import ARCHITECTURES
 from transfusion_tf.toml_tables import checked
@@ -106,10 +111,11 @@ def answered(
     donor_weights = None
     if config.donor is not None and spec.scheme != "random":
         donor_weights = donor_fingerprint(config.donor, planned)
-    model = _model_name(config)
-    check_image_size(parse_model_name(model).architecture, *[card.image_size] * 2)
+    model = parse_model_name(config.model)
+    check_image_size(model.architecture, *[card.image_size] * 2)
+    units = config.pixel_units or _units(model)
     return config.replace(
-        model=model,
+        model=str(model),
         batch_norm_momentum=_batch_norm_momentum(config),
         initialization=str(spec),
         image_size=card.image_size,
@@ -120,6 +126,7 @@ def answered(
         augmentation=augmentation,
         donor=config.donor if donor_weights else None,
         donor_weights=donor_weights,
+        pixel_units=units if config.input_scaling == DATASET_MEAN_STD else None,
     )
 
 
@@ -150,14 +157,8 @@ def _metrics(config: RunConfig, card: DatasetCard) -> tuple[str, str | None]:
     return metric, None if chosen_by == metric else chosen_by
 
 
-def _model_name(config: RunConfig) -> str:
-    model = parse_model_name(config.model)
-    if config.input_scaling and model.input_scaling:
-        raise UserError(
-            f"--input_scaling={config.input_scaling}, but model {config.model} scales "
-            f"its input as {model.input_scaling}: choose one"
-        )
-    return str(model)
+def _units(model: ModelSpec) -> str:
+    return model.input_scaling or ARCHITECTURES[model.architecture].input_scaling
 
 
 def _pixel_statistics(
@@ -261,9 +262,6 @@ def donor_input_scaling(donor: str) -> str | None:
 
 
 def input_scaling_of_run(config: RunConfig) -> str:
-    """The pixels that a run's model gives its weights, a key of `INPUT_SCALINGS` or
-    `dataset_mean_std`.
-    """
-    spec = parse_model_name(config.model)
-    own = ARCHITECTURES[spec.architecture].input_scaling
-    return config.input_scaling or spec.input_scaling or own
+    """The pixels that a run's model gives its weights, as its scaling layer says it."""
+    units = config.pixel_units or _units(parse_model_name(config.model))
+    return dataset_scaling_name(units) if config.input_scaling else units

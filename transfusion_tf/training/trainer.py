@@ -156,6 +156,7 @@ def _model(config: RunConfig, num_classes: int, workers: Workers) -> keras.Model
         (size, size, 3),
         num_classes,
         dropout=config.dropout,
+        input_scaling=config.pixel_units,
         pixel_statistics=config.pixel_statistics,
         batch_norm_momentum=config.batch_norm_momentum,
         head=config.head or "sigmoid",

@@ -22,7 +22,7 @@ from transfusion_tf.initialization.weight_files import (
     check_archive,
     check_weight_file,
 )
-from transfusion_tf.models import input_scaling_of, named_tensors
+from transfusion_tf.models import named_tensors, reads_bgr
 from transfusion_tf.recent import Recent
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.resolved_config import donor_file, donor_input_scaling
@@ -85,9 +85,7 @@ def first_kernel(model: keras.Model) -> np.ndarray:
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
             kernel = keras.ops.convert_to_numpy(layer.kernel)
-            # Caffe's scalings hand the channels over as BGR.
-            reverse = (input_scaling_of(model) or "").startswith("caffe")
-            return kernel[:, :, ::-1] if reverse else kernel
+            return kernel[:, :, ::-1] if reads_bgr(model) else kernel
     raise ValueError(f"{model.name} has no convolution")
 
 

@@ -133,6 +133,7 @@ def _build(directory: RunDirectory) -> keras.Model:
         config.model,
         (size, size, 3),
         len(directory.dataset()["classes"]),
+        input_scaling=config.pixel_units,
         pixel_statistics=config.pixel_statistics,
         head=config.head or "sigmoid",
     )
@@ -147,6 +148,7 @@ def _shape(directory: RunDirectory) -> tuple:
         config.image_size or dataset["image_size"],
         len(dataset["classes"]),
         config.head or "sigmoid",
+        config.pixel_units,
         json.dumps(dict(statistics) if statistics else None, sort_keys=True),
     )
 
