@@ -39,18 +39,17 @@ def paper() -> Scale:
     loss is softmax cross-entropy where classes exclude one another; images are
     augmented as their cards say. By default weights are chosen on a validation part
     held out of the training folds; `--fold_protocol=paper` chooses them on the test
-    fold, as the paper does. An epoch is of those training images (0.7 of all).
+    fold, as the paper does. An epoch is of the training images that a fold then has.
     """
     return Scale(
         name="paper",
         tasks={
             "chest": _target("chest_kermany", 5_856, 112),
             "breast": _target("breast_busi_780", 780, 224),
-            "thyroid": _target("thyroid_ddti", 480, 224),
-            "mammograms": _target("cbis_ddsm", 3_568, 224),
-            # Tears are findings in this card: a knee may have both.
-            "knee": _target("knee_mrnet", 3_750, 112, metric="mean_auc", head=None),
-            "pcam-small": _target("pcam_small", 10_000, 96),
+            "thyroid": _target("thyroid_ddti_480", 480, 224),
+            "mammograms": _target("cbis_ddsm_rows", 3_568, 224),
+            "knee": _target("knee_mrnet_3class", 5_222, 112),
+            "pcam-small": _target("pcam_small_paper", 10_000, 96),
             "isic": _target("isic2018", 10_015, 112),
         },
         models={"all": ("resnet50",)},
@@ -60,8 +59,6 @@ def paper() -> Scale:
         folds=_FOLDS,
         one_own_task=True,
         notes=(
-            "On knee, findings (abnormal, ACL tear, meniscal tear), of which one image "
-            "may have several, stand for the paper’s three classes.",
             "RadImageNet’s weights are fed as in the paper’s code; their makers divide "
             "the pixels by 255: --donors=imagenet,radimagenet.",
         ),
@@ -137,7 +134,7 @@ def _target(
 
     Args:
       dataset: the card.
-      images: number of images, for the length of an epoch.
+      images: number of images, for the length of an epoch until the fold is known.
       size: height and width of an image, pixels.
       metric: what models are compared by.
       head: of `RunConfig`.
@@ -145,6 +142,7 @@ def _target(
     from transfusion_tf.training import RunConfig
 
     batch = 32 if size == 224 else 128
+    # Of 0.7 of all images; a run counts by those of its fold.
     epoch = -(-7 * images // (10 * batch))
     base = RunConfig(
         dataset=dataset,
@@ -153,6 +151,7 @@ def _target(
         batch_size=batch,
         steps=_EPOCHS * epoch,
         eval_every=epoch,
+        steps_per_epoch=epoch,
         early_stopping=3,
         early_stopping_metric="loss",
         optimizer="adam",

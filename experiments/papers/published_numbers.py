@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = Path(__file__).parent / "published"
-_NUMBERS = ("value", "spread", "train_examples")
+_NUMBERS = ("value", "spread", "train_examples", "population")
 
 
 def read_published(name: str) -> tuple[dict[str, Any], ...]:
@@ -54,6 +54,6 @@ def _row(cells: dict[str, str]) -> dict[str, Any]:
         if name in row:
             text = row[name]
             number = float(text) if "." in text else int(text)
-            in_percent = percent and name != "train_examples"
+            in_percent = percent and name in ("value", "spread")
             row[name] = round(number / 100, 6) if in_percent else number
     return row

@@ -78,7 +78,12 @@ class Task:
         return run.replace(**changes)
 
     def with_changes(self, changes: Mapping[str, Any]) -> Task:
-        """The same with other values of `RunConfig`'s fields, in every run."""
+        """The same with other values of `RunConfig`'s fields, in every run.
+
+        Lengths that are given are steps: they stay what they are.
+        """
+        if not {"steps", "eval_every"}.isdisjoint(changes):
+            changes = {"steps_per_epoch": None, **changes}
         overrides = {
             key: {name: value for name, value in fields.items() if name not in changes}
             for key, fields in self.overrides.items()

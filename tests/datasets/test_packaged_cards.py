@@ -1,13 +1,16 @@
 """Each card of a real data set reads its sample: counts, labels, patients, splits."""
 
 from collections import Counter
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from transfusion_tf.datasets import card_names, load_card
 from transfusion_tf.datasets.readers import read_card
 from transfusion_tf.datasets.validation import assign_splits, find_gaps, separate
+from transfusion_tf.errors import UserError
 
 # By split: images, and images of each class, counted by hand in the sample's tables.
 EXPECTED = {
@@ -97,6 +100,23 @@ EXPECTED = {
         "test": (20, [2] * 10),
     },
 }
+# The hidden representations paper's populations.
+EXPECTED["thyroid_ddti_480"] = EXPECTED["thyroid_ddti"] | {"train": (12, [6, 6])}
+EXPECTED["cbis_ddsm_rows"] = {
+    "train": (10, [7, 3]),
+    "validation": (4, [2, 2]),
+    "test": (8, [4, 4]),
+}
+EXPECTED["knee_mrnet_3class"] = {
+    "train": (25, [6, 9, 10]),
+    "validation": (9, [3, 3, 3]),
+    "test": (7, [2, 2, 3]),
+}
+EXPECTED["pcam_small_paper"] = {
+    "train": (13, [7, 6]),
+    "validation": (2, [1, 1]),
+    "test": (3, [1, 2]),
+}
 EXPECTED["pcam_small"] = EXPECTED["patch_camelyon_tfds"] = EXPECTED["patch_camelyon"]
 
 # One example of each: its patient, classes and own split, as the file names, tables
@@ -134,6 +154,21 @@ SINGLE = {
     "breast_busi_780": ("normal/normal (1).png", "normal (1)", ["benign"], None),
     "thyroid_ddti": ("2_2", "2", ["malignant"], None),
     "knee_mrnet": ("0000-2", "0000", ["abnormal", "acl tear", "meniscal tear"], None),
+    "thyroid_ddti_480": ("6_2", "6", ["benign"], None),
+    "cbis_ddsm_rows": ("P_00001_LEFT_CC-2", "P_00001", ["benign"], "test"),
+    "knee_mrnet_3class": (
+        "acl/1133_sagittal_2.000000.png",
+        "1133",
+        ["acl tear"],
+        None,
+    ),
+    # The number 3 and its label are in all three files: the last was written over.
+    "pcam_small_paper": (
+        "camelyonpatch_level_2_split_test_x-3",
+        None,
+        ["tumor"],
+        None,
+    ),
     "imagenet2012": ("ILSVRC2012_val_00000007.JPEG", None, ["n02979186"], "test"),
     "imagenette": ("train-0", None, ["n03888257"], None),
     "patch_camelyon_tfds": ("test_3", None, ["tumor"], "test"),
@@ -241,6 +276,120 @@ def test_a_mammogram_in_both_official_sets_is_tested_on_and_remarked(read):
     # Malignant mass, benign calcification, on the same mammogram.
     assert own[0].labels == (0, 1)
     assert any("P_00001_LEFT_CC is in two splits" in r.reason for r in reading.remarks)
+
+
+def test_a_mammogram_stands_once_per_abnormality_with_that_one_s_class(read):
+    _, reading = read("cbis_ddsm_rows")
+    own = [e for e in reading.examples if e.example_id.startswith("P_00001_LEFT_CC")]
+    assert [(e.example_id[-2:], e.labels) for e in own] == [
+        ("-1", (0, 1)),
+        ("-2", (1, 0)),
+    ]
+    assert {e.patient_id for e in own} == {"P_00001"}
+
+
+def test_a_slice_that_two_folders_hold_is_two_examples(read):
+    _, reading = read("knee_mrnet_3class")
+    own = {
+        e.example_id: e for e in reading.examples if "0001_sagittal_1." in e.example_id
+    }
+    assert {name.split("/")[0] for name in own} == {"acl", "meniscus"}
+    assert len({e.labels for e in own.values()}) == 2
+    assert {(e.image.index, e.patient_id) for e in own.values()} == {(1, "0001")}
+
+
+@pytest.mark.parametrize(
+    ("name", "population", "source"),
+    [
+        # "contains 480 images"; of the authors' lists, 192 are benign.
+        ("thyroid_ddti_480", {"benign": 192, "malignant": 288}, "section 4.1, 3"),
+        # "'benign' (2,111 images) or 'malignant' (1,457 images)".
+        ("cbis_ddsm_rows", {"benign": 2111, "malignant": 1457}, "section 4.1, 4"),
+        # "4,235 'normal', 569 'ACL' [...], and 418 'meniscal tear' images".
+        (
+            "knee_mrnet_3class",
+            {"normal": 4235, "acl tear": 569, "meniscal tear": 418},
+            "section 4.1, 5",
+        ),
+        # "10,000 images was created, with 5,026 positive and 4,974 negative samples".
+        ("pcam_small_paper", {"normal": 4974, "tumor": 5026}, "section 4.1, 6"),
+    ],
+)
+def test_a_card_knows_the_paper_s_population_and_remarks_on_another(
+    name, population, source
+):
+    card = load_card(name)
+    assert card.population == population, source
+    sample = load_card(name, source="sample").replace(population=population)
+    (remark,) = [r for r in read_card(sample).remarks if r.where == name]
+    count, kind = population[card.labels.classes[0]], card.labels.classes[0]
+    assert f"where it knows {count} {kind}" in remark.reason
+
+
+def test_lists_that_name_what_is_not_there_are_problems(tmp_path):
+    sample = load_card("knee_mrnet_3class", source="sample")
+    source = Path(sample.folder)
+    (tmp_path / "MRNet-v1.0").symlink_to(source / "MRNet-v1.0")
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    rows = [
+        "0000_sagittal_4.000000.png,normal",  # Four slices, counted from 0.
+        "0000_sagittal_3.000000.png,normal",
+        "9999_sagittal_1.000000.png,acl",
+        "0001_sagittal_1.000000.png,torn",
+        "0002.png,normal",
+    ]
+    text = "".join(f"../x/images/acl/{row}\n" for row in rows)
+    (lists / "train_fold1.csv").write_text("path,class\n" + text)
+    # Every fold names all images, so only another class is news.
+    (lists / "val_fold2.csv").write_text(
+        f"path,class\n../x/images/acl/{rows[1].replace('normal', 'acl')}\n"
+    )
+    reading = read_card(load_card("knee_mrnet_3class", source=tmp_path))
+    assert [e.example_id for e in reading.examples] == [
+        "acl/0000_sagittal_3.000000.png"
+    ]
+    reasons = {p.where: p.reason for p in reading.problems}
+    assert "slice 4 of 4" in reasons["train_fold1.csv, row 2"]
+    assert "no volume" in reasons["train_fold1.csv, row 4"]
+    assert "'torn'" in reasons["train_fold1.csv, row 5"]
+    assert "<scan>_<plane>_<slice>" in reasons["train_fold1.csv, row 6"]
+    assert "another class at train_fold1.csv, row 3" in reasons["val_fold2.csv, row 2"]
+
+
+def test_a_patch_is_that_of_the_file_written_last_with_its_number_and_label(tmp_path):
+    for split, labels in (("train", [0, 1, 1]), ("valid", [1, 1]), ("test", [1])):
+        stem = f"camelyonpatch_level_2_split_{split}"
+        with h5py.File(tmp_path / f"{stem}_x.h5", "w") as file:
+            file["x"] = np.zeros((len(labels), 4, 4, 3), np.uint8)
+        with h5py.File(tmp_path / f"{stem}_y.h5", "w") as file:
+            file["y"] = np.array(labels).reshape(-1, 1, 1, 1)
+    (tmp_path / "lists").mkdir()
+    names = ["0_label=0", "0_label=1", "1_label=1", "2_label=1", "2_label=0"]
+    text = "".join(
+        f"../PCam/png_images/{name}.png,{'yes' if name[-1] == '1' else 'no'}\n"
+        for name in names
+    )
+    (tmp_path / "lists" / "train_fold1.csv").write_text("path,class\n" + text)
+    reading = read_card(load_card("pcam_small_paper", source=tmp_path))
+    assert [
+        e.example_id.removeprefix("camelyonpatch_level_2_split_")
+        for e in reading.examples
+    ] == [
+        "train_x-0",
+        "test_x-0",
+        "valid_x-1",
+        "train_x-2",
+    ]
+    (problem,) = reading.problems
+    assert problem.reason == "no file has an image 2 with the label 0"
+
+
+def test_lists_that_are_missing_are_asked_for_with_their_source(tmp_path):
+    sample = load_card("knee_mrnet_3class", source="sample")
+    (tmp_path / "MRNet-v1.0").symlink_to(Path(sample.folder) / "MRNet-v1.0")
+    with pytest.raises(UserError, match=r"(?s)reader.lists.*DovileDo/revisiting"):
+        read_card(load_card("knee_mrnet_3class", source=tmp_path))
 
 
 def test_three_middle_slices_of_a_scan(read):

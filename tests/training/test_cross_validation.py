@@ -95,3 +95,34 @@ def test_a_run_shorter_than_its_interval_of_evaluations_has_five(
         short = config.replace(steps=steps, eval_every=asked)
         resolved, _ = resolve(short, data_root, prepared=prepared)
         assert resolved.eval_every == found
+
+
+def test_lengths_in_epochs_are_counted_by_the_fold_s_own_images(
+    config, prepared, data_root
+):
+    config = config.replace(
+        fold=0,
+        batch_size=7,
+        steps=200,
+        eval_every=10,
+        steps_per_epoch=10,
+        head_steps=20,
+    )
+    lengths = {}
+    for protocol in ("separate", "paper"):
+        resolved, dealt = resolve(
+            config.replace(fold_protocol=protocol), data_root, prepared=prepared
+        )
+        own = -(-len(dealt.examples("train")) // 7)
+        assert (resolved.steps, resolved.eval_every) == (20 * own, own)
+        assert resolved.head_steps == 2 * own
+        again, _ = resolve(resolved, data_root, prepared=prepared)
+        assert again == resolved
+        lengths[protocol] = own
+    assert lengths["paper"] > lengths["separate"] != 10
+
+
+def test_without_epochs_lengths_are_steps(config, prepared, data_root):
+    config = config.replace(fold=0, steps=200, eval_every=10)
+    resolved, _ = resolve(config, data_root, prepared=prepared)
+    assert (resolved.steps, resolved.eval_every) == (200, 10)

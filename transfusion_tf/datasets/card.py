@@ -54,6 +54,7 @@ def load_card(
     values = _read(path)
     if source is not None:
         if str(source) == "sample":
+            values.pop("population", None)
             values["folder"] = str(_sample(path))
             drawn = "A tiny drawn sample in the layout of the data, not the data."
             values["note"] = f"{drawn} {values.get('note', '')}".strip()

@@ -287,6 +287,9 @@ class DatasetCard:
     `transfusion_tf.datasets.preprocessing`."""
     choices: tuple[str, ...] = ()
     """A sentence for each choice that the card makes."""
+    population: Mapping[str, Count] = Field(default_factory=dict)
+    """Images of each class, in all splits, that the data are known to have: where
+    others are found, the reading remarks on it."""
 
     def data_folder(self) -> Path:
         """The folder that the data lie in.

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 _KEYS = (
-    *("dataset", "model", "initialization", "train_examples", "frozen"),
-    *("stage", "pair", "quantity"),
+    *("dataset", "population", "model", "initialization", "train_examples"),
+    *("frozen", "stage", "pair", "quantity"),
 )
 
 
@@ -16,7 +16,8 @@ def join(table: pd.DataFrame, published: Sequence[Mapping[str, Any]]) -> pd.Data
     """Fills `paper` and `paper_spread`.
 
     A row of the paper stands beside one of ours where all the keys that it names
-    agree: `model`, `initialization`, `train_examples`, `stage`, `pair`, `quantity`.
+    agree: `model`, `initialization`, `train_examples`, `stage`, `pair`, `quantity`;
+    `dataset`, and `population`, its number of images, where ours say them.
 
     Args:
       table: ours, with all columns of a long table.
@@ -57,7 +58,9 @@ def label(published: Sequence[Mapping[str, Any]], datasets: Sequence[str] = ()) 
 def _agree(table: pd.DataFrame, row: Mapping[str, Any]) -> pd.Series:
     same = pd.Series(True, index=table.index)
     for key in _KEYS:
-        if row.get(key) is None or (key == "dataset" and key not in table):
+        if row.get(key) is None or (
+            key in ("dataset", "population") and key not in table
+        ):
             continue
         if key not in table:
             return pd.Series(False, index=table.index)

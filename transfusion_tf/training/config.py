@@ -119,6 +119,15 @@ class RunConfig:
         recipe="always",
         at_least=0,
     )
+    steps_per_epoch: int | None = setting(
+        None,
+        "Where lengths are counted in epochs, the steps that one of them is in steps, "
+        "eval_every and head_steps; those of a run are of its own training images.",
+        flag=False,
+        recipe="never",
+        location=True,
+        at_least=1,
+    )
     # `loss` is the mean loss of an example, better when lower.
     early_stopping_metric: str | None = setting(
         None,

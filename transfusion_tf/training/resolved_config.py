@@ -76,8 +76,9 @@ def resolve(
     if prepared is None:
         prepared = prepare(card, data_root, progress=progress)
     prepared = in_fold_of(config, prepared)
-    prepared.examples("train", config.train_examples)  # Raises where there are fewer.
-    resolved = config.replace(
+    # Raises where there are fewer.
+    examples = prepared.examples("train", config.train_examples)
+    resolved = with_own_epochs(config, len(examples)).replace(
         data=prepared.fingerprint,
         pixel_statistics=_pixel_statistics(config, prepared),
     )
@@ -128,6 +129,23 @@ def answered(
         donor_weights=donor_weights,
         pixel_units=units if config.input_scaling == DATASET_MEAN_STD else None,
     )
+
+
+def with_own_epochs(config: RunConfig, examples: int) -> RunConfig:
+    """As many epochs, where lengths are counted in them, of so many training images.
+
+    The last batch of an epoch may be smaller, and counts as a step.
+    """
+    counted = config.steps_per_epoch
+    if counted is None:
+        return config
+    own = -(-examples // config.batch_size)
+    lengths = {
+        name: max(1, round(getattr(config, name) * own / counted))
+        for name in ("steps", "eval_every", "head_steps")
+        if getattr(config, name)
+    }
+    return config.replace(steps_per_epoch=own, **lengths)
 
 
 def _batch_norm_momentum(config: RunConfig) -> float | None:

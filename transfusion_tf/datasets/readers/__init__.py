@@ -99,8 +99,29 @@ def read_card(card: DatasetCard) -> Reading:
         tuple(examples),
         tuple(_below_data(card, row) for row in rows if isinstance(row, Problem)),
         tuple(row for row in rows if isinstance(row, LeftOut)),
-        tuple([*(row for row in rows if isinstance(row, Remark)), *moved]),
+        (
+            *(row for row in rows if isinstance(row, Remark)),
+            *moved,
+            *_other_population(card, examples),
+        ),
     )
+
+
+def _other_population(card: DatasetCard, examples: list[Example]) -> tuple[Remark, ...]:
+    """A remark where there are more or fewer images of a class than the card knows."""
+    index = {name: card.labels.classes.index(name) for name in card.population}
+    found = {
+        name: sum(example.labels[place] == 1 for example in examples)
+        for name, place in index.items()
+    }
+    if found == dict(card.population):
+        return ()
+    known, there = (
+        ", ".join(f"{count} {name}" for name, count in counts.items())
+        for counts in (card.population, found)
+    )
+    reason = f"other images than the card's: {there}, where it knows {known}"
+    return (Remark(card.name, reason),)
 
 
 def _below_data(card: DatasetCard, problem: Problem) -> Problem:

@@ -1,12 +1,14 @@
 """Reader `cbis_ddsm`: the case descriptions of CBIS-DDSM and its mammograms.
 
-The tables have a row an abnormality; the examples here are whole mammograms. The
-file names in the tables are not those of a download: see `find_mammogram`.
+The tables have one row per abnormality; an example here is a whole mammogram, once or
+with every row of it. The file names in the tables are not those of a download: see
+`find_mammogram`.
 """
 
 import dataclasses
+from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -46,6 +48,9 @@ class CbisDdsmOptions:
     tables: Annotated[tuple[_Table, ...], Field(min_length=1)]
     image_folder: check.Places
     """Where the folders of the mammograms lie."""
+    example: Literal["mammogram", "row"] = "mammogram"
+    """One per mammogram, or one per row: an image as often as it has abnormalities,
+    each time with the class of one of them."""
 
 
 @dataclasses.dataclass
@@ -58,16 +63,18 @@ class _Mammogram:
 
 
 def read_cbis_ddsm(card: DatasetCard) -> Rows:
-    """Whole mammograms, one example a patient, side and view.
+    """Whole mammograms, one example per patient, side and view, or per row.
 
     A mammogram with several abnormalities, perhaps in several tables, is one example;
-    its class is the highest of theirs, in the order of the card's classes.
+    its class is the highest of theirs, in the order of the card's classes. With
+    `example = "row"` it is as many examples, numbered in the order of the tables.
     """
     options = check.reader_options(card, CbisDdsmOptions)
     root = check.root_folder(card, options.root)
     images = check.require(card, "image_folder", root, options.image_folder)
     found: dict[str, _Mammogram] = {}
     failed: dict[str, list[Problem]] = {}
+    count = Counter[str]()
     for entry in options.tables:
         table = read_table(
             check.require(card, "tables.file", root, entry.file), encoding=None
@@ -76,8 +83,12 @@ def read_cbis_ddsm(card: DatasetCard) -> Rows:
         yield from table.problems
         for where, row in table.rows:
             example_id = "_".join(row[column] for column in _COLUMNS[:3])
+            if options.example == "row":
+                count[example_id] += 1
+                example_id += f"-{count[example_id]}"
+            split = check.fixed_split(entry.split)
             try:
-                _add(card, found, images, row, where, check.fixed_split(entry.split))
+                _add(card, found, example_id, images, row, where, split)
             except UserError as error:
                 # The highest class of its rows is not known without this one.
                 others = failed.setdefault(example_id, [])
@@ -92,6 +103,7 @@ def read_cbis_ddsm(card: DatasetCard) -> Rows:
 def _add(
     card: DatasetCard,
     found: dict[str, _Mammogram],
+    example_id: str,
     images: Path,
     row: dict[str, str],
     where: str,
@@ -101,10 +113,10 @@ def _add(
     if side not in ("LEFT", "RIGHT") or view not in ("CC", "MLO"):
         raise UserError(f"side {side!r} and view {view!r}: LEFT or RIGHT, CC or MLO")
     label = one_label(card, row["pathology"]).index(1.0)
-    example_id = f"{patient}_{side}_{view}"
+    mammogram_id = f"{patient}_{side}_{view}"
     named = not_blank(row, "image file path")
-    if example_id not in PurePosixPath(named).parts[0]:
-        raise UserError(f"the path {named!r} is not that of {example_id}")
+    if mammogram_id not in PurePosixPath(named).parts[0]:
+        raise UserError(f"the path {named!r} is not that of {mammogram_id}")
     path = find_mammogram(images, named)
     mammogram = found.setdefault(example_id, _Mammogram(patient, [], path, label, []))
     mammogram.where.append(where)

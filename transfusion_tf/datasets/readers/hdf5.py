@@ -1,6 +1,7 @@
 """Reader `hdf5`: images and labels in HDF5 files, as PatchCamelyon comes."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.images import Hdf5Image
 from transfusion_tf.datasets.names import normalized
 from transfusion_tf.datasets.readers import options as check
+from transfusion_tf.datasets.readers.fold_lists import ListedImage, read_fold_lists
 from transfusion_tf.datasets.readers.labels import one_label
 from transfusion_tf.datasets.readers.rows import Example, Problem, Remark, Rows
 from transfusion_tf.datasets.readers.tables import read_table
@@ -48,29 +50,86 @@ class Hdf5Options:
     examples: Mapping[check.SplitName, Count] = Field(default_factory=dict)
     """How many of a split to take, drawn by the seed of [splits]: the same ones on
     every machine."""
+    lists: check.Places | None = None
+    """A folder of lists `*_fold*.csv` that name images `<index>_label=<label>` of all
+    files: these are taken. Where several files have that index with that label, the
+    last is meant: the files were written out one over the other."""
 
 
 def read_hdf5_files(card: DatasetCard) -> Rows:
     """Pairs of HDF5 files: images [n, height, width(, channels)], labels [n, ...]."""
     options = check.reader_options(card, Hdf5Options)
     root = check.root_folder(card, options.root)
+    if options.lists is not None:
+        yield from _listed(card, options, options.lists, root)
+        return
     for entry in options.files:
         yield from _pair(card, options, entry, root)
 
 
-def _pair(card: DatasetCard, options: Hdf5Options, entry: _Pair, root: Path) -> Rows:
+def _opened(
+    card: DatasetCard, options: Hdf5Options, entry: _Pair, root: Path
+) -> tuple[Path, Path, list[str]] | Problem:
+    """The files of images and of labels, and the labels."""
     images = check.require(card, "files.images", root, entry.images)
     labels_file = check.require(card, "files.labels", root, entry.labels)
-    name = options.images_dataset
-    count = _length(images, name)
+    count = _length(images, options.images_dataset)
     labels = _labels(labels_file, options.labels_dataset)
-    if count != len(labels):
-        yield Problem(
-            f"{images.name}, {labels_file.name}",
-            f"{count} images but {len(labels)} labels",
-            images=count,
-        )
+    if count == len(labels):
+        return images, labels_file, labels
+    return Problem(
+        f"{images.name}, {labels_file.name}",
+        f"{count} images but {len(labels)} labels",
+        images=count,
+    )
+
+
+def _listed(
+    card: DatasetCard, options: Hdf5Options, lists: check.Places, root: Path
+) -> Rows:
+    files: list[tuple[Path, list[str]]] = []
+    for entry in options.files:
+        opened = _opened(card, options, entry, root)
+        if isinstance(opened, Problem):
+            yield opened
+        else:
+            files.append((opened[0], opened[2]))
+    listed_images, problems = read_fold_lists(card, lists)
+    yield from problems
+    for listed in listed_images:
+        try:
+            images, index = _place(card, listed, reversed(files))
+        except UserError as error:
+            yield Problem(listed.where, str(error), 1, listed.labels)
+            continue
+        name = f"{images.stem}-{index}"
+        image = Hdf5Image(images, options.images_dataset, index, card.intensity)
+        yield Example(name, name, listed.labels, None, image, listed.where)
+
+
+def _place(
+    card: DatasetCard, listed: ListedImage, files: Iterable[tuple[Path, list[str]]]
+) -> tuple[Path, int]:
+    """The file of an image and its row there; the first of `files` that has it."""
+    match = re.search(r"(\d+)_label=(\w+)\.\w+$", listed.name)
+    if match is None:
+        raise UserError(f"{listed.name!r} should be <index>_label=<label>")
+    index, label = int(match[1]), match[2]
+    if one_label(card, label) != listed.labels:
+        raise UserError(f"{listed.name!r} is of another class in the list")
+    for images, labels in files:
+        if index < len(labels) and labels[index] == label:
+            return images, index
+    raise UserError(f"no file has an image {index} with the label {label}")
+
+
+def _pair(card: DatasetCard, options: Hdf5Options, entry: _Pair, root: Path) -> Rows:
+    opened = _opened(card, options, entry, root)
+    if isinstance(opened, Problem):
+        yield opened
         return
+    images, labels_file, labels = opened
+    name, count = options.images_dataset, len(labels)
     groups = None
     if entry.groups is not None:
         file = check.find(root, entry.groups)

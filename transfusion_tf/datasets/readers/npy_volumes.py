@@ -1,5 +1,6 @@
 """Reader `npy_volumes`: slices of `.npy` volumes, as MRNet comes."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from transfusion_tf.datasets.folder_files import is_helper, on_disk
 from transfusion_tf.datasets.images import NpySlice
 from transfusion_tf.datasets.names import normalized
 from transfusion_tf.datasets.readers import options as check
+from transfusion_tf.datasets.readers.fold_lists import ListedImage, read_fold_lists
 from transfusion_tf.datasets.readers.labels import many_labels
 from transfusion_tf.datasets.readers.rows import Example, Problem, Rows
 from transfusion_tf.datasets.readers.tables import read_table
@@ -39,11 +41,18 @@ class NpyVolumesOptions:
     """Of the tables' text."""
     slices: Count = 1
     """How many of the middle ones to take per scan; the scan is the patient."""
+    lists: check.Places | None = None
+    """A folder of lists `*_fold*.csv` that name slices, `<scan>_<plane>_<slice>`, and
+    their class: these are taken, in place of the middle ones and of the sets' labels.
+    Slices are counted from 0."""
 
 
 def read_npy_volumes(card: DatasetCard) -> Rows:
-    """Middle slices of volumes [slices, height, width], each an example."""
+    """Slices of volumes [slices, height, width], each an example: middle or listed."""
     options = check.reader_options(card, NpyVolumesOptions)
+    if options.lists is not None:
+        yield from _listed(card, options, options.lists)
+        return
     for entry in options.sets:
         if len(entry.labels) != len(card.labels.named):
             raise UserError(
@@ -112,16 +121,8 @@ def _slices(
     labels: tuple[float, ...],
     where: str,
 ) -> Rows:
-    path = on_disk(folder / f"{scan}.npy")
-    if Path(scan).name != scan or path is None or not path.is_file():
-        raise UserError(f"no volume {folder / scan}.npy")
-    shape = open_npy(path).shape
-    if len(shape) != 3:
-        raise UserError(
-            f"{path.name} has the shape {list(shape)}; a volume is "
-            "[slices, height, width]"
-        )
-    for index in middle_slices(shape[0], options.slices):
+    path, depth = _volume([folder], scan)
+    for index in middle_slices(depth, options.slices):
         yield Example(
             f"{scan}-{index}",
             scan,
@@ -130,3 +131,46 @@ def _slices(
             NpySlice(path, index, card.intensity),
             where,
         )
+
+
+def _listed(card: DatasetCard, options: NpyVolumesOptions, lists: check.Places) -> Rows:
+    root = check.root_folder(card, options.root)
+    folders = [
+        check.require(card, "sets.folder", root, entry.folder) for entry in options.sets
+    ]
+    images, problems = read_fold_lists(card, lists)
+    yield from problems
+    for listed in images:
+        try:
+            yield _listed_slice(card, folders, listed)
+        except UserError as error:
+            yield Problem(listed.where, str(error), 1, listed.labels)
+
+
+def _listed_slice(
+    card: DatasetCard, folders: list[Path], listed: ListedImage
+) -> Example:
+    match = re.search(r"([^/]+)_[a-z]+_(\d+)[.\d]*\.\w+$", listed.name)
+    if match is None:
+        raise UserError(f"{listed.name!r} should be <scan>_<plane>_<slice>")
+    scan, index = match[1], int(match[2])
+    path, depth = _volume(folders, scan)
+    if index >= depth:
+        raise UserError(f"slice {index} of {depth} (from 0) in {path.name}")
+    image = NpySlice(path, index, card.intensity)
+    return Example(listed.name, scan, listed.labels, None, image, listed.where)
+
+
+def _volume(folders: list[Path], scan: str) -> tuple[Path, int]:
+    """The file of a scan in the first folder that has it, and how deep it is."""
+    found = (on_disk(folder / f"{scan}.npy") for folder in folders)
+    path = next((path for path in found if path is not None), None)
+    if Path(scan).name != scan or path is None or not path.is_file():
+        raise UserError(f"no volume {' or '.join(f'{f / scan}.npy' for f in folders)}")
+    shape = open_npy(path).shape
+    if len(shape) != 3:
+        raise UserError(
+            f"{path.name} has the shape {list(shape)}; a volume is "
+            "[slices, height, width]"
+        )
+    return path, shape[0]

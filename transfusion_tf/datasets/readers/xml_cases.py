@@ -3,7 +3,7 @@
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic.dataclasses import dataclass
 
@@ -35,8 +35,8 @@ class XmlCasesOptions:
     image_element: Text = "_"
     """The path of elements that name images of the case by number; each must be
     there."""
-    missing: Literal["error", "leave_out"] = "error"
-    """A case whose label is blank."""
+    missing: Text = "error"
+    """A case whose label is blank: `error`, `leave_out`, or the label that it has."""
 
 
 def read_xml_cases(card: DatasetCard) -> Rows:
@@ -98,6 +98,8 @@ def _case(
         for path in images.values():
             yield LeftOut(path.name, f"its case has no {options.label_element}")
         return
+    if not cell and options.missing != "error":
+        cell = options.missing
     labels = one_label(card, cell)
     for path in images.values():
         image = FileImage(path, card.intensity)

@@ -152,6 +152,7 @@ def donor_accuracy_rows(material: Material) -> Rows:
         for group in own:
             keys = {
                 **group.keys,
+                "population": _count_images(group.first),
                 "initialization": group.label,
                 "train_examples": group.first.train_examples,
                 "donor": group.donor,
