@@ -1,6 +1,7 @@
 """Donors from weight files, named by a card of a few lines."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,38 @@ def test_a_file_that_is_not_there_is_named(card_file):
     (card_file.parent.parent / "scanner_notop.h5").unlink()
     with pytest.raises(DonorUnavailableError, match=r"no file .*scanner_notop\.h5"):
         load_donor_card(card_file).weights()
+
+
+@pytest.mark.parametrize("name", ["radimagenet", "radimagenet_caffe"])
+@pytest.mark.parametrize("folder", ["", "RadImageNet_models"])
+@pytest.mark.parametrize("mark", ["_", "-"])
+def test_radimagenet_is_found_by_both_names_in_both_places(
+    monkeypatch, tmp_path, name, folder, mark
+):
+    monkeypatch.setenv("TRANSFUSION_DATA", str(tmp_path))
+    file = tmp_path / "radimagenet" / folder / f"RadImageNet-ResNet50{mark}notop.h5"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"not the weights")
+    card = load_donor_card(name)
+    # Of the archive of April 2023, as a user recorded it.
+    assert card.sha256.startswith("1f1d1c9fe6ab6980")
+    with pytest.raises(UserError, match=rf"{file.name} has SHA-256 .*card of your own"):
+        card.weights()
+
+
+@pytest.mark.parametrize("name", ["radimagenet", "radimagenet_caffe"])
+def test_without_it_the_error_names_all_places_and_a_readme(
+    monkeypatch, tmp_path, name
+):
+    monkeypatch.setenv("TRANSFUSION_DATA", str(tmp_path))
+    with pytest.raises(DonorUnavailableError) as error:
+        load_donor_card(name).weights()
+    text = str(error.value)
+    assert text.count("RadImageNet-ResNet50_notop.h5") == 2
+    assert text.count("RadImageNet-ResNet50-notop.h5") == 2
+    readme = Path(text.partition("how to obtain it: ")[2])
+    assert readme.parent.name == name
+    assert "RadImageNet-ResNet50_notop.h5" in readme.read_text()
 
 
 def test_a_folder_that_is_not_set_is_named_with_the_way_to_the_file(monkeypatch):

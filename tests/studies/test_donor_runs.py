@@ -1,12 +1,17 @@
 """What a donor's name stands for, and which runs are compared with one another."""
 
+import dataclasses
 import itertools
 import json
+import zipfile
 
 import pytest
 
 from transfusion_tf.errors import UserError
+from transfusion_tf.initialization import InitializationReport
+from transfusion_tf.models import build
 from transfusion_tf.studies.donor_runs import (
+    check_that_donors_differ,
     donor_card_records,
     is_dataset,
     pretraining_run,
@@ -14,6 +19,7 @@ from transfusion_tf.studies.donor_runs import (
 )
 from transfusion_tf.studies.measurements.comparisons import COMPARISONS
 from transfusion_tf.studies.measurements.model_states import ModelStates
+from transfusion_tf.studies.plan import check_before_data
 from transfusion_tf.training import RunConfig, RunDirectory
 
 BASE = RunConfig(dataset="phantom_retina_few", model="resnet50")
@@ -59,6 +65,76 @@ def test_a_model_that_asks_for_other_pixels_is_refused(card):
 def test_the_card_s_pixels_are_the_units_of_images_that_a_run_standardises(card):
     run = BASE.replace(donor=card, input_scaling="dataset_mean_std")
     assert with_donor_card(run).model == "resnet50[input_scaling=caffe_over_255]"
+
+
+@pytest.mark.parametrize("name", ["RadImageNet-ResNet50_notop.h5", "best.weights.h5"])
+def test_a_bare_file_without_a_known_scaling_is_an_error_that_lists_the_choices(
+    tmp_path, name
+):
+    file = tmp_path / name
+    file.write_bytes(b"weights")
+    config = BASE.replace(donor=str(file), initialization="transfer")
+    with pytest.raises(UserError, match=r"Name one of none, .*caffe, caffe_over_255"):
+        with_donor_card(config)
+    # The model's name says, or the run that the file is of, or no weights are read.
+    said = config.replace(model="resnet50[input_scaling=caffe]")
+    assert with_donor_card(said) is said
+    assert with_donor_card(config.replace(initialization="random")).donor == str(file)
+    (tmp_path / "config.json").write_text("{}")
+    assert with_donor_card(config) is config
+
+
+def test_a_keras_file_says_which_pixels_it_takes(tmp_path):
+    for model, known in (("own", True), ("foreign", False)):
+        file = tmp_path / f"{model}.keras"
+        layer = "input_scaling_caffe" if known else "rescaling"
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("config.json", json.dumps({"name": layer}))
+        config = BASE.replace(donor=str(file), initialization="transfer")
+        if known:
+            assert with_donor_card(config) is config
+        else:
+            with pytest.raises(UserError, match="does not say which pixels"):
+                with_donor_card(config)
+
+
+@pytest.fixture
+def report():
+    return InitializationReport("transfer", 0, "a", "1f", None, "caffe", ())
+
+
+def test_two_donors_of_equal_fingerprint_are_an_error(report):
+    runs = [BASE.replace(donor=donor) for donor in ("radimagenet", "copy.toml")]
+    with pytest.raises(UserError, match=r"radimagenet and copy\.toml are the same"):
+        check_that_donors_differ((run, report) for run in runs)
+    other_pixels = dataclasses.replace(report, input_scaling="caffe_over_255")
+    check_that_donors_differ([(runs[0], report), (runs[1], other_pixels)])
+    other_weights = dataclasses.replace(report, donor_sha256="2f")
+    check_that_donors_differ([(runs[0], report), (runs[1], other_weights)])
+    check_that_donors_differ([(runs[0], report), (runs[0], report)])
+
+
+def test_a_study_of_a_donor_and_its_copy_ends_before_it_begins(tmp_path):
+    model = build("cbr_tiny", (32, 32, 3), 2)
+    for name in ("one", "two"):
+        model.save_weights(tmp_path / f"{name}.weights.h5")
+        (tmp_path / f"{name}.toml").write_text(
+            f'title = "x"\nfile = "{name}.weights.h5"\ninput_scaling = "caffe"\n'
+        )
+    base = RunConfig(
+        dataset="phantom_retina_few",
+        model="cbr_tiny",
+        initialization="transfer",
+        image_size=32,
+    )
+    runs = [
+        base.replace(donor=str(tmp_path / f"{name}.toml")) for name in ("one", "two")
+    ]
+    with pytest.raises(
+        UserError, match=r"one.toml and .*two.toml are the same weights"
+    ):
+        check_before_data(runs)
+    check_before_data(runs[:1])
 
 
 def test_a_donor_is_pretrained_on_the_pixels_that_its_recipient_takes():

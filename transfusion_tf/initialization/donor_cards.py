@@ -23,7 +23,7 @@ from transfusion_tf import files
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.initialization.donor_errors import DonorUnavailableError
 from transfusion_tf.models import INPUT_SCALINGS
-from transfusion_tf.toml_tables import TABLE, checked, read_toml, rule
+from transfusion_tf.toml_tables import TABLE, Text, Texts, checked, read_toml, rule
 
 _ONE_SCALING = rule(
     f"one of {', '.join(INPUT_SCALINGS)}", lambda name: name in INPUT_SCALINGS
@@ -44,9 +44,10 @@ class DonorCard:
     path: Path
     title: str
     """One line for people."""
-    file: str
-    """The weights, `.weights.h5`, `.h5` or `.keras`: below the card's folder where it
-    is relative, with environment variables filled in."""
+    file: Text | Texts
+    """The weights, `.weights.h5`, `.h5` or `.keras`, or places where they may lie, the
+    first that exists being taken: below the card's folder where they are relative, with
+    environment variables filled in."""
     input_scaling: Annotated[str, _ONE_SCALING]
     """The pixels that the weights expect."""
     color: Literal["color", "gray"] = "color"
@@ -64,24 +65,33 @@ class DonorCard:
             not set.
           UserError: its SHA-256 is another.
         """
-        text = os.path.expanduser(os.path.expandvars(self.file))
-        if unset := re.search(r"\$\{?(\w+)", text):
+        files_named = self._places()
+        file = next((file for file in files_named if file.is_file()), None)
+        if file is None:
+            named = " or ".join(str(file) for file in files_named)
             raise DonorUnavailableError(
-                f"{self.path}: the file {self.file} needs the environment variable "
-                f"{unset[1]}, which is not set{self._hint()}"
-            )
-        file = (self.path.parent / text).absolute()
-        if not file.is_file():
-            raise DonorUnavailableError(
-                f"{self.path}: there is no file {file}{self._hint()}"
+                f"{self.path}: there is no file {named}{self._hint()}"
             )
         found = _sha256(file, file.stat().st_mtime_ns) if self.sha256 else None
         if found != self.sha256:
             raise UserError(
                 f"{file} has SHA-256 {found}, but {self.path} says {self.sha256}: it "
-                "is another file, or damaged"
+                "is another file, or damaged. A donor card of your own, without "
+                "sha256, takes it as it is"
             )
         return file
+
+    def _places(self) -> list[Path]:
+        found = []
+        for place in (self.file,) if isinstance(self.file, str) else self.file:
+            text = os.path.expanduser(os.path.expandvars(place))
+            if unset := re.search(r"\$\{?(\w+)", text):
+                raise DonorUnavailableError(
+                    f"{self.path}: the file {place} needs the environment variable "
+                    f"{unset[1]}, which is not set{self._hint()}"
+                )
+            found.append((self.path.parent / text).absolute())
+        return found
 
     def described(self) -> dict[str, str]:
         """What reports say of it, as plain values."""

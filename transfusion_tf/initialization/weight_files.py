@@ -141,6 +141,23 @@ def _damage_named(path: Path) -> Iterator[None]:
         ) from error
 
 
+def stored_input_scaling(path: Path) -> str | None:
+    """The pixels that the model of a `.keras` file takes; None where a file can't say.
+
+    Raises:
+      UserError: If it is damaged.
+    """
+    if path.suffix != ".keras":
+        return None
+    with _damage_named(path), zipfile.ZipFile(path) as archive:
+        return _scaling_in(_read_member(archive, "config.json", path))
+
+
+def _scaling_in(config: bytes) -> str | None:
+    scaling = re.search(rb'"input_scaling_(\w+)"', config)
+    return scaling.group(1).decode() if scaling else None
+
+
 def _read_archive(path: Path) -> StoredWeights:
     with zipfile.ZipFile(path) as archive:
         content = _read_member(archive, "model.weights.h5", path)
@@ -148,10 +165,7 @@ def _read_archive(path: Path) -> StoredWeights:
     with h5py.File(io.BytesIO(content), "r") as file:
         check_hdf5(file, len(content), str(path))
         stored = _read_hdf5(file, path)
-    scaling = re.search(rb'"input_scaling_(\w+)"', config)
-    return StoredWeights(
-        stored.layers, stored.ordered, scaling.group(1).decode() if scaling else None
-    )
+    return StoredWeights(stored.layers, stored.ordered, _scaling_in(config))
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:

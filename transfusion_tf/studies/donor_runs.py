@@ -9,9 +9,10 @@ from pathlib import Path
 from transfusion_tf.datasets import card_names, load_card
 from transfusion_tf.datasets.splits import stable_hash
 from transfusion_tf.errors import UserError
-from transfusion_tf.initialization import parse_spec
+from transfusion_tf.initialization import InitializationReport, parse_spec
 from transfusion_tf.initialization.donor_cards import is_donor_card, load_donor_card
-from transfusion_tf.models import ModelSpec, parse_model_name
+from transfusion_tf.initialization.weight_files import stored_input_scaling
+from transfusion_tf.models import INPUT_SCALINGS, ModelSpec, parse_model_name
 from transfusion_tf.models.registry import ARCHITECTURES
 from transfusion_tf.training import RunConfig
 
@@ -39,9 +40,11 @@ def with_donor_card(config: RunConfig) -> RunConfig:
 
     Raises:
       UserError: the card, or its file, is not as it should be; a model whose name asks
-        for another input scaling than the card.
+        for another input scaling than the card; a bare weight file that does not say
+        which pixels it expects.
     """
     if not is_donor_card(config.donor):
+        _check_that_pixels_are_known(config)
         return config
     card = load_donor_card(str(config.donor))
     spec = parse_model_name(config.model)
@@ -57,6 +60,50 @@ def with_donor_card(config: RunConfig) -> RunConfig:
     if parse_spec(config.initialization).scheme == "random":
         return config.replace(model=model, donor=None)
     return config.replace(model=model, donor=str(card.weights()))
+
+
+def _check_that_pixels_are_known(config: RunConfig) -> None:
+    """Raises UserError for a weight file of which nothing says what it was trained on.
+
+    `.keras` files of this project say, and so does the folder of a run.
+    """
+    spec = parse_model_name(config.model)
+    if config.donor is None or parse_spec(config.initialization).scheme == "random":
+        return
+    file = Path(config.donor).expanduser()
+    if spec.input_scaling or not file.is_file():
+        return
+    if (file.parent / "config.json").is_file() or stored_input_scaling(file):
+        return
+    fitting = dataclasses.replace(spec, input_scaling="caffe")
+    raise UserError(
+        f"--donor={config.donor} does not say which pixels its weights expect, and on "
+        "others they are another network. Name one of "
+        f"{', '.join(INPUT_SCALINGS)}: in the model's name, such as --model={fitting}, "
+        "or in a donor card (docs/donors.md)"
+    )
+
+
+def check_that_donors_differ(
+    reports: Iterable[tuple[RunConfig, InitializationReport]],
+) -> None:
+    """Raises UserError where two donors that stand side by side are the same weights.
+
+    Args:
+      reports: of runs as they were asked for, how they were initialized.
+    """
+    found: dict[tuple[str, str, str | None], str] = {}
+    for asked, report in reports:
+        if asked.donor is None or report.donor_sha256 is None:
+            continue
+        architecture = parse_model_name(asked.model).architecture
+        key = (architecture, report.donor_sha256, report.input_scaling)
+        other = found.setdefault(key, asked.donor)
+        if other != asked.donor:
+            raise UserError(
+                f"donors {other} and {asked.donor} are the same weights on the same "
+                f"pixels ({report.input_scaling}): leave one of them out"
+            )
 
 
 def donor_card_records(configs: Iterable[RunConfig]) -> list[dict[str, str]]:

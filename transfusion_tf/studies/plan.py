@@ -7,11 +7,16 @@ from pathlib import Path
 
 import keras
 
-from transfusion_tf.initialization import parse_spec, plan_tensors
+from transfusion_tf.initialization import (
+    InitializationReport,
+    parse_spec,
+    plan_tensors,
+)
 from transfusion_tf.models import build, freeze_through
 from transfusion_tf.studies.chapters import fit_to_data
 from transfusion_tf.studies.data_sets import DataSets
 from transfusion_tf.studies.donor_runs import (
+    check_that_donors_differ,
     is_dataset,
     pretraining_run,
     with_donor_card,
@@ -125,8 +130,11 @@ def check_before_data(
     """
     # What costs nothing comes first: weights may have to be downloaded.
     found: dict[RunConfig, RunConfig] = {}
+    # As they were asked for: two donor cards may name one file.
+    stands_for: dict[RunConfig, RunConfig] = {}
     for asked in configs:
-        config = with_donor_card(asked.replace(seed=0, fold=None))
+        bare = asked.replace(seed=0, fold=None)
+        config = stands_for[bare] = with_donor_card(bare)
         if config in found:
             continue
         own = config
@@ -136,9 +144,16 @@ def check_before_data(
             own = config.replace(donor=None, initialization="random")
         found[config] = _answered(own)
     if with_models:
-        for config, own in found.items():
-            _check_model(own, config.initialization)
+        reports = {
+            config: _check_model(own, config.initialization)
+            for config, own in found.items()
+        }
         keras.backend.clear_session()
+        check_that_donors_differ(
+            (bare, report)
+            for bare, config in stands_for.items()
+            if (report := reports[config]) is not None
+        )
 
 
 def _answered(config: RunConfig) -> RunConfig:
@@ -148,11 +163,12 @@ def _answered(config: RunConfig) -> RunConfig:
     return answered(config, card)
 
 
-def _check_model(config: RunConfig, initialization: str) -> None:
+def _check_model(config: RunConfig, initialization: str) -> InitializationReport | None:
     """As `check_before_data`, of a config whose donor, if any, is there already."""
     spec = parse_spec(initialization)
+    report = None
     if not (spec.through or config.freeze or config.donor or "[" in config.model):
-        return
+        return report
     # Where GPUs are, they are left to what trains.
     with keras.device("cpu"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # They come again with the run.
@@ -160,6 +176,7 @@ def _check_model(config: RunConfig, initialization: str) -> None:
         model = build(config.model, (size, size, 3), 1)
         plan_tensors(model, spec)
         if config.donor:
-            initialize_run(model, config)
+            report = initialize_run(model, config)
         if config.freeze:
             freeze_through(model, config.freeze)
+    return report
