@@ -35,7 +35,10 @@ def test_other_modes_become_rgb(tmp_path, mode):
 
 def test_transparent_pixels_become_black(tmp_path):
     rgba = np.dstack([COLOR, np.zeros_like(RAMP)])
-    assert read_rgb(save(tmp_path, Image.fromarray(rgba), "a.png")).max() == 0
+    rgba[0, 0] = 255
+    shown = read_rgb(save(tmp_path, Image.fromarray(rgba), "a.png"))
+    assert shown[0, 0].min() == 255
+    assert shown.sum() == 3 * 255
 
 
 def test_a_photograph_taken_sideways_is_turned_upright(tmp_path):

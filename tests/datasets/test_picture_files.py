@@ -271,11 +271,55 @@ def test_other_formats_may_have_bytes_behind_them_but_not_too_few(tmp_path, name
             read_rgb(path)
 
 
-def test_a_web_page_in_place_of_an_image_is_called_one(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"<!DOCTYPE html><html>Not found</html>", "web page"),
+        (b'\n{"message": "Not Found"}', "answer of a server"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "WebP: save it as PNG"),
+        (b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "HEIC or AVIF"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\x1f\x8b\x08\0", "an archive"),
+    ],
+)
+def test_what_stands_in_place_of_an_image_is_named(tmp_path, content, what):
     path = tmp_path / "a.jpg"
-    path.write_text("<!DOCTYPE html><html>Not found</html>")
-    with pytest.raises(UserError, match="web page"):
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=what):
         read_rgb(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "key"), [("L", 200), ("1", 1), ("RGB", (200, 200, 200)), ("I;16", 5000)]
+)
+def test_a_transparent_colour_is_laid_over_black(tmp_path, mode, key):
+    values = np.repeat(np.array([[0, 200], [100, 0]], np.uint8)[..., None], 3, axis=-1)
+    image = Image.fromarray(values)
+    if mode == "I;16":
+        image = Image.fromarray(values[..., 0].astype(np.uint16) * 25)
+    elif mode != "RGB":
+        image = image.convert(mode, dither=Image.Dither.NONE)
+    image.save(tmp_path / "a.png", transparency=key)
+    shown = read_rgb(tmp_path / "a.png", (0.0, 65535.0))[..., 0]
+    assert shown[0, 1] == 0
+    assert (shown[1, 0] > 0) == (mode != "1")
+
+
+def test_what_is_transparent_all_over_is_no_image(tmp_path):
+    Image.new("RGBA", (8, 8), (200, 100, 50, 0)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="transparent all over"):
+        read_rgb(tmp_path / "a.png")
+
+
+def test_thirty_two_bits_have_a_sign_only_where_the_file_says_so(tmp_path):
+    steps = np.repeat(np.arange(4, dtype=np.int64), 4).reshape(4, 4)
+    for values in (steps * 2**30, (steps - 2) * 2**30):
+        signed = values.min() < 0
+        stored = values.astype(np.int32 if signed else np.uint32)
+        tifffile.imwrite(tmp_path / "a.tif", stored)
+        shown = read_rgb(tmp_path / "a.tif", "minmax")
+        np.testing.assert_array_equal(shown[:, 0, 0], [0, 85, 170, 255])
 
 
 def test_several_pages_are_refused(tmp_path):

@@ -2,7 +2,8 @@
 
 Pillow keeps only the high byte of 16-bit colour, does not compare a PNG's
 checksums, leaves 16-bit white-is-zero TIFF inverted, reads deep big-endian TIFF that is
-compressed in the wrong byte order, and scrambles turned TIFF that it maps into memory.
+compressed in the wrong byte order, takes 32 bits for signed, and scrambles turned TIFF
+that it maps into memory.
 JPEG has a decoder of its own, see `jpeg_files`.
 """
 
@@ -28,6 +29,18 @@ _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF")
 # TIFF tags, and what of them matters here.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 258, 262, 284, 339
 _WHITE_IS_ZERO, _SEPARATE_PLANES, _SIGNED = 0, 2, 2
+
+# What is found under the names of images, by how it starts, in small letters.
+_SAVE = "save it as PNG"
+_OTHERS = {
+    rb"<!doctype|<html": "a web page, perhaps of a download that failed",
+    rb"<\?xml|[{\[]": "text, perhaps the answer of a server that refused a download",
+    rb"version https://git-lfs": "the pointer of Git LFS to one: git lfs pull gets it",
+    rb"riff....webp": f"WebP: {_SAVE}",
+    rb"....(ftyp(heic|heix|mif1|avif))": f"HEIC or AVIF: {_SAVE}",
+    rb"\0\0\0\x0cjp  |\xff\x4f\xff\x51": f"JPEG 2000: {_SAVE}",
+    rb"pk\x03\x04|\x1f\x8b|rar!|7z\xbc": "an archive: unpack it",
+}
 
 # A cut-off file must raise, never be filled up with grey.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -111,18 +124,21 @@ def _decode_jpeg(
 def _decode(path: Path, image: Any, intensity: Intensity) -> np.ndarray:
     if image.format == "TIFF":
         _check_tiff(image)
+    hidden = _transparent_color(image)
     if image.mode.startswith(("I", "F")):
         inverted = _is_white_zero(image)
-        turned = ImageOps.exif_transpose(image)
-        return to_rgb8(np.asarray(turned), intensity, inverted=inverted)
+        values = np.asarray(ImageOps.exif_transpose(image))
+        if values.dtype == np.int32 and not _is_signed(image):
+            values = values.view(np.uint32)
+        return to_rgb8(_without(hidden, values), intensity, inverted=inverted)
     deep = _deep_rawmode(image)
     if deep:
-        values = _read_deep(path, image.format, deep)
+        values = _without(hidden, _read_deep(path, image.format, deep))
         # Pillow turns a TIFF while it loads it.
         order = upright(image) if image.format != "TIFF" else _as_it_is
         return to_rgb8(np.ascontiguousarray(order(values)), intensity)
     turned = ImageOps.exif_transpose(image)
-    return np.asarray(_laid_over_black(turned).convert("RGB"))
+    return _without(hidden, np.asarray(_laid_over_black(turned).convert("RGB")))
 
 
 # --- TIFF ------------------------------------------------------------------------
@@ -132,7 +148,7 @@ def _check_tiff(image: Any) -> None:
     """Refuses what Pillow misreads, and mends the byte order of the rest."""
     bits = max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
     if bits <= 8:
-        if _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ()):
+        if _is_signed(image):
             raise UserError("a TIFF of signed 8-bit values; save it with 16 bits")
         return
     planes = image.tag_v2.get(_PLANAR) == _SEPARATE_PLANES and len(image.getbands()) > 1
@@ -156,12 +172,45 @@ def _is_white_zero(image: Any) -> bool:
     return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
+def _is_signed(image: Any) -> bool:
+    return image.format != "TIFF" or _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ())
+
+
+# --- Transparency, which is laid over black ---------------------------------------
+
+
+def _transparent_color(image: Any) -> np.ndarray | None:
+    """The one colour of a PNG that is transparent, where there are no alpha values."""
+    key = image.info.get("transparency")
+    if key is None or image.mode not in ("1", "L", "I;16", "RGB"):
+        return None
+    # As it stands in the file, before few bits are stretched to eight; of one bit
+    # Pillow has it stretched already.
+    stretched = {"L;2": 85, "L;4": 17}
+    return np.multiply(key, stretched.get(_rawmode(image.tile[0]), 1))
+
+
+def _without(color: np.ndarray | None, values: np.ndarray) -> np.ndarray:
+    if color is None:
+        return values
+    same = values == color
+    if values.ndim == 3:
+        same = same.all(axis=-1, keepdims=True)
+    return np.where(same, 0, values).astype(values.dtype)
+
+
+def _check_opaque(highest_alpha: int) -> None:
+    if not highest_alpha:
+        raise UserError("transparent all over: nothing of it would be seen")
+
+
 def _laid_over_black(image: Image.Image) -> Image.Image:
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     if image.mode not in ("RGBA", "LA", "PA", "La", "RGBa"):
         return image
     image = image.convert("RGBA")
+    _check_opaque(int(np.asarray(image)[..., 3].max()))
     return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
 
 
@@ -170,11 +219,13 @@ def _laid_over_black(image: Image.Image) -> Image.Image:
 
 def _deep_rawmode(image: Any) -> str | None:
     """The rawmode of 16-bit samples that Pillow would cut to their high bytes."""
-    for tile in image.tile:
-        rawmode = tile.args[0] if isinstance(tile.args, tuple) else tile.args
-        if isinstance(rawmode, str) and rawmode[-4:-1] == ";16":
-            return rawmode
-    return None
+    modes = map(_rawmode, image.tile)
+    return next((mode for mode in modes if mode[-4:-1] == ";16"), None)
+
+
+def _rawmode(tile: Any) -> str:
+    rawmode = tile.args[0] if isinstance(tile.args, tuple) else tile.args
+    return rawmode if isinstance(rawmode, str) else ""
 
 
 def _read_deep(path: Path, file_format: str, rawmode: str) -> np.ndarray:
@@ -216,6 +267,7 @@ def _with_rawmode(tile: Any, rawmode: str) -> Any:
 
 
 def _over_black(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    _check_opaque(int(alpha.max()))
     return np.rint(values * (alpha / 65535.0)).astype(np.uint16)
 
 
@@ -242,8 +294,9 @@ def _not_an_image(path: Path) -> str:
         head = file.read(256).lstrip().lower()
     if not head:
         return "not an image: the file is empty"
-    if head.startswith((b"<!doctype", b"<html")):
-        return "not an image but a web page, perhaps of a download that failed"
+    for pattern, what in _OTHERS.items():
+        if re.match(pattern, head, re.DOTALL):
+            return f"not an image that can be read but {what}"
     if head.startswith((b"ii*\0", b"mm\0*")):
         return (
             "a TIFF that is cut off or of a kind that can't be read, not grey or RGB "
