@@ -188,6 +188,34 @@ def test_images_without_a_label_may_be_left_out(clinic, blank):
     assert reading.left_out_counts() == {"its label is blank": 10}
 
 
+def test_blank_rows_above_the_header_are_none(clinic):
+    table = clinic.parent / "labels.csv"
+    before = table.read_text()
+    table.write_text(f"\n,,,\n{before}")
+    examples, problems = read_examples(load_card(clinic))
+    assert (len(examples), len(problems)) == (48, 0)
+    assert examples[0].where == "labels.csv, row 4"
+
+
+@pytest.mark.parametrize(
+    ("start", "what"), [(b"\x1f\x8b\x08", "unpack it"), (b"PAR1\x80", "Parquet")]
+)
+def test_what_is_no_text_is_named(clinic, start, what):
+    (clinic.parent / "labels.csv").write_bytes(start)
+    with pytest.raises(UserError, match=what):
+        read_examples(load_card(clinic))
+
+
+def test_a_patient_is_one_with_or_without_decimals(clinic):
+    table = clinic.parent / "labels.csv"
+    rows = read_rows(table)
+    for index, row in enumerate(rows):
+        row["patient"] = f"{index // 2}" + ".0" * (index % 2)
+    write_rows(table, rows)
+    examples, _ = read_examples(load_card(clinic))
+    assert len({example.patient_id for example in examples}) == 24
+
+
 def test_a_column_that_is_nearly_there_is_hinted_at(clinic):
     rewrite(clinic, '["grade"]', '["Grades"]')
     with pytest.raises(UserError, match="did you mean 'grade'"):

@@ -55,6 +55,49 @@ def test_names_with_another_suffix(clinic):
     assert card.reader["path_suffix"] == "*"
 
 
+@pytest.mark.parametrize(
+    ("start", "strip"),
+    [("./images/", 0), ("/home/a/images/", 3), ("C:\\a\\images\\", 2)],
+)
+def test_paths_as_another_machine_wrote_them(clinic, start, strip):
+    table = clinic.parent / "labels.csv"
+    rows = read_rows(table)
+    for row in rows:
+        row["image"] = start + row["image"]
+    write_rows(table, rows)
+    clinic.unlink()
+    card, examples, problems = drafted(clinic.parent)
+    assert (len(examples), len(problems)) == (48, 0)
+    assert card.reader.get("path_strip", 0) == strip
+
+
+def test_masks_have_the_names_of_images_and_are_not_taken_for_them(clinic):
+    shutil.copytree(clinic.parent / "images", clinic.parent / "Masks")
+    clinic.unlink()
+    card, _, _ = drafted(clinic.parent)
+    assert card.reader["image_folder"] == "images"
+    assert "same names lie in Masks, too" in clinic.read_text()
+
+
+def test_a_table_without_a_header_is_not_read_without_its_first_image(clinic):
+    table = clinic.parent / "labels.csv"
+    table.write_text(table.read_text().split("\n", 1)[1])
+    clinic.unlink()
+    with pytest.raises(UserError, match="has no header"):
+        write_draft_card(clinic.parent)
+
+
+def test_doubtful_classes_are_remarked_on(tmp_path):
+    for index, name in enumerate(("Benign", "benign", "HER2+", "HER2-", "a|b")):
+        picture(tmp_path / name / "a.png", index)
+    (tmp_path / "notes.csv").write_text("image,label\nx.png,1\n")
+    text = write_draft_card(tmp_path).read_text()
+    assert "'Benign' and 'benign' are spelled differently" in text
+    assert text.count("spelled differently") == 1
+    assert "'a|b' looks like several findings" in text
+    assert "not used: no column of notes.csv names images" in text
+
+
 def test_archives_of_arrays_are_told_apart_from_tables(tmp_path):
     archive = tmp_path / "pneumoniamnist.npz"
     np.savez(archive, train_images=np.zeros((2, 8, 8), np.uint8))

@@ -98,6 +98,7 @@ def _from_folder(folder: Path) -> Draft:
             f"{folder} looks like no data set{why}: expected is a folder a class with "
             f"images ({', '.join(IMAGE_SUFFIXES)}), or a CSV table that names images"
         )
+    found.remarks.extend(f"not used: {reason}" for reason in reasons)
     return found
 
 
@@ -182,7 +183,8 @@ def _as_toml(folder: Path, target: Path, draft: Draft) -> str:
         "# Drafted from the files: read each line, correct it, and then run",
         "#   transfusion-data audit " + shlex.quote(str(target)),
     ]
-    lines += [f"# Note: {remark}." for remark in draft.remarks]
+    remarks = [*draft.remarks, *_odd_classes(draft.classes)]
+    lines += [f"# Note: {remark}." for remark in remarks]
     lines += [
         "",
         _line("name", name, "names folders; letters, digits, underscores"),
@@ -215,6 +217,25 @@ def _as_toml(folder: Path, target: Path, draft: Draft) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _odd_classes(classes: Sequence[str]) -> list[str]:
+    """What is to be said of names that are hardly different classes, or several."""
+    remarks = []
+    by_letters: dict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        by_letters[re.sub(r"[\s_]", "", name.casefold())].append(name)
+    for alike in by_letters.values():
+        if len(alike) > 1:
+            named = " and ".join(map(repr, alike))
+            remarks.append(f"{named} are spelled differently: labels.values joins them")
+    joined = [name for name in classes if "|" in name]
+    if joined:
+        remarks.append(
+            f"{joined[0]!r} looks like several findings in one cell: write a table "
+            "with a column for each, which holds 0 or 1"
+        )
+    return remarks
 
 
 def _line(key: str, value: Any, comment: str) -> str:

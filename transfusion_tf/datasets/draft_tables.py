@@ -20,6 +20,7 @@ from transfusion_tf.datasets.readers.tables import (
     existing_image,
     guessed_encoding,
     read_table,
+    strip_folders,
     without_suffix,
 )
 from transfusion_tf.errors import UserError
@@ -27,6 +28,9 @@ from transfusion_tf.errors import UserError
 SPLIT_NAMES = {*SPLITS, *SPLIT_ALIASES}
 
 _MOST_CLASSES = 50
+# Above a file, in paths that were written on another machine.
+_MOST_FOLDERS = 10
+_DRAWN = re.compile(r"mask|segm|annot|label|overlay|contour|heat", re.I)
 _PATIENT = re.compile(r"patient|subject|person|lesion_?id|case_?id|study_?id", re.I)
 _SPLIT = re.compile(r"^(split|fold|set|subset|partition|usage)$", re.I)
 _LABEL = re.compile(
@@ -82,17 +86,23 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
         for name in table.columns
         if name not in table.twice
     }
-    path_column, place, suffix, images = _find_images(folder, columns)
+    _check_header(file, table.columns)
+    found, images = _find_images(folder, columns)
+    if not found.number:
+        raise UserError(f"no column of {file.name} names images that are there")
+    path_column = found.column
     reader: list[tuple[str, Any, str]] = [
         ("kind", "csv", "a table with a row an image"),
         ("file", str(file.relative_to(folder)), f"{len(table.rows)} rows"),
-        ("image_folder", place, "from this file"),
+        ("image_folder", found.start, "from this file"),
         ("path_column", path_column, f"names {len(set(images))} images that are there"),
     ]
     if encoding != "utf-8":
         reader.append(("encoding", encoding, "as its bytes look: are accents right?"))
-    if suffix:
-        reader.append(("path_suffix", suffix, "added to what stands there"))
+    if found.strip:
+        reader.append(("path_strip", found.strip, "leading folders that are not here"))
+    if found.suffix:
+        reader.append(("path_suffix", found.suffix, "added to what stands there"))
     rest = {k: v for k, v in columns.items() if k != path_column}
     split = next((k for k in rest if _SPLIT.match(k) and _are_splits(rest[k])), None)
     patient = next((k for k in rest if _PATIENT.search(k)), None)
@@ -113,6 +123,11 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
     remarks = [f"columns not used: {', '.join(unused)}"] if unused else []
     if table.twice:
         remarks.append(f"columns of one name: {', '.join(sorted(table.twice))}")
+    if found.others:
+        remarks.append(
+            f"images of the same names lie in {', '.join(found.others)}, too: check "
+            "image_folder"
+        )
     missing = len(table.rows) - len(images)
     if missing:
         remarks.append(f"{missing} rows name no image there")
@@ -124,10 +139,40 @@ def _are_splits(values: Iterable[str]) -> bool:
     return {value.lower() for value in values} <= SPLIT_NAMES
 
 
+def _check_header(file: Path, columns: Sequence[str]) -> None:
+    image = next((c for c in columns if c.lower().endswith(IMAGE_SUFFIXES)), None)
+    if image:
+        raise UserError(
+            f"{file.name} has no header, for its first row names the image {image}: "
+            "write one above it, such as image,label"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """Where the images lie that a column names: see `CsvOptions`.
+
+    Attributes:
+      number: how many of the values are images' paths.
+      start: the folder that they start from.
+      suffix: what they lack.
+      others: further folders from which as many are.
+      column: the column.
+      strip: how many leading folders are dropped from them.
+    """
+
+    number: int = 0
+    start: str = ""
+    suffix: str = ""
+    others: tuple[str, ...] = ()
+    column: str = ""
+    strip: int = 0
+
+
 def _find_images(
     folder: Path, columns: dict[str, list[str]]
-) -> tuple[str, str, str, list[Path]]:
-    """Column of paths, folder that they start from, suffix to add, files found."""
+) -> tuple[_Found, list[Path]]:
+    """Where the images of a table lie, and the files."""
     by_name: dict[str, list[str]] = defaultdict(list)
     by_stem: dict[str, list[str]] = defaultdict(list)
     for path in files_below(folder):
@@ -135,31 +180,32 @@ def _find_images(
             full = normalized(path.relative_to(folder).as_posix())
             by_name[normalized(path.name)].append(full)
             by_stem[normalized(path.stem)].append(full)
-    best = (0, "", "", "")
-    for column, values in columns.items():
-        values = [value.replace("\\", "/") for value in values]
-        for number, start, suffix in (
-            _place(values, by_name),
-            _place(values, by_stem),
-            # With another suffix than the file's: .jpg for .JPG, .dcm for .png.
-            (*_place(list(map(without_suffix, values)), by_stem)[:2], "*"),
-        ):
-            if number > best[0]:
-                best = (number, column, start, suffix)
-    number, column, start, suffix = best
-    if not number:
-        raise UserError("no column of the table names images that are there")
-    found = []
-    for value in columns[column]:
+    best = _Found()
+    # Paths of another machine only where no column names what is here.
+    for strip in range(_MOST_FOLDERS):
+        for column, cells in columns.items():
+            values = [strip_folders(cell.replace("\\", "/"), strip) for cell in cells]
+            stems = _place(list(map(without_suffix, values)), by_stem)
+            for found in (
+                _place(values, by_name),
+                _place(values, by_stem),
+                # With another suffix than the file's: .jpg for .JPG, .dcm for .png.
+                dataclasses.replace(stems, suffix="*"),
+            ):
+                if found.number > best.number:
+                    best = dataclasses.replace(found, column=column, strip=strip)
+        if best.number:
+            break
+    files = []
+    for value in columns.get(best.column, ()):
         with contextlib.suppress(UserError):
-            found.append(existing_image(folder / start, value, folder, suffix))
-    return column, start, suffix, found
+            name = strip_folders(value, best.strip)
+            files.append(existing_image(folder / best.start, name, folder, best.suffix))
+    return best, files
 
 
-def _place(
-    values: Sequence[str], images: Mapping[str, Sequence[str]]
-) -> tuple[int, str, str]:
-    """How many values are files' paths from one folder, the folder, what they lack.
+def _place(values: Sequence[str], images: Mapping[str, Sequence[str]]) -> _Found:
+    """How many values are files' paths from one folder.
 
     Args:
       values: of a column.
@@ -168,15 +214,20 @@ def _place(
     votes = Counter[str]()
     suffixes: dict[str, set[str]] = defaultdict(set)
     for value in values:
+        value = value.removeprefix("./")
         for full in images.get(value.rsplit("/", 1)[-1], ()):
             start, found, rest = f"/{full}".rpartition(f"/{value}")
             if found and "/" not in rest:
                 votes[start.lstrip("/") or "."] += 1
                 suffixes[start.lstrip("/") or "."].add(rest)
     if not votes:
-        return 0, "", ""
-    start, number = votes.most_common(1)[0]
-    return number, start, "*" if len(suffixes[start]) > 1 else suffixes[start].pop()
+        return _Found()
+    # Masks have the names of their images.
+    start = max(votes, key=lambda name: (votes[name], not _DRAWN.search(name)))
+    others = tuple(n for n in votes if n != start and votes[n] == votes[start])
+    missing = suffixes[start]
+    suffix = "*" if len(missing) > 1 else missing.pop()
+    return _Found(votes[start], start, suffix, others)
 
 
 _Labels = tuple[list[str], str, list[str], list[tuple[str, Any, str]]]

@@ -23,6 +23,11 @@ def as_number(text: str) -> decimal.Decimal | None:
     return decimal.Decimal(text.replace(",", "."))
 
 
+def without_decimals(text: str) -> str:
+    """A whole number as it is counted: pandas writes "12.0" where a cell is blank."""
+    return re.sub(r"^(\d+)\.0+$", r"\1", text)
+
+
 def is_blank(text: str) -> bool:
     """Whether a cell is empty; pandas may write such a one as "nan"."""
     return text in ("", "nan", "NaN")

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, model_validator
@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.folder_files import files_below
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
-from transfusion_tf.datasets.names import find_name, is_blank
+from transfusion_tf.datasets.names import find_name, is_blank, without_decimals
 from transfusion_tf.datasets.readers import options as check
 from transfusion_tf.datasets.readers.labels import many_labels, one_label
 from transfusion_tf.datasets.readers.rows import (
@@ -26,6 +26,7 @@ from transfusion_tf.datasets.readers.tables import (
     existing_image,
     not_blank,
     read_table,
+    strip_folders,
 )
 from transfusion_tf.errors import UserError
 from transfusion_tf.toml_tables import TABLE, Count, Text, Texts, WrongKey
@@ -311,9 +312,7 @@ def _example(
     where: str,
 ) -> Example:
     name = not_blank(row, options.path_column)
-    below = name
-    if options.path_strip is not None:
-        below = str(PurePosixPath(*PurePosixPath(name).parts[options.path_strip :]))
+    below = strip_folders(name, options.path_strip or 0)
     path = existing_image(place.images, below, place.inside, options.path_suffix)
     example_id = name
     if options.id_column is not None:
@@ -341,7 +340,7 @@ def _patient(options: CsvOptions, row: Mapping[str, str], example_id: str) -> st
     else:
         patient = not_blank(row, column)
     if pattern is None:
-        return patient
+        return without_decimals(patient)
     return check.first_group(pattern, patient, "patient_pattern")
 
 

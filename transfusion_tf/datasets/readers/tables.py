@@ -8,7 +8,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from transfusion_tf.datasets.folder_files import has_helper, names_in, on_disk
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
@@ -26,6 +26,10 @@ NPZ = (
 )
 
 _ZIPPED, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_NO_TEXT = {
+    b"\x1f\x8b": "compressed: unpack it",
+    b"PAR1": "Parquet: write it as CSV",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,10 +90,12 @@ def read_table(
     start = 1
     if lines and len(lines[0]) == 2 and lines[0][0] == "sep=":
         lines, start = lines[1:], 2  # Excel's own note of the separator.
+    while lines and not any(map(str.strip, lines[0])):
+        lines, start = lines[1:], start + 1
     if columns is None:
-        columns = [name.strip() for name in lines[0]] if lines else []
-        if not any(columns):
+        if not lines:
             raise UserError(f"{file} has no header")
+        columns = [name.strip() for name in lines[0]]
         lines, start = lines[1:], start + 1
     rows, problems = [], []
     for number, cells in enumerate(lines, start=start):
@@ -124,6 +130,9 @@ def _text(file: Path, encoding: str | None) -> str:
             f"{file} is a spreadsheet, not CSV: save the sheet as CSV (UTF-8) and name "
             "that file"
         )
+    for start, what in _NO_TEXT.items():
+        if content.startswith(start):
+            raise UserError(f"{file} is {what}")
     guess = guessed_encoding(content)
     try:
         if encoding in (None, "utf-8") and guess.startswith("utf-16"):
@@ -220,6 +229,13 @@ def _of_any_suffix(path: Path) -> Path:
     if others:
         raise UserError(f"{len(others)} images could be {path}: {', '.join(others)}")
     raise UserError(f"no image {path}, nor one of its name with another suffix")
+
+
+def strip_folders(name: str, number: int) -> str:
+    """The path without so many of its leading folders, or a drive or address."""
+    if not number:
+        return name
+    return str(PurePosixPath(*PurePosixPath(name.replace("\\", "/")).parts[number:]))
 
 
 def without_suffix(name: str) -> str:
