@@ -28,7 +28,7 @@ _TRANSFORMER = ("patch_embed", *_BLOCKS)
 # Stages from the input up. `transfusion_tf.models.stages` finds them in a model; here
 # they are names, so that making a study builds no model.
 STAGES = {
-    "cbr_large_t": (*_CBR, "pool5"),
+    "cbr_large_t": (*_CBR, "conv5"),
     "cbr_large_w": _CBR,
     "cbr_small": _CBR,
     "cbr_tiny": _CBR,

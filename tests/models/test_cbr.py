@@ -1,7 +1,12 @@
 import keras
 import pytest
 
-from transfusion_tf.models import CBR_ARCHITECTURES, batch_norm_layers, stages
+from transfusion_tf.models import (
+    CBR_ARCHITECTURES,
+    batch_norm_layers,
+    head_layers,
+    stages,
+)
 from transfusion_tf.models import table1_parameter_count as count
 
 
@@ -27,8 +32,16 @@ def test_layers_follow_the_appendix(smallest_model, name):
     model = smallest_model(name)
     architecture = CBR_ARCHITECTURES[name]
 
+    pooled = stages(model)
+    if name == "cbr_large_t":
+        # "(conv512-bn-relu) global avgpool, classification": no maxpool between.
+        *pooled, last = pooled
+        assert last.name == "conv5"
+        assert [layer.name for layer in last.layers] == ["conv5", "bn5", "relu5"]
+        assert last.output.shape == (None, 4, 4, 512)
+        assert [layer.name for layer in head_layers(model)][0] == "global_pool"
     for number, (stage, channels) in enumerate(
-        zip(stages(model), architecture.channels, strict=True), start=1
+        zip(pooled, architecture.channels, strict=False), start=1
     ):
         convolution, norm, relu, pool = stage.layers
         assert [layer.name for layer in stage.layers] == [

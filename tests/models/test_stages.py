@@ -14,7 +14,7 @@ from transfusion_tf.models import (
 
 RESNET = ["conv1", "block1", "block2", "block3", "block4"]
 EXPECTED = {
-    "cbr_large_t": ["pool1", "pool2", "pool3", "pool4", "pool5"],
+    "cbr_large_t": ["pool1", "pool2", "pool3", "pool4", "conv5"],
     "cbr_large_w": ["pool1", "pool2", "pool3", "pool4"],
     "cbr_small": ["pool1", "pool2", "pool3", "pool4"],
     "cbr_tiny": ["pool1", "pool2", "pool3", "pool4"],

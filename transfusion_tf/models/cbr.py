@@ -1,7 +1,8 @@
 """The CBR family: convolution, batch norm, ReLU, max-pool, repeated.
 
 Transfusion, section 3 and appendix A. All convolutions of a model share one size
-and have stride 1; every pool is 3x3 with stride 2.
+and have stride 1; every pool is 3x3 with stride 2. CBR-LargeT alone ends without one:
+its fifth layer is "(conv512-bn-relu) global avgpool".
 
 The appendix gives CBR-Tiny 64-128-256-512 channels, but the parameter count that
 Table 1 prints for it, 1 076 480, fits 32-64-128-256 alone (the appendix's would
@@ -34,14 +35,16 @@ class CBRArchitecture:
     Attributes:
       channels: Filters of each convolution, from the input up.
       kernel_size: Height and width of every convolution, in pixels.
+      ends_in_pool: Whether the last convolution, too, is followed by a pool.
     """
 
     channels: tuple[int, ...]
     kernel_size: int
+    ends_in_pool: bool = True
 
 
 CBR_ARCHITECTURES: dict[str, CBRArchitecture] = {
-    "cbr_large_t": CBRArchitecture((32, 64, 128, 256, 512), 7),
+    "cbr_large_t": CBRArchitecture((32, 64, 128, 256, 512), 7, ends_in_pool=False),
     "cbr_large_w": CBRArchitecture((64, 128, 256, 512), 7),
     "cbr_small": CBRArchitecture((32, 64, 128, 256), 7),
     "cbr_tiny": CBRArchitecture((32, 64, 128, 256), 5),
@@ -60,9 +63,10 @@ def cbr_features(
 
     Returns:
       `[batch, height / 2**n, width / 2**n, channels[-1]]`, rounded up, for n
-      stages. Layers are named `conv1, bn1, relu1, pool1, conv2, ...`.
+      pools. Layers are named `conv1, bn1, relu1, pool1, conv2, ...`.
     """
     x = images
+    last = len(architecture.channels)
     for number, filters in enumerate(architecture.channels, start=1):
         x = keras.layers.Conv2D(
             filters,
@@ -75,17 +79,28 @@ def cbr_features(
             momentum=_BATCH_NORM_MOMENTUM, name=f"bn{number}"
         )(x)
         x = keras.layers.ReLU(name=f"relu{number}")(x)
-        x = keras.layers.MaxPooling2D(3, 2, padding="same", name=f"pool{number}")(x)
+        if number < last or architecture.ends_in_pool:
+            x = keras.layers.MaxPooling2D(3, 2, padding="same", name=f"pool{number}")(x)
     return x
 
 
 def cbr_end_points(layer_names: Sequence[str]) -> tuple[EndPoint, ...] | None:
-    """End points `pool1`, `pool2`, ... if these layers are a CBR model's, else None."""
-    pools = [name for name in layer_names if re.fullmatch(r"pool\d+", name)]
-    expected = {f"{kind}{n + 1}" for n in range(len(pools)) for kind in ("conv", "bn")}
-    if not pools or not expected <= set(layer_names):
+    """End points `pool1`, `pool2`, ... if these layers are a CBR model's, else None.
+
+    A last convolution without a pool ends at its ReLU, as `conv5`.
+    """
+    known = set(layer_names)
+    count = sum(bool(re.fullmatch(r"conv\d+", name)) for name in layer_names)
+    numbers = range(1, count + 1)
+    kinds = ("conv", "bn", "relu")
+    expected = {f"{kind}{number}" for number in numbers for kind in kinds}
+    expected |= {f"pool{number}" for number in numbers[:-1]}
+    if not count or not expected <= known:
         return None
-    return tuple(EndPoint(name, name, name) for name in pools)
+    points = [EndPoint(f"pool{n}", f"pool{n}", f"pool{n}") for n in numbers]
+    if f"pool{count}" not in known:
+        points[-1] = EndPoint(f"conv{count}", f"relu{count}", f"relu{count}")
+    return tuple(points)
 
 
 def table1_parameter_count(model: keras.Model) -> int:

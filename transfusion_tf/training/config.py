@@ -322,6 +322,9 @@ class RunConfig:
         if self.head_steps:
             # Earlier versions chose among the head's evaluations too.
             content["best_weights"] = "of fine-tuning"
+        if self.model.partition("[")[0] == "cbr_large_t":
+            # Earlier versions had a pool after its last convolution.
+            content["architecture"] = "ends in relu5"
         return content
 
     def idle(self) -> set[str]:
