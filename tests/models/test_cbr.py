@@ -39,7 +39,7 @@ def test_layers_follow_the_appendix(smallest_model, name):
         assert last.name == "conv5"
         assert [layer.name for layer in last.layers] == ["conv5", "bn5", "relu5"]
         assert last.output.shape == (None, 4, 4, 512)
-        assert [layer.name for layer in head_layers(model)][0] == "global_pool"
+        assert next(layer.name for layer in head_layers(model)) == "global_pool"
     for number, (stage, channels) in enumerate(
         zip(pooled, architecture.channels, strict=False), start=1
     ):

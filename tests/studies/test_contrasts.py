@@ -257,6 +257,25 @@ def test_the_metric_while_learning_is_up_to_where_random_weights_have_learnt():
     assert contrast.value(data, {"transfer-0"}) == pytest.approx(expected)
 
 
+def test_curves_are_of_the_test_split_where_all_random_weights_have_them():
+    # Transfusion, figures 6 to 8: "Test AUC" over training steps.
+    def shown(run, values):
+        rows = [row for row in curve(run, values) if row.get("split")]
+        return [row | {"split": "test_curve"} for row in rows]
+
+    random = [0.5, 0.6, 0.86, 0.9]
+    data = [*curve("random-0", random), *curve("transfer-0", random)]
+    data += [*shown("random-0", [0.5, 0.95, 1.0, 1.0]), *shown("transfer-0", [0.5] * 4)]
+    contrast = WhileLearning(("transfer-0",), ("random-0",))
+    # 0.5 + 0.9 × 0.5, of the test split's own best.
+    assert contrast.race(table(*data)) == pytest.approx((0.95, 10))
+    assert contrast.value(table(*data), {"transfer-0"}) == pytest.approx(0.5)
+    # A seed of random weights without them: validation, for all.
+    data += curve("random-1", random)
+    contrast = WhileLearning(("transfer-0",), ("random-0", "random-1"))
+    assert contrast.race(table(*data)) == pytest.approx((0.86, 20))
+
+
 def test_rank_correlation_is_spearman_s_of_each_seed():
     values = np.random.default_rng(0).normal(size=(4, 2))
     rows = [row for k in range(4) for row in scores(f"start{k}", values[k])]

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from transfusion_tf.errors import UserError
@@ -80,6 +81,21 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(
 
 
 @pytest.mark.slow
+def test_curves_of_the_test_split_are_recorded_and_choose_nothing(
+    config, options, finished, tmp_path
+):
+    shown = train(config.replace(test_curve=True), tmp_path / "shown", options)
+    for ours, theirs in zip(final_weights(shown), final_weights(finished), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert shown.best_step == finished.best_step
+    curves = shown.directory.metrics().set_index("step")
+    plain = finished.directory.metrics().set_index("step")
+    pd.testing.assert_frame_equal(curves[plain.columns], plain)
+    # The one number that both have of the test split.
+    at_best = curves.loc[shown.best_step, "test/referable_auc"]
+    assert at_best == pytest.approx(finished.test["referable_auc"])
+
+
 def test_another_seed_gives_another_run(config, options, finished, tmp_path):
     other = train(config.replace(seed=1), tmp_path / "other", options)
     assert other.run_id != finished.run_id

@@ -45,10 +45,11 @@ class Stage:
 def stages(model: keras.Model) -> tuple[Stage, ...]:
     """Splits a model into its stages, from the input up; the head is none of them.
 
-    CBR: `pool1` ... one a pool, and `conv5` in CBR-LargeT. ResNet: `conv1`, `block1` to `block4`. Inception-v3:
-    `conv1` to `conv4` (the stem), `mixed0` to `mixed10`. DeiT and Swin: `patch_embed`,
-    `block1`, `block2` ... A stage holds every layer after the stage before it and up
-    to its last one; each layer with weights, the head's excepted, is in exactly one.
+    CBR: `pool1` ... one a pool, and `conv5` in CBR-LargeT. ResNet: `conv1`, `block1` to
+    `block4`. Inception-v3: `conv1` to `conv4` (the stem), `mixed0` to `mixed10`. DeiT
+    and Swin: `patch_embed`, `block1`, `block2` ... A stage holds every layer after the
+    stage before it and up to its last one; each layer with weights, the head's
+    excepted, is in exactly one.
 
     Args:
       model: From `build`, or a Keras ResNet or Inception-v3 with a flat graph.

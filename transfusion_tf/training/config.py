@@ -113,6 +113,11 @@ class RunConfig:
         recipe="always",
         at_least=1,
     )
+    test_curve: bool = setting(
+        False,
+        "Evaluates the test split too, whenever validation is, for curves as papers "
+        "show them; nothing is chosen by it.",
+    )
     early_stopping: int = setting(
         0,
         "Evaluations without a better validation value that end a run; 0 never does.",
@@ -330,6 +335,8 @@ class RunConfig:
     def idle(self) -> set[str]:
         """Fields that say nothing for want of another one."""
         idle = set()
+        if not self.test_curve:
+            idle.add("test_curve")
         if self.schedule != "plateau":
             idle |= {"plateau_patience", "minimum_learning_rate"}
         if not self.head_steps:

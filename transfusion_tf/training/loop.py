@@ -169,11 +169,12 @@ class Loop:
         self._check_weights()
         try:
             measured = self._evaluate_split("validation")
+            shown = self._evaluate_split("test") if self.config.test_curve else None
         except Terminated:
             # Nothing has changed yet: the run goes on with this evaluation.
             self._save()
             raise
-        self._note(measured.metrics)
+        self._note(measured.metrics, {} if shown is None else shown.metrics)
         if count_evaluation(progress, self.config, measured.metrics):
             self.best_validation = measured
         if self.trainer.schedule is not None:
@@ -197,8 +198,8 @@ class Loop:
         if self.termination.is_due_now():
             raise Terminated
 
-    def _note(self, measured: dict[str, float]) -> None:
-        """Adds a line of metrics to the progress."""
+    def _note(self, measured: dict[str, float], shown: dict[str, float]) -> None:
+        """Adds a line of metrics to the progress, of validation and perhaps of test."""
         progress = self.progress
         for name in (str(self.config.metric), selection_metric(self.config)):
             if name not in measured:
@@ -207,6 +208,7 @@ class Loop:
                     f"{self.prepared.card.name}: it needs examples with and without"
                 )
         values = {f"validation/{name}": value for name, value in measured.items()}
+        values |= {f"test/{name}": value for name, value in shown.items()}
         epoch = round(progress.step / self.epoch_steps, 4)
         line: dict[str, float] = {"step": progress.step, "epoch": epoch}
         if progress.losses:

@@ -52,6 +52,7 @@ _OF_ONE_RUN = (
     "seed",
     "steps",
     "eval_every",
+    "test_curve",
     "early_stopping",
     "early_stopping_metric",
     "metric",

@@ -161,7 +161,7 @@ def curves_chart(text: str, series: str = "label", height: float = 3.1) -> Chart
             (Curves(series=series, label="label"), Threshold()),
             title="{curves}",
             x="training step",
-            y="validation {unit}",
+            y="{curve_of} {unit}",
             height=height,
             pad=8,
         ),
@@ -183,7 +183,7 @@ _BY_CLASS = ChapterKind(
         facet="shown",
         small=1.7,
         x="training step",
-        y="validation AUC",
+        y="{curve_of} AUC",
     ),
     sheet=SheetPlan(
         _class_columns,

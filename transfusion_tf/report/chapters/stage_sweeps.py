@@ -107,7 +107,7 @@ STAGES = ChapterKind(
                             faint=0.55,
                             size=3.6,
                         ),
-                        title="Mean validation {unit} while learning: more is faster",
+                        title="Mean {curve_of} {unit} while learning: more is faster",
                         x="donor weights up to",
                         height=1.7,
                         pad=5,
@@ -173,7 +173,7 @@ SPEED_UP = ChapterKind(
                 ),
                 Panel(
                     Lines("area", "fraction", series="curves", ends="", gap=0),
-                    title="Mean validation metric while random weights learn",
+                    title="Mean metric while random weights learn",
                     x="share of stages transferred",
                     height=2.0,
                     pad=5,
@@ -204,7 +204,7 @@ SPEED_UP = ChapterKind(
     ),
     sentences=(
         say_listed(
-            "{curves}: mean validation metric while random weights learn is {listed}.",
+            "{curves}: mean metric while random weights learn is {listed}.",
             "{label} {value:.3f}",
             "area",
             by=("curves",),

@@ -76,9 +76,16 @@ class StartCurves:
             **start.keys,
             "curves": self.name,
             "unit": wording.metric_unit("mean_auc" if self.of_class else main),
+            "curve_of": self.curve_of,
             "shown": self.of_class or "mean",
             "threshold": wording.number(self.threshold),
         }
+
+    @property
+    def curve_of(self) -> str:
+        """The split whose metric is drawn over training."""
+        split = self.learning(self.lead).split(self.lead.measurements)
+        return split.removesuffix("_curve")
 
     def learning(self, start: Start) -> WhileLearning:
         """The metric of a start while random weights learn."""

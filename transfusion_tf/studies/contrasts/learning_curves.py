@@ -1,4 +1,8 @@
-"""Contrasts of who learns faster: areas under learning curves, steps to a threshold."""
+"""Contrasts of who learns faster: areas under learning curves, steps to a threshold.
+
+Curves are of the validation split; of the test split where all runs from random weights
+have such (`--test_curve`), as the papers draw them.
+"""
 
 import dataclasses
 from collections.abc import Collection, Sequence
@@ -14,12 +18,12 @@ from transfusion_tf.evaluation import (
 from transfusion_tf.studies.contrasts.leaves import mean_of_selected, missing
 from transfusion_tf.studies.contrasts.tree import Contrast
 from transfusion_tf.studies.measurements.table import Measurements
-from transfusion_tf.studies.measurements.training_results import SCORE
+from transfusion_tf.studies.measurements.training_results import SCORE, TEST_CURVE
 
 
 @dataclasses.dataclass(frozen=True)
 class _OfCurves(Contrast):
-    """What is measured on curves of a validation metric, against random weights.
+    """What is measured on curves of a metric, against random weights.
 
     They have learnt where the metric is nine tenths of the way from chance to their
     best, mean over them. The horizon is the step at which the slowest gets there, or
@@ -44,15 +48,24 @@ class _OfCurves(Contrast):
         self, measurements: Measurements
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Steps and the metric of every run that has a curve."""
-        return _curves(measurements, self.runs, self.of_class)
+        return _curves(measurements, self.runs, self.split(measurements), self.of_class)
+
+    def split(self, measurements: Measurements) -> str:
+        """Which curves: those of the test split where the baseline has them."""
+        known = {run for run in self.baseline if run in measurements.runs.index}
+        rows = measurements.of(SCORE, run=self.baseline, split=TEST_CURVE)
+        return TEST_CURVE if known and known == set(rows["run"]) else "validation"
 
     def _race(self, measurements: Measurements) -> tuple[float, float]:
-        curves = _curves(measurements, self.baseline, self.of_class)
-        if self.of_class:
-            best, chance = [np.nanmax(values) for _, values in curves.values()], 0.5
+        split = self.split(measurements)
+        curves = _curves(measurements, self.baseline, split, self.of_class)
+        if self.of_class or split == TEST_CURVE:
+            best = [float(np.nanmax(values)) for _, values in curves.values()]
         else:
             rows = measurements.of("best_validation", run=self.baseline)
             best = list(rows["value"].dropna())
+        chance = 0.5
+        if not self.of_class:
             rows = measurements.of("chance", run=self.baseline)
             chance = float(rows["value"].mean())
         threshold = threshold_between(best, chance)
@@ -63,7 +76,7 @@ class _OfCurves(Contrast):
 
 @dataclasses.dataclass(frozen=True)
 class WhileLearning(_OfCurves):
-    """Mean of a validation metric up to the horizon.
+    """Mean of the metric up to the horizon.
 
     What lies beyond is no longer learning, and would make any lead look small in a long
     training.
@@ -111,16 +124,16 @@ class StepsToThreshold(_OfCurves):
 
 
 def _curves(
-    measurements: Measurements, runs: Sequence[str], of_class: str = ""
+    measurements: Measurements, runs: Sequence[str], split: str, of_class: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Steps and a validation metric of every run that has a curve."""
+    """Steps and a metric of every run that has a curve."""
     quantity = "auc" if of_class else SCORE
-    rows = measurements.of(quantity, run=runs, split="validation", class_=of_class)
+    rows = measurements.of(quantity, run=runs, split=split, class_=of_class)
     rows = rows[rows["value"].notna()]
     found = {
         str(run): (own["step"].to_numpy(float), own["value"].to_numpy(float))
         for run, own in rows.groupby("run", sort=False)
     }
     if not found:
-        raise missing(measurements, runs, "validation metric")
+        raise missing(measurements, runs, f"{split} metric over training")
     return found

@@ -16,6 +16,8 @@ from transfusion_tf.training.run_directory import RunDirectory
 
 # The metric that a study reports, under one name for all data sets.
 SCORE = "score"
+# The test split over training, of runs with `test_curve`; `test` is its result alone.
+TEST_CURVE = "test_curve"
 # Numbers of `status.json`, and their units.
 _STATUS = {
     "best_validation": None,
@@ -79,8 +81,9 @@ def test_to_train(run: Run) -> float | None:
 def _curve_rows(run: Run) -> Iterable[dict[str, Any]]:
     for column in run.metrics.columns:
         split, _, metric = column.partition("/")
-        if split not in ("train", "validation") or not metric:
+        if split not in ("train", "validation", "test") or not metric:
             continue
+        split = TEST_CURVE if split == "test" else split
         for step, value in zip(run.metrics["step"], run.metrics[column], strict=True):
             where = {"split": split, "step": step}
             yield from _metric_rows(run, metric, value, where)
