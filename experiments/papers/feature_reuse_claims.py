@@ -102,7 +102,8 @@ def _reuse_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Where transfer pays more, more features are reused.",
             "figure 1, section 3",
-            "rank correlation of WT / RI with (WT - ST) / WT over models and data sets",
+            "rank correlation of WT / RI with (WT - ST) / WT of other seeds, over "
+            "models and data sets",
             "rank correlation",
             "above",
             effects.gains_go_with_reuse(),

@@ -167,8 +167,8 @@ def _representation_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Large models move less in training, at the lowest stage.",
             "figures 3 and 4, section 4",
-            "CCA before and after training from random weights, lowest stage, "
-            f"{resnet} minus the mean of CBR-Small and CBR-Tiny",
+            "CCA above chance before and after training from random weights, lowest "
+            f"stage, {resnet} minus the mean of CBR-Small and CBR-Tiny",
             "CCA",
             "above",
             effects.moves_less(resnet, LOWEST),

@@ -8,6 +8,7 @@ from transfusion_tf.studies.contrasts import (
     Mean,
     PairAverage,
     WhileLearning,
+    above_chance,
     on_test,
 )
 from transfusion_tf.training import RunConfig
@@ -71,9 +72,12 @@ class Effects:
         )
 
     def moves_less(self, model: str, stages: tuple[int, ...]) -> Contrast:
-        """CCA before and after, random start, the model minus the small ones."""
+        """CCA before and after, random start, the model minus the small ones.
+
+        Above chance, for they differ in their numbers of channels.
+        """
         ours, *small = (
-            Average("cca", self._population(name)[0], stages=stages)
+            above_chance(Average("cca", self._population(name)[0], stages=stages))
             for name in (model, *SMALL)
         )
         return ours - mean(small)

@@ -39,9 +39,9 @@ covers 99 % (5 seeds; 95 to 96 % where runs differ as much as that). What it doe
 carry: another hospital or camera, another draw of the training and validation patients,
 other hyperparameters, and the choice among many comparisons: each interval is on its
 own at its level, and so is the p value that goes with it
-(`transfusion_tf.evaluation.multiplicity` adds one that holds among them all). A mean of
-rank correlations is bounded by 1: where it is nearly there, over few settings, all
-seeds may agree, and the interval is too narrow.
+(`transfusion_tf.evaluation.multiplicity` adds one that holds among them all). Where
+settings are a sample, as of a rank correlation over data sets and models, what other
+settings would give is added: V of all permutations of them, which is known.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -49,6 +49,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import numpy as np
 
 from transfusion_tf.evaluation.estimates import Estimate, student
+
+# Degrees of freedom of a variance that is not estimated.
+_KNOWN = 10**9
 
 # Leaves out one level of one source; None is all runs.
 LeftOut = tuple[str, Hashable] | None
@@ -61,6 +64,7 @@ def estimate(
     draws: np.ndarray | None = None,
     patients: int = 0,
     test_to_train: float | None = None,
+    known_variance: float = 0.0,
     level: float = 0.95,
 ) -> Estimate:
     """An effect with its interval.
@@ -72,6 +76,8 @@ def estimate(
         patients; None where no test patients are behind it.
       patients: of the smallest test set.
       test_to_train: test images over training images, of a cross-validation only.
+      known_variance: that is computed and not estimated, such as that of a rank
+        correlation over all permutations of its settings.
       level: coverage.
 
     Returns:
@@ -101,6 +107,8 @@ def estimate(
     if draws is not None:
         patient_variance = _variance_of(draws)
         parts.append((patient_variance, max(1, patients - 1)))
+    if known_variance and parts:
+        parts.append((known_variance, _KNOWN))
     low, high, p_value, freedom = _interval(together, parts, level)
     if len(values) == 2:
         low = high = p_value = np.nan

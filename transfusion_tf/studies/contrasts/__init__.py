@@ -9,6 +9,7 @@ from transfusion_tf.studies.contrasts.branches import (
     Ratio,
     Scaled,
     Slope,
+    above_chance,
 )
 from transfusion_tf.studies.contrasts.effects import effect_or_none, measure_effect
 from transfusion_tf.studies.contrasts.learning_curves import (
@@ -49,6 +50,7 @@ __all__ = [
     "StepsToThreshold",
     "Unavailable",
     "WhileLearning",
+    "above_chance",
     "effect_or_none",
     "from_dict",
     "measure_effect",

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from transfusion_tf.evaluation.regression import regression_line
-from transfusion_tf.studies.contrasts.leaves import repetition
+from transfusion_tf.studies.contrasts.leaves import Average, Constant, repetition
 from transfusion_tf.studies.contrasts.tree import (
     Branch,
     Contrast,
@@ -27,6 +27,11 @@ class Minus(Branch):
     def combine(self, *values: Any) -> Any:
         left, right = values
         return left - right
+
+    def null_variance(
+        self, measurements: Measurements, selected: Collection[str]
+    ) -> float:
+        return sum(part.null_variance(measurements, selected) for part in self.parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +66,12 @@ class Mean(Branch):
 
     def combine(self, *values: Any) -> Any:
         return np.mean(np.broadcast_arrays(*values), axis=0)
+
+    def null_variance(
+        self, measurements: Measurements, selected: Collection[str]
+    ) -> float:
+        parts = [part.null_variance(measurements, selected) for part in self.parts]
+        return sum(parts) / len(parts) ** 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +121,12 @@ class ByDistance(Contrast):
 
 @dataclasses.dataclass(frozen=True)
 class RankCorrelation(Contrast):
-    """Spearman's correlation over settings, in each repetition; mean over these.
+    """Spearman's correlation over settings, mean over repetitions.
+
+    Where x and y share a measurement, such as the score from transferred weights that a
+    gain and a share of reuse both stand on, its noise alone would correlate them (by
+    0.45 for those two): then x is taken from one repetition and y from another, mean
+    over all such pairs.
 
     Attributes:
       points: x and y of each setting.
@@ -119,17 +135,58 @@ class RankCorrelation(Contrast):
     points: tuple[tuple[Contrast, Contrast], ...]
 
     def value(self, measurements: Measurements, selected: Collection[str]) -> float:
+        ranks = self._ranks(measurements, selected)
+        count = ranks.shape[1]
+        correlations = ranks[0] @ ranks[1].T
+        if not self._shared():
+            return float(np.trace(correlations) / count) if count else np.nan
+        if count < 2:
+            return np.nan
+        of_others = correlations.sum() - np.trace(correlations)
+        return float(of_others / (count * (count - 1)))
+
+    def null_variance(
+        self, measurements: Measurements, selected: Collection[str]
+    ) -> float:
+        """Exact, over all permutations of the settings of y, the same in each pair.
+
+        0 where x is the design's own, such as the share of stages transferred.
+        """
+        ranks = self._ranks(measurements, selected)
+        settings, count = ranks.shape[2], ranks.shape[1]
+        if not self._shared() or count < 2:
+            return 0.0
+        totals = ranks.sum(axis=1)
+        pairs = np.outer(*totals) - ranks[0].T @ ranks[1]
+        pairs /= count * (count - 1)
+        return float((pairs**2).sum() / (settings - 1))
+
+    def _shared(self) -> bool:
+        """Whether a measurement stands on both axes of a setting."""
+        return any(set(_leaves(x)) & set(_leaves(y)) for x, y in self.points)
+
+    def _ranks(
+        self, measurements: Measurements, selected: Collection[str]
+    ) -> np.ndarray:
+        """Ranks of x and y in each repetition, of mean 0 and length 1.
+
+        Repetitions in which a side is the same everywhere have none: [2, repetitions,
+        settings].
+        """
+        # Without one repetition, the others are what they were.
+        known = measurements.once(("ranks", self), dict)
         found = []
         for chosen in by_repetition(self.parts, measurements, selected):
-            values = np.array(
-                [
+            if chosen not in known:
+                values = [
                     [side.value(measurements, chosen) for side in point]
                     for point in self.points
                 ]
-            ).T
-            if values.shape[1] > 2 and np.ptp(values, axis=1).min() > 0:
-                found.append(float(stats.spearmanr(*values).statistic))
-        return float(np.mean(found)) if found else np.nan
+                known[chosen] = _centred_ranks(np.array(values).T)
+            if known[chosen] is not None:
+                found.append(known[chosen])
+        shape = (len(found), 2, len(self.points))
+        return np.array(found).reshape(shape).swapaxes(0, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +211,36 @@ class Slope(Contrast):
             return np.nan
         line = regression_line(values[:, 0], values[:, 1])
         return np.nan if line is None else line.slope
+
+
+def above_chance(similarity: Average) -> Contrast:
+    """A similarity of models on the way from its noise floor to 1.
+
+    The floor rises with the number of channels, so that of two architectures that have
+    both kept nothing of their start, the one of more channels looks more alike.
+    """
+    floor = dataclasses.replace(
+        similarity, quantity=f"{similarity.quantity}_noise_floor"
+    )
+    return Ratio(similarity - floor, Constant(1.0) - floor)
+
+
+def _centred_ranks(values: np.ndarray) -> np.ndarray | None:
+    """Of each row, with mean 0 and length 1; None where a row is all alike."""
+    if values.shape[1] < 3 or not np.ptp(values, axis=1).min() > 0:
+        return None
+    ranks = stats.rankdata(values, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    return ranks / np.linalg.norm(ranks, axis=1, keepdims=True)
+
+
+def _leaves(contrast: Contrast) -> Iterable[Contrast]:
+    """The measurements that a contrast is made of."""
+    if contrast.parts:
+        for part in contrast.parts:
+            yield from _leaves(part)
+    elif contrast.groups():
+        yield contrast
 
 
 def by_repetition(

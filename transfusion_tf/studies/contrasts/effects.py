@@ -61,6 +61,7 @@ def measure_effect(contrast: Contrast, measurements: Measurements) -> Estimate:
         draws=None if folded else contrast.draws(measurements, set(repetitions)),
         patients=min(patients, default=0),
         test_to_train=float(np.mean(known)) if folded and known else None,
+        known_variance=contrast.null_variance(measurements, set(repetitions)),
     )
 
 

@@ -58,6 +58,9 @@ class Average(Contrast):
         if self.split:
             rows = rows[rows["split"] == self.split]
         rows = rows[rows["class"] == self.of_class]
+        if len(rows) and rows["position"].isna().all():
+            by_run = rows.groupby("run", sort=False)["value"]
+            return {str(run): value for run, value in by_run.agg(self.reduce).items()}
         found = {
             str(run): _over_stages(own, self.stages, self.reduce, self.same_stage)
             for run, own in rows.groupby("run", sort=False)

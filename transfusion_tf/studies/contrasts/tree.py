@@ -59,6 +59,15 @@ class Contrast(abc.ABC):
         """
         return None
 
+    def null_variance(
+        self, measurements: Measurements, selected: Collection[str]
+    ) -> float:
+        """Of the number where settings have nothing to do with one another.
+
+        0 of what is not compared over settings.
+        """
+        return 0.0
+
     @property
     def parts(self) -> tuple[Contrast, ...]:
         """The contrasts that it is made of, in order."""
