@@ -163,7 +163,13 @@ def _data_are_the_same(folder: Path) -> bool:
     for config in _configs(folder):
         augmentation = config["augmentation"]
         key = json.dumps(
-            [config["dataset"], config["source"], config["image_size"], augmentation]
+            [
+                config["dataset"],
+                config["source"],
+                config["image_size"],
+                config.get("aspect"),
+                augmentation,
+            ]
         )
         if key in seen:
             continue
@@ -172,7 +178,11 @@ def _data_are_the_same(folder: Path) -> bool:
         crop = dataclasses.replace(
             card.augmentation, random_crop=augmentation["random_crop"]
         )
-        card = card.replace(image_size=config["image_size"], augmentation=crop)
+        card = card.replace(
+            image_size=config["image_size"],
+            aspect=config.get("aspect") or card.aspect,
+            augmentation=crop,
+        )
         if data_fingerprint(card) != config["data"]:
             return False
     return True

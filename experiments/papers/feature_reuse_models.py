@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from transfusion_tf_experiments.papers.scale import Scale, stages_of
+from transfusion_tf_experiments.papers.scale import Scale
 
 if TYPE_CHECKING:
     from transfusion_tf.training import RunConfig
@@ -49,8 +49,8 @@ def sweep(scale: Scale, model: str) -> tuple[str, ...]:
 
 
 def fractions(scale: Scale, model: str) -> tuple[float, ...]:
-    """Share of a model's stages with the donor's weights, for each of its `sweep`."""
-    names = stages_of(model)
+    """Share of a model's parts with the donor's weights, for each of its `sweep`."""
+    names = scale.parts_of(model)
     shares = ((names.index(level) + 1) / len(names) for level in scale.levels_of(model))
     return (0.0, *shares, 1.0)
 

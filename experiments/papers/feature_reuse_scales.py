@@ -30,6 +30,24 @@ from transfusion_tf_experiments.papers.feature_reuse_tasks import (
 )
 from transfusion_tf_experiments.papers.scale import Scale
 
+# `inception_names` of the authors' `utils/wtst.py`, "layer-1" to "layer5".
+_INCEPTION_GROUPS = (
+    "conv1",
+    "conv2",
+    "conv3",
+    "conv4",
+    "mixed2",
+    "mixed7",
+    "mixed10",
+)
+# Of the authors' code (`knn_t`); the paper names [7], whose vote is weighted.
+_VOTE = {"vote": "softmax", "temperature": 0.1}
+_OTHER_DONORS = (
+    "Donors are other networks than the paper's: Keras's ResNet50 and ResNet152 take "
+    "their stride in a block's first convolution, PyTorch's in its second; KerasHub's "
+    "ResNet18, DeiTs and Swin were trained by others than torchvision's and the "
+    "authors', and DeiTs with distillation, whose token is left out."
+)
 _PAPER_TASKS = ("aptos", "ddsm", "isic", "chexpert", "camelyon")
 
 
@@ -70,19 +88,17 @@ def paper() -> Scale:
             "alike": _PAPER_TASKS,
             "convergence": ("chexpert at a constant rate",),
         },
-        levels={
-            # The groups that the authors' code transfers.
-            "inception_v3": ("conv1", "conv2", "conv3", "conv4", "mixed2", "mixed7")
-        },
+        groups={"inception_v3": _INCEPTION_GROUPS},
         options={
             # More images than features.
             "distances": {"images": 10_000, "features": None},
             "sources": {"imagenet": "imagenet2012"},
             "layers": {"kind": "unit", "images": 2_000},
             "robustness": {"kind": "unit"},
-            "neighbours": {"kind": "unit", "k": 200},
+            "neighbours": {"kind": "unit", "k": 200, **_VOTE},
             "attention": {"images": 512},
         },
+        notes=(_OTHER_DONORS,),
     )
 
 
@@ -92,10 +108,9 @@ def published_code() -> Scale:
     Adam with an l2 penalty of 1e-5 for all models, gradients clipped at a norm of 1, a
     plateau after 4 epochs and no least rate, a fifth of the images turned grey, images
     normalised by the mean and deviation of each data set's own pixels, embeddings left
-    pretrained under stats transfer, neighbours that vote by exp(similarity / 0.1).
-    Normalised images come in our donors' units, which for Keras's ResNets and Inception
-    are not PyTorch's. Its random crops of 0.8 to 1.2 times the size are left out: they
-    resample.
+    pretrained under stats transfer. Normalised images come in our donors' units, which
+    for Keras's ResNets and Inception are not PyTorch's. Its random crops of 0.8 to 1.2
+    times the size are left out: they resample.
     """
     scale = paper().with_changes(
         {
@@ -109,13 +124,10 @@ def published_code() -> Scale:
             "input_scaling": "dataset_mean_std",
         }
     )
-    vote = {"vote": "softmax", "temperature": 0.1}
-    options = {**scale.options, "neighbours": {**scale.options["neighbours"], **vote}}
     return dataclasses.replace(
         scale,
         name="published_code",
         statistics="mean_var[strict_reference]",
-        options=options,
     )
 
 
@@ -217,7 +229,7 @@ def _drawn_options(images: int, of_distances: int, k: int) -> dict[str, Any]:
         "sources": {},
         "layers": {"kind": "stage", "images": images},
         "robustness": {"kind": "stage", "analysed": ["mean_var", "transfer"]},
-        "neighbours": {"kind": "stage", "k": k},
+        "neighbours": {"kind": "stage", "k": k, **_VOTE},
         "attention": {"images": images},
     }
 

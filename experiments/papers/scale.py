@@ -106,6 +106,8 @@ class Scale:
       task_groups: kind of study -> the tasks that it looks at.
       levels: model -> stages up to which it is transferred or frozen, each in turn;
         where a model is missing, all but its last.
+      groups: model -> last stages of the groups that it is transferred in, where those
+        are not its stages; each counts as one part of the model.
       options: kind of study -> what its chapters tell their analyses and views.
       train_examples: the paper's numbers of training images -> those used here.
       statistics: the initialization from the statistics of the donor's weights.
@@ -125,6 +127,7 @@ class Scale:
     more_seeds: Mapping[str, int] = dataclasses.field(default_factory=dict)
     task_groups: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     levels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     train_examples: Mapping[int, int] = dataclasses.field(default_factory=dict)
     statistics: str = "mean_var"
@@ -173,7 +176,11 @@ class Scale:
 
     def levels_of(self, model: str) -> tuple[str, ...]:
         """Stages up to which a model is transferred or frozen, without the last."""
-        return self.levels.get(model, stages_of(model)[:-1])
+        return self.levels.get(model, self.parts_of(model)[:-1])
+
+    def parts_of(self, model: str) -> tuple[str, ...]:
+        """Stages that end what the shares of a model that is transferred are of."""
+        return self.groups.get(model, stages_of(model))
 
     def chapter(
         self,
@@ -191,6 +198,7 @@ class Scale:
         """A table or figure of the paper at this scale; see `studies.Chapter`."""
         from transfusion_tf.studies import Chapter
 
+        groups = {"groups": self.groups} if self.groups else {}
         return Chapter(
             name=name,
             title=title,
@@ -198,7 +206,7 @@ class Scale:
             view=view,
             runs=tuple(dict.fromkeys(runs)),
             measurements=measurements,
-            options=options or {},
+            options={**(options or {}), **groups},
             published=published,
             notes=(*notes, *self.notes),
         )

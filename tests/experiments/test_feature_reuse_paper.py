@@ -86,6 +86,25 @@ def test_images_of_256_px_are_cropped_flipped_and_jittered():
     assert policy["grayscale"] == 0
 
 
+def test_random_convolutions_are_kaimings_and_batch_norm_is_pytorchs():
+    # "Random init. (RI) – Kaiming initialization [15]"; "available in PyTorch [33]",
+    # whose batch norm has a momentum of 0.1: nine tenths of the statistics stay.
+    for run in runs_of(PAPER) | runs_of(CODE):
+        is_cnn = run.model.startswith(("resnet", "inception"))
+        assert run.kernel_initializer == ("he_normal" if is_cnn else None)
+        assert run.batch_norm_momentum == (0.9 if is_cnn else None)
+
+
+def test_images_are_stretched_not_padded():
+    # "Images were normalised and resized to 256×256"; the code: `Resize((256, 256))`.
+    from transfusion_tf.training.resolved_config import card_of
+
+    runs = runs_of(PAPER) | runs_of(CODE)
+    assert {run.aspect for run in runs} == {"stretch"}
+    card = card_of(next(run for run in runs if run.dataset == "isic2019"))
+    assert (card.aspect, card.stored_size) == ("stretch", 256)
+
+
 def test_figure_8_has_a_constant_rate_on_chexpert():
     # "Validation curves of RESNET50 and DEIT-S on CHEXPERT using a constant learning
     # rate."
@@ -174,11 +193,25 @@ def test_the_sweep_goes_through_all_stages(model, stages):
     assert found == {"random", "mean_var", "transfer"} | between
 
 
+def test_inception_is_transferred_in_the_authors_seven_groups():
+    # `inception_names`: Conv2d_1a; 2a and 2b; 3b; 4a; Mixed_5b to d; 6a to e; 7a to c.
+    from transfusion_tf_experiments.papers.feature_reuse_models import fractions, sweep
+
+    starts = dict(
+        zip(sweep(PAPER, "inception_v3"), fractions(PAPER, "inception_v3"), strict=True)
+    )
+    between = ("conv1", "conv2", "conv3", "conv4", "mixed2", "mixed7")
+    expected = {f"transfer:{s}+mean_var": (n + 1) / 7 for n, s in enumerate(between)}
+    assert starts == pytest.approx({"mean_var": 0, **expected, "transfer": 1})
+    groups = CHAPTERS["figure2"].options["groups"]["inception_v3"]
+    assert groups == (*between, "mixed10")
+
+
 def test_representations_are_looked_into_as_the_paper_does():
     # "the k = 200 closest embeddings from the training set".
     assert CHAPTERS["figure6"].options["k"] == 200
     assert CHAPTERS["figure6"].options["kind"] == "unit"
-    assert CHAPTERS["figure5"].options == {"kind": "unit"}
+    assert CHAPTERS["figure5"].options["kind"] == "unit"
     assert CHAPTERS["figure1"].options["source"] == "imagenet2012"
 
 
@@ -213,10 +246,12 @@ def test_the_published_code_feeds_each_donor_the_pixels_that_it_was_trained_on()
     }
 
 
-def test_the_published_code_weighs_neighbours_by_their_similarity():
-    options = feature_reuse.CHAPTERS["figure6"](CODE).options
-    assert (options["vote"], options["temperature"]) == ("softmax", 0.1)
-    assert "vote" not in CHAPTERS["figure6"].options
+@pytest.mark.parametrize("name", feature_reuse.SCALES)
+def test_neighbours_vote_by_their_similarity(name):
+    # "apply a k-NN evaluation protocol at the layers in question [7]": DINO's, a vote
+    # by exp(similarity / T). The code's call: `knn_t=0.1`.
+    figure6 = feature_reuse.CHAPTERS["figure6"](feature_reuse.SCALES[name]())
+    assert (figure6.options["vote"], figure6.options["temperature"]) == ("softmax", 0.1)
 
 
 def test_what_the_published_code_starts_from_stands_beside_the_papers_values():
@@ -286,6 +321,15 @@ def test_published_gains_follow_from_table_1():
             "feature_reuse_share": (weights - statistics) / weights,
         }
         assert row["value"] == pytest.approx(expected[row["quantity"]], abs=1e-4)
+
+
+def test_every_chapter_says_that_donors_are_other_networks():
+    # "either available in PyTorch [33] or downloaded from the official repositories".
+    for scale in (PAPER, CODE):
+        for make in feature_reuse.CHAPTERS.values():
+            assert any(
+                "other networks than the paper's" in n for n in make(scale).notes
+            )
 
 
 def test_every_table_and_figure_is_there():

@@ -338,3 +338,17 @@ def test_standardised_images_have_to_come_in_the_donor_s_units(donor, units, war
         initialize(model, "transfer", donor)
 
     assert sum("was trained on input" in str(w.message) for w in caught) == warned
+
+
+@pytest.mark.parametrize("spec", ["random", "transfer:pool1", "gabor"])
+def test_a_kernel_initializer_draws_every_convolution_that_begins_random(spec):
+    model = build("cbr_tiny", (64, 64, 3), 2)
+    donor = donor_from_model(build("cbr_tiny", (64, 64, 3), 2, seed=9), "donor")
+    own = initialized(model, spec, donor, seed=1)
+    initialize(model, spec, donor, seed=1, kernel_initializer="he_normal")
+    for path, values in weights(model).items():
+        if path.endswith("kernel") and path.split("/")[0] in ("conv2", "conv3"):
+            wanted = np.sqrt(2 / np.prod(values.shape[:3]))
+            assert values.std() == pytest.approx(wanted, rel=0.03)
+        elif path.startswith(("logits", "bn")):
+            np.testing.assert_array_equal(values, own[path])

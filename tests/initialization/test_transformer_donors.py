@@ -166,10 +166,10 @@ def smooth(side: int, channels: int) -> np.ndarray:
     ).reshape(-1, channels)
 
 
-def test_position_embeddings_are_resized_and_the_extra_tokens_left_alone():
+def test_position_embeddings_are_resized_and_the_class_token_left_alone():
     saved = drawn_model("deit_mini")
     positions = saved.get_layer("tokens").position_embedding
-    extra = np.random.default_rng(0).normal(size=(2, 64))
+    extra = np.random.default_rng(0).normal(size=(1, 64))
     positions.assign(np.concatenate([extra, smooth(8, 64)])[None])
     donor = donor_from_model(saved, "donor")
     model = build("deit_mini", (96, 128, 3), 5)
@@ -177,15 +177,15 @@ def test_position_embeddings_are_resized_and_the_extra_tokens_left_alone():
     report = initialize(model, "transfer", donor)
 
     found = weights(model)["tokens/position_embedding"][0]
-    np.testing.assert_array_equal(found[:2], donor.tensors[POSITIONS][0, :2])
+    np.testing.assert_array_equal(found[:1], donor.tensors[POSITIONS][0, :1])
     expected = resized_by_skimage(smooth(8, 64), (12, 16))
-    np.testing.assert_allclose(found[2:], expected, atol=0.02)
+    np.testing.assert_allclose(found[1:], expected, atol=0.02)
     records = {record.path: record for record in report}
-    assert records[POSITIONS].resized_from == (1, 66, 64)
+    assert records[POSITIONS].resized_from == (1, 65, 64)
     assert records[POSITIONS].scheme == "transfer"
     assert [path for path in records if records[path].resized_from] == [POSITIONS]
     rows = {row["path"]: row for row in report.to_rows()}
-    assert rows[POSITIONS]["resized_from"] == [1, 66, 64]
+    assert rows[POSITIONS]["resized_from"] == [1, 65, 64]
 
 
 POSITIONS = "tokens/position_embedding"
@@ -214,7 +214,7 @@ def test_statistics_are_taken_of_the_donors_own_embeddings_at_any_size(size):
     report = initialize(model, "mean_var", donor)
 
     found = weights(model)[POSITIONS]
-    assert found.shape == (1, 2 + (size // 8) ** 2, 64)
+    assert found.shape == (1, 1 + (size // 8) ** 2, 64)
     assert found.mean() == pytest.approx(given.mean(), abs=0.02)
     assert found.std() == pytest.approx(given.std(), rel=0.1)
     assert not any(record.resized_from for record in report)
@@ -237,7 +237,7 @@ def test_a_grid_that_was_not_square_cannot_be_resized():
 
     with pytest.raises(
         DonorMismatchError,
-        match=r"position_embedding \(donor \(1, 98, 64\), model \(1, 66, 64\)\)",
+        match=r"position_embedding \(donor \(1, 97, 64\), model \(1, 65, 64\)\)",
     ):
         initialize(model, "transfer", donor_from_model(oblong, "oblong"))
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -160,6 +162,20 @@ def test_cells_are_told_apart_by_start_though_learning_rates_differ(
 def test_fractions_count_the_stages_that_are_transferred(initialization, expected):
     found = transfer_runs.fraction(initialization, STAGES[DEIT])
     assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_fractions_count_groups_of_stages_where_the_chapter_names_them(
+    record, measurements
+):
+    material = material_of(record, measurements, "figure2")
+    groups = {DEIT: ("patch_embed", "block1", "block3", "block6")}
+    chapter = dataclasses.replace(material.chapter, options={"groups": groups})
+    found = transfer_runs.transfer_runs(dataclasses.replace(material, chapter=chapter))
+    shares = {
+        cell.initialization: cell.fraction for cell in found if cell.model == DEIT
+    }
+    assert shares["transfer:block1+mean_var"] == 2 / 4
+    assert shares["transfer:block3+mean_var"] == 3 / 4
 
 
 def test_starts_shows_each_data_set_and_the_paper_s_value(record, study, drawn):

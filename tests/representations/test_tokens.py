@@ -32,11 +32,11 @@ def test_tokens_that_are_no_square_grid_are_an_error():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 64), (64, 96), (48, 80), (32, 64), (64, 128)])
-def test_a_deit_says_that_it_has_two_class_tokens_at_any_size(size):
+def test_a_deit_says_that_it_has_one_class_token_at_any_size(size):
     pytest.importorskip("keras_hub")
     model = build("deit_mini", (*size, 3), 5, seed=0)
     count = class_tokens_of(model)
-    assert count == 2
+    assert count == 1
     tokens = model.get_layer("block1_mlp_add").output
     spatial = select_tokens(np.zeros(tokens.shape[1:])[None], "spatial", count)
     assert spatial.shape[1] == size[0] // 8 * size[1] // 8

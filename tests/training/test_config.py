@@ -52,6 +52,8 @@ def test_the_run_id_depends_on_content_not_on_where_things_lie():
         {"fold": 0, "fold_protocol": "paper"},
         {"augmentation": {"grayscale": 0.2}},
         {"augmentation": {"random_crop": 1.2}},
+        {"aspect": "stretch"},
+        {"kernel_initializer": "he_normal"},
     ],
 )
 def test_all_that_decides_the_result_changes_the_run_id(changes):

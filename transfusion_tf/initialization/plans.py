@@ -63,6 +63,7 @@ def initialize(
     seed: int = 0,
     *,
     strict_reference: bool = False,
+    kernel_initializer: str | None = None,
 ) -> InitializationReport:
     """Gives every weight of a model its start, as the spec says, in place.
 
@@ -82,6 +83,8 @@ def initialize(
       seed: Of all draws.
       strict_reference: The spec's option of this name: statistics leave the
         embeddings of transformers the donor's, as the feature-reuse paper's code.
+      kernel_initializer: What convolution kernels that begin random are drawn from, as
+        Keras names it; None for the architecture's own.
 
     Returns:
       What was done to every tensor, in graph order.
@@ -101,7 +104,9 @@ def initialize(
     if donor is not None:
         check_donor(model, parsed, plan, donor)
         _warn_of_other_pixels(model, donor)
-    values = [_values(planned, parsed, donor, seed) for planned in plan]
+    values = [
+        _values(planned, parsed, donor, seed, kernel_initializer) for planned in plan
+    ]
     for planned, value in zip(plan, values, strict=True):
         planned.tensor.variable.assign(value)
     return InitializationReport(
@@ -201,14 +206,17 @@ def _values(
     spec: InitializationSpec,
     donor: Donor | None,
     seed: int,
+    kernel_initializer: str | None,
 ) -> NDArray[np.float32]:
     tensor = planned.tensor
     if planned.scheme == "random":
-        return random_values(tensor, seed)
+        return random_values(tensor, seed, kernel_initializer)
     if planned.scheme == "identity":
         return np.full(tensor.shape, _IDENTITY[tensor.name], np.float32)
     if planned.scheme == "gabor":
-        reference = donor.tensors[tensor.path] if donor else random_values(tensor, seed)
+        if donor:
+            return Gabor(donor.tensors[tensor.path]).draw(tensor.shape)
+        reference = random_values(tensor, seed, kernel_initializer)
         return Gabor(reference).draw(tensor.shape)
     assert donor is not None  # `initialize` and `check_donor` saw to it
     initializer = _INITIALIZERS[planned.scheme](

@@ -2,8 +2,8 @@
 
 A DeiT has an embedding for each place in its grid of patches, a Swin a bias for each
 pair of places in a window by how far they are apart. Both are maps, and are resized as
-such: bicubic, smoothed where they shrink. Class and distillation token have no place
-in the grid, and their embeddings are left alone.
+such: bicubic, smoothed where they shrink. The class token has no place in
+the grid, and its embedding is left alone.
 """
 
 import math
@@ -37,7 +37,7 @@ def resized(values: NDArray[np.float32], tensor: NamedTensor) -> NDArray[np.floa
     """A donor's embedding of positions at the size of a model's.
 
     Args:
-      values: `[1, 2 + side², channels]` for position embeddings, `[side², heads]`
+      values: `[1, 1 + side², channels]` for position embeddings, `[side², heads]`
         for a table of relative position biases.
       tensor: The model's, of which `can_be_resized` holds.
 

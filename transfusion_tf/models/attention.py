@@ -12,9 +12,9 @@ from transfusion_tf.errors import UserError
 def attention_maps(model: keras.Model, images: Any) -> list[NDArray[np.float32]]:
     """The attention of every head of every block, in inference.
 
-    The first token is the class's, the second distillation's, then come the patches
-    row by row. For the mean attended distance (feature reuse, appendix E). Memory:
-    batch * heads * tokens² * 4 bytes a block, 1 MB an image for a DeiT-S at 224 pixels.
+    The first token is the class's, then come the patches row by row. For the mean
+    attended distance (feature reuse, appendix E). Memory: batch * heads * tokens² * 4
+    bytes a block, 1 MB an image for a DeiT-S at 224 pixels.
 
     Args:
       model: A DeiT from `build`.

@@ -1,11 +1,9 @@
 """DeiT: KerasHub's data-efficient image transformer, flat and with named stages.
 
-Touvron et al., ICML 2021. KerasHub's is the distilled one: a class token and a
-distillation token before the patches. The feature-reuse authors take the one without
-distillation, and classify from the class token after the last layer norm. Here too
-the class token alone goes to the head; the distillation token stays among the tokens
-that the pretrained weights know. (The published distilled DeiT has a second head on
-that token, and averages the two.)
+Touvron et al., ICML 2021: the one without distillation, which the feature-reuse paper
+takes. A class token stands before the patches, and goes to the head after the last
+layer norm. KerasHub has only distilled ones, with a second token before the patches:
+of their weights, that token and its position are left out.
 
 Unlike the authors' DeiT, KerasHub's holds queries, keys and values in three tensors,
 so that statistics are taken of each on its own.
@@ -17,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from transfusion_tf.models.end_points import EndPoint
-from transfusion_tf.models.hub import HubBackbone, own_layer
+from transfusion_tf.models.hub import HubBackbone, Tensors, own_layer
 from transfusion_tf.models.transformer_layers import TokensAndPositions
 
 
@@ -51,6 +50,7 @@ class DeiTArchitecture:
                 "intermediate_dim": 4 * self.width,
             },
             _hub_layers,
+            _without_distillation,
         )
 
 
@@ -130,6 +130,15 @@ def _prototypes(
         for name, layer in hub.layers(backbone).items()
         if name != "tokens"
     }
+
+
+def _without_distillation(tensors: Tensors) -> Tensors:
+    """The weights less those of the distillation token, second of all."""
+    positions = tensors["tokens/position_embedding"]
+    kept = np.delete(positions, 1, axis=1)
+    own = {**tensors, "tokens/position_embedding": kept}
+    del own["tokens/distillation_token"]
+    return own
 
 
 def _hub_layers(backbone: Any) -> dict[str, keras.layers.Layer]:

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from transfusion_tf.errors import UserError
 from transfusion_tf.models.tensors import layer_tensors
 
+Tensors = dict[str, NDArray[np.float32]]
+
 
 @dataclass(frozen=True)
 class HubBackbone:
@@ -29,11 +31,13 @@ class HubBackbone:
       class_name: Its name in `keras_hub.models`.
       config: What it is called with, beside the image's shape.
       layers: From the backbone to its layers by our names, in graph order.
+      kept: From all of its weights, by our paths, to those that a model of ours has.
     """
 
     class_name: str
     config: Mapping[str, Any]
     layers: Callable[[Any], dict[str, keras.layers.Layer]]
+    kept: Callable[[Tensors], Tensors] = lambda tensors: tensors
 
     def make(self, image_shape: tuple[int, int, int], **more: Any) -> Any:
         """The backbone, with KerasHub's random weights.
@@ -44,7 +48,7 @@ class HubBackbone:
         make = getattr(keras_hub().models, self.class_name)
         return make(image_shape=tuple(image_shape), **self.config, **more)
 
-    def tensors(self, backbone: Any) -> dict[str, NDArray[np.float32]]:
+    def tensors(self, backbone: Any) -> Tensors:
         """The backbone's weights by the paths that they have in a model of ours."""
         layers = self.layers(backbone)
         paths: dict[int, str] = {}
@@ -53,11 +57,12 @@ class HubBackbone:
             for tensor in layer_tensors(layer):
                 rest = tensor.path.partition("/")[2]
                 paths[id(tensor.variable)] = f"{name}/{rest}"
-        return {
+        tensors = {
             paths[id(tensor.variable)]: tensor.value()
             for layer in layers.values()
             for tensor in layer_tensors(layer)
         }
+        return self.kept(tensors)
 
 
 def keras_hub() -> ModuleType:

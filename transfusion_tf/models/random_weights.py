@@ -19,18 +19,23 @@ def fold_seed(seed: int, path: str) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def random_values(tensor: NamedTensor, seed: int) -> np.ndarray:
+def random_values(
+    tensor: NamedTensor, seed: int, kernel_initializer: str | None = None
+) -> np.ndarray:
     """What the layer's own initializer gives this tensor, float32.
 
     Args:
       tensor: A weight of a model; its layer names the initializer, whatever the
         weight's present value.
       seed: The initialization's seed; the tensor's path is folded in here.
+      kernel_initializer: Of Keras, by name, in place of a convolution kernel's own.
 
     Raises:
       ValueError: If the layer has no initializer for the variable.
     """
     initializer = getattr(tensor.owner, f"{tensor.name}_initializer", None)
+    if kernel_initializer and tensor.name == "kernel" and len(tensor.shape) == 4:
+        initializer = keras.initializers.get(kernel_initializer)
     if initializer is None:
         raise ValueError(
             f"cannot draw {tensor.path!r}: its layer, a {type(tensor.owner).__name__}, "

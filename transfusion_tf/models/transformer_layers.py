@@ -15,12 +15,11 @@ from transfusion_tf.models.hub import small_normal
 # Weights that are no kernel, bias or normalization.
 EMBEDDINGS = (
     "class_token",
-    "distillation_token",
     "position_embedding",
     "relative_position_bias_table",
 )
-# Tokens that stand before the patches: for the class, and for distillation.
-EXTRA_TOKENS = 2
+# Tokens that stand before the patches: the class's.
+EXTRA_TOKENS = 1
 # What a token loses in score towards one that is beside it by the shift alone.
 _MASKED = -100.0
 # And towards one that only fills up a window: less than any score of a real one, yet
@@ -30,10 +29,10 @@ _PADDING = -3e4
 
 @keras.saving.register_keras_serializable(package="transfusion_tf")
 class TokensAndPositions(keras.layers.Layer):
-    """Patches to tokens: class and distillation token first, then row by row.
+    """Patches to tokens: the class token first, then row by row.
 
-    `[batch, rows, columns, channels]` -> `[batch, 2 + rows * columns, channels]`, with
-    a learned position added to each (DeiT, sections 3 and 4).
+    `[batch, rows, columns, channels]` -> `[batch, 1 + rows * columns, channels]`, with
+    a learned position added to each (DeiT, section 3).
 
     Attributes:
       grid: (rows, columns) of patches, once built.
@@ -44,7 +43,6 @@ class TokensAndPositions(keras.layers.Layer):
         self.grid: tuple[int, int] | None = None
         # By these names `random_values` finds what a weight is drawn from.
         self.class_token_initializer = small_normal()
-        self.distillation_token_initializer = small_normal()
         self.position_embedding_initializer = small_normal()
 
     def build(self, input_shape: tuple[int | None, int, int, int]) -> None:
@@ -52,7 +50,6 @@ class TokensAndPositions(keras.layers.Layer):
         _, rows, columns, channels = input_shape
         self.grid = (rows, columns)
         self.class_token = self._embedding("class_token", 1, channels)
-        self.distillation_token = self._embedding("distillation_token", 1, channels)
         self.position_embedding = self._embedding(
             "position_embedding", EXTRA_TOKENS + rows * columns, channels
         )
@@ -61,18 +58,15 @@ class TokensAndPositions(keras.layers.Layer):
     def call(self, patches: Any) -> Any:
         """Tokens of patches."""
         batch, rows, columns, channels = keras.ops.shape(patches)
-        first = [
-            keras.ops.tile(token, (batch, 1, 1))
-            for token in (self.class_token, self.distillation_token)
-        ]
+        first = keras.ops.tile(self.class_token, (batch, 1, 1))
         spatial = keras.ops.reshape(patches, (-1, rows * columns, channels))
-        tokens = keras.ops.concatenate([*first, spatial], axis=1)
+        tokens = keras.ops.concatenate([first, spatial], axis=1)
         return tokens + self.position_embedding
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, int, int, int]
     ) -> tuple[int | None, int, int]:
-        """`(batch, 2 + rows * columns, channels)`."""
+        """`(batch, 1 + rows * columns, channels)`."""
         batch, rows, columns, channels = input_shape
         return (batch, EXTRA_TOKENS + rows * columns, channels)
 

@@ -29,8 +29,8 @@ _MOST_CLASS_TOKENS = 2
 def class_tokens_of(model: keras.Model) -> int | None:
     """How many class tokens a model's activations begin with, if it is known.
 
-    2 for a DeiT from `build`, whose second is for distillation; 0 for a Swin; None for
-    models that have neither's layers.
+    1 for a DeiT from `build`; 0 for a Swin; None for models that have neither's
+    layers.
     """
     if any(isinstance(layer, TokensAndPositions) for layer in model.layers):
         return EXTRA_TOKENS

@@ -64,4 +64,5 @@ class DataSets:
         # What is stored depends on the random crop, of all that augmentation is.
         given = config.augmentation
         crop = None if given is None else given.get("random_crop", 1.0)
-        return config.dataset, config.source, config.image_size, crop
+        size = (config.image_size, config.aspect, crop)
+        return config.dataset, config.source, *size

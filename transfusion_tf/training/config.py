@@ -11,6 +11,8 @@ from transfusion_tf.training.settings import described, setting, setting_of
 
 # `models.STANDARD_UNITS`, whose module imports Keras.
 _STANDARD_UNITS = "imagenet_mean_std"
+# Fields that came later: while they say nothing, runs keep their ids.
+_LATER = ("aspect", "kernel_initializer", "test_curve")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,13 @@ class RunConfig:
         "transfer:STAGE+SCHEME; statistics schemes take [bn=...].",
         recipe="never",
     )
+    # Feature reuse, section 2: "Random init. (RI) – Kaiming initialization".
+    kernel_initializer: str | None = setting(
+        None,
+        "What convolution kernels that begin random are drawn from: he_normal or "
+        "he_uniform (Kaiming's), glorot_uniform; else the architecture's own.",
+        choices=("he_normal", "he_uniform", "glorot_uniform"),
+    )
     # Its content is in `donor_weights`.
     donor: str | None = setting(
         None,
@@ -75,6 +84,12 @@ class RunConfig:
     )
     image_size: int | None = setting(
         None, "Height and width of the model's input; else the card's.", recipe="never"
+    )
+    aspect: str | None = setting(
+        None,
+        "What becomes of an image that isn't square: pad with black, crop its centre, "
+        "or stretch; else the card's.",
+        choices=("pad", "crop", "stretch"),
     )
     train_examples: int | None = setting(
         None, "Size of the nested training subset.", recipe="never", at_least=1
@@ -330,13 +345,14 @@ class RunConfig:
         if self.model.partition("[")[0] == "cbr_large_t":
             # Earlier versions had a pool after its last convolution.
             content["architecture"] = "ends in relu5"
+        if self.model.startswith("deit_"):
+            # Earlier versions had a second one, for distillation.
+            content["tokens"] = "class"
         return content
 
     def idle(self) -> set[str]:
         """Fields that say nothing for want of another one."""
-        idle = set()
-        if not self.test_curve:
-            idle.add("test_curve")
+        idle = {name for name in _LATER if not getattr(self, name)}
         if self.schedule != "plateau":
             idle |= {"plateau_patience", "minimum_learning_rate"}
         if not self.head_steps:

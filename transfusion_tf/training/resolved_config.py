@@ -199,7 +199,7 @@ def _check_metric(metric: str, card: DatasetCard, valid: Collection[str]) -> Non
 
 
 def card_of(config: RunConfig) -> DatasetCard:
-    """The card that the config names, at the config's sizes of image and random crop.
+    """The card that the config names, with the config's image size, aspect and crop.
 
     Raises:
       UserError: no such card, or an augmentation that can't be.
@@ -207,6 +207,8 @@ def card_of(config: RunConfig) -> DatasetCard:
     card = load_card(config.dataset, config.source)
     if config.image_size is not None:
         card = card.replace(image_size=config.image_size)
+    if config.aspect is not None:
+        card = card.replace(aspect=config.aspect)
     if config.augmentation is None:
         return card
     # What is stored is so much larger than the input.

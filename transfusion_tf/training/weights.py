@@ -48,7 +48,13 @@ def initialize_run(model: keras.Model, config: RunConfig) -> InitializationRepor
       UserError: the donor is gone, or does not fit.
     """
     donor = None if config.donor is None else _donor(model, config)
-    return initialize(model, config.initialization, donor, config.seed)
+    return initialize(
+        model,
+        config.initialization,
+        donor,
+        config.seed,
+        kernel_initializer=config.kernel_initializer,
+    )
 
 
 def _donor(model: keras.Model, config: RunConfig) -> Donor:

@@ -33,8 +33,8 @@ class TransferRuns(RunGroup):
       train_examples: how many training images.
       model: its name.
       initialization: the spec.
-      fraction: share of the stages that have the donor's weights: 0 is ST, 1 is WT;
-        None is RI.
+      fraction: share of the stages, or of the groups of them that the chapter's
+        options name, with the donor's weights: 0 is ST, 1 is WT; None is RI.
       data: the data set; with its number of images where it comes in several sizes.
     """
 
@@ -84,8 +84,10 @@ def transfer_runs(material: Material) -> list[TransferRuns]:
             )
             grouped.setdefault(key, {})[run_key(run)] = run
     models = list(dict.fromkeys(model for _, _, model, _ in grouped))
+    groups = material.chapter.options.get("groups", {})
     orders = {
-        model: stage_order(
+        model: groups.get(model)
+        or stage_order(
             run for run in material.runs.values() if run.config.model == model
         )
         for model in models
