@@ -68,10 +68,11 @@ CARD_VALUES = (
     "blank",
 )
 # Said by `repetitions`, by the names of data sets, or no choice of anyone; the input's
-# scaling and the augmentation are said as they come out.
+# scaling, the aspect and the augmentation are said as they come out.
 _NOT_SHOWN = (
     "dataset",
     "source",
+    "aspect",
     "seed",
     "fold",
     "data",
@@ -169,6 +170,7 @@ def _of_data_set(
     from transfusion_tf.training.resolved_config import input_scaling_of_run
 
     card = load_card(dataset, runs[0].source)
+    card = card.replace(aspect=runs[0].aspect or card.aspect)
     filled = [
         run.replace(
             image_size=run.image_size or card.image_size,
