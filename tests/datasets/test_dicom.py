@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from transfusion_tf.datasets.dicom import dicom_facts
 from transfusion_tf.datasets.images import read_rgb
 from transfusion_tf.errors import UserError
 
@@ -266,6 +267,11 @@ def test_a_jpeg_in_it_whose_data_end_too_early_is_damaged(tmp_path):
             continue
         with pytest.raises(UserError, match="damaged"):
             read_rgb(path)
+
+
+def test_what_made_an_image_is_known_from_its_header(tmp_path):
+    path = write(tmp_path / "a.dcm", RAMP, Modality="DX", Manufacturer="Maker")
+    assert dicom_facts(path) == ("MONOCHROME2 12", "DX Maker")
 
 
 def test_run_lengths_are_decoded(tmp_path):

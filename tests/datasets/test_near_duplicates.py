@@ -77,6 +77,25 @@ def test_few_pictures_have_no_altered_copies(count):
     assert altered_pairs(thumbnails(PICTURES)[:count]) == []
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_a_turned_copy_is_found(turns, upside_down):
+    copies = [np.rot90(saved_again(FILMS[i]), turns) for i in (3, 20)]
+    copies = [np.ascontiguousarray(c[::-1] if upside_down else c) for c in copies]
+    pairs = near_pairs(thumbnails([*FILMS, *copies]))
+    mirrored = upside_down and turns == 2
+    expected = set() if mirrored else {(3, 30), (20, 31)}
+    assert {(pair.first, pair.second) for pair in pairs} == expected
+    assert {pair.change for pair in pairs} <= {"turned"}
+
+
+def test_a_copy_with_black_and_white_exchanged_is_found():
+    pairs = near_pairs(thumbnails([*FILMS, 255 - saved_again(FILMS[3])]))
+    assert [(pair.first, pair.second, pair.change) for pair in pairs] == [
+        (3, 30, "negative")
+    ]
+
+
 @pytest.mark.parametrize("change", [saved_again, smaller, brighter])
 def test_a_changed_copy_is_found(change):
     copies = [change(PICTURES[i]) for i in (3, 20, 41)]

@@ -83,6 +83,7 @@ def test_properties_of_files(tmp_path):
     properties = file_properties(images, rows, thumbnails)
     assert properties["format"].tolist() == ["PNG", "JPEG", ".npy"]
     assert properties["bits and channels"].tolist() == ["L", "RGB", ""]
+    assert "jfif" in properties["metadata"][1]
     assert properties["aspect ratio"].tolist() == [1.5] * 3
     assert properties["border above and below, in %"].tolist() == [12.5, 0, 0]
     assert properties["border at the sides, in %"].tolist() == [0, 6.2, 0]

@@ -60,6 +60,24 @@ def read_dicom(path: Path, intensity: Intensity) -> np.ndarray:
         raise UserError(f"damaged: {type(error).__name__}: {error}") from None
 
 
+def dicom_facts(path: Path) -> tuple[str, str]:
+    """Bits and photometric kind of a DICOM file that can be read; what made it."""
+    import pydicom
+
+    bits = ("PhotometricInterpretation", "BitsStored")
+    made_by = ("Modality", "Manufacturer", "ManufacturerModelName")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tags = pydicom.dcmread(
+            path, stop_before_pixels=True, specific_tags=[*bits, *made_by], force=True
+        )
+        kind, device = (
+            " ".join(str(tags.get(name, "")) for name in names)
+            for names in (bits, made_by)
+        )
+    return kind.strip(), device.strip()
+
+
 def starts_as_dicom(head: bytes) -> bool:
     """Whether a file that starts so is DICOM, perhaps without its preamble.
 

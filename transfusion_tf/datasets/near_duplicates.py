@@ -1,4 +1,4 @@
-"""Images that show the same picture in other bytes: saved again, resized, brightened.
+"""Images that show the same picture: saved again, resized, brightened, turned.
 
 Two steps. A 64-bit perceptual hash finds candidates: the signs of the lowest cosine
 frequencies of a 32-pixel thumbnail. But photographs of one organ resemble each other
@@ -8,11 +8,13 @@ their smooth part, and without what all images of the set share, must correlate.
 Measured on drawn fundi of 64 and 160 pixels, 300 and 120 of them, and on crops of
 photographs: different images correlate up to 0.77; copies saved as JPEG of quality
 75 or 30, at half or one and a half times the size, brighter, or with another gamma,
-at least 0.86, and 0.76 for photographs at quality 30.
+at least 0.86, and 0.76 for photographs at quality 30. Turned or made negative, all of
+24 copied among 300 chest radiographs were found, and no false one among 1 000, nor
+among 3 882 of 28 pixels.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import fft, ndimage
@@ -28,6 +30,18 @@ MIN_CORRELATION = 0.82
 _FEW = 10
 _BLOCK = 1024
 
+# Mirrored copies, which may be cropped as well, are `altered_copies`' to find.
+_TURNS: tuple[tuple[Callable[[np.ndarray], np.ndarray], str], ...] = (
+    (lambda p: p, ""),
+    (lambda p: p[:, ::-1], "turned"),
+    (lambda p: p[:, ::-1, ::-1], "turned"),
+    (lambda p: p.swapaxes(1, 2), "turned"),
+    (lambda p: p.swapaxes(1, 2)[:, ::-1], "turned"),
+    (lambda p: p.swapaxes(1, 2)[:, :, ::-1], "turned"),
+    (lambda p: p.swapaxes(1, 2)[:, ::-1, ::-1], "turned"),
+    (lambda p: 255 - p, "negative"),
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class NearPair:
@@ -37,7 +51,8 @@ class NearPair:
       first, second: positions, the smaller first.
       distance: bits in which the hashes differ.
       correlation: of what sets the thumbnails apart, up to 1.
-      change: what was done to one of them: `saved again`, `cropped`, `mirrored`.
+      change: what was done to one of them: `saved again`, `turned` (or upside
+        down), `negative`, `cropped`, `mirrored`.
     """
 
     first: int
@@ -63,7 +78,8 @@ def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
 def near_pairs(thumbnails: np.ndarray) -> list[NearPair]:
     """All pairs of images that are near duplicates.
 
-    Every pair's hashes are compared, in blocks: 10 000 images take about a second.
+    Every pair's hashes are compared, in blocks, once for each turn: 10 000 images take
+    about 8 s.
 
     Args:
       thumbnails: uint8 [images, 32, 32], grey.
@@ -74,24 +90,45 @@ def near_pairs(thumbnails: np.ndarray) -> list[NearPair]:
     if len(thumbnails) < 2:
         return []
     hashes = perceptual_hashes(thumbnails)
-    fine, _ = details(thumbnails)
-    found = []
+    fine, mean = details(thumbnails)
+    best: dict[tuple[int, int], NearPair] = {}
+    for turn, change in _TURNS:
+        turned, others = thumbnails, hashes
+        if change:
+            turned = np.ascontiguousarray(turn(thumbnails))
+            others = perceptual_hashes(turned)
+        for pair in _pairs(
+            hashes, fine, others, details(turned, mean=mean)[0], change or "saved again"
+        ):
+            key = (pair.first, pair.second)
+            if key not in best or pair.correlation > best[key].correlation:
+                best[key] = pair
+    return sorted(
+        best.values(), key=lambda pair: (-pair.correlation, pair.first, pair.second)
+    )
+
+
+def _pairs(
+    hashes: np.ndarray,
+    fine: np.ndarray,
+    other_hashes: np.ndarray,
+    other_fine: np.ndarray,
+    change: str,
+) -> Iterator[NearPair]:
     for rows in blocks(len(hashes)):
         later = slice(rows.start, None)
-        distances = np.bitwise_count(hashes[rows, None] ^ hashes[None, later])
+        distances = np.bitwise_count(hashes[rows, None] ^ other_hashes[None, later])
         # Above the diagonal: the pairs that were not seen yet.
         candidates = np.triu(distances <= MAX_DISTANCE, k=1)
-        alike = _correlations(fine[rows], fine[later], candidates)
+        alike = _correlations(fine[rows], other_fine[later], candidates)
         for one, other in zip(*np.nonzero(alike >= MIN_CORRELATION), strict=True):
-            found.append(
-                NearPair(
-                    int(one) + rows.start,
-                    int(other) + rows.start,
-                    int(distances[one, other]),
-                    float(alike[one, other]),
-                )
+            yield NearPair(
+                int(one) + rows.start,
+                int(other) + rows.start,
+                int(distances[one, other]),
+                float(alike[one, other]),
+                change,
             )
-    return sorted(found, key=lambda pair: (-pair.correlation, pair.first, pair.second))
 
 
 def _correlations(

@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
+from transfusion_tf.datasets.dicom import dicom_facts, starts_as_dicom
 from transfusion_tf.datasets.images import ImageSource
 from transfusion_tf.datasets.picture_files import opened_picture
 from transfusion_tf.errors import UserError
@@ -99,6 +100,7 @@ def _header(image: ImageSource) -> dict[str, object]:
         "format": "",
         "bits and channels": "",
         "JPEG compression": 0,
+        "metadata": "",
         DATE: "",
     }
     path = getattr(image, "path", None)
@@ -106,14 +108,20 @@ def _header(image: ImageSource) -> dict[str, object]:
         return found
     found["format"] = path.suffix.lower()
     found[DATE] = datetime.date.fromtimestamp(path.stat().st_mtime).isoformat()
+    with path.open("rb") as file:
+        is_dicom = starts_as_dicom(file.read(132))
+    if is_dicom:
+        found["bits and channels"], found["metadata"] = dicom_facts(path)
+        return found
     try:
         with opened_picture(path) as picture:
             found["format"] = picture.format
             found["bits and channels"] = picture.mode
             tables = getattr(picture, "quantization", None) or {}
             found["JPEG compression"] = sum(tables.get(0, ()))
+            found["metadata"] = " ".join(sorted(map(str, picture.info)))
     except (UserError, OSError, ValueError, SyntaxError):
-        pass  # DICOM and arrays: how they end is what is known of them.
+        pass  # Arrays: how they end is what is known of them.
     return found
 
 
