@@ -9,6 +9,7 @@ from support import read_rows, write_rows
 
 from transfusion_tf.datasets import load_card, read_examples
 from transfusion_tf.datasets.draft_card import write_draft_card
+from transfusion_tf.datasets.validation import assign_splits
 from transfusion_tf.errors import UserError
 
 
@@ -195,6 +196,65 @@ def test_class_folders_below_splits_and_patients_in_names(tmp_path):
     assert len(examples) == 36
     assert {e.split for e in examples} == {"train", "validation", "test"}
     assert len({e.patient_id for e in examples}) == 18
+
+
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        (("train", "test"), {"test": "test", "train": "draw"}),
+        (
+            ("Training set", "val2017"),
+            {"Training set": "draw", "val2017": "validation"},
+        ),
+        (
+            ("train_images", "val_images", "test_images"),
+            {
+                "test_images": "test",
+                "train_images": "train",
+                "val_images": "validation",
+            },
+        ),
+    ],
+)
+def test_splits_of_other_names_and_one_that_is_missing(tmp_path, names, meant):
+    for place, top in enumerate(names):
+        for label in "ab":
+            for index in range(30):
+                picture(tmp_path / top / label / f"{place}{label}{index}.png", index)
+    card, examples, problems = drafted(tmp_path)
+    assert (len(examples), problems) == (60 * len(names), [])
+    assert card.reader["split_folders"] == meant
+    assert card.labels.classes == ("a", "b")
+    assert len(set(assign_splits(card, examples))) == 3
+    missing = {"validation", "test"} - set(meant.values())
+    assert all(getattr(card.splits, name) == 0.15 for name in missing)
+
+
+def test_a_column_without_one_of_the_splits_has_it_drawn(clinic):
+    table = clinic.parent / "labels.csv"
+    rows = read_rows(table)
+    for index, row in enumerate(rows):
+        row["split"] = "test" if index < 8 else "train"
+    write_rows(table, rows)
+    clinic.unlink()
+    card, examples, _ = drafted(clinic.parent)
+    assert card.reader["split_values"] == {"test": "test", "train": "draw"}
+    splits = assign_splits(card, examples)
+    assert splits[:8] == ["test"] * 8
+    assert set(splits[8:]) == {"train", "validation"}
+
+
+def test_folders_of_one_class_s_patients_are_no_classes(tmp_path):
+    for label, patient in (("a", 1), ("a", 2), ("b", 3), ("b", 4)):
+        picture(tmp_path / label / f"patient{patient}" / "x.png", patient)
+    card, examples, _ = drafted(tmp_path)
+    assert (card.labels.classes, len(examples)) == (("a", "b"), 4)
+
+
+def test_an_image_is_no_table(tmp_path):
+    picture(tmp_path / "a.png")
+    with pytest.raises(UserError, match="is an image"):
+        write_draft_card(tmp_path / "a.png")
 
 
 def test_deep_images_get_a_rule(tmp_path):

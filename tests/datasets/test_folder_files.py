@@ -2,6 +2,7 @@
 
 import shutil
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from support import read_rows, write_rows
 from transfusion_tf.datasets import load_card, read_examples
 from transfusion_tf.datasets.draft_card import write_draft_card
 from transfusion_tf.datasets.folder_files import files_below, is_helper
+from transfusion_tf.datasets.images import read_rgb
 from transfusion_tf.datasets.readers import read_card
+from transfusion_tf.errors import UserError
 from transfusion_tf.studies.measurements.image_sources import FolderImages
 
 LEFT = (
@@ -57,6 +60,34 @@ def test_class_folders_and_their_draft(folders):
     examples, problems = read_examples(card)
     assert not problems
     assert len(examples) == 20
+
+
+def test_links_are_what_they_lead_to_and_missing_where_that_is(folders, tmp_path):
+    elsewhere = tmp_path / "elsewhere" / "patient"
+    picture(elsewhere / "a.png")
+    classes = folders / "classes"
+    for label in ("benign", "malignant"):
+        shutil.move(folders / label, classes / label)
+    (classes / "benign" / "patient").symlink_to(elsewhere)
+    (classes / "benign" / "gone.png").symlink_to(tmp_path / "nothing.png")
+    # Round and round, directly and by way of another folder.
+    (classes / "benign" / "up").symlink_to(classes)
+    (elsewhere / "again").symlink_to(elsewhere)
+    names = [
+        path.relative_to(classes / "benign") for path in files_below(classes / "benign")
+    ]
+    assert [name.as_posix() for name in names if len(name.parts) > 1] == [
+        "patient/a.png"
+    ]
+    assert Path("gone.png") in names
+    with pytest.raises(UserError, match="link to a file that is not there"):
+        read_rgb(classes / "benign" / "gone.png")
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(UserError, match=r"folder .*a can.t be read: Not a directory"):
+        list(files_below(tmp_path / "a"))
 
 
 def test_a_folder_to_compare_on(folders):

@@ -13,13 +13,14 @@ from typing import Any
 from PIL import Image
 
 from transfusion_tf import files
+from transfusion_tf.datasets.draft_splits import SPLIT_NAMES, data_splits
 from transfusion_tf.datasets.draft_tables import (
-    SPLIT_NAMES,
+    DRAWN,
     Draft,
     draft_of_table,
     patient_entry,
 )
-from transfusion_tf.datasets.folder_files import files_below, is_helper, subfolders
+from transfusion_tf.datasets.folder_files import entries, files_below, subfolders
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
 from transfusion_tf.datasets.names import as_number, find_name, normalized
 from transfusion_tf.datasets.patient_names import pattern_in
@@ -30,6 +31,7 @@ CARD_FILE = "dataset.toml"
 _TABLES = (".csv", ".tsv", ".xlsx", ".xls")
 
 _SAMPLE = 200
+_NEARLY_ALL = 0.8
 _MASK = re.compile(r"[_-](mask|seg|segmentation)(?=[_.\d-]|$)", re.I)
 
 
@@ -52,6 +54,8 @@ def write_draft_card(source: str | Path) -> Path:
         raise UserError(f"no folder or CSV file {place}")
     if place.suffix.lower() == ".npz":
         raise UserError(f"{place}: {NPZ}")
+    if place.is_file() and place.suffix.lower() in IMAGE_SUFFIXES:
+        raise UserError(f"{place} is an image: name the folder of the data, or a table")
     folder = place if place.is_dir() else place.parent
     target = folder / CARD_FILE
     if not os.access(folder, os.W_OK):
@@ -105,12 +109,7 @@ def _from_folder(folder: Path) -> Draft:
 def _near(folder: Path) -> list[Path]:
     """What lies in the folder or one below it."""
     below = [folder, *subfolders(folder)]
-    return [
-        path
-        for top in below
-        for path in sorted(top.iterdir())
-        if not is_helper(path.name)
-    ]
+    return [path for top in below for path in entries(top)]
 
 
 def _worth(draft: Draft) -> tuple[int, int]:
@@ -119,13 +118,27 @@ def _worth(draft: Draft) -> tuple[int, int]:
 
 
 def _from_class_folders(root: Path) -> Draft | None:
+    every = sum(
+        not (
+            _MASK.search(path.stem) or DRAWN.search(str(path.parent.relative_to(root)))
+        )
+        for path in _images_below(root)
+    )
+    drafts = []
     # Archives often unpack into a folder around all of it.
     for images_in in (_images_directly_in, _images_below):
         for folder in (root, *filter(Path.is_dir, _near(root))):
             draft = _class_folders_in(folder, str(folder.relative_to(root)), images_in)
             if draft is not None:
-                return draft
-    return None
+                drafts.append(draft)
+                # Of a folder per patient, those of one class are no classes.
+                if len(draft.images) >= _NEARLY_ALL * every:
+                    return draft
+    best = max(drafts, key=lambda draft: len(draft.images), default=None)
+    if best:
+        rest = every - len(best.images)
+        best.remarks.append(f"{rest} of {every} images lie in other folders")
+    return best
 
 
 def _images_directly_in(folder: Path) -> list[Path]:
@@ -140,13 +153,22 @@ def _class_folders_in(
     folder: Path, name: str, images_in: Callable[[Path], list[Path]]
 ) -> Draft | None:
     tops = [f for f in subfolders(folder) if f.name.lower() in SPLIT_NAMES]
+    given = data_splits(top.name for top in tops)
+    if not tops:
+        tops = [child for child in subfolders(folder) if _images_below(child)]
+        given = data_splits(top.name for top in tops)
+        tops = tops if given else []
     reader: list[tuple[str, Any, str]] = [
         ("kind", "class_folders", "a folder a class"),
         ("folder", name, "the folder of these folders, from this file"),
     ]
     if tops:
         names = ", ".join(top.name for top in tops)
-        reader.append(("split_folders", True, f"they stand below {names}"))
+        comment = f"they stand below {names}"
+        if given and given.missing:
+            comment += f"; {given.missing} is drawn"
+        value = given.values if given and given.values else True
+        reader.append(("split_folders", value, comment))
     classes: dict[str, list[Path]] = defaultdict(list)
     # As the reader has it: path below the folder of its class.
     below: dict[Path, str] = {}
@@ -172,7 +194,10 @@ def _class_folders_in(
         named = [path.rsplit("/", 1)[-1] for path in named]
     reader.append(patient_entry(named, [of[path] for path in images]))
     ordered = sorted(classes, key=lambda name: (as_number(name) or 0, name))
-    return Draft(reader, "class", ordered, [], images, [])
+    draft = Draft(reader, "class", ordered, [], images, [])
+    if given and given.missing:
+        draft.shares = given.shares()
+    return draft
 
 
 def _as_toml(folder: Path, target: Path, draft: Draft) -> str:
@@ -208,9 +233,7 @@ def _as_toml(folder: Path, target: Path, draft: Draft) -> str:
     lines += [
         "",
         "[splits]  # shares of the patients, unless the data have splits of their own",
-        _line("train", 0.7, ""),
-        _line("validation", 0.15, ""),
-        _line("test", 0.15, ""),
+        *(_line(name, share, "") for name, share in draft.shares.items()),
         "",
         "[augmentation]",
         _line("policy", "none", "or retina, chest, photographs"),
@@ -241,9 +264,16 @@ def _odd_classes(classes: Sequence[str]) -> list[str]:
 def _line(key: str, value: Any, comment: str) -> str:
     # JSON's texts, numbers, booleans and lists are TOML's; patterns read better raw.
     raw = isinstance(value, str) and "\\" in value and "'" not in value
-    written = f"'{value}'" if raw else json.dumps(value, ensure_ascii=False)
+    written = f"'{value}'" if raw else _as_json(value)
     text = f"{key} = {written}"
     return f"{text}  # {comment}" if comment else text
+
+
+def _as_json(value: Any) -> str:
+    if not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    pairs = (f"{_as_json(key)} = {_as_json(entry)}" for key, entry in value.items())
+    return f"{{{', '.join(pairs)}}}"
 
 
 def _image_facts(paths: Sequence[Path]) -> tuple[int, str, str]:

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transfusion_tf.datasets.card import SPLITS
+from transfusion_tf.datasets.draft_splits import data_splits
 from transfusion_tf.datasets.folder_files import files_below
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
 from transfusion_tf.datasets.names import as_number, find_name, is_blank, normalized
 from transfusion_tf.datasets.patient_names import pattern_in
 from transfusion_tf.datasets.readers.csv_table import boxes
-from transfusion_tf.datasets.readers.options import SPLIT_ALIASES
 from transfusion_tf.datasets.readers.tables import (
     existing_image,
     guessed_encoding,
@@ -25,12 +24,11 @@ from transfusion_tf.datasets.readers.tables import (
 )
 from transfusion_tf.errors import UserError
 
-SPLIT_NAMES = {*SPLITS, *SPLIT_ALIASES}
-
 _MOST_CLASSES = 50
 # Above a file, in paths that were written on another machine.
 _MOST_FOLDERS = 10
-_DRAWN = re.compile(r"mask|segm|annot|label|overlay|contour|heat", re.I)
+# Folders of what was drawn on images.
+DRAWN = re.compile(r"mask|segm|annot|label|overlay|contour|heat", re.I)
 _PATIENT = re.compile(r"patient|subject|person|lesion_?id|case_?id|study_?id", re.I)
 _SPLIT = re.compile(r"^(split|fold|set|subset|partition|usage)$", re.I)
 _LABEL = re.compile(
@@ -50,6 +48,9 @@ class Draft:
     extra_labels: list[tuple[str, Any, str]]
     images: list[Path]
     remarks: list[str]
+    shares: dict[str, float] = dataclasses.field(
+        default_factory=lambda: {"train": 0.7, "validation": 0.15, "test": 0.15}
+    )
 
 
 def patient_entry(names: Sequence[str], labels: Sequence[str]) -> tuple[str, Any, str]:
@@ -104,7 +105,8 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
     if found.suffix:
         reader.append(("path_suffix", found.suffix, "added to what stands there"))
     rest = {k: v for k, v in columns.items() if k != path_column}
-    split = next((k for k in rest if _SPLIT.match(k) and _are_splits(rest[k])), None)
+    splits = {k: data_splits(rest[k]) for k in rest if _SPLIT.match(k)}
+    split = next((name for name, found in splits.items() if found), None)
     patient = next((k for k in rest if _PATIENT.search(k)), None)
     rest = {k: v for k, v in rest.items() if k not in (split, patient)}
     labels, kind, classes, extra = _find_labels(rest)
@@ -117,8 +119,12 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
         # One name per image, where a table has several rows of one.
         named = dict(zip(columns[path_column], of, strict=True))
         reader.append(patient_entry(list(named), list(named.values())))
-    if split:
+    given = splits[split] if split else None
+    if given:
         reader.append(("split_column", split, "the data's own splits"))
+    if given and given.values:
+        comment = f"{given.missing} is drawn" if given.missing else "what they mean"
+        reader.append(("split_values", given.values, comment))
     unused = [name for name in rest if name not in labels]
     remarks = [f"columns not used: {', '.join(unused)}"] if unused else []
     if table.twice:
@@ -132,11 +138,10 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
     if missing:
         remarks.append(f"{missing} rows name no image there")
     remarks += boxes(len(images), len(set(images)))
-    return Draft(reader, kind, classes, extra, sorted(set(images)), remarks)
-
-
-def _are_splits(values: Iterable[str]) -> bool:
-    return {value.lower() for value in values} <= SPLIT_NAMES
+    draft = Draft(reader, kind, classes, extra, sorted(set(images)), remarks)
+    if given and given.missing:
+        draft.shares = given.shares()
+    return draft
 
 
 def _check_header(file: Path, columns: Sequence[str]) -> None:
@@ -223,7 +228,7 @@ def _place(values: Sequence[str], images: Mapping[str, Sequence[str]]) -> _Found
     if not votes:
         return _Found()
     # Masks have the names of their images.
-    start = max(votes, key=lambda name: (votes[name], not _DRAWN.search(name)))
+    start = max(votes, key=lambda name: (votes[name], not DRAWN.search(name)))
     others = tuple(n for n in votes if n != start and votes[n] == votes[start])
     missing = suffixes[start]
     suffix = "*" if len(missing) > 1 else missing.pop()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from transfusion_tf.datasets.names import normalized
+from transfusion_tf.errors import UserError
 
 # Thumbnails, wastebaskets, copies and indices. Names with a dot in front are hidden:
 # .ipynb_checkpoints, .Trash-1000, ._scan.png, .DS_Store.
@@ -14,6 +15,7 @@ _HELPERS = {
     "@recycle",
     "@recently-snapshot",
     "@sharebin",
+    "@synoresource",
     "@tmp",
     "#recycle",
     "#snapshot",
@@ -24,15 +26,16 @@ _HELPERS = {
     "system volume information",
     "lost+found",
     "found.000",
+    "_gsdata_",
+    "~snapshot",
     "network trash folder",
     "temporary items",
-    "thumbs.db",
     "ehthumbs.db",
     "desktop.ini",
     "picasa.ini",
     "icon\r",
 }
-_STARTS = (".", "~$", "synofile_thumb", "synophoto_thumb")
+_STARTS = (".", "~$", "thumbs.db", "synofile_thumb", "synophoto_thumb")
 
 
 def is_helper(name: str) -> bool:
@@ -46,22 +49,49 @@ def has_helper(path: str | Path) -> bool:
     return any(is_helper(part) for part in Path(path).parts if part != "..")
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """Files in a folder and in those below it, in the order of their paths."""
-    for path in _sorted(folder):
+def files_below(
+    folder: Path, followed: frozenset[Path] = frozenset()
+) -> Iterator[Path]:
+    """Files in a folder and in those below it, in the order of their paths.
+
+    Links count as what they lead to; one that leads nowhere is a file that is missing.
+
+    Args:
+      folder: the folder.
+      followed: what links on the way to it led to: no folder is entered twice.
+
+    Raises:
+      UserError: a folder can't be read.
+    """
+    for path in entries(folder):
         if path.is_file():
             yield path
-        elif path.is_dir() and not path.is_symlink():
-            yield from files_below(path)
+        elif path.is_dir():
+            if not path.is_symlink():
+                yield from files_below(path, followed)
+                continue
+            target = path.resolve()
+            if target not in followed and not folder.resolve().is_relative_to(target):
+                yield from files_below(path, followed | {target})
+        elif path.is_symlink():
+            yield path
 
 
 def subfolders(folder: Path) -> list[Path]:
     """Folders of a folder, in the order of their names."""
-    return [path for path in _sorted(folder) if path.is_dir()]
+    return [path for path in entries(folder) if path.is_dir()]
 
 
-def _sorted(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not is_helper(path.name))
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, in the order of their names.
+
+    Raises:
+      UserError: it can't be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not is_helper(path.name))
+    except OSError as error:
+        raise UserError(f"folder {folder} can't be read: {error.strerror}") from None
 
 
 def on_disk(path: Path) -> Path | None:

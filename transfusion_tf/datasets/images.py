@@ -180,6 +180,8 @@ def _read(
         with path.open("rb") as file:
             head = file.read(132)
     except FileNotFoundError:
+        if path.is_symlink():
+            raise UserError("a link to a file that is not there") from None
         raise UserError("no such file") from None
     except OSError as error:
         raise UserError(f"can't be read: {error.strerror}") from None

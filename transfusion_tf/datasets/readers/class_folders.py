@@ -10,8 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from transfusion_tf.datasets.card import DatasetCard
 from transfusion_tf.datasets.folder_files import (
+    entries,
     files_below,
-    is_helper,
     on_disk,
     subfolders,
 )
@@ -93,8 +93,8 @@ def _top_rows(
     top: Path,
     split: str | None,
 ) -> Rows:
-    for path in sorted(top.iterdir()):
-        if _is_image(path) and path.is_file() and not is_helper(path.name):
+    for path in entries(top):
+        if _is_image(path) and path.is_file():
             name = str(path.relative_to(root))
             yield Problem(name, "an image outside the folders of the classes")
     for folder in subfolders(top):
@@ -116,7 +116,7 @@ def _top_rows(
 
 def _folder_split(split_folders: bool | Mapping[str, str], folder: Path) -> str | None:
     if split_folders is True:
-        return check.split_name(folder.name)
+        return check.split_name(folder.name, "split_folders")
     assert isinstance(split_folders, Mapping)
     meant = find_name(folder.name, split_folders)
     if meant is None:

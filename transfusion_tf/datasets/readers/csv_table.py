@@ -349,7 +349,7 @@ def _split(options: CsvOptions, place: _Place, row: Mapping[str, str]) -> str | 
         return check.fixed_split(place.split)
     value = row[options.split_column]
     if options.split_values is None:
-        return check.split_name(value)
+        return check.split_name(value, "split_values")
     meant = find_name(value, options.split_values)
     if meant is None:
         valid = ", ".join(options.split_values)

@@ -67,8 +67,12 @@ def reader_options(card: DatasetCard, kind: type[T]) -> T:
     return checked(kind, values, card.path, "reader")
 
 
-def split_name(value: str) -> str:
+def split_name(value: str, key: str) -> str:
     """`train`, `validation` or `test` from what data sets call them.
+
+    Args:
+      value: what it is called.
+      key: of the reader, which may say what other names mean.
 
     Raises:
       UserError: it is none of them.
@@ -77,8 +81,8 @@ def split_name(value: str) -> str:
     name = SPLIT_ALIASES.get(name, name)
     if name not in SPLITS:
         raise UserError(
-            f"split {value!r} is none of {', '.join(SPLITS)}; reader.split_values in "
-            "the card says what others mean"
+            f"split {value!r} is none of {', '.join(SPLITS)}; reader.{key} in the card "
+            "says what others mean"
         )
     return name
 
