@@ -16,6 +16,12 @@ from transfusion_tf_experiments.papers.scale import Scale
 if TYPE_CHECKING:
     from transfusion_tf.studies import Chapter
 
+# Figure 6, footnote 3; `transfusion_tf.representations.branches`.
+_BRANCHES = (
+    "Transformers are read at what each attention and each MLP gives, before it is "
+    "added to the residual stream."
+)
+
 
 def figure3(scale: Scale) -> Chapter:
     """CKA of every layer with every layer: before and after, and ST against WT.
@@ -31,7 +37,7 @@ def figure3(scale: Scale) -> Chapter:
         "What transfer keeps: similarity of all layers",
         "Linear CKA of every layer with every layer: of a run before and after "
         "training, from transferred weights; and of a run from statistics with one "
-        "from weights, both trained.",
+        f"from weights, both trained. {_BRANCHES}",
         view="layer_similarity",
         measurements=("layer_cka", "layer_cka_pairs"),
         runs=scale.runs(
@@ -59,6 +65,7 @@ def figure4(scale: Scale) -> Chapter:
         view="travel",
         measurements=("travel",),
         runs=sweeps(scale),
+        options=scale.options["travel"],
     )
 
 
@@ -74,7 +81,8 @@ def figure5(scale: Scale) -> Chapter:
         "figure5",
         "Re-initialization robustness",
         "Test metric that is lost where one layer of the trained model is set back to "
-        "the weights it began from.",
+        "the weights it began from. In transformers that is an attention or an MLP, "
+        "without the layer norm before it.",
         view="robustness",
         measurements=("robustness",),
         runs=sweeps(scale),
@@ -95,7 +103,7 @@ def figure6(scale: Scale) -> Chapter:
         "figure6",
         "Are reused features low-level or high-level?",
         "Test metric of a vote of the nearest training images (cosine similarity) by "
-        "their features at each depth.",
+        f"their features at each depth. {_BRANCHES}",
         view="knn_by_depth",
         measurements=("knn",),
         runs=sweeps(scale),

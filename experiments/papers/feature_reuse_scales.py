@@ -13,7 +13,10 @@ Kinds of study, where their models, tasks or options differ:
 - `distances`, `sources`: Fréchet distances: in the features of whose donor, where
   donors are pretrained here (published ones are compared in Inception-v3's); donor ->
   the card of the images that a published one was trained on.
-- `layers`, `robustness`, `neighbours`, `attention`: figures 3, 5 and 6, appendix E.
+- `layers`, `travel`, `robustness`, `neighbours`, `attention`: figures 3 to 6, appendix
+  E. Networks are read, and set back, at the modules of the authors' code: of
+  transformers the attention and the MLP of each block, before they are added to the
+  residual stream ("branch").
 """
 
 from __future__ import annotations
@@ -93,9 +96,10 @@ def paper() -> Scale:
             # More images than features.
             "distances": {"images": 10_000, "features": None},
             "sources": {"imagenet": "imagenet2012"},
-            "layers": {"kind": "unit", "images": 2_000},
-            "robustness": {"kind": "unit"},
-            "neighbours": {"kind": "unit", "k": 200, **_VOTE},
+            "layers": {"kind": "branch", "images": 2_000},
+            "travel": {"kind": "branch"},
+            "robustness": {"kind": "branch"},
+            "neighbours": {"kind": "branch", "k": 200, **_VOTE},
             "attention": {"images": 512},
         },
         notes=(_OTHER_DONORS,),
@@ -139,8 +143,7 @@ def small() -> Scale:
     of DeiT's blocks stand for less capacity. Donors are pretrained on crops of
     photographs. The domains are drawn skin, retina and chest, with as many training
     images each, and the skin again with few. In the features of CBR-Tiny's donor their
-    Fréchet distances to the photographs are 55, 120 and 172. One is swept, and networks
-    are read at the ends of their stages.
+    Fréchet distances to the photographs are 55, 120 and 172. One is swept.
 
     Rates are constant after the warm-up, for runs are too short for plateaus, and
     figure 8 takes the runs of the others. Rates and lengths are those at which models
@@ -223,13 +226,14 @@ def smoke() -> Scale:
 
 
 def _drawn_options(images: int, of_distances: int, k: int) -> dict[str, Any]:
-    """Networks are read at the ends of their stages."""
+    """The parts that networks are read at are the paper's, as at its own sizes."""
     return {
         "distances": {"images": of_distances, "features": "cbr_tiny"},
         "sources": {},
-        "layers": {"kind": "stage", "images": images},
-        "robustness": {"kind": "stage", "analysed": ["mean_var", "transfer"]},
-        "neighbours": {"kind": "stage", "k": k, **_VOTE},
+        "layers": {"kind": "branch", "images": images},
+        "travel": {"kind": "branch"},
+        "robustness": {"kind": "branch", "analysed": ["mean_var", "transfer"]},
+        "neighbours": {"kind": "branch", "k": k, **_VOTE},
         "attention": {"images": images},
     }
 

@@ -172,7 +172,7 @@ def test_a_layer_that_breaks_is_named(models):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "block"}, "layer, unit, stage"),
+        ({"kind": "block"}, "layer, unit, branch, stage"),
         ({"tokens": "all"}, "class, spatial, both"),
         ({"batch_size": 7}, "batch size of 8 or more, got 7"),
     ],

@@ -1,6 +1,7 @@
 """Layers, units and stages: what they hold, and that nothing is in two of them."""
 
 import keras
+import numpy as np
 import pytest
 
 from transfusion_tf.models import build, stages
@@ -87,6 +88,94 @@ def test_inceptions_units_are_its_stem_and_modules(inception_v3):
     assert units == [*stem, *(f"mixed{number}" for number in range(11)), "logits"]
 
 
+@pytest.fixture(scope="module")
+def deit():
+    return build("deit_mini[blocks=2]", (32, 32, 3), 5, seed=0)
+
+
+@pytest.fixture(scope="module")
+def swin():
+    return build("swin_mini", (32, 32, 3), 5, seed=0)
+
+
+def weights_of(*layers):
+    return [f"{layer}/{kind}" for layer in layers for kind in ("kernel", "bias")]
+
+
+HEADS = [
+    f"attention_heads/{which}"
+    for which in ("query", "key", "value", "attention_output")
+]
+MLP = weights_of("mlp_dense", "mlp_output")
+DEIT_TENSORS = {"attention": weights_of(*HEADS), "mlp": MLP}
+SWIN_TENSORS = {
+    "attention": [
+        *weights_of("attention_qkv"),
+        "attention_windows/relative_position_bias_table",
+        *weights_of("attention_projection"),
+    ],
+    "mlp": MLP,
+}
+EMBEDDING = weights_of("patch_embed")
+NORMED = [*EMBEDDING, "patch_embed_norm/gamma", "patch_embed_norm/beta"]
+
+
+@pytest.mark.parametrize(
+    ("model", "blocks", "patch_embed", "tensors"),
+    [("deit", 2, EMBEDDING, DEIT_TENSORS), ("swin", 6, NORMED, SWIN_TENSORS)],
+)
+def test_a_transformers_branches_hold_the_tensors_of_the_papers_modules(
+    model, blocks, patch_embed, tensors, request
+):
+    """`get_target_modules`: `patch_embed`, every `attn` and every `mlp`, and `fc`."""
+    expected = {"patch_embed": patch_embed}
+    for number in range(1, blocks + 1):
+        for half, own in tensors.items():
+            expected[f"block{number}_{half}"] = [f"block{number}_{t}" for t in own]
+    expected["logits"] = ["logits/kernel", "logits/bias"]
+    parts = model_parts(request.getfixturevalue(model), "branch")
+    assert {p.name: [v.path for v in p.weights] for p in parts} == expected
+    assert names(parts) == list(expected)
+
+
+@pytest.mark.parametrize("model", ["deit", "swin"])
+def test_branches_are_read_before_they_are_added_to_the_residual_stream(model, request):
+    """Footnote 3: "alternating self-attention (+) & MLP layers (-)"."""
+    model = request.getfixturevalue(model)
+    branches = {part.name: part.output for part in model_parts(model, "branch")}
+    stream = {part.name: part.output for part in model_parts(model, "unit")}
+    halves = [f"block{n}_{half}" for n in (1, 2) for half in ("attention", "mlp")]
+    before = stream["patch_embed"] if "tokens" not in stream else stream["tokens"]
+    outputs = [before, *(t[name] for name in halves for t in (branches, stream))]
+    read = keras.Model(model.inputs, outputs)
+    image = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
+    before, *rest = (np.array(value) for value in read(image.astype("float32")))
+    for branch, after in zip(rest[::2], rest[1::2], strict=True):
+        np.testing.assert_allclose(before + branch, after, atol=1e-5)
+        before = after
+
+
+@pytest.mark.slow
+def test_a_resnets_branches_are_its_bare_convolution_and_its_residual_units(resnet50):
+    branches, units = model_parts(resnet50, "branch"), model_parts(resnet50, "unit")
+    assert names(branches) == names(units)
+    assert [layer.name for layer in branches[0].layers] == ["conv1_conv"]
+    assert branches[0].output is resnet50.get_layer("conv1_conv").output
+    assert [p.layers for p in branches[1:-1]] == [p.layers for p in units[1:-1]]
+    assert [p.output for p in branches[1:-1]] == [p.output for p in units[1:-1]]
+
+
+@pytest.mark.slow
+def test_inceptions_branches_end_before_its_pools(inception_v3):
+    """Its `Conv2d_` modules are convolution, batch norm and activation."""
+    branches = model_parts(inception_v3, "branch")
+    assert names(branches) == names(model_parts(inception_v3, "unit"))
+    kinds = [type(layer).__name__ for layer in branches[2].layers]
+    assert kinds == ["Conv2D", "BatchNormalization", "Activation"]
+    held = [id(v) for part in branches for v in part.weights]
+    assert sorted(held) == sorted(id(variable) for variable in inception_v3.weights)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["layer", "unit", "stage"])
 @pytest.mark.parametrize("model", ["tiny", "resnet50", "inception_v3"])
@@ -135,5 +224,5 @@ def stages_of(model, split):
 
 
 def test_an_unknown_kind_lists_the_valid_ones(tiny):
-    with pytest.raises(ValueError, match="layer, unit, stage"):
+    with pytest.raises(ValueError, match="layer, unit, branch, stage"):
         model_parts(tiny, "block")

@@ -33,7 +33,7 @@ class Recorder:
         return float(len(self.seen))
 
 
-@pytest.mark.parametrize("kind", ["layer", "unit", "stage"])
+@pytest.mark.parametrize("kind", ["layer", "unit", "branch", "stage"])
 def test_each_evaluation_sees_one_part_set_back_and_no_other(kind, trained, initial):
     # Random weights of two seeds differ in kernels alone: make all of them differ.
     for variable in trained.weights:

@@ -58,6 +58,17 @@ def test_means_are_over_the_tensors_of_a_part_without_normalizations(moved):
     assert means["position"].tolist() == [0, 1, 2, 3, 4]
 
 
+def test_distances_of_branches_are_those_of_the_papers_modules():
+    """Class tokens and positions are in none, nor are layer norms."""
+    initial, trained = (
+        build("deit_mini[blocks=1]", (32, 32, 3), 5, seed=seed) for seed in (0, 1)
+    )
+    means = average_travel(model_travel(initial, trained), "branch")
+    names = ["patch_embed", "block1_attention", "block1_mlp", "logits"]
+    assert means["part"].tolist() == names
+    assert means["tensors"].tolist() == [2, 8, 4, 2]
+
+
 def test_normalizations_count_where_they_are_asked_for(moved):
     means = average_travel(model_travel(*moved), "stage", normalization=True)
     first = means.set_index("part").loc["pool1"]
@@ -73,5 +84,5 @@ def test_models_of_two_architectures_are_refused(moved):
 
 
 def test_an_unknown_kind_of_part_lists_the_valid_ones(moved):
-    with pytest.raises(ValueError, match="layer, unit, stage"):
+    with pytest.raises(ValueError, match="layer, unit, branch, stage"):
         average_travel(model_travel(*moved), "block")

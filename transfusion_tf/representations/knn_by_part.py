@@ -38,8 +38,8 @@ class KNNSettings:
     """How neighbours are found and vote; the defaults are the paper's.
 
     Attributes:
-      kind: Whose features: of each `layer`, `unit` or `stage`. A convolutional
-        part's are averaged over space.
+      kind: Whose features: of each `layer`, `unit`, `branch` (the paper's) or
+        `stage`. A convolutional part's are averaged over space.
       k: Neighbours.
       vote: `majority`, or `softmax` (see `knn_predict`).
       temperature: Of the softmax vote.

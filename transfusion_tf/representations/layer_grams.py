@@ -10,7 +10,7 @@ from transfusion_tf.representations.blas_threads import one_blas_thread
 from transfusion_tf.representations.grams import gram_matrix
 from transfusion_tf.representations.outputs import named_outputs
 from transfusion_tf.representations.pairwise_cka import MIN_POINTS
-from transfusion_tf.representations.parts import KINDS, model_parts
+from transfusion_tf.representations.parts import HEAD, KINDS, model_parts
 from transfusion_tf.representations.snapshots import Graph, Model, Snapshot
 from transfusion_tf.representations.tokens import (
     TOKENS,
@@ -25,8 +25,8 @@ class LayerSettings:
     """What is compared, and on how many images.
 
     Attributes:
-      kind: `layer`, each where its normalization and activation are done; `unit`,
-        what the paper's axes show; or `stage`. See `model_parts`.
+      kind: `layer`, each where its normalization and activation are done; `unit`;
+        `branch`, what the paper's axes show; or `stage`. See `model_parts`.
       names: Stages or layers by name instead; None takes all of `kind`.
       tokens: Which tokens of transformers: `class`, `spatial` or `both`. `class`
         takes only layers that have a class token.
@@ -111,6 +111,8 @@ def _outputs(
             (part.name, part.stage, part.output)
             for part in model_parts(model, settings.kind)
             if part.output is not None
+            # The authors' figures end below the head.
+            and not (settings.kind == "branch" and part.stage == HEAD)
         ]
     else:
         stage_of = _stages_by_name(model)

@@ -1,10 +1,12 @@
-"""A network cut into parts, for analyses part by part: layers, units or stages.
+"""A network cut into parts, for analyses part by part: layers, units, branches, stages.
 
 A unit lies between two layers that every path passes: a convolution with the batch
 norm, activation and pool after it, a residual unit, an Inception module, and in a
-transformer of flat layers the attention half and the MLP half of a block. These are
-the parts that the feature-reuse paper's figures 3 to 6 have on their axes. They are
-found by the graph, so that any model with stages has them.
+transformer of flat layers the attention half and the MLP half of a block, whose output
+is the residual stream. They are found by the graph, so that any model with stages has
+them. Branches are what the feature-reuse paper's figures 3 to 6 have on their axes: the
+same, but of a transformer the attention and the MLP alone, before they are added to the
+residual stream (see `branches`).
 """
 
 import itertools
@@ -18,6 +20,7 @@ from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.models import Stage, head_layers, stages
 from transfusion_tf.models.heads import LOGITS, PROBABILITIES
 from transfusion_tf.models.tensors import NamedTensor, layer_tensors
+from transfusion_tf.representations.branches import branches
 from transfusion_tf.representations.layer_graph import (
     Users,
     passed_by_all,
@@ -25,7 +28,7 @@ from transfusion_tf.representations.layer_graph import (
 )
 from transfusion_tf.representations.outputs import layer_outputs
 
-KINDS = ("layer", "unit", "stage")
+KINDS = ("layer", "unit", "branch", "stage")
 HEAD = "head"
 
 # Layers that hand their input on: an analysis would count it twice.
@@ -80,13 +83,14 @@ class Part:
 def model_parts(model: keras.Model, kind: str = "unit") -> tuple[Part, ...]:
     """Cuts a model into its parts, from the input up, the head's last.
 
-    Each weight is in exactly one part. A unit lies in one stage. A stage whose layers
-    lie inside other layers, where no graph shows how they hang together, is one unit.
+    Each weight is in exactly one part, or in none where these are branches. A unit lies
+    in one stage. A stage whose layers lie inside other layers, where no graph shows how
+    they hang together, is one unit.
 
     Args:
       model: A model with known stages.
       kind: `layer`: every layer that computes something, with or without weights;
-        `unit`; or `stage`.
+        `unit`; `branch`; or `stage`.
 
     Raises:
       UserError: If there is no such kind, or the model's stages are not known.
@@ -123,9 +127,25 @@ def model_parts(model: keras.Model, kind: str = "unit") -> tuple[Part, ...]:
     passed = passed_by_all(model, users)
     units = [(stage, unit) for stage in found for unit in _units(stage.layers, passed)]
     names = _unit_names([unit for _, unit in units], passed)
-    return tuple(
+    parts = tuple(
         Part(name, stage.name, unit, _unit_output(unit, stage, output_of))
         for name, (stage, unit) in zip(names, units, strict=True)
+    )
+    return parts if kind == "unit" else _branch_parts(parts, output_of)
+
+
+def _branch_parts(
+    units: Sequence[Part], output_of: dict[int, keras.KerasTensor]
+) -> tuple[Part, ...]:
+    body = [unit for unit in units if unit.stage != HEAD]
+    found = zip(body, branches([unit.layers for unit in body]), strict=True)
+    return (
+        *(
+            Part(unit.name, unit.stage, layers, output_of.get(id(layers[-1])))
+            for unit, layers in found
+            if layers
+        ),
+        *(unit for unit in units if unit.stage == HEAD),
     )
 
 

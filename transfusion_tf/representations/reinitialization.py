@@ -39,7 +39,8 @@ def reinitialize_parts(
       model: The trained model.
       initial: The same architecture with the weights it began from.
       evaluate: Evaluates `model` with the weights that it has by then.
-      kind: What is set back at a time: `layer`, `unit` or `stage`.
+      kind: What is set back at a time: `layer`, `unit`, `branch` (the paper's) or
+        `stage`.
       unchanged: What `evaluate` gives for the trained model, if that is known.
       progress: Whether to show a progress bar.
 

@@ -14,7 +14,12 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.errors import UserError, one_of
-from transfusion_tf.representations.parts import KINDS, paired_parts, part_tensors
+from transfusion_tf.representations.parts import (
+    KINDS,
+    model_parts,
+    paired_parts,
+    part_tensors,
+)
 from transfusion_tf.representations.snapshots import Model, Snapshot
 
 _RUN_COLUMNS = ("run", "model", "initialization")
@@ -48,16 +53,21 @@ def model_travel(initial: Model, trained: Model) -> pd.DataFrame:
       trained: The same architecture after it.
 
     Returns:
-      One row a tensor, from the input up: `layer`, `unit`, `stage`, `tensor`
-      (`conv1/kernel`), `size` (its number of weights), `normalization` (whether it
-      belongs to one), `l2` (norm of the change), `distance` (`l2` / size, the
-      paper's), `rms` (`l2` / √size), `relative` (`l2` over the norm of the initial
-      tensor; missing where that is 0).
+      One row a tensor, from the input up: `layer`, `unit`, `branch` (missing where the
+      tensor is in none), `stage`, `tensor` (`conv1/kernel`), `size` (its number of
+      weights), `normalization` (whether it belongs to one), `l2` (norm of the change),
+      `distance` (`l2` / size, the paper's), `rms` (`l2` / √size), `relative` (`l2`
+      over the norm of the initial tensor; missing where that is 0).
 
     Raises:
       UserError: If the architectures differ, or the stages are not known.
     """
     start, end = Snapshot.of(initial), Snapshot.of(trained)
+    branch_of = {
+        id(variable): part.name
+        for part in model_parts(start.model, "branch")
+        for variable in part.weights
+    }
     rows = []
     for before, after in paired_parts(start.model, end.model, "unit"):
         tensors = zip(part_tensors(before), part_tensors(after), strict=True)
@@ -66,6 +76,7 @@ def model_travel(initial: Model, trained: Model) -> pd.DataFrame:
                 {
                     "layer": first.layer.name,
                     "unit": before.name,
+                    "branch": branch_of.get(id(first.variable)),
                     "stage": before.stage,
                     "tensor": first.path,
                     "size": int(np.prod(first.shape)),
@@ -86,7 +97,7 @@ def average_travel(
     Args:
       table: From `model_travel`, or several of them, concatenated, each with the
         columns that tell its run: `run`, `model`, `initialization`.
-      by: `layer`, `unit` or `stage`.
+      by: `layer`, `unit`, `branch` (the paper's) or `stage`.
       normalization: Whether batch and layer norms count; in the paper's code they
         do not. A part that holds nothing else is then missing.
 

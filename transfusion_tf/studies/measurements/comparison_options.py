@@ -57,6 +57,11 @@ def trained_options(options: Options) -> dict[str, Any]:
     return {"trained": ModelStates.of(options).trained}
 
 
+def travel_options(options: Options) -> dict[str, Any]:
+    """Which weights after training, and which parts distances are averaged over."""
+    return {**trained_options(options), "kind": options.get("kind", "unit")}
+
+
 def robustness_options(options: Options) -> Options:
     """Which parts are set back, and on which split the model is evaluated."""
     return {

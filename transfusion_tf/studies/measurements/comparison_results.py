@@ -84,7 +84,9 @@ def layer_similarity_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 def travel_rows(table: pd.DataFrame) -> pd.DataFrame:
     """How far each part's tensors came from their initial values in training."""
-    parts = average_travel(table)
+    # Earlier versions took units, and did not say so.
+    kind = table["kind"].iloc[0] if "kind" in table else "unit"
+    parts = average_travel(table, kind)
     common = pd.DataFrame(
         {
             "run": parts["run"],

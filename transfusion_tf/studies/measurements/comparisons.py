@@ -25,6 +25,7 @@ from transfusion_tf.studies.measurements.comparison_options import (
     sampling_options,
     stage_settings,
     trained_options,
+    travel_options,
 )
 from transfusion_tf.studies.measurements.comparison_results import (
     agreement_rows,
@@ -293,7 +294,7 @@ COMPARISONS: Mapping[str, Comparison] = {
     "layer_cka_pairs": Comparison(_layer_cka_pairs, layer_similarity_rows, _of_states),
     "travel": Comparison(
         _each_run(
-            lambda run, data_root, given: run_travel(run, **given), trained_options
+            lambda run, data_root, given: run_travel(run, **given), travel_options
         ),
         travel_rows,
         _of_trained,

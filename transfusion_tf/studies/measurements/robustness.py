@@ -35,7 +35,7 @@ def reinitialization_robustness(
     Args:
       run: A run directory.
       data_root: Where prepared data lie.
-      kind: What is set back at a time: `layer`, `unit` or `stage`.
+      kind: What is set back at a time: `layer`, `unit`, `branch` or `stage`.
       split: `test` or `validation`.
       batch_size: Images a forward pass.
       progress: Whether to show a progress bar.
