@@ -40,12 +40,15 @@ class LongTable:
 
     Attributes:
       frame: one row per number.
+      lines: one mapping per row of the whole table, in which the frame's index counts:
+        making them takes longer than all that is asked of them.
       published: the paper's rows.
       marks: how labels are drawn.
       figure: all rows of the figure that is being drawn, where these are some of them.
     """
 
     frame: pd.DataFrame
+    lines: Sequence[Row]
     published: Sequence[Row] = ()
     marks: Mapping[str, Mark] = dataclasses.field(default_factory=dict)
     figure: LongTable | None = None
@@ -69,7 +72,7 @@ class LongTable:
             frame[name] = frame[name].astype("Int64")
         for name in _NUMBERS:
             frame[name] = frame[name].astype(float)
-        return cls(frame, published)
+        return cls(frame, lines(frame), published)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -92,21 +95,14 @@ class LongTable:
 
     def where(self, **wanted: Any) -> LongTable:
         """The rows with these values; a tuple names alternatives, None is no wish."""
-        chosen = np.ones(len(self.frame), bool)
-        for name, value in wanted.items():
-            if value is None:
-                continue
-            if name not in self.frame:
-                return self.replace(self.frame.head(0))
-            column = self.frame[name]
-            same = column.isin(value) if isinstance(value, tuple) else column == value
-            chosen &= same.to_numpy(bool, na_value=False)
+        asked = {name: value for name, value in wanted.items() if value is not None}
+        chosen = np.array([_agrees(row, asked) for row in self.rows], bool)
         return self.replace(self.frame[chosen])
 
     def find(self, **wanted: Any) -> Row | None:
         """The first row with these values, or None."""
-        found = self.where(**wanted)
-        return found.first if len(found) else None
+        asked = {name: value for name, value in wanted.items() if value is not None}
+        return next((row for row in self.rows if _agrees(row, asked)), None)
 
     def values(self, column: str) -> list[Any]:
         """What a column has, each once, as it comes."""
@@ -125,12 +121,12 @@ class LongTable:
     @property
     def rows(self) -> list[Row]:
         """One mapping per row."""
-        return lines(self.frame)
+        return [self.lines[index] for index in self.frame.index]
 
     @property
     def first(self) -> Row:
         """The first row."""
-        return self.replace(self.frame.head(1)).rows[0]
+        return self.lines[self.frame.index[0]]
 
     @property
     def whole(self) -> LongTable:
@@ -149,6 +145,16 @@ class LongTable:
     def paper_label(self) -> str:
         """What the paper's values are called."""
         return paper_values.label(self.published, self.values("dataset"))
+
+
+def _agrees(row: Row, wanted: Row) -> bool:
+    for name, value in wanted.items():
+        own = row.get(name)
+        if own is pd.NA:  # It has no truth value.
+            return False
+        if not (own in value if isinstance(value, tuple) else own == value):
+            return False
+    return True
 
 
 def lines(frame: pd.DataFrame) -> list[Row]:

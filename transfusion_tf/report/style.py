@@ -118,6 +118,19 @@ def new_figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
 
 
 @styled
+def lay_out(figure: Figure) -> None:
+    """Puts everything in its place, where it stays.
+
+    As long as a figure has a layout engine, each file of it is drawn twice: half of
+    the time that pictures take.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+
+
+@styled
 def encode(figure: Figure, kind: str) -> bytes:
     """The figure as `svg` or `png`, without a date in it."""
     buffer = io.BytesIO()
