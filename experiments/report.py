@@ -3,6 +3,10 @@
 STUDY is the study's name below <root>/studies, or its folder. --unused_runs=list takes
 none: it names the runs below <root>/runs that no study uses, --unused_runs=remove
 removes them.
+
+--published=FOLDER judges the hidden representations paper's claims by its own data:
+FOLDER is the authors' repository (github.com/DovileDo/revisiting-transfer). The page is
+written to <root>/published, or with STUDY into its folder, beside what it found.
 """
 
 import sys
@@ -22,6 +26,9 @@ flags.DEFINE_enum(
     ["list", "remove"],
     "Lists or removes the runs of the root that no study uses.",
 )
+flags.DEFINE_string(
+    "published", None, "The hidden representations paper's authors' repository."
+)
 
 
 def _main(arguments: Sequence[str]) -> None:
@@ -35,6 +42,9 @@ def _main(arguments: Sequence[str]) -> None:
             )
         _unused_runs(remove=FLAGS.unused_runs == "remove")
         return
+    if FLAGS.published and not arguments:
+        _published(None)
+        return
     if len(arguments) != 1:
         raise UserError("usage: transfusion-report STUDY; see --help")
     folder = Path(arguments[0])
@@ -46,11 +56,43 @@ def _main(arguments: Sequence[str]) -> None:
             f"no study {arguments[0]!r} in {folder.parent}; "
             f"there: {', '.join(known) or 'none'}"
         )
+    if FLAGS.published:
+        _published(folder.absolute())
+        return
     import_tensorflow()
     from transfusion_tf.report import write_report
 
     print("drawing the report", file=sys.stderr, flush=True)
     say_report(write_report(folder.absolute(), show_images=FLAGS.show_images))
+
+
+def _published(study: Path | None) -> None:
+    """What the paper's own data carry, beside what a study says."""
+    import_tensorflow()
+    from transfusion_tf.report.claims_section import write_claims
+    from transfusion_tf.report.published_page import PublishedResults, write_published
+    from transfusion_tf.studies.study_folder import read_study
+    from transfusion_tf_experiments.papers import (
+        hidden_representations,
+        hidden_representations_published,
+    )
+
+    source = Path(FLAGS.published).expanduser()
+    table = hidden_representations_published.judged(source)
+    results = PublishedResults(
+        hidden_representations.TITLE,
+        str(source),
+        table,
+        hidden_representations_published.NOTES,
+    )
+    ours, folder = None, Path(FLAGS.root) / "published" / "hidden_representations"
+    if study is not None:
+        record, folder = read_study(study), study
+        ours = write_claims(record, study) if record.claims else None
+    page = write_published(results, folder, ours)
+    for row in table.to_dict("records"):
+        print(f"{row['verdict']}: {row['claim']}", file=sys.stderr)
+    print(page.absolute())
 
 
 def _unused_runs(*, remove: bool) -> None:

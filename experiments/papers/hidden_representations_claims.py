@@ -6,51 +6,115 @@ a rule for its interval that was fixed before any run was made. Where nothing el
 said, models were fine-tuned as a whole from the first step on.
 """
 
-from collections.abc import Callable
-
 from transfusion_tf.studies.claims import Claim
-from transfusion_tf.studies.contrasts import (
-    Average,
-    Constant,
-    Contrast,
-    Mean,
-    PairAverage,
-    Ratio,
-    Scaled,
-    Slope,
-    Unavailable,
-    on_test,
+from transfusion_tf_experiments.papers.hidden_representations_effects import (
+    STEP,
+    Effects,
+    apart_when_trained,
+    early_kept,
+    gain_of_donors,
+    grown_apart,
+    kept_difference,
+    score_difference,
+    similarity_excess,
 )
-from transfusion_tf.training import RunConfig
-from transfusion_tf_experiments.papers.hidden_representations import runs_of_cell
-from transfusion_tf_experiments.papers.published_numbers import published_mean
-from transfusion_tf_experiments.papers.scale import Scale, stages_of
+from transfusion_tf_experiments.papers.published_numbers import read_published
+from transfusion_tf_experiments.papers.scale import Scale
 
-_ONE_DONOR = Unavailable("this study has one donor alone")
-# Figure 3: "the early layers of ImageNet and RadImageNet".
-_EARLY = (0, 1)
-# Of CCA: what a slope is printed for.
-_STEP = 0.1
+# Means over stages, targets and folds of the authors' results/CCA_*.csv.
+_KEPT_DIFFERENCE = 0.68 - 0.44
 
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """The paper's claims, about the donors and targets of the scale."""
-    effects = _Effects(scale)
-    natural, medical = (
-        published_mean("hidden_representations_table2", initialization=donor)
-        for donor in ("imagenet", "radimagenet_caffe")
+    effects = Effects(scale)
+    natural, medical = scale.donors[0], scale.donors[-1]
+    published = _published_differences(scale)
+    return (
+        *_accuracy(effects, natural, medical, published),
+        *_before_and_after(
+            effects, natural, medical, own_data=published[0] is not None
+        ),
+        *_of_two_donors(effects, natural, medical),
+        *_gains(effects),
     )
+
+
+def _accuracy(
+    effects: Effects,
+    natural: str,
+    medical: str,
+    published: tuple[float | None, float | None],
+) -> tuple[Claim, ...]:
+    of_all, of_donors = published
     return (
         Claim(
             "A natural donor does at least as well as a medical one.",
             "table 2, section 5.1",
-            f"test AUC from {scale.donors[0]} minus {scale.donors[-1]}, mean over "
-            "targets",
+            f"test AUC from {natural} minus {medical}, mean over targets",
             "AUC",
             "at_least",
-            effects.over_targets(_test_difference),
-            published=natural - medical,
+            effects.over_targets(score_difference),
+            published=of_donors,
         ),
+        Claim(
+            "The natural donor's lead is wider on targets in colour.",
+            "section 5.1",
+            f"test AUC from {natural} minus {medical}, mean over targets in colour "
+            "minus that over grey ones",
+            "AUC",
+            "above",
+            effects.colour_minus_grey(score_difference),
+        ),
+        Claim(
+            "Either donor does better than random weights.",
+            "table 2",
+            "test AUC from a donor minus random weights, mean over donors and targets",
+            "AUC",
+            "above",
+            effects.over_targets(gain_of_donors, with_random=True),
+            published=of_all,
+        ),
+    )
+
+
+def _before_and_after(
+    effects: Effects, natural: str, medical: str, *, own_data: bool
+) -> tuple[Claim, ...]:
+    return (
+        Claim(
+            "Fine-tuning changes the natural donor less than the medical one.",
+            "figure 3 (a), section 5.2",
+            f"CCA before and after fine-tuning from {natural} minus {medical}, mean "
+            "over stages and targets",
+            "CCA",
+            "above",
+            effects.over_targets(kept_difference),
+            published=_KEPT_DIFFERENCE if own_data else None,
+        ),
+        Claim(
+            "Early layers change less than later ones.",
+            "figure 3 (a), section 5.2",
+            "CCA before and after fine-tuning of the lowest two stages minus the "
+            "others, mean over donors and targets",
+            "CCA",
+            "above",
+            effects.over_targets(early_kept(effects.stages)),
+        ),
+        Claim(
+            "The natural donor's first filters are more like Gabor functions.",
+            "figure 4, section 5.2",
+            f"share of a filter's energy in one Gabor function, {natural} minus "
+            f"{medical}, mean over the first 36 filters",
+            "",
+            "above",
+            effects.gabor_difference(),
+        ),
+    )
+
+
+def _of_two_donors(effects: Effects, natural: str, medical: str) -> tuple[Claim, ...]:
+    return (
         Claim(
             "Two donors are less alike after fine-tuning than before.",
             "figure 3, section 5.2",
@@ -58,7 +122,25 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "and targets",
             "CCA",
             "above",
-            effects.over_targets(_grown_apart),
+            effects.over_targets(grown_apart),
+        ),
+        Claim(
+            "So they are where the head was trained first.",
+            "section 5.2",
+            "CCA of the two donors before fine-tuning minus after it, head first, mean "
+            "over stages and targets",
+            "CCA",
+            "above",
+            effects.over_targets(grown_apart, head_first=True),
+        ),
+        Claim(
+            "Fine-tuned from two donors, models are less alike than two random starts.",
+            "figure 3 (b), section 5.2",
+            "CCA of two random starts minus that of the two donors, fine-tuned, mean "
+            "over stages and targets",
+            "CCA",
+            "above",
+            effects.over_targets(apart_when_trained, with_random=True),
         ),
         Claim(
             "The early layers of two donors are no more alike than random ones.",
@@ -76,95 +158,52 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
             "targets",
             "share of the images",
             "above",
-            effects.over_targets(_similarity_excess),
+            effects.over_targets(similarity_excess),
         ),
+    )
+
+
+def _gains(effects: Effects) -> tuple[Claim, ...]:
+    return (
         Claim(
             "The more a model keeps of its donor, the less it gains.",
             "figure 6, section 5.4",
-            f"relative AUC gain lost per {_STEP:g} of CCA before and after fine-tuning "
-            "(both ways of it), mean over stages and donors",
+            f"relative AUC gain lost per {STEP:g} of CCA before and after fine-tuning, "
+            "folds of all targets pooled, mean over stages and donors",
             "relative AUC",
             "above",
             effects.gain_lost(),
         ),
+        Claim(
+            "So it is among the folds of one target.",
+            "figure 6, section 5.4; the paper pools targets",
+            f"relative AUC gain lost per {STEP:g} of CCA before and after fine-tuning, "
+            "each target with a height of its own, mean over stages and donors",
+            "relative AUC",
+            "above",
+            effects.gain_lost(within=True),
+        ),
     )
 
 
-Runs = tuple[RunConfig, ...]
+def _published_differences(scale: Scale) -> tuple[float | None, float | None]:
+    """Table 2's gain of donors, and of one over the other, on the scale's targets.
 
-
-class _Effects:
-    """The contrasts that claims are put together from, at one scale."""
-
-    def __init__(self, scale: Scale):
-        self._scale = scale
-
-    def over_targets(self, contrast: Callable[[Runs, Runs], Contrast]) -> Contrast:
-        """A contrast of the two donors' runs, mean over targets."""
-        if len(self._scale.donors) < 2:
-            return _ONE_DONOR
-        pairs = (self._donors(target) for target in self._scale.tasks)
-        return Mean(tuple(contrast(*pair) for pair in pairs))
-
-    def early_layers(self) -> Contrast:
-        """Random starts minus donors at the lowest stages, mean over targets."""
-        if len(self._scale.donors) < 2:
-            return _ONE_DONOR
-        found = []
-        for target in self._scale.tasks:
-            random = runs_of_cell(self._scale, target, None)
-            among_random = PairAverage("cca", random, weights="initial", stages=_EARLY)
-            found.append(
-                among_random - _similarity(*self._donors(target), "initial", _EARLY)
-            )
-        return Mean(tuple(found))
-
-    def gain_lost(self) -> Contrast:
-        """Minus the slope of gain over similarity, mean over stages and donors.
-
-        A point is a fold of a target: its gain over random weights, relative to theirs,
-        and its CCA before and after fine-tuning.
-        """
-        scale = self._scale
-        slopes = []
-        for donor in scale.donors:
-            for stage in range(len(stages_of(scale.models["all"][0]))):
-                points = []
-                for target in scale.tasks:
-                    random = runs_of_cell(scale, target, None)
-                    for head_first in (False, True):
-                        runs = runs_of_cell(scale, target, donor, head_first=head_first)
-                        kept = Average("cca", runs, stages=(stage,))
-                        gain = Ratio(on_test(runs), on_test(random)) - Constant(1.0)
-                        points.append((kept, gain))
-                slopes.append(Slope(tuple(points)))
-        return Scaled(Mean(tuple(slopes)), -_STEP)
-
-    def _donors(self, target: str) -> tuple[Runs, Runs]:
-        """The runs of the natural and of the medical donor on one target."""
-        natural, medical = self._scale.donors[:2]
-        return runs_of_cell(self._scale, target, natural), runs_of_cell(
-            self._scale, target, medical
-        )
-
-
-def _test_difference(left: Runs, right: Runs) -> Contrast:
-    return on_test(left) - on_test(right)
-
-
-def _grown_apart(left: Runs, right: Runs) -> Contrast:
-    """CCA of two donors before fine-tuning minus after it, mean over all stages."""
-    return _similarity(left, right, "initial") - _similarity(left, right, "trained")
-
-
-def _similarity_excess(left: Runs, right: Runs) -> Contrast:
-    """Prediction similarity minus that of independent mistakes."""
-    return PairAverage(
-        "prediction_similarity_excess", left, right, match="same", weights="best"
+    None where one of them is not the paper's.
+    """
+    datasets = {task.base.dataset for task in scale.tasks.values()}
+    means = {
+        (row["dataset"], row["initialization"]): row["value"]
+        for row in read_published("hidden_representations_table2")
+    }
+    starts = ("random", "imagenet", "radimagenet_caffe")
+    columns = [
+        [means[dataset, start] for start in starts if (dataset, start) in means]
+        for dataset in datasets
+    ]
+    if not all(len(column) == len(starts) for column in columns):
+        return None, None
+    random, natural, medical = (
+        sum(side) / len(columns) for side in zip(*columns, strict=True)
     )
-
-
-def _similarity(
-    left: Runs, right: Runs, weights: str, stages: tuple[int, ...] | None = None
-) -> Contrast:
-    return PairAverage("cca", left, right, match="same", weights=weights, stages=stages)
+    return (natural + medical) / 2 - random, natural - medical

@@ -306,6 +306,28 @@ def test_a_slope_is_through_the_points_of_all_repetitions():
     assert found.estimate == pytest.approx(np.polyfit(x, y, 1)[0])
 
 
+def test_within_settings_a_slope_leaves_out_what_settings_differ_in():
+    x = {"transfer": [0.1, 0.4, 0.2], "sampled": [0.6, 0.9, 0.8]}
+    # Falls within either, and rises from one to the other.
+    y = {
+        start: [2 * k - 0.5 * v for v in values]
+        for k, (start, values) in enumerate(x.items())
+    }
+    rows = [
+        {"quantity": "cca", "run": run_name(start, seed), "value": value}
+        for start, values in x.items()
+        for seed, value in enumerate(values)
+    ]
+    data = table(
+        *rows, *scores("transfer", y["transfer"]), *scores("sampled", y["sampled"])
+    )
+    points = tuple((Average("cca", names(start)), on_test(names(start))) for start in x)
+    assert measure_effect(Slope(points), data).estimate > 1
+    within = Slope(points, within=True)
+    assert measure_effect(within, data).estimate == pytest.approx(-0.5)
+    assert from_dict(to_dict(within, {})).within
+
+
 def test_the_data_set_nearest_to_the_source_is_found_when_it_is_measured():
     distances = [
         {"quantity": "frechet_distance", "dataset": name, "value": value}

@@ -241,7 +241,6 @@ class Scatter:
       x: quantity.
       y: quantity of the same runs.
       keys: columns that tell which values belong together.
-      hollow_where: a column that is true where marks are hollow.
       fit: quantity of the lines' points, whose `place` is where; with ends, a band.
       fit_series: the column whose marks the lines have; one black line by default.
       only: a column that is true where marks are drawn.
@@ -254,7 +253,6 @@ class Scatter:
     series: str
     label: str = ""
     size: float = 5.0
-    hollow_where: str = ""
     fit: str = ""
     fit_series: str = ""
     only: str = ""
@@ -270,10 +268,6 @@ class Scatter:
         for key, label, part in series(shown, self):
             xs = part.frame.set_index(list(self.keys))["value"]
             style = EDGED | {"alpha": 0.9, "label": label}
-            if self.hollow_where:
-                hollow = bool(part.first[self.hollow_where])
-                style |= {"fillstyle": "none" if hollow else "full"}
-                style |= {"markeredgecolor": None, "markeredgewidth": 0.9}
             draw_marks(
                 axes, xs, ys.reindex(xs.index), table.mark(key), self.size, **style
             )

@@ -69,6 +69,16 @@ def claims_section(record: StudyRecord, folder: Path) -> dict[str, Any] | None:
     if not record.claims:
         return None
     table = write_claims(record, folder)
+    return {"title": "Does the paper’s finding hold here?", **claims_in_words(table)}
+
+
+def claims_in_words(table: pd.DataFrame) -> dict[str, Any]:
+    """Judged claims, ready to print, and how many of them hold.
+
+    Args:
+      table: of `judge_claims`.
+    """
+    table = table.copy()
     texts = ["claim", "source", "effect", "unit", "rule", "verdict", "reason"]
     table[texts] = table[texts].fillna("")
     numbers = ["estimate", "low", "high", "published"]

@@ -248,7 +248,6 @@ GAIN_AND_SIMILARITY = ChapterKind(
                     series="target",
                     label="label",
                     size=4.2,
-                    hollow_where="head_first",
                     fit="fit",
                 ),
                 Level(colour=MUTED, width=0.8),
@@ -281,12 +280,19 @@ GAIN_AND_SIMILARITY = ChapterKind(
                 missing="too few points",
             ),
             Column("95 % interval", "slope", SIGNED_ENDS, missing=""),
+            Column(
+                "within targets",
+                "slope_within",
+                "{value:+.3f}",
+                missing="one target",
+            ),
             Column("R²", "r_squared", "{value:.2f}", missing=""),
         ),
         lines=("initialization", "stage"),
         where={"quantity": "points"},
         caption="A point is a fold. Folds of one target are not independent, so the "
-        "intervals are too narrow: they describe.",
+        "intervals are too narrow: they describe. Within targets: where each target "
+        "has a height of its own, so that what targets differ in does not count.",
     ),
     sentences=(_say_slopes,),
     marks=marks_of("target"),

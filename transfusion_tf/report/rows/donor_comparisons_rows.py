@@ -207,6 +207,11 @@ def gain_and_similarity_rows(material: Material) -> Rows:
                 "high": STEP * line.high,
             }
             rows.append({**keys, "quantity": "slope", **slope})
+            own_height = own.groupby("dataset")[["cca", "gain"]].transform("mean")
+            apart = regression_line(*(own[["cca", "gain"]] - own_height).to_numpy().T)
+            if apart is not None and len(set(own["dataset"])) > 1:
+                within = {"quantity": "slope_within", "value": STEP * apart.slope}
+                rows.append({**keys, **within})
             rows.append({**keys, "quantity": "r_squared", "value": line.r_squared})
             drawn += [
                 {**keys, "hidden": True, "quantity": "fit", **row}
@@ -220,12 +225,9 @@ def gain_and_similarity_rows(material: Material) -> Rows:
             "stage": point["stage"],
             "run_a": point["run"],
             "target": point["target"],
-            "head_first": point["head_first"],
+            "label": point["target"],
             "title": titles[point["donor"], point["stage"]],
         }
-        keys["label"] = (
-            f"{point['target']}{', head first' if point['head_first'] else ''}"
-        )
         rows += [
             {**keys, "quantity": name, "value": point[name]} for name in ("cca", "gain")
         ]
@@ -233,21 +235,21 @@ def gain_and_similarity_rows(material: Material) -> Rows:
 
 
 def gain_points(groups: list[DonorRuns]) -> pd.DataFrame:
-    """A row per fine-tuned run and stage.
+    """A row per run and stage that was fine-tuned whole from the first step.
 
     Args:
       groups: of all targets, random weights among them.
 
     Returns:
-      `donor dataset target head_first run stage cca gain`; `cca` is that of the run
-      with its own start; the gain is relative, as in the paper's code: (AUC - AUC from
-      random weights) / AUC from random weights, both of one fold.
+      `donor dataset target run stage cca gain`; `cca` is that of the run with its own
+      start; the gain is relative, as in the paper's code: (AUC - AUC from random
+      weights) / AUC from random weights, both of one fold.
     """
     rows: Rows = []
     for own in by_target(groups).values():
         baseline = baseline_of(own)
         levels = {} if baseline is None else baseline.test_values
-        tuned = [group for group in own if group.donor != BASELINE]
+        tuned = tuned_whole(own)
         for group, (place, stage) in itertools.product(
             tuned, enumerate(_stages(tuned))
         ):
@@ -257,7 +259,6 @@ def gain_points(groups: list[DonorRuns]) -> pd.DataFrame:
                 {
                     **group.keys,
                     "donor": group.donor,
-                    "head_first": group.head_first,
                     "run": group.runs[key].run_id,
                     "stage": stage,
                     "cca": kept[key],

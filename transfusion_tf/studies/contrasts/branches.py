@@ -195,18 +195,24 @@ class Slope(Contrast):
 
     Attributes:
       points: x and y of each setting.
+      within: whether each setting has a height of its own, so that what settings differ
+        in does not count.
     """
 
     points: tuple[tuple[Contrast, Contrast], ...]
+    within: bool = False
 
     def value(self, measurements: Measurements, selected: Collection[str]) -> float:
-        values = np.array(
-            [
+        settings = []
+        for point in self.points:
+            own = [
                 [side.value(measurements, chosen) for side in point]
-                for point in self.points
                 for chosen in by_repetition(point, measurements, selected)
             ]
-        )
+            if own:
+                center = np.mean(own, axis=0) if self.within else 0.0
+                settings.append(np.array(own) - center)
+        values = np.concatenate(settings) if settings else np.array([])
         if not len(values) or not np.isfinite(values).all():
             return np.nan
         line = regression_line(values[:, 0], values[:, 1])

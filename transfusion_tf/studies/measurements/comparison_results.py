@@ -105,6 +105,17 @@ def travel_rows(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def gabor_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """How much of each first filter's energy the best Gabor accounts for."""
+    return pd.DataFrame({"run": table["run"], "item": table.index.astype(str)}).assign(
+        quantity="gabor_share",
+        value=table["explained"],
+        unit="share",
+        weights="initial",
+        stage="",
+    )
+
+
 def agreement_rows(table: pd.DataFrame) -> pd.DataFrame:
     """How alike the mistakes of two runs are, beside what independent ones would give;
     and how much of its predictions each has right, once from either side.

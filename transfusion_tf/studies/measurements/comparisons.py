@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from transfusion_tf.initialization import parse_spec
-from transfusion_tf.representations import KNNSettings
+from transfusion_tf.representations import KNNSettings, gabor_fits
 from transfusion_tf.studies.measurements.attended_distance import run_attention
 from transfusion_tf.studies.measurements.comparison_options import (
     Options,
@@ -29,6 +29,7 @@ from transfusion_tf.studies.measurements.comparison_options import (
 )
 from transfusion_tf.studies.measurements.comparison_results import (
     agreement_rows,
+    gabor_rows,
     image_distance_rows,
     layer_similarity_rows,
     part_rows,
@@ -255,6 +256,12 @@ def _agreement(runs: Runs, data_root: str | Path, options: Options) -> Iterator[
             yield _content(pair), compute
 
 
+def _gabors(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
+    """How much of a Gabor is in the first filters that a run starts from."""
+    initial, _ = RunDirectory(run).first_layer("initial")
+    return gabor_fits(initial[..., : given["fitted"]]).assign(run=run.name)
+
+
 def _of_one_model(config: RunConfig) -> Hashable:
     return (config.model, config.data)
 
@@ -325,6 +332,10 @@ COMPARISONS: Mapping[str, Comparison] = {
             }
         ),
         _of_trained,
+    ),
+    "gabors": Comparison(
+        _each_run(_gabors, lambda options: {"fitted": options.get("fitted", 36)}),
+        gabor_rows,
     ),
     "frechet": Comparison(_frechet, image_distance_rows),
 }
