@@ -12,7 +12,7 @@ estimator and our claims can be asked of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,10 +162,10 @@ def _mistakes(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """
     keys = ["target", "model1", "model2", "freeze", "fold"]
     wide = table.pivot_table("value", keys, "prob").dropna().reset_index()
-    for row in wide.itertuples():
+    for row in wide.to_dict("records"):
         sides = [
-            _run_of(row.target, source, row.freeze, row.fold)
-            for source in (row.model1, row.model2)
+            _run_of(row["target"], source, row["freeze"], row["fold"])
+            for source in (row["model1"], row["model2"])
         ]
         yield {
             "run": sides[0],
@@ -174,7 +174,7 @@ def _mistakes(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "weights_b": "best",
             "quantity": "prediction_similarity_excess",
             "unit": "share of the images",
-            "value": row.real - row.rand,
+            "value": float(row["real"]) - float(row["rand"]),
         }
 
 
@@ -197,7 +197,7 @@ def _similarities(target: str, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _pairs(
-    target: str, row: dict[str, Any]
+    target: str, row: Mapping[Any, Any]
 ) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
     """The runs, and their states, that a row of theirs compares.
 

@@ -40,10 +40,10 @@ def test_each_yields_its_figure_and_its_numbers(everything, name):
 
 def test_every_claim_is_judged(everything):
     table = pd.read_csv(everything / "claims.csv")
-    assert len(table) == 5
-    # So short runs may have their best weights at the start, and no slope over that.
+    assert len(table) == 13
+    # One target is in no other colour, and two folds give no slope to leave one out of.
     asked = table[table["verdict"] != "not asked"]
-    assert len(asked) >= 4
+    assert len(asked) >= 9
     assert set(asked["verdict"]) <= {"holds", "does not hold", "not decided here"}
     assert np.isfinite(asked["estimate"]).all()
 
