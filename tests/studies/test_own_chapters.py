@@ -26,7 +26,9 @@ def starts_in(chapter):
 
 
 def test_one_start_alone_has_its_outputs_and_filters_and_nothing_to_be_compared_with():
-    assert set(chapters_of("transfer")) == {"decisions", "filters"}
+    assert set(chapters_of("transfer")) == {
+        *("decisions", "confident_errors", "filters"),
+    }
 
 
 def test_several_models_have_a_chapter_on_what_they_cost():
@@ -39,6 +41,7 @@ def test_random_and_transferred_weights_are_compared_throughout():
         "differences",
         "convergence",
         "decisions",
+        "confident_errors",
         "before_and_after",
         "similarity_by_start",
         "filters",

@@ -11,6 +11,7 @@ from transfusion_tf.report.charts import Drawing, several
 from transfusion_tf.report.long_table import LongTable, Row
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.pictures import Picture, keep, slug
+from transfusion_tf.report.sample_images import ImageRow
 from transfusion_tf.report.sentences import Sentences
 from transfusion_tf.report.sheets import Sheet, SheetPlan
 from transfusion_tf.report.style import Mark
@@ -27,6 +28,7 @@ class View:
       sheet: the numbers that the page prints.
       colours: initialization -> its colour in the pictures.
       wide: whether the pictures need the page's whole width.
+      images: images of the data set.
     """
 
     pictures: tuple[Picture, ...]
@@ -35,6 +37,7 @@ class View:
     sheet: Sheet | None = None
     colours: Mapping[str, str] = dataclasses.field(default_factory=dict)
     wide: bool = False
+    images: tuple[ImageRow, ...] = ()
 
 
 def marks_of_starts(table: LongTable) -> dict[str, Mark]:
@@ -62,6 +65,7 @@ class ChapterKind:
       variants: option of a chapter -> the kind in its place where it is set.
       wide: whether the pictures need the page's whole width.
       columns: of the published table, in place of a long table's.
+      images: images of the data set that it shows, where a report may show any.
     """
 
     name: str
@@ -74,6 +78,7 @@ class ChapterKind:
     variants: Mapping[str, "ChapterKind"] = dataclasses.field(default_factory=dict)
     wide: bool = False
     columns: tuple[str, ...] = ()
+    images: Callable[[Material], tuple[ImageRow, ...]] = lambda material: ()
 
 
 @style.styled
@@ -112,4 +117,5 @@ def draw(kind: ChapterKind, material: Material, folder: Path) -> View:
             if label in table.marks
         },
         wide=kind.wide,
+        images=kind.images(material) if material.show_images else (),
     )

@@ -43,7 +43,11 @@ class Section:
 
 
 def draw_sections(
-    record: StudyRecord, folder: Path, measurements: Measurements
+    record: StudyRecord,
+    folder: Path,
+    measurements: Measurements,
+    *,
+    show_images: bool = True,
 ) -> list[Section]:
     """Draws every chapter into `figures/`, with its numbers in `tables/`.
 
@@ -53,22 +57,23 @@ def draw_sections(
       record: from `read_study`.
       folder: the study's.
       measurements: of the study.
+      show_images: whether images of the data set may be shown.
 
     Raises:
       UserError: the folder cannot be written to.
     """
     return [
-        _section(record, chapter, folder, measurements) for chapter in record.chapters
+        _section(
+            record,
+            read_material(record, chapter, measurements, show_images=show_images),
+            folder,
+        )
+        for chapter in record.chapters
     ]
 
 
-def _section(
-    record: StudyRecord,
-    chapter: ChapterRecord,
-    folder: Path,
-    measurements: Measurements,
-) -> Section:
-    material = read_material(record, chapter, measurements)
+def _section(record: StudyRecord, material: Material, folder: Path) -> Section:
+    chapter = material.chapter
     view, missing = None, list(material.missing)
     if chapter.view not in KINDS:
         missing.append(f"This version has no view called {chapter.view}.")
@@ -82,7 +87,7 @@ def _section(
     else:
         view = draw_chapter(material, folder / "figures")
         result_tables.write_table(view.table, folder / "tables", chapter.name)
-        if not view.pictures:
+        if not (view.pictures or view.images or view.sentences):
             missing.append("There is nothing to draw yet.")
     ours = view.table if view is not None else pd.DataFrame(columns=["quantity"])
     return Section(

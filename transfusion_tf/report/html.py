@@ -53,7 +53,9 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
         "record": record,
         "wording": wording,
         "data": page.data_header(record),
-        "sections": draw_sections(record, folder, measurements),
+        "sections": draw_sections(
+            record, folder, measurements, show_images=show_images
+        ),
         "leftover_heads": LEFTOVER_HEADS,
         "donors": page.donor_sentences(record),
         "donor_quality": page.donor_quality(record),

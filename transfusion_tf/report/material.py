@@ -24,12 +24,14 @@ class Material:
       results: the finished runs, a data set each.
       missing: what is not there yet, a sentence each.
       measurements: of the whole study.
+      show_images: whether images of the data set may be shown.
     """
 
     chapter: ChapterRecord
     results: tuple[Results, ...]
     missing: tuple[str, ...]
     measurements: Measurements = NOTHING
+    show_images: bool = True
 
     @property
     def runs(self) -> dict[str, Run]:
@@ -53,6 +55,8 @@ def read_material(
     record: StudyRecord,
     chapter: ChapterRecord,
     measurements: Measurements | None = None,
+    *,
+    show_images: bool = True,
 ) -> Material:
     """Gathers a chapter's runs; what is missing is said, and no error.
 
@@ -60,6 +64,7 @@ def read_material(
       record: of the whole study.
       chapter: one of its chapters.
       measurements: of the study; None collects them.
+      show_images: whether images of the data set may be shown.
     """
     if measurements is None:
         measurements = collect_measurements(record)
@@ -78,6 +83,7 @@ def read_material(
             *_missing_comparisons(record, chapter),
         ),
         measurements=measurements,
+        show_images=show_images,
     )
 
 

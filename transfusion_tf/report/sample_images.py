@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # It brings TensorFlow, which an audit can do without.
 _LARGEST_SAMPLE = 256  # pixels
 _MOST_FILTERS = 64
 _FILTER_PIXELS = 5  # per weight, when drawn
+_FOR, _AGAINST = (213.0, 94.0, 0.0), (0.0, 114.0, 178.0)  # Okabe and Ito's, RGB
 
 
 def samples_by_class(
@@ -75,6 +76,28 @@ def filter_change(initial: np.ndarray, best: np.ndarray) -> float:
     return float(np.linalg.norm(best - initial)) / start if start else float("nan")
 
 
+def overlay(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
+    """A pale grey image, coloured by what its pixels speak for.
+
+    Args:
+      image: uint8 [h, w, 3].
+      saliency: uint8 of any size; orange above 128, blue below, grey at it.
+
+    Returns:
+      uint8 [h, w, 3].
+    """
+    height, width = image.shape[:2]
+    resized = Image.fromarray(saliency).resize(
+        (width, height), Image.Resampling.BILINEAR
+    )
+    sign = (np.asarray(resized, float) - 128) / 127
+    grey = np.asarray(Image.fromarray(image).convert("L"), float)[..., None]
+    share = np.sqrt(np.abs(sign))[..., None]
+    colour = np.where(sign[..., None] > 0, _FOR, _AGAINST)
+    mixed = (1 - share) * (100 + 0.45 * grey) + share * colour
+    return mixed.round().clip(0, 255).astype(np.uint8)
+
+
 def data_uri(pixels: np.ndarray, kind: str) -> str:
     """The image as text to put into a page; `jpeg` is scaled down where large."""
     picture = Image.fromarray(pixels)
@@ -86,6 +109,36 @@ def data_uri(pixels: np.ndarray, kind: str) -> str:
         picture.save(buffer, "PNG", optimize=True)
     text = base64.b64encode(buffer.getvalue()).decode()
     return f"data:image/{kind};base64,{text}"
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownImage:
+    """Pictures of one image, one above the other, and the words below them.
+
+    Attributes:
+      sources: data URIs.
+      words: lines.
+      text: what is seen, for those who cannot see it.
+    """
+
+    sources: tuple[str, ...]
+    words: tuple[str, ...]
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageRow:
+    """Images that belong together.
+
+    Attributes:
+      name: of the row.
+      said: beside the name.
+      images: in order.
+    """
+
+    name: str
+    said: str
+    images: tuple[ShownImage, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

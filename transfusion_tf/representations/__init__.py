@@ -43,6 +43,10 @@ from transfusion_tf.representations.image_distance import (
     image_distance,
     pooled_stage,
 )
+from transfusion_tf.representations.integrated_gradients import (
+    Attributions,
+    integrated_gradients,
+)
 from transfusion_tf.representations.knn import Neighbours, knn_predict
 from transfusion_tf.representations.knn_by_part import KNNSettings, knn_by_part
 from transfusion_tf.representations.layer_cka import LayerSettings, layer_cka
@@ -78,6 +82,7 @@ __all__ = [
     "PWCCA",
     "AttendedDistance",
     "AttentionMeans",
+    "Attributions",
     "Covariances",
     "Directions",
     "FeatureMoments",
@@ -109,6 +114,7 @@ __all__ = [
     "frechet_distance",
     "gabor_fits",
     "image_distance",
+    "integrated_gradients",
     "knn_by_part",
     "knn_predict",
     "layer_cka",

@@ -35,6 +35,15 @@ _DECISIONS = Chapter(
     "shares of each true class; and whether outputs can be read as probabilities.",
     view="decisions",
 )
+_ERRORS = Chapter(
+    "confident_errors",
+    "What is missed most confidently",
+    "Of each class, the six test images that the best run on validation, of the best "
+    "start there, gets wrong with the largest outputs. Below each, what its pixels "
+    "speak for: orange for the prediction, blue for the truth.",
+    view="confident_errors",
+    measurements=("confident_errors",),
+)
 _COSTS = Chapter(
     "costs",
     "What accuracy costs",
@@ -115,8 +124,8 @@ def own_chapters(
     """The chapters that a study's runs allow, told from their configs alone.
 
     What they cost beside training: a second or two for each run from random weights
-    and from the whole donor, for its activations, and a second for the Gabor fits of
-    each start.
+    and from the whole donor, for its activations, a second for the Gabor fits of each
+    start, and as much as 20 training steps for the pixels of the best run's errors.
 
     Args:
       runs: unresolved configs on one data set, as they stand in the study.
@@ -149,6 +158,7 @@ def _on_learning(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
 def _on_outputs(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
     """What outputs are good for, and what they cost."""
     yield _of_runs(_DECISIONS, runs)
+    yield _of_runs(_ERRORS, runs)
     if len({run.model for run in runs}) > 1:
         yield _of_runs(_COSTS, runs)
 

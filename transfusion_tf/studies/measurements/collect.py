@@ -84,11 +84,26 @@ def read_comparison(record: StudyRecord, kind: str, path: str) -> pd.DataFrame:
     Raises:
       UserError: it is not there, or cannot be read.
     """
+    table = comparison_table(record, path)
     try:
-        return COMPARISONS[kind].rows(pd.read_csv(record.root / path))
+        return COMPARISONS[kind].rows(table)
+    except (ValueError, KeyError) as error:
+        raise UserError(f"The comparison {path} cannot be read: {error}") from error
+
+
+def comparison_table(record: StudyRecord, path: str) -> pd.DataFrame:
+    """A table of comparisons as it was computed; arguments and errors as above."""
+    try:
+        # Classes may be called None, NA or 1.
+        return pd.read_csv(
+            record.root / path,
+            keep_default_na=False,
+            na_values=[""],
+            dtype={"class": str, "predicted": str},
+        )
     except FileNotFoundError:
         raise UserError(f"The comparison {path} has not been made yet") from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         # Of a table cut short, pandas raises a ValueError.
         raise UserError(f"The comparison {path} cannot be read: {error}") from error
 

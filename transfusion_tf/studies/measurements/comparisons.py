@@ -36,6 +36,11 @@ from transfusion_tf.studies.measurements.comparison_results import (
     similarity_rows,
     travel_rows,
 )
+from transfusion_tf.studies.measurements.confident_errors import (
+    best_run,
+    error_rows,
+    run_confident_errors,
+)
 from transfusion_tf.studies.measurements.data_set_distance import (
     has_images,
     is_run,
@@ -262,6 +267,17 @@ def _gabors(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
     return gabor_fits(initial[..., : given["fitted"]]).assign(run=run.name)
 
 
+def _confident_errors(
+    runs: Runs, data_root: str | Path, options: Options
+) -> Iterator[Part]:
+    """What the best run on validation misses most confidently on test."""
+    run = best_run(runs)
+    if run is not None:
+        given = {"most": options.get("errors", 6)}
+        compute = functools.partial(run_confident_errors, run.path, data_root, **given)
+        yield _content([run], given), compute
+
+
 def _of_one_model(config: RunConfig) -> Hashable:
     return (config.model, config.data)
 
@@ -293,6 +309,7 @@ COMPARISONS: Mapping[str, Comparison] = {
     "fold_trained": _population("trained", _of_one_fold),
     "random_initial": _population("initial", _of_random_starts),
     "agreement": Comparison(_agreement, agreement_rows),
+    "confident_errors": Comparison(_confident_errors, error_rows),
     "layer_cka": Comparison(
         _each_run(_layers_of_one, layer_options, _is_transferred_whole),
         layer_similarity_rows,
