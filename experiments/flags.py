@@ -5,6 +5,7 @@ Nothing here imports TensorFlow: `--help` answers at once.
 
 import dataclasses
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -236,12 +237,16 @@ def positive_numbers(flag: str, texts: Sequence[str]) -> list[int]:
 
 
 def command_line() -> str:
-    """What the user typed, to be typed again; for all shards, where it was one."""
+    """What the user typed, to be typed again here; for all shards, where it was one.
+
+    Absolute paths below this folder become relative to it.
+    """
+    here = re.compile(rf"(?<![^=,]){re.escape(os.getcwd())}(/|$|(?=,))")
     arguments: list[str] = []
     words = iter(sys.argv[1:])
     for word in words:
         if word in ("--shard", "-shard"):
             next(words, None)
         elif not word.startswith(("--shard=", "-shard=")):
-            arguments.append(word)
+            arguments.append(here.sub(lambda found: "" if found[1] else ".", word))
     return shlex.join([os.path.basename(sys.argv[0]), *arguments])

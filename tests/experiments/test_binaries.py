@@ -9,6 +9,7 @@ import pytest
 from binaries import run
 
 from transfusion_tf.datasets import load_card
+from transfusion_tf_experiments.flags import command_line
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "--dataset=own_data_example"
@@ -122,3 +123,10 @@ def test_a_study_of_ones_own_data_as_the_readme_shows_it(tmp_path):
     again = run("study", *arguments, cwd=tmp_path)
     assert again.returncode == 0
     assert again.stdout == done.stdout
+
+
+def test_a_command_is_kept_relative_to_where_it_was_typed(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    typed = [f"--root={tmp_path}/ws", f"--data_root={tmp_path}", "--shard=1/2", "/a/b"]
+    monkeypatch.setattr(sys, "argv", ["/bin/transfusion-study", *typed])
+    assert command_line() == "transfusion-study --root=ws --data_root=. /a/b"

@@ -7,9 +7,9 @@ from planted_study import Plant
 from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.report import collect, reach_verdict
 from transfusion_tf.report.judged_differences import Case, judge
-from transfusion_tf.report.next_steps import changed_command
+from transfusion_tf.report.next_steps import shown_command
 from transfusion_tf.report.verdict import call_together, multiplicity_caveats
-from transfusion_tf.report.wording import number, signed
+from transfusion_tf.report.wording import number, signed, without_folders
 from transfusion_tf.studies import read_study
 from transfusion_tf.training import RunDirectory
 
@@ -195,8 +195,36 @@ def test_curves_of_two_evaluations_make_no_speed(planted_study, plant, tmp_path)
 
 def test_a_command_is_changed_in_one_flag_and_quoted():
     command = "transfusion-study --dataset='my data/card.toml' --seeds 3 --models=a,b"
-    assert changed_command(command, "--seeds=12") == (
+    assert shown_command(command, "--seeds=12") == (
         "transfusion-study '--dataset=my data/card.toml' --models=a,b --seeds=12"
+    )
+    assert shown_command("", "--seeds=12") == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("--root=workspace --seeds=3", "--seeds=3"),
+        ("--root workspace", ""),
+        ("--root=trials --data_root=../data", "--root=trials --data_root=../data"),
+        ("-root trials", "--root=trials"),
+        ("--root=/scratch/ann/runs", "--root=<runs>"),
+        ("--root /scratch/ann/runs/", "--root=<runs>"),
+        ("--dataset=/home/ann/scans/dataset.toml", "--dataset=<dataset.toml>"),
+        ("--dataset '/home/ann/my scans'", "--dataset <'my scans'>"),
+        ("--models='r[a=b,c=1]'", "'--models=r[a=b,c=1]'"),
+        ("--donors=imagenet,/home/ann/a.h5", "--donors=imagenet,<a.h5>"),
+    ],
+)
+def test_a_command_on_the_page_names_no_place_of_this_machine(typed, shown):
+    command = shown_command(f"transfusion-study {typed}")
+    assert command == f"transfusion-study {shown}".strip()
+
+
+def test_messages_on_the_page_keep_the_last_part_of_a_path():
+    said = "/home/ann/runs/a-1/state: disk full; see '/tmp/x y' or 1/2 of ../data/b"
+    assert without_folders(said) == (
+        ".../state: disk full; see '.../x y' or 1/2 of ../data/b"
     )
 
 

@@ -17,6 +17,7 @@ from transfusion_tf.report.charts_layers import Lines
 from transfusion_tf.report.charts_references import Floor, HeatMap, colour_bar
 from transfusion_tf.report.first_layer import FirstLayer, first_layer_section
 from transfusion_tf.report.long_table import LongTable, Rows, lines
+from transfusion_tf.report.next_steps import shown_command
 from transfusion_tf.report.pictures import keep
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.style import Mark
@@ -122,6 +123,7 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> Path:
     )
     context = {
         "comparison": comparison,
+        "command": shown_command(comparison.command),
         "finding": finding(comparison, scores),
         "curves": curves,
         "heat_map": heat_map,

@@ -12,6 +12,7 @@ from transfusion_tf.report.chapter_sections import LEFTOVER_HEADS, draw_sections
 from transfusion_tf.report.claims_section import claims_section
 from transfusion_tf.report.freshness import is_current, mark_current
 from transfusion_tf.report.gains_picture import WIDTH, gains_picture
+from transfusion_tf.report.next_steps import shown_command
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.results import Results, collect
 from transfusion_tf.report.verdict import reach_verdict
@@ -61,6 +62,7 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
         "donor_quality": page.donor_quality(record),
         "reproduction": page.reproduction(record) if record.runs else None,
         "runs": runs.fillna("").to_dict("records"),
+        "command": shown_command(record.command),
         "gains": None,
     }
     if record.after_paper:

@@ -1,7 +1,6 @@
 """What would settle a question that is open: how much, how long, and the command."""
 
 import dataclasses
-import re
 import shlex
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from transfusion_tf.report.class_patients import LEAST_PATIENTS
 from transfusion_tf.report.judged_differences import UNDECIDED, Case
 from transfusion_tf.report.results import Results, StartRuns
 
+_DEFAULT_ROOT = "workspace"
 # So many times the steps of runs that have learned nothing.
 _MORE_STEPS = 4
 
@@ -70,7 +70,7 @@ def _train_longer(
         return NextStep(
             "A donor that has learned something: trained longer, or another one "
             f"(--donor). {_time(seconds)}",
-            changed_command(results.record.command, flag),
+            shown_command(results.record.command, flag),
         )
     if "diverged" in kinds:
         flag = f"--learning_rate={config.learning_rate / 10:g}"
@@ -80,7 +80,7 @@ def _train_longer(
         flag = f"--steps={_MORE_STEPS * config.steps}"
         text = f"{_MORE_STEPS} times the steps, for runs that learn something."
         seconds = _MORE_STEPS * sum(map(_seconds, starts))
-    command = changed_command(results.record.command, flag)
+    command = shown_command(results.record.command, flag)
     return NextStep(f"{text} {_time(seconds)}", command)
 
 
@@ -100,7 +100,7 @@ def _more_seeds(
         return [
             NextStep(
                 f"Three seeds: fewer have no interval. {_time((3 - have) * each)}",
-                changed_command(results.record.command, "--seeds=3"),
+                shown_command(results.record.command, "--seeds=3"),
             )
         ]
     patients = _patients(starts)
@@ -121,7 +121,7 @@ def _more_seeds(
                 f"About {most} seeds in all would settle {what} with a chance of "
                 f"{100 * POWER:.0f} %, if differences and spreads are what "
                 f"{have} seeds say. {_time((most - have) * each)}",
-                changed_command(results.record.command, f"--seeds={most}"),
+                shown_command(results.record.command, f"--seeds={most}"),
             )
         )
     if len(within) < len(known):
@@ -158,24 +158,43 @@ def _more_patients(
     )
 
 
-def changed_command(command: str, flag: str) -> str:
-    """A command with one of its flags set anew, quoted for a shell.
+def shown_command(command: str, change: str = "") -> str:
+    """A command for the page, quoted for a shell: it names no place of this machine.
+
+    The default --root is left out, and of absolute paths only the last part stays, as
+    `<part>`: a shell refuses that, where it would take a wrong folder for a new one.
 
     Args:
       command: as it was typed; where it is empty, nothing comes of it.
-      flag: `--name=value`.
+      change: `--name=value`, a flag that is set anew.
     """
-    if not command:
-        return ""
-    name = flag.partition("=")[0].lstrip("-")
-    words: list[str] = []
-    skip = False
-    for word in shlex.split(command):
-        if skip or re.fullmatch(rf"--?{name}(=.*)?", word):
-            skip = not skip and "=" not in word
-            continue
-        words.append(word)
-    return shlex.join([*words, flag])
+    changed = change.partition("=")[0].lstrip("-")
+    words = iter(shlex.split(command))
+    shown = []
+    for word in words:
+        flag, equals, value = word.partition("=")
+        name = flag.lstrip("-") if word.startswith("-") else ""
+        if name and name in ("root", changed):
+            value = value if equals else next(words, "")
+            if name == changed or value == _DEFAULT_ROOT:
+                continue
+            word = f"--{name}={value}"
+        shown.append(_without_place(word))
+    return " ".join([*shown, shlex.quote(change)] if change and shown else shown)
+
+
+def _without_place(word: str) -> str:
+    flag, equals, value = word.rpartition("=") if word[:1] == "-" else ("", "", word)
+    parts = value.split(",")
+    if not any(part.startswith(("/", "~")) for part in parts):
+        return shlex.quote(word)
+    names = [
+        f"<{shlex.quote(part.rstrip('/').rpartition('/')[2])}>"
+        if part.startswith(("/", "~"))
+        else shlex.quote(part)
+        for part in parts
+    ]
+    return flag + equals + ",".join(names)
 
 
 def _patients(starts: Sequence[StartRuns]) -> int:

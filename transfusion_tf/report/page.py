@@ -270,7 +270,6 @@ def reproduction(record: StudyRecord) -> dict[str, Any]:
         str(run.status["commit"]) for run in record.runs if run.status.get("commit")
     )
     return {
-        "command": record.command,
         "commit": record.commit or ", ".join(commits) or "unknown",
         "versions": dict(record.versions)
         or dict(record.runs[0].status.get("versions", {})),

@@ -6,6 +6,8 @@ from typing import Any
 
 import jinja2
 
+from transfusion_tf.report import wording
+
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -23,4 +25,5 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["without_folders"] = wording.without_folders
     return environment.get_template(template).render(context)

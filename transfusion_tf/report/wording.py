@@ -85,6 +85,11 @@ def plural(value: int, singular: str, several: str | None = None) -> str:
     return f"{count(value)} {word}"
 
 
+def without_folders(text: str) -> str:
+    """A message whose absolute paths keep their last part alone."""
+    return re.sub(r"(?<![\w./<])~?/(?:[^\s/'\"]+/)+", ".../", text)
+
+
 def listed(items: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(items) < 2:
