@@ -52,8 +52,8 @@ class Task:
     Attributes:
       base: what all of its runs share; model, start and seed are filled in later.
       overrides: (field, value) -> other fields of `RunConfig`, for the runs in which
-        the field has that value; applied in this order. Models go by their names
-        without options.
+        the field has that value, as text; applied in this order. Models go by their
+        names without options.
       random_rate: the learning rate from random weights, relative to that of others.
       head_steps: steps of the head alone, in runs that train it first.
     """
@@ -70,9 +70,10 @@ class Task:
     ) -> RunConfig:
         """One run; `changes` are fields of `RunConfig` that override all others."""
         run = self.base.replace(model=model, initialization=initialization, seed=seed)
+        asked = run.replace(**changes)
         for (field, value), fields in self.overrides.items():
-            if getattr(run, field).partition("[")[0] == value:
-                run = run.replace(**fields)
+            if str(getattr(asked, field)).partition("[")[0] == value:
+                run, asked = run.replace(**fields), asked.replace(**fields)
         if initialization == "random":
             run = run.replace(learning_rate=run.learning_rate * self.random_rate)
         return run.replace(**changes)

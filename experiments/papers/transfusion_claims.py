@@ -208,8 +208,7 @@ def _speed_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Transfer speeds training up.",
             "figures 6 to 8, section 5",
-            f"validation AUC of {large} while random weights learn, transfer minus "
-            "random",
+            f"AUC of {large} while random weights learn, transfer minus random",
             "AUC",
             "above",
             effects.ahead(large, "transfer"),
@@ -226,8 +225,7 @@ def _speed_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "The scale of the weights alone speeds training up.",
             "figure 6, section 5",
-            f"validation AUC of {large} while random weights learn, mean_var minus "
-            "random",
+            f"AUC of {large} while random weights learn, mean_var minus random",
             "AUC",
             "above",
             effects.ahead(large, "mean_var"),
@@ -262,8 +260,7 @@ def _hybrid_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Synthetic Gabor filters do what the donor's first layer does.",
             "figure 8, section 5",
-            f"validation AUC of {large} while random weights learn, gabor minus "
-            f"transfer:{lowest}",
+            f"AUC of {large} while random weights learn, gabor minus transfer:{lowest}",
             "AUC",
             "alike",
             effects.ahead(large, "gabor") - effects.ahead(large, f"transfer:{lowest}"),
@@ -271,7 +268,7 @@ def _hybrid_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Gabor filters speed training up.",
             "figure 8, section 5",
-            f"validation AUC while random weights learn, gabor minus random, mean of "
+            f"AUC while random weights learn, gabor minus random, mean of "
             f"{large} and {second}",
             "AUC",
             "above",
@@ -287,7 +284,7 @@ def _statistics_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Under mean_var, identity batch norm is at least as good as the donor's.",
             "figure 17, appendix F.1",
-            f"validation AUC of {large} while random weights learn, identity minus the "
+            f"AUC of {large} while random weights learn, identity minus the "
             "mean of resampled and transferred",
             "AUC",
             "at_least",
@@ -302,7 +299,7 @@ def _statistics_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Sampled and shuffled weights train like mean_var.",
             "figure 18, appendix F.2",
-            f"validation AUC of {large} while random weights learn, mean of sampled "
+            f"AUC of {large} while random weights learn, mean of sampled "
             "and shuffled minus mean_var",
             "AUC",
             "alike",

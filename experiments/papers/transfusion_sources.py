@@ -10,11 +10,18 @@ _ONE_CLASS_EACH = (
 _SGD = "batch size of 32, and vanilla SGD with momentum (coefficient 0.9)"
 _PUBLIC = (
     "RETINA is private and was split by patient into 250k training and 70k test "
-    "images: EyePACS, its public part, stands for it"
+    "images: EyePACS, its public part, stands for it, with the same share of test "
+    "images; a tenth of the others choose the weights"
 )
 
 SOURCES = {
     "repetitions": Source("section 3.2", "We evaluate three repetitions"),
+    **{
+        f"{chapter}.repetitions": Source(
+            "figure 8", "its printed steps are means of five multiples of 1 001"
+        )
+        for chapter in ("figure7", "figure8", "figure19", "figure20")
+    },
     "figure17.repetitions": Source("figure 17", "The lines are averaged over 5 runs"),
     **{
         f"{chapter}.repetitions": not_in_paper("more runs are more pairs of runs")
@@ -31,14 +38,20 @@ SOURCES = {
     "model": Source("section 3.1", "appendix A has the layers of the CBR models"),
     "initialization": Source("sections 3.2 and 5", "appendices E and F"),
     "freeze": Source("appendix E", "keep up to layer L fixed"),
-    "train_examples": Source("table 4", "5k, 10k, 50k, 100k, and all"),
+    "train_examples": Source(
+        "table 4",
+        "5k, 10k, 50k, 100k, and all; 100k are impossible with EyePACS, which has "
+        "88 702 photographs in all",
+    ),
     "donor": Source(
         "section 3.2",
         "For all models except for Inceptionv3, we first train on ImageNet; for "
         "Inceptionv3, the published weights",
     ),
     "input_scaling": Source(
-        _A, "standard normalization by the mean and standard deviation for ImageNet"
+        _A,
+        "standard normalization by the mean and standard deviation for ImageNet; "
+        "Inception's published weights get the pixels that they were trained on",
     ),
     "head": Source(_A, _ONE_CLASS_EACH),
     "augmentation": Source(_A, "mild random cropping [...] hue and contrast"),
@@ -51,8 +64,14 @@ SOURCES = {
     "retina.batch_size": Source(_A, "batch size of 8 (for memory considerations)"),
     "retina.optimizer": Source(_A, "The Adam optimizer is used"),
     "retina.schedule": not_in_paper("appendix A has a rate, and no schedule"),
-    "retina.steps": not_in_paper("the end of the longer axis of figure 8"),
-    "retina.eval_every": not_in_paper("120 000 steps are 60 evaluations"),
+    "retina.steps": not_in_paper(
+        "120 evaluations, to the end of the longer axis of figure 8, 120 000"
+    ),
+    "retina.eval_every": Source(
+        "figure 8", "its printed steps are multiples of 1 001, or means of five such"
+    ),
+    "retina.early_stopping": Source("table 4", "with early stopping, of 5k images"),
+    "test_curve": Source("figures 6 to 8", "Test AUC over Train Step"),
     "retina.metric": Source("section 2", "AUC-ROC on identifying referable DR"),
     "retina.referable_from": Source("section 2", "Grades 3 and up, counted from 1"),
     "retina.classes": Source("section 2", "a five-class scale"),
@@ -67,9 +86,11 @@ SOURCES = {
         "60, and 90",
     ),
     "chest.steps": not_in_paper(
-        "to epoch 100, behind the last fall of the rate at epoch 90"
+        "to epoch 100, behind the last fall of the rate at epoch 90; where some of the "
+        "223k images are held out, epochs are as much shorter"
     ),
     "chest.eval_every": not_in_paper("once an epoch"),
+    "chest.steps_per_epoch": Source(_A, "223k training images, in batches of 32"),
     "chest.metric": Source("section 2", "AUC of diagnosing each of these pathologies"),
     "chest.classes": Source("section 2", "5 different thoracic pathologies"),
     "chest.splits": not_in_paper(
@@ -78,6 +99,10 @@ SOURCES = {
     ),
     "chest.uncertain": not_in_paper("labels that say uncertain count as absent"),
     "chest.blank": not_in_paper("findings that are not mentioned count as absent"),
+    "donor.weight_decay": not_in_paper("1e-4, as ImageNet models are trained"),
+    "donor.input_scaling": Source(
+        _A, "standard normalization by the mean and standard deviation for ImageNet"
+    ),
     "donor.schedule": Source(_A, "the ImageNet training pipeline"),
     "donor.learning_rate": Source(_A, "0.1 for 256 images, as 0.1 × 32/256 says"),
     "donor.batch_size": Source(_A, "256, as 0.1 × 32/256 says"),
@@ -92,5 +117,9 @@ SOURCES = {
         "the official validation set is the test set; 2 % of the training images "
         "choose the weights"
     ),
+    "donor.aspect": not_in_paper("the centre, as ImageNet models are trained"),
     "donor.augmentation": not_in_paper("the ImageNet pipeline is not described"),
+    "donor.augmentation.resized_crop": not_in_paper(
+        "random resized crops, as ImageNet models are trained"
+    ),
 }

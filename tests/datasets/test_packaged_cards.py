@@ -100,6 +100,11 @@ EXPECTED = {
         "test": (20, [2] * 10),
     },
 }
+EXPECTED["retina_eyepacs_all"] = {
+    "train": (16, [5, 3, 4, 2, 2]),
+    "validation": (4, [2, 0, 2, 0, 0]),
+    "test": (10, [2, 2, 2, 3, 1]),
+}
 # The hidden representations paper's populations.
 EXPECTED["thyroid_ddti_480"] = EXPECTED["thyroid_ddti"] | {"train": (12, [6, 6])}
 EXPECTED["cbis_ddsm_rows"] = {
@@ -123,6 +128,7 @@ EXPECTED["pcam_small"] = EXPECTED["patch_camelyon_tfds"] = EXPECTED["patch_camel
 # and annotations of the sample say.
 SINGLE = {
     "retina_eyepacs": ("53_right", "53", ["mild"], None),
+    "retina_eyepacs_all": ("36_left", "36", ["proliferative"], None),
     "aptos2019": ("00ee9afb8bf3", "00ee9afb8bf3", ["severe"], None),
     "chexpert": (
         "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg",
@@ -312,6 +318,18 @@ def test_a_slice_that_two_folders_hold_is_two_examples(read):
             "section 4.1, 5",
         ),
         # "10,000 images was created, with 5,026 positive and 4,974 negative samples".
+        # The contest's own counts, training and test: 88 702 photographs.
+        (
+            "retina_eyepacs_all",
+            {
+                "none": 25_810 + 39_533,
+                "mild": 2_443 + 3_762,
+                "moderate": 5_292 + 7_861,
+                "severe": 873 + 1_214,
+                "proliferative": 708 + 1_206,
+            },
+            "Kaggle 2015",
+        ),
         ("pcam_small_paper", {"normal": 4974, "tumor": 5026}, "section 4.1, 6"),
     ],
 )

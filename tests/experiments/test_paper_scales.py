@@ -55,7 +55,7 @@ def test_every_value_of_a_papers_study_comes_with_its_source():
         (row["where"], row["name"]): (row["value"], row["source"])
         for row in named_studies.make("transfusion/all").protocol
     }
-    retina, chest = "retina: retina_eyepacs", "chest: chexpert"
+    retina, chest = "retina: retina_eyepacs_all", "chest: chexpert"
     assert rows[retina, "learning_rate"] == ("0.001", "appendix A")
     assert rows[chest, "learning_rate"] == ("0.0125", "appendix A")
     assert rows[retina, "image_size"] == ("587", "section 2")
@@ -77,8 +77,8 @@ def test_what_the_paper_leaves_open_and_the_command_line_says_are_told_apart():
     assert rows["optimizer"] == ("adam", "appendix A")
     (line,) = (text for text in study.not_in_paper if "hue = 0.02 (retina" in text)
     assert line == (
-        "augmentation.hue = 0.02 (retina: retina_eyepacs): appendix A says hue, and "
-        "not how far"
+        "augmentation.hue = 0.02 (retina: retina_eyepacs_all): appendix A says hue, "
+        "and not how far"
     )
     assert not any("learning_rate = 0.01" in text for text in study.not_in_paper)
 

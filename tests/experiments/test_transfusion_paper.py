@@ -8,7 +8,7 @@ from transfusion_tf_experiments.papers.published_numbers import read_published
 PAPER = transfusion.SCALES["paper"]()
 CHAPTERS = {name: make(PAPER) for name, make in transfusion.CHAPTERS.items()}
 
-RETINA, CHEST = "retina_eyepacs", "chexpert"
+RETINA, CHEST = "retina_eyepacs_all", "chexpert"
 SIX = {"resnet50", "inception_v3", "cbr_large_t", "cbr_large_w", "cbr_small"} | {
     "cbr_tiny"
 }
@@ -39,6 +39,10 @@ def starts(name, model):
         (RETINA, "batch_size", 8, "appendix A"),
         (RETINA, "optimizer", "adam", "appendix A"),
         (RETINA, "schedule", "constant", "appendix A"),
+        # Figure 8: 69 069, 8 008, 104 104 and 82 082 steps are multiples of 1 001.
+        (RETINA, "eval_every", 1_001, "figure 8"),
+        # "Test AUC" over "Train Step", in figures 6 to 8 and 15 to 20.
+        (RETINA, "test_curve", True, "figure 8"),
         # "The models on the chest x-ray are trained on 224×224 images, with a batch
         # size of 32, and vanilla SGD with momentum (coefficient 0.9). The learning
         # rate [...] warms up from 0 to 0.1 × 32/256 in 5 epochs, and then decay with a
@@ -77,6 +81,64 @@ def test_the_schedule_warms_up_for_5_epochs_and_falls_at_30_60_and_90():
         assert float(rate(100 * epoch)) == pytest.approx(value), epoch
 
 
+def test_chexpert_is_trained_for_100_epochs_of_the_images_that_there_are():
+    # "they have 223k training images", "a batch size of 32", a fall "on epoch 90".
+    from transfusion_tf.training.resolved_config import with_own_epochs
+
+    base = PAPER.tasks["chest"].base
+    assert base.steps_per_epoch == 6_969 >= 223_000 / 32 > 6_968
+    assert base.steps == 100 * base.steps_per_epoch
+    held_out = with_own_epochs(base, 212_000)
+    assert (held_out.steps, held_out.eval_every) == (100 * 6_625, 6_625)
+
+
+def test_pixels_are_less_imagenet_s_mean_over_its_deviation_but_inception_s():
+    # "standard normalization by the mean and standard deviation for ImageNet".
+    from transfusion_tf.studies.donor_runs import pretraining_run
+    from transfusion_tf.training.resolved_config import input_scaling_of_run
+
+    for run in CHAPTERS["table1"].runs + CHAPTERS["table2"].runs:
+        if run.model == "inception_v3":
+            assert input_scaling_of_run(run) == "minus_one_to_one"
+            continue
+        assert input_scaling_of_run(run) == "imagenet_mean_std"
+        donor = pretraining_run(run)
+        assert input_scaling_of_run(donor) == "imagenet_mean_std"
+        assert donor.weight_decay == 1e-4
+    # ImageNet's published weights in their place get what they were trained on.
+    published = PAPER.with_changes({"donor": "imagenet"})
+    (run,) = published.runs(("retina",), ("resnet50",), ("transfer",), seeds=1)
+    assert input_scaling_of_run(run) == "caffe"
+
+
+def test_donors_on_imagenet_see_random_resized_crops():
+    from transfusion_tf.datasets import load_card
+
+    card = load_card("imagenet2012")
+    assert card.augmentation.resized_crop == (0.08, 1.0)
+    assert card.stored_size == 256
+    assert card.image_size == 224
+
+
+def test_figure_6_shows_resnet_and_large_t_on_retina_and_resnet_on_consolidation():
+    # "On both the Retina data (a-b) and the CheXpert data (c) (with Resnet50 on the
+    # Consolidation disease)".
+    cells = {(run.dataset, run.model) for run in CHAPTERS["figure6"].runs}
+    assert cells == {
+        (RETINA, "resnet50"),
+        (RETINA, "cbr_large_t"),
+        (CHEST, "resnet50"),
+    }
+    assert CHAPTERS["figure6"].options["class_of"] == {CHEST: "Consolidation"}
+
+
+def test_runs_of_5_000_images_stop_early():
+    # "even finetuning (with early stopping) on 5k datapoints" (table 4).
+    for chapter in ("table3", "table4"):
+        for run in CHAPTERS[chapter].runs:
+            assert (run.early_stopping > 0) == (run.train_examples == 5_000)
+
+
 def test_sgd_has_momentum_0_9():
     from transfusion_tf.training.schedules import make_optimizer
 
@@ -96,8 +158,9 @@ def test_sgd_has_momentum_0_9():
         ("figure3", SIX, 5, "figure 3"),
         ("figure4", {"resnet50", "cbr_small"}, 5, "figure 4"),
         ("figure5", {"resnet50", "cbr_small"}, 1, "figure 5"),
-        ("figure6", {"resnet50", "cbr_large_w"}, 3, "figure 6"),
-        ("figure7", {"resnet50"}, 3, "figure 7"),
+        ("figure6", {"resnet50", "cbr_large_t"}, 3, "figure 6"),
+        # Printed steps are means of five multiples of 1 001: 25 425 = 1 001 × 127 / 5.
+        ("figure7", {"resnet50"}, 5, "figure 7"),
         ("figure9", {"cbr_small"}, 1, "figure 9"),
         ("figure10", {"resnet50"}, 1, "figure 10"),
         ("figure13", {"cbr_large_t", "cbr_tiny"}, 3, "figure 13"),
@@ -107,7 +170,7 @@ def test_sgd_has_momentum_0_9():
         ("figure17", {"resnet50"}, 5, "figure 17"),
         # "All lines are averaged over 3 runs."
         ("figure18", {"resnet50"}, 3, "figure 18"),
-        ("figure19", {"resnet50", "cbr_large_w"}, 3, "figure 19"),
+        ("figure19", {"resnet50", "cbr_large_w"}, 5, "figure 19"),
     ],
 )
 def test_models_and_repetitions(chapter, models, seeds, source):

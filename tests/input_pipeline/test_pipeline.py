@@ -14,6 +14,7 @@ import tensorflow as tf
 from transfusion_tf.datasets import Augmentation, load_card, prepare
 from transfusion_tf.errors import UserError
 from transfusion_tf.input_pipeline import eval_batches, train_batches
+from transfusion_tf.input_pipeline.decoding import random_window
 from transfusion_tf.input_pipeline.record_reader import record_reader
 
 
@@ -148,6 +149,39 @@ def test_a_random_crop_is_a_window_of_a_larger_image_and_evaluation_its_centre(
     assert len(corners) > 8
     (batch,) = take(eval_batches(wide, "train", 1), 1)
     assert corner_in(stored[0], batch["image"][0])[0] == (4, 4)
+
+
+def test_windows_are_drawn_as_torchvision_s_random_resized_crop_draws_them():
+    areas, size = (0.08, 1.0), 200
+    draws = [random_window(tf.constant([7, k]), size, areas) for k in range(400)]
+    top, left, height, width = np.array(draws).T
+    assert ((top >= 0) & (left >= 0)).all()
+    assert ((top + height <= size) & (left + width <= size)).all()
+    share = height * width / size**2
+    assert 0.07 < share.min() < 0.2
+    # Large windows that do not fit are drawn again.
+    assert 0.4 < share.mean() < 0.54
+    ratio = width / height
+    assert ratio.min() > 0.73
+    assert ratio.max() < 1.37
+    assert np.abs(np.log(ratio).mean()) < 0.05
+    # Feature reuse's published code: areas above 1 fit never.
+    whole = random_window(tf.constant([0, 1]), size, (1.1, 1.2))
+    assert whole.numpy().tolist() == [0, 0, size, size]
+
+
+def test_a_resized_crop_has_the_model_s_size_and_evaluation_its_centre(
+    clinic_root, tmp_path
+):
+    policy = Augmentation(random_crop=1.25, resized_crop=(0.2, 0.4))
+    card = load_card(clinic_root).replace(augmentation=policy)
+    wide = prepare(card, tmp_path, workers=1, progress=False)
+    batches = [take(train_batches(wide, 4), 3) for _ in range(2)]
+    for ours, again in zip(*batches, strict=True):
+        assert ours["image"].shape == (4, 32, 32, 3)
+        np.testing.assert_array_equal(ours["image"], again["image"])
+    (batch,) = take(eval_batches(wide, "train", 1), 1)
+    assert batch["image"].shape == (1, 32, 32, 3)
 
 
 def test_an_image_loses_its_colour_as_often_as_asked_by_its_own_seed(prepared):

@@ -122,7 +122,7 @@ def _of_runs(row, rows):
 def _of_stages(row, rows):
     if not known(row, "stage"):
         return rows
-    if row["stage"] == "higher stages":
+    if " to " in row["stage"]:
         return rows[rows["position"] > 0]
     layers = rows[rows["item"].str.partition(", ")[0] == row["stage"]]
     return (

@@ -174,7 +174,10 @@ def test_every_field_says_what_it_is_and_whether_the_recipe_shows_it():
 def test_choices_that_other_packages_own_are_theirs():
     fields = {field.name: field for field in dataclasses.fields(RunConfig)}
     assert setting_of(fields["fold_protocol"]).choices == PROTOCOLS
-    assert setting_of(fields["input_scaling"]).choices == (DATASET_MEAN_STD,)
+    assert setting_of(fields["input_scaling"]).choices == (
+        DATASET_MEAN_STD,
+        STANDARD_UNITS,
+    )
     assert _STANDARD_UNITS == STANDARD_UNITS
 
 

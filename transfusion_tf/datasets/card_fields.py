@@ -153,6 +153,7 @@ class Splits:
 
 
 _Change = Annotated[Number, Field(ge=0, le=0.99)]
+_Area = Annotated[Number, Field(gt=0, le=2)]
 _Share = Annotated[Number, Field(ge=0, le=1)]
 _Layer = Annotated[
     Mapping[str, Any],
@@ -188,6 +189,10 @@ class Augmentation:
     """Side of the stored image, as a multiple of the input's: training takes a random
     window of the input's size, evaluation the centre. 256 / 224 is the feature-reuse
     paper's, 1 crops nothing."""
+    resized_crop: tuple[_Area, _Area] = (1.0, 1.0)
+    """Least and largest area of a random window, as a share of the stored image's; its
+    sides are 3 : 4 to 4 : 3, and it is resized to the input's size (torchvision's
+    RandomResizedCrop). ImageNet's usual one is [0.08, 1.0]; [1.0, 1.0] does none."""
     grayscale: _Share = 0.0
     """Share of the images that lose their colour; what is left is their luma, in all
     three channels."""
@@ -198,6 +203,11 @@ class Augmentation:
     color_share: _Share = 1.0
     """Share of the images whose hue, contrast, brightness and saturation are
     changed."""
+
+    @property
+    def resizes(self) -> bool:
+        """Whether it resamples a window of another size."""
+        return self.resized_crop != (1.0, 1.0)
 
     @property
     def margin(self) -> float:
@@ -230,6 +240,7 @@ class Training:
     optimizer: Text = "adam"
     learning_rate: Annotated[Number, Field(gt=0)] = 0.001
     schedule: Text = "constant"
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.0
     batch_size: Count = 8
     steps: Count = 2000
     eval_every: Count = 200

@@ -10,6 +10,7 @@ from transfusion_tf import files
 from transfusion_tf.report import page, result_tables, sample_images, style, wording
 from transfusion_tf.report.chapter_sections import LEFTOVER_HEADS, draw_sections
 from transfusion_tf.report.claims_section import claims_section
+from transfusion_tf.report.donor_sentences import donor_quality, donor_sentences
 from transfusion_tf.report.freshness import is_current, mark_current
 from transfusion_tf.report.gains_picture import WIDTH, gains_picture
 from transfusion_tf.report.next_steps import shown_command
@@ -58,8 +59,8 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
             record, folder, measurements, show_images=show_images
         ),
         "leftover_heads": LEFTOVER_HEADS,
-        "donors": page.donor_sentences(record),
-        "donor_quality": page.donor_quality(record),
+        "donors": donor_sentences(record),
+        "donor_quality": donor_quality(record),
         "reproduction": page.reproduction(record) if record.runs else None,
         "runs": runs.fillna("").to_dict("records"),
         "command": shown_command(record.command),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.report import wording
-from transfusion_tf.report.donor_facts import donor_notes, same_donor
+from transfusion_tf.report.donor_facts import same_donor
 from transfusion_tf.report.judged_differences import (
     STATISTICS,
     brackets,
@@ -22,7 +22,6 @@ from transfusion_tf.report.results import (
     StartRuns,
     scheme,
 )
-from transfusion_tf.studies.measurements import training_results
 from transfusion_tf.studies.study_folder import Run, StudyRecord
 from transfusion_tf.training.config import recipe_fields
 
@@ -230,30 +229,6 @@ def initialization_summary(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return summary
 
 
-def donor_sentences(record: StudyRecord) -> list[str]:
-    """What each donor was trained on and how well it did there."""
-    sentences = []
-    for run in record.donors:
-        title = run.dataset.get("title") or run.dataset["name"]
-        counts = run.dataset["counts"]["train"]
-        sentences.append(
-            f"{run.config.model}, trained from {run.config.initialization} weights on "
-            f"{title} ({wording.count(counts['images'])} training images of "
-            f"{wording.plural(len(run.dataset['classes']), 'class', 'classes')}) for "
-            f"{wording.count(run.config.steps)} steps. Validation "
-            f"{wording.metric_title(run.metric)}: "
-            f"{wording.number(run.best_validation())}{_donor_accuracy(run)}."
-        )
-    return sentences + donor_notes(record)
-
-
-def _donor_accuracy(run: Run) -> str:
-    column = "validation/accuracy"
-    if run.metric == "accuracy" or column not in run.metrics:
-        return ""
-    return f", accuracy {wording.number(float(run.metrics[column].max()))}"
-
-
 def reproduction(record: StudyRecord) -> dict[str, Any]:
     """What is needed to make the same numbers again."""
     configs = [run.config for run in record.runs]
@@ -292,23 +267,6 @@ def _costs(record: StudyRecord) -> str:
 
 def _total_time(runs: Sequence[Run]) -> str:
     return wording.duration(sum(run.seconds for run in runs))
-
-
-def donor_quality(record: StudyRecord) -> list[str]:
-    """How well each donor does on its own data, beside what outputs get by chance."""
-    lines = []
-    for run in record.donors:
-        rows = training_results.result_rows(run)
-        chance = float(rows.loc[rows["quantity"] == "chance", "value"].iloc[0])
-        level = run.best_validation() if run.score is None else run.score.value
-        title = run.dataset.get("title") or run.dataset["name"]
-        lines.append(
-            f"{run.config.model} on {title}: {wording.metric_title(run.metric)} "
-            f"{wording.number(level)}, where chance is {wording.number(chance, 2)}; "
-            f"{wording.count(run.config.steps)} steps, "
-            f"{wording.duration(run.seconds)}"
-        )
-    return lines
 
 
 def data_notes(dataset: Mapping[str, Any]) -> list[str]:

@@ -29,8 +29,8 @@ def fit_to_data(study: Study, available: Mapping[RunConfig, int]) -> Study:
             if config.train_examples and not fits(config)
         }
         notes = tuple(
-            f"{size:,} training images: left out, {config.dataset} has "
-            f"{available[config]:,}."
+            f"{size:,} training images are impossible, and left out: {config.dataset} "
+            f"has {available[config]:,}."
             for size, config in sorted(left_out.items())
         )
         chapters.append(

@@ -148,6 +148,7 @@ def pretraining_run(config: RunConfig) -> RunConfig:
         else training.eval_every,
         optimizer=training.optimizer,
         learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
         schedule=training.schedule,
         batch_norm_momentum=config.batch_norm_momentum,
         mixed_precision=config.mixed_precision,

@@ -13,6 +13,8 @@ from transfusion_tf.training.settings import described, setting, setting_of
 _STANDARD_UNITS = "imagenet_mean_std"
 # Fields that came later: while they say nothing, runs keep their ids.
 _LATER = ("aspect", "kernel_initializer", "test_curve")
+# Of an augmentation; earlier versions had none, and the same run ids.
+_NO_CROP = (None, (1.0, 1.0), [1.0, 1.0])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,8 +76,8 @@ class RunConfig:
         None,
         "dataset_mean_std: less the mean of the run's training images, over their "
         "standard deviation, in the units that the model's pretrained weights expect; "
-        "else as these expect.",
-        choices=("dataset_mean_std",),
+        "imagenet_mean_std: ImageNet's mean and deviation; else as these expect.",
+        choices=("dataset_mean_std", _STANDARD_UNITS),
     )
     freeze: str | None = setting(
         None,
@@ -168,7 +170,10 @@ class RunConfig:
     # `adamw` a step takes this share, times its learning rate, off the kernels; with
     # the others the gradient has so many times the kernel added, after any clipping.
     weight_decay: float = setting(
-        0.0, "Of kernels; of its own with adamw, else an l2 penalty.", at_least=0
+        0.0,
+        "Of kernels; of its own with adamw, else an l2 penalty.",
+        from_card=True,
+        at_least=0,
     )
     gradient_clipping: float | None = setting(
         None, "Largest l2 norm of all gradients together.", above=0
@@ -253,7 +258,7 @@ class RunConfig:
     # A key of `models.INPUT_SCALINGS`.
     pixel_units: str | None = setting(
         None,
-        "What dataset_mean_std hands the images over as.",
+        "What --input_scaling hands the images over as.",
         flag=False,
         recipe="never",
     )
@@ -348,6 +353,8 @@ class RunConfig:
         if self.model.startswith("deit_"):
             # Earlier versions had a second one, for distillation.
             content["tokens"] = "class"
+        if self.augmentation and self.augmentation.get("resized_crop") in _NO_CROP:
+            content["augmentation"].pop("resized_crop", None)
         return content
 
     def idle(self) -> set[str]:

@@ -18,6 +18,7 @@ from transfusion_tf.initialization import is_preset, parse_spec, preset_fingerpr
 from transfusion_tf.input_pipeline import pixel_statistics
 from transfusion_tf.models import (
     DATASET_MEAN_STD,
+    STANDARD_UNITS,
     ModelSpec,
     dataset_scaling_name,
     parse_model_name,
@@ -114,7 +115,8 @@ def answered(
         donor_weights = donor_fingerprint(config.donor, planned)
     model = parse_model_name(config.model)
     check_image_size(model.architecture, *[card.image_size] * 2)
-    units = config.pixel_units or _units(model)
+    units = _units(config)
+    _check_pixels(config, units)
     return config.replace(
         model=str(model),
         batch_norm_momentum=_batch_norm_momentum(config),
@@ -127,7 +129,7 @@ def answered(
         augmentation=augmentation,
         donor=config.donor if donor_weights else None,
         donor_weights=donor_weights,
-        pixel_units=units if config.input_scaling == DATASET_MEAN_STD else None,
+        pixel_units=units if config.input_scaling else None,
     )
 
 
@@ -175,8 +177,26 @@ def _metrics(config: RunConfig, card: DatasetCard) -> tuple[str, str | None]:
     return metric, None if chosen_by == metric else chosen_by
 
 
-def _units(model: ModelSpec) -> str:
+def _units(config: RunConfig) -> str:
+    """What a run's weights get, but for standardising by the data's own statistics."""
+    if config.input_scaling == STANDARD_UNITS:
+        return STANDARD_UNITS
+    return config.pixel_units or _own_units(parse_model_name(config.model))
+
+
+def _own_units(model: ModelSpec) -> str:
     return model.input_scaling or ARCHITECTURES[model.architecture].input_scaling
+
+
+def _check_pixels(config: RunConfig, units: str) -> None:
+    """Raises UserError where ImageNet's published weights would get other pixels."""
+    own = _own_units(parse_model_name(config.model))
+    random = parse_spec(config.initialization).scheme == "random"
+    if config.donor == "imagenet" and units != own and not random:
+        raise UserError(
+            f"--input_scaling={config.input_scaling}, but the weights of "
+            f"--donor=imagenet for {config.model} expect {own}: leave it out"
+        )
 
 
 def _pixel_statistics(
@@ -283,5 +303,7 @@ def donor_input_scaling(donor: str) -> str | None:
 
 def input_scaling_of_run(config: RunConfig) -> str:
     """The pixels that a run's model gives its weights, as its scaling layer says it."""
-    units = config.pixel_units or _units(parse_model_name(config.model))
-    return dataset_scaling_name(units) if config.input_scaling else units
+    units = _units(config)
+    if config.input_scaling == DATASET_MEAN_STD:
+        return dataset_scaling_name(units)
+    return units

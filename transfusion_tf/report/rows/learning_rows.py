@@ -1,7 +1,8 @@
 """Rows of who learns faster: curves of several starts, their steps and their areas."""
 
+import dataclasses
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -27,16 +28,28 @@ def convergence_rows(material: Material) -> Rows:
     """Steps and areas of every start, with `by_class` of each class as well.
 
     Options: `together` (models of one architecture are compared with one another),
-    `threshold` (in place of each panel's own).
+    `threshold` (in place of each panel's own), `class_of` (data set -> the one class
+    whose AUC is drawn there, where it has that class).
     """
     options = material.chapter.options
     rows = []
     for curves in all_curves(material, together=bool(options.get("together"))):
+        curves = _of_one_class(curves, options.get("class_of") or {})
         rows += learning_rows(curves) + drawn_rows(curves)
         if options.get("by_class"):
             for part in by_class(curves):
                 rows += learning_rows(part, f"/auc/{part.of_class}") + drawn_rows(part)
     return rows
+
+
+def _of_one_class(curves: StartCurves, classes: Mapping[str, str]) -> StartCurves:
+    """The curves of the class that is asked for on their data set, if it is there."""
+    wanted = classes.get(curves.lead.keys["dataset"])
+    found = (part for part in by_class(curves) if part.of_class == wanted)
+    part = next(found, None) if wanted else None
+    if part is None:
+        return curves
+    return dataclasses.replace(part, name=f"{curves.name}, {wanted}")
 
 
 def stage_rows(material: Material) -> Rows:

@@ -12,7 +12,6 @@ from transfusion_tf.report.long_table import Rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.similarity_rows import started
 
-HIGHER = "higher stages"
 FEWEST = 3  # pairs that a line is drawn through
 
 
@@ -45,8 +44,11 @@ def _points(material: Material) -> pd.DataFrame:
     """A row per pair at the lowest stage, and one at the mean of the others."""
     found = material.of("cca")
     found = found[found["run"] != found["run_b"]]
-    found = found.assign(stage=found["stage"].where(found["position"] == 0, HIGHER))
-    keys = ["dataset", "model", "run", "run_b", "stage"]
+    found = found.assign(higher=found["position"] > 0)
+    for _, own in found.groupby("model"):
+        above = own[own["higher"]].sort_values("position")["stage"]
+        found.loc[above.index, "stage"] = f"{above.iloc[0]} to {above.iloc[-1]}"
+    keys = ["dataset", "model", "run", "run_b", "stage", "higher"]
     sides = {}
     for weights, column in (("initial", "at_start"), ("trained", "at_end")):
         own = found[(found[["weights", "weights_b"]] == weights).all(axis=1)]
@@ -63,8 +65,8 @@ def _points(material: Material) -> pd.DataFrame:
         " – ".join(sorted(names[run] for run in pair))
         for pair in zip(points["run"], points["run_b"], strict=True)
     ]
-    lowest = points["stage"] != HIGHER
-    return pd.concat([points[lowest], points[~lowest]], ignore_index=True)
+    higher = points["higher"]
+    return pd.concat([points[~higher], points[higher]], ignore_index=True)
 
 
 def _point_rows(
