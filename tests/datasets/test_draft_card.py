@@ -162,6 +162,28 @@ def test_one_hot_columns_and_findings(tmp_path):
     assert "columns not used: Age" in card.path.read_text()
 
 
+@pytest.mark.parametrize(
+    ("label", "columns"), [({}, ("Edema", "Mass")), ({"label": "x"}, ("x", "y"))]
+)
+def test_columns_of_true_and_false_are_findings_but_beside_a_label(
+    tmp_path, label, columns
+):
+    rows = []
+    for index in range(30):
+        picture(tmp_path / f"i{index}.png", index)
+        row = {"image": f"i{index}", "Edema": index % 2 == 0, "Mass": index % 3 == 0}
+        rows.append(row | {name: "xy"[index % 2] for name in label})
+    write_rows(tmp_path / "table.csv", rows)
+    card, examples, problems = drafted(tmp_path)
+    assert card.labels.classes == columns
+    assert not problems
+    if not label:
+        assert card.labels.kind == "findings"
+        by_name = {example.example_id: example.labels for example in examples}
+        assert by_name["i0"] == (1, 1)
+        assert by_name["i4"] == (1, 0)
+
+
 def test_class_folders_with_masks(tmp_path):
     for name in ("benign", "malignant"):
         for index in range(4):

@@ -43,6 +43,27 @@ def test_without_a_policy_an_uncertain_label_is_named(findings):
         many_labels(findings(uncertain="error"), ["-1.0", "1", "0", "", ""])
 
 
+def test_false_and_true_are_0_and_1_in_any_case(findings):
+    labels = many_labels(findings(), ["True", "FALSE", "true", "False", "TRUE"])
+    assert labels == (1, 0, 1, 0, 1)
+
+
+@pytest.mark.parametrize("cell", ["yes", "no", "t", "Y", "positive", "Truee", "true "])
+def test_other_words_mean_what_the_card_says_and_nothing_else(findings, cell):
+    cells = [cell, "True", "0", "1", "0"]
+    with pytest.raises(UserError, match=f"label '{cell}' for 'Atelectasis' should be"):
+        many_labels(findings(), cells)
+    card = findings(**{f"values.'{cell}'": "1"})
+    assert many_labels(card, cells) == (1, 1, 0, 1, 0)
+
+
+def test_what_the_card_says_of_true_comes_first(findings):
+    card = findings(**{"values.True": "0"})
+    assert many_labels(card, ["True", "False", "1", "0", "0"]) == (0, 0, 1, 0, 0)
+    with pytest.raises(UserError, match="'TRUE'"):
+        many_labels(card, ["TRUE", "0", "1", "0", "0"])
+
+
 def test_multiclass_adds_an_output_a_finding_and_keeps_certain_rows_apart(findings):
     card = findings(uncertain="multiclass")
     assert card.labels.classes[5:] == (

@@ -12,9 +12,10 @@ from typing import Any
 from transfusion_tf.datasets.draft_splits import data_splits
 from transfusion_tf.datasets.folder_files import files_below
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
-from transfusion_tf.datasets.names import as_number, find_name, is_blank, normalized
+from transfusion_tf.datasets.names import as_number, is_blank, normalized
 from transfusion_tf.datasets.patient_names import pattern_in
 from transfusion_tf.datasets.readers.csv_table import boxes
+from transfusion_tf.datasets.readers.labels import binary_cell
 from transfusion_tf.datasets.readers.tables import (
     existing_image,
     guessed_encoding,
@@ -25,6 +26,7 @@ from transfusion_tf.datasets.readers.tables import (
 from transfusion_tf.errors import UserError
 
 _MOST_CLASSES = 50
+_BINARY, _TRUTH = {"", "0", "1", "-1"}, {"false", "true"}
 # Above a file, in paths that were written on another machine.
 _MOST_FOLDERS = 10
 # Folders of what was drawn on images.
@@ -241,17 +243,23 @@ _Labels = tuple[list[str], str, list[str], list[tuple[str, Any, str]]]
 def _find_labels(columns: dict[str, list[str]]) -> _Labels:
     """Label columns, kind, classes and further lines of [labels]."""
     binary = {
-        name: values
+        name: cells
         for name, values in columns.items()
-        if {"1"} <= _plain(values) <= {"", "0", "1", "-1"}
+        if {"1"} <= set(cells := list(map(binary_cell, values))) <= _BINARY
     }
-    if len(binary) >= 2:
-        return _many_columns(binary)
+    # False and True may stand for anything that a table notes of its images.
+    numbers = [
+        name for name in binary if not set(map(str.lower, columns[name])) & _TRUTH
+    ]
+    if len(numbers) >= 2:
+        return _many_columns({name: binary[name] for name in numbers})
     single = {
         name: found
         for name, values in columns.items()
         if 2 <= len(found := _class_names(values)) <= _MOST_CLASSES
     }
+    if len(binary) >= 2 and not any(map(_LABEL.search, single.keys() - binary.keys())):
+        return _many_columns(binary)
     if not single:
         raise UserError(
             "no column of the table looks like labels: 2 to "
@@ -287,21 +295,16 @@ def _class_names(values: Iterable[str]) -> list[str]:
     return [numbers[number] for number in sorted(numbers)]
 
 
-def _plain(values: Iterable[str]) -> set[str]:
-    return {find_name(value, ("0", "1", "-1")) or value for value in values}
-
-
 def _many_columns(binary: dict[str, list[str]]) -> _Labels:
     names = list(binary)
     rows = list(zip(*binary.values(), strict=True))
     exclusive = all(
-        sorted(as_number(cell or "0") or 0 for cell in row)
-        == [0] * (len(row) - 1) + [1]
+        sorted(int(cell or "0") for cell in row) == [0] * (len(row) - 1) + [1]
         for row in rows
     )
     if exclusive:
         return names, "class", names, []
-    found = set().union(*(_plain(values) for values in binary.values()))
+    found = set().union(*binary.values())
     extra = []
     if "" in found:
         comment = "what a blank cell means: negative, or ignore"

@@ -67,7 +67,7 @@ def meant_classes(labels: Labels, cell: str) -> str:
 
 
 def many_labels(card: DatasetCard, cells: list[str]) -> tuple[float, ...]:
-    """Labels from one cell a class: 0 or 1, and for findings blank and -1.
+    """Labels from one cell a class: 0 or 1, False or True; for findings blank and -1.
 
     With `uncertain = "multiclass"` the labels of the auxiliary outputs follow.
 
@@ -103,8 +103,20 @@ def many_labels(card: DatasetCard, cells: list[str]) -> tuple[float, ...]:
 def _plain(labels: Labels, cell: str) -> str:
     """What a cell among findings says: "0", "1", "-1" or "" where it has a meaning."""
     meant = find_name(cell, labels.values)
+    if meant is None and cell.lower() in map(str.lower, labels.values):
+        return cell  # The card has a meaning for True, and none for TRUE.
     cell = cell if meant is None else labels.values[meant]
-    return "" if is_blank(cell) else find_name(cell, ("0", "1", "-1")) or cell
+    return "" if is_blank(cell) else binary_cell(cell)
+
+
+def binary_cell(cell: str) -> str:
+    """The cell as "0", "1" or "-1" where it is one of these, or False or True.
+
+    Programs write these two in any case. Words such as yes, positive or x mean what a
+    card's `labels.values` say: in one table "no" is absent, in another not examined.
+    """
+    named = {"false": "0", "true": "1"}.get(cell.lower(), cell)
+    return find_name(named, ("0", "1", "-1")) or cell
 
 
 def _hint(cell: str) -> str:

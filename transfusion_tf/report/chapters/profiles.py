@@ -181,7 +181,15 @@ ROBUSTNESS = _profile_kind(
 
 def _explain_models(axes: Axes, own: LongTable) -> None:
     axes.set_xticks([0, 0.5, 1], ["ST", "½", "WT"])
-    axes.legend(fontsize=6.5, handlelength=1.4)
+    # Below its own panel: its colours are not those of the figure's legend.
+    axes.legend(
+        fontsize=6.5,
+        handlelength=1.4,
+        loc="upper left",
+        bbox_to_anchor=(-0.02, -0.14),
+        borderaxespad=0,
+        ncols=2,
+    )
 
 
 KNN_BY_DEPTH = _profile_kind(
