@@ -145,3 +145,27 @@ def test_the_last_plateau_ends_a_run(config, options, tmp_path):
     result = train(config, tmp_path / "run", options)
     assert result.directory.finished()
     assert result.directory.status()["step"] < 50
+
+
+@pytest.mark.slow
+def test_the_rest_of_the_head_s_steps_is_skipped_once_it_has_learned_enough(
+    config, options, stop_at, tmp_path
+):
+    config = config.replace(
+        # So small that no prediction changes.
+        head_learning_rate=1e-12,
+        head_steps=50,
+        head_early_stopping=1,
+        steps=52,
+        eval_every=1,
+    )
+    whole = train(config, tmp_path / "whole", options)
+    steps = list(whole.directory.metrics()["step"])
+    assert steps == [0, 1, 2, 51, 52]
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "stopped", stop_at(51))
+    again = train(config, tmp_path / "stopped", options)
+    ours, theirs = (
+        (run.directory.path / "metrics.jsonl").read_bytes() for run in (whole, again)
+    )
+    assert ours == theirs

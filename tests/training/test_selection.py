@@ -3,8 +3,15 @@
 import dataclasses
 import json
 
+import pytest
+
+from transfusion_tf.errors import UserError
 from transfusion_tf.training import RunConfig
-from transfusion_tf.training.selection import count_evaluation, ends_early
+from transfusion_tf.training.selection import (
+    count_evaluation,
+    ends_early,
+    ends_head,
+)
 from transfusion_tf.training.state import Progress
 
 CONFIG = RunConfig(
@@ -99,6 +106,25 @@ def test_the_best_of_a_fine_tuned_run_is_neither_its_start_nor_its_head_phase():
     assert (worse.best_step, worse.evaluations_without_gain) == (30, 2)
     whole = after(config.replace(head_steps=0), aucs, losses)
     assert whole.best_step == 20
+
+
+def test_the_head_alone_ends_after_so_many_evaluations_without_a_better_accuracy():
+    # "EarlyStopping(monitor='val_acc', patience=2)" of the hidden-representations
+    # paper's code; the loss, which the best weights go by, does not count.
+    config = CONFIG.replace(head_steps=200, head_early_stopping=2, learning_rate=1e-3)
+    progress = Progress()
+    ended = []
+    for accuracy in (0.9, 0.5, 0.6, 0.6, 0.7, 0.7, 0.6):
+        values = {"referable_auc": 0.5, "loss": 0.5, "accuracy": accuracy}
+        count_evaluation(progress, config, values)
+        ended.append(ends_head(progress, config))
+        progress.step += 10
+    # Step 0, where the head is random, is no accuracy to be better than.
+    assert ended == [False] * 6 + [True]
+    assert not ends_head(progress, config.replace(head_steps=60))
+    assert not ends_head(progress, config.replace(head_early_stopping=0))
+    with pytest.raises(UserError, match="has none of"):
+        count_evaluation(progress, config, {"referable_auc": 0.5, "loss": 0.5})
 
 
 def test_counts_go_on_where_a_saved_state_left_them():

@@ -12,7 +12,7 @@ from transfusion_tf.training.settings import described, setting, setting_of
 # `models.STANDARD_UNITS`, whose module imports Keras.
 _STANDARD_UNITS = "imagenet_mean_std"
 # Fields that came later: while they say nothing, runs keep their ids.
-_LATER = ("aspect", "kernel_initializer", "test_curve")
+_LATER = ("aspect", "head_early_stopping", "kernel_initializer", "test_curve")
 # Of an augmentation; earlier versions had none, and the same run ids.
 _NO_CROP = (None, (1.0, 1.0), [1.0, 1.0])
 
@@ -213,6 +213,13 @@ class RunConfig:
     head_learning_rate: float | None = setting(
         None, "Of those steps; else --learning_rate.", above=0
     )
+    # The hidden-representations paper's code: two epochs.
+    head_early_stopping: int = setting(
+        0,
+        "Evaluations without a better validation accuracy that end the head's steps; 0 "
+        "never does.",
+        at_least=0,
+    )
     head: str | None = setting(
         None, "sigmoid or softmax; else the card's.", flag=False, recipe="never"
     )
@@ -363,7 +370,7 @@ class RunConfig:
         if self.schedule != "plateau":
             idle |= {"plateau_patience", "minimum_learning_rate"}
         if not self.head_steps:
-            idle.add("head_learning_rate")
+            idle |= {"head_learning_rate", "head_early_stopping"}
         if self.fold is None:
             idle |= {"folds", "fold_protocol"}
         if self.pixel_units in (None, _STANDARD_UNITS):

@@ -19,6 +19,7 @@ from transfusion_tf.training.run_options import RunOptions
 from transfusion_tf.training.selection import (
     count_evaluation,
     ends_early,
+    ends_head,
     selection_metric,
 )
 from transfusion_tf.training.split_evaluation import SplitEvaluation, evaluate_split
@@ -53,7 +54,8 @@ class Loop:
         self.model = trainer.model
         self.state = start.state
         self.progress = start.progress
-        self.batches = start.batches
+        self.batches_from = start.batches_from
+        self.batches = start.batches_from(start.progress.step)
         self.epoch_steps = start.epoch_steps
         self.config = config
         self.prepared = prepared
@@ -86,6 +88,8 @@ class Loop:
             if self._evaluation_is_due():
                 self._evaluate(bar)
             while progress.step < config.steps and not ends_early(progress, config):
+                if ends_head(progress, config):
+                    self._skip_to(config.head_steps, bar)
                 target = min(
                     (progress.step // config.eval_every + 1) * config.eval_every,
                     config.steps,
@@ -95,6 +99,13 @@ class Loop:
             # An early stop leaves steps that a study's bar still counts.
             self.options.on_step(config.steps - progress.step)
         self._finish()
+
+    def _skip_to(self, step: int, bar: tqdm) -> None:
+        """Goes on with another step, as a run that resumes there would."""
+        bar.update(step - self.progress.step)
+        self.options.on_step(step - self.progress.step)
+        self.progress.step = step
+        self.batches = self.batches_from(step)
 
     def _evaluation_is_due(self) -> bool:
         """At the start, and where a run was stopped between a step and its evaluation.

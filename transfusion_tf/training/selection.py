@@ -6,6 +6,7 @@ goes on counting where it was.
 
 from collections.abc import Mapping
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.state import Progress
 
@@ -36,6 +37,7 @@ def count_evaluation(
     Returns:
       Whether the weights are the best so far.
     """
+    _count_for_head(progress, config, values)
     name = selection_metric(config)
     # Higher is better, whatever is chosen by.
     value = -values[name] if name == "loss" else values[name]
@@ -54,6 +56,31 @@ def count_evaluation(
         progress.plateaus += 1
         progress.evaluations_on_plateau = 0
     return False
+
+
+def _count_for_head(
+    progress: Progress, config: RunConfig, values: Mapping[str, float]
+) -> None:
+    # At step 0 the head has learned nothing yet.
+    if not config.head_early_stopping or not 0 < progress.step <= config.head_steps:
+        return
+    if "accuracy" not in values:
+        raise UserError(
+            f"--head_early_stopping={config.head_early_stopping} goes by the accuracy, "
+            f"which {config.dataset} has none of: set it to 0"
+        )
+    progress.head_evaluations_without_gain += 1
+    if values["accuracy"] > progress.best_head_accuracy:
+        progress.best_head_accuracy = values["accuracy"]
+        progress.head_evaluations_without_gain = 0
+
+
+def ends_head(progress: Progress, config: RunConfig) -> bool:
+    """Whether the head has learned enough alone; the rest of its steps is skipped."""
+    return (
+        progress.step < config.head_steps
+        and 0 < config.head_early_stopping <= progress.head_evaluations_without_gain
+    )
 
 
 def ends_early(progress: Progress, config: RunConfig) -> bool:

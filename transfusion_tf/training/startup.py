@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import pandas as pd
@@ -36,13 +36,13 @@ class Start:
     Attributes:
       state: where states are saved.
       progress: of the saved state, or none yet.
-      batches: from the step that comes next, this worker's part of each.
+      batches_from: a step, to the batches from it on, this worker's part of each.
       epoch_steps: how many steps see every training example once.
     """
 
     state: StateFiles
     progress: Progress
-    batches: Iterator[Batch]
+    batches_from: Callable[[int], Iterator[Batch]]
     epoch_steps: float
 
 
@@ -89,21 +89,24 @@ def start_up(
         **facts,
     )
 
-    # 3. The data, from the step that comes next.
-    batches = train_batches(
-        prepared,
-        config.batch_size,
-        seed=config.seed,
-        train_examples=config.train_examples,
-        augmentation=augmentation_of(config),
-        start_step=progress.step,
-        part=(workers.index, workers.count),
-    )
+    # 3. The data.
+    def batches_from(step: int) -> Iterator[Batch]:
+        batches = train_batches(
+            prepared,
+            config.batch_size,
+            seed=config.seed,
+            train_examples=config.train_examples,
+            augmentation=augmentation_of(config),
+            start_step=step,
+            part=(workers.index, workers.count),
+        )
+        return workers.distribute(batches)
+
     examples = len(prepared.examples("train", config.train_examples))
     return Start(
         state,
         progress,
-        batches=workers.distribute(batches),
+        batches_from=batches_from,
         epoch_steps=examples / config.batch_size,
     )
 

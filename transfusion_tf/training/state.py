@@ -34,6 +34,9 @@ class Progress:
     # What the best weights were chosen by, higher is better: a loss is negative.
     best_metric: float = float("-inf")
     evaluations_without_gain: int = 0
+    # Of the head alone: its best accuracy, and evaluations since.
+    best_head_accuracy: float = float("-inf")
+    head_evaluations_without_gain: int = 0
     # Of the schedule `plateau`: evaluations since the last gain or plateau; plateaus.
     evaluations_on_plateau: int = 0
     plateaus: int = 0
