@@ -64,7 +64,8 @@ flags.DEFINE_string(
     None,
     "Of a paper's study: paper (its own sizes and hyperparameters, the default), "
     "small (drawn data, an hour or two on two cores) or smoke (seconds); of "
-    "feature_reuse also published_code (as its authors' code does).",
+    "feature_reuse and hidden_representations also published_code (as their authors' "
+    "code does).",
 )
 flags.DEFINE_string(
     "models", "cbr_tiny", "Models to compare, with commas between them."

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from transfusion_tf_experiments.papers.scale import Task
+from transfusion_tf_experiments.papers.scale import Policy, Task
 
 if TYPE_CHECKING:
     from transfusion_tf.training import RunConfig
@@ -121,18 +121,11 @@ def small_base() -> RunConfig:
     )
 
 
-class _Policy(dict):
-    """Plain values that a frozen config can be hashed with."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(sorted(self.items())))
-
-
 def augmentation(grayscale: float) -> Mapping[str, Any]:
     """Crops of 224 px out of 256, flips both ways, jittered colours."""
     from transfusion_tf.datasets import Augmentation
 
-    return _Policy(
+    return Policy(
         dataclasses.asdict(
             Augmentation(
                 random_crop=256 / 224,

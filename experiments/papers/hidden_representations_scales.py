@@ -8,7 +8,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from transfusion_tf_experiments.papers.scale import Scale, Task
+from transfusion_tf_experiments.papers.hidden_representations_sources import (
+    CODE,
+    SOURCES,
+)
+from transfusion_tf_experiments.papers.protocol import not_in_paper
+from transfusion_tf_experiments.papers.scale import Policy, Scale, Task
 
 if TYPE_CHECKING:
     from transfusion_tf.training import RunConfig
@@ -61,7 +66,36 @@ def paper() -> Scale:
         notes=(
             "RadImageNet’s weights are fed as in the paper’s code; their makers divide "
             "the pixels by 255: --donors=imagenet,radimagenet.",
+            "Folds keep images of a patient together and, on ISIC, those of a lesion, "
+            "which the paper’s do not know.",
         ),
+        sources=SOURCES,
+        default_source=not_in_paper(),
+    )
+
+
+def published_code() -> Scale:
+    """The scale `paper` with what the authors' code does and the paper does not say.
+
+    Images are turned by up to 10 degrees, shifted and zoomed by up to a tenth, and, but
+    for chest radiographs, mirrored. Weights are chosen by the fold that is tested, and
+    networks are compared on its images. The head alone is trained until two epochs pass
+    without a better validation accuracy, at most 200. Softmax over two classes stands
+    for the code's one sigmoid: it is the same function.
+    """
+    scale = paper()
+    tasks = {}
+    for name, task in scale.tasks.items():
+        changed = task.with_changes(
+            {
+                "fold_protocol": "paper",
+                "head_early_stopping": 2,
+                "augmentation": _augmentation(mirrored=name != "chest"),
+            }
+        )
+        tasks[name] = dataclasses.replace(changed, head_steps=task.base.steps)
+    return dataclasses.replace(
+        scale, name="published_code", tasks=tasks, sources={**SOURCES, **CODE}
     )
 
 
@@ -120,7 +154,36 @@ def smoke() -> Scale:
     )
 
 
-SCALES = {"paper": paper, "small": small, "smoke": smoke}
+SCALES = {
+    "paper": paper,
+    "published_code": published_code,
+    "small": small,
+    "smoke": smoke,
+}
+
+
+def _augmentation(*, mirrored: bool) -> Policy:
+    """The code's ImageDataGenerator: edges are filled with the nearest pixel."""
+    from transfusion_tf.datasets import Augmentation
+
+    filled = {"fill_mode": "nearest"}
+    layers = (
+        {"name": "keras.layers.RandomRotation", "factor": 10 / 360, **filled},
+        {
+            "name": "keras.layers.RandomTranslation",
+            "height_factor": 0.1,
+            "width_factor": 0.1,
+            **filled,
+        },
+        {
+            "name": "keras.layers.RandomZoom",
+            "height_factor": 0.1,
+            "width_factor": 0.1,
+            **filled,
+        },
+    )
+    chosen = Augmentation(flip_horizontal=mirrored, layers=layers)
+    return Policy(dataclasses.asdict(chosen))
 
 
 def _target(
@@ -148,6 +211,8 @@ def _target(
         dataset=dataset,
         model="resnet50",
         image_size=size,
+        # Section 4.1: "using interpolation without image cropping".
+        aspect="stretch",
         batch_size=batch,
         steps=_EPOCHS * epoch,
         eval_every=epoch,

@@ -144,7 +144,8 @@ def _repetitions(scale: Scale, chapters: Sequence[Chapter]) -> Iterator[dict[str
     rows: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for chapter in chapters:
         if chapter.runs:
-            count = len({run.seed for run in chapter.runs}) // (scale.folds or 1)
+            seeds = {run.seed for run in chapter.runs}
+            count = max(1, len(seeds) // (scale.folds or 1))
             row = _row(scale, chapter.name, "", "repetitions", str(count))
             rows.setdefault(tuple(row.items()), []).append(chapter.name)
     for same, names in rows.items():
@@ -192,6 +193,8 @@ def _of_data_set(
     if list(own) != ["none"]:
         yield _row(scale, task, where, "augmentation", "; ".join(own))
     for name, value in _card_values(card, with_augmentation=list(own) == ["none"]):
+        if name == "splits" and all(run.fold is not None for run in runs):
+            continue
         yield _row(scale, task, where, name, _text(value))
 
 

@@ -45,6 +45,13 @@ STAGES = {
 }
 
 
+class Policy(dict):
+    """An augmentation's plain values, that a frozen config can be hashed with."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(sorted(self.items())))
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """A data set, and how models are trained on it.

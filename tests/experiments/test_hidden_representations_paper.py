@@ -3,13 +3,16 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from transfusion_tf.datasets import load_card
+from transfusion_tf.input_pipeline.seeded_layers import SeededLayers
 from transfusion_tf.report.long_table import LongTable
-from transfusion_tf.training.resolved_config import with_own_epochs
+from transfusion_tf.training.resolved_config import augmentation_of, with_own_epochs
 from transfusion_tf_experiments.papers import hidden_representations
+from transfusion_tf_experiments.papers.protocol import protocol
 from transfusion_tf_experiments.papers.published_numbers import read_published
 
 PAPER = hidden_representations.SCALES["paper"]()
@@ -170,6 +173,102 @@ def test_representations_are_sampled_as_in_the_published_code(name):
     options = CHAPTERS[name].options
     found = (options["points"], options["channels"], options["repeats"])
     assert found == (10_000, 64, 5)
+
+
+CODE = hidden_representations.SCALES["published_code"]()
+CODE_RUNS = {
+    run for make in hidden_representations.CHAPTERS.values() for run in make(CODE).runs
+}
+
+
+def test_images_are_interpolated_and_not_cropped():
+    # "reduced the original image sizes [...] using interpolation without image
+    # cropping" (section 4.1).
+    assert {run.aspect for run in RUNS} == {"stretch"}
+
+
+def test_the_published_code_stops_and_selects_on_the_fold_that_it_reports():
+    # val_fold*.csv is monitored, and predicted for the AUC; CCA's images are its too:
+    # models are compared on the validation split, which then is the fold.
+    assert {run.fold_protocol for run in CODE_RUNS} == {"paper"}
+
+
+def test_the_published_code_trains_the_head_until_its_accuracy_gains_no_more():
+    # f_es = EarlyStopping(monitor="val_acc", patience=2); Adam(), epochs=args.epoch.
+    first = [run for run in CODE_RUNS if run.head_steps]
+    assert {run.head_early_stopping for run in first} == {2}
+    assert {run.head_learning_rate for run in first} == {1e-3}
+    for run in first:
+        assert run.head_steps == run.steps - run.head_steps
+        assert run.head_steps == 200 * run.eval_every
+    assert {run.head for run in CODE_RUNS} == {"softmax"}
+    assert {run.head_early_stopping for run in RUNS} == {0}
+
+
+def test_the_published_code_augments():
+    # rotation_range=10, width_shift_range=0.1, height_shift_range=0.1, zoom_range=0.1,
+    # fill_mode="nearest", horizontal_flip=False if target == "chest" else True.
+    for run in CODE_RUNS:
+        policy = augmentation_of(run)
+        assert policy.flip_horizontal == (run.dataset != "chest_kermany")
+        assert (policy.crop, policy.hue, policy.contrast) == (False, 0, 0)
+        rotation, translation, zoom = policy.layers
+        assert rotation["factor"] * 360 == pytest.approx(10)
+        assert translation["height_factor"] == translation["width_factor"] == 0.1
+        assert zoom["height_factor"] == zoom["width_factor"] == 0.1
+        assert {layer["fill_mode"] for layer in policy.layers} == {"nearest"}
+    assert {run.augmentation for run in RUNS} == {None}
+
+
+def test_the_layers_of_the_published_code_change_a_batch_and_keep_its_range():
+    (run, *_) = CODE_RUNS
+    layers = SeededLayers(augmentation_of(run).layers)
+    batch = np.full((2, 32, 32, 3), 128, np.float32)
+    batch[:, 8:24, 12:20] = 255
+    found = layers(batch, np.array([1, 2])).numpy()
+    assert found.shape == batch.shape
+    assert not np.allclose(found, batch)
+    # The nearest pixel fills edges: nothing is black.
+    assert found.min() >= 127.9
+
+
+def test_everything_else_is_the_paper_s():
+    same = {
+        run.replace(
+            fold_protocol="separate",
+            head_early_stopping=0,
+            augmentation=None,
+            head_steps=0,
+            head_learning_rate=None,
+            steps=run.steps - run.head_steps,
+        )
+        for run in CODE_RUNS
+    }
+    assert same == {run for run in RUNS if not run.head_steps}
+
+
+@pytest.mark.parametrize(
+    ("scale", "name", "value", "source"),
+    [
+        (PAPER, "optimizer", "adam", "section 4.2"),
+        (PAPER, "learning_rate", "1e-05", "section 4.2"),
+        (PAPER, "early_stopping", "3", "section 4.2"),
+        (PAPER, "aspect", "stretch", "section 4.1"),
+        (PAPER, "folds", "5", "section 4.3"),
+        (PAPER, "points", "10 000", "code"),
+        (PAPER, "repeats", "5", "section 3.1"),
+        (PAPER, "fold_protocol", "separate", "not in the paper"),
+        (CODE, "fold_protocol", "paper", "code"),
+        (CODE, "head_early_stopping", "2", "code"),
+        (CODE, "optimizer", "adam", "section 4.2"),
+    ],
+)
+def test_every_value_has_a_source(scale, name, value, source):
+    chapters = [make(scale) for make in hidden_representations.CHAPTERS.values()]
+    rows = [row for row in protocol(scale, chapters) if row["name"] == name]
+    assert rows
+    assert {(row["value"], row["source"]) for row in rows} == {(value, source)}
+    assert all(row["text"] for row in rows)
 
 
 def test_every_table_and_figure_with_results_is_there():
