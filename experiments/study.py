@@ -89,6 +89,13 @@ flags.DEFINE_bool(
     "convergence, stages, similarity, filters, donors. Models are compared for them, "
     "which takes seconds a run; --nochapters leaves the verdict and its table.",
 )
+flags.DEFINE_enum(
+    "similarity_measure",
+    "cca",
+    ["cca", "svcca", "pwcca"],
+    "How representations are compared stage by stage: CCA of sampled channels, as the "
+    "Transfusion paper's appendix has it; SVCCA or PWCCA of the same.",
+)
 flags.DEFINE_bool("show_images", True, "Whether the report shows sample images.")
 
 
@@ -247,8 +254,8 @@ def _own_study() -> "Study":
 
 
 def _with_states(study: "Study") -> "Study":
-    """The study with what the flags say about the models that it compares."""
-    names = ("trained_weights", "batch_norm_statistics")
+    """The study with what the flags say about how it compares models."""
+    names = ("trained_weights", "batch_norm_statistics", "similarity_measure")
     states = {name: FLAGS[name].value for name in names if FLAGS[name].present}
     chapters = tuple(
         dataclasses.replace(chapter, options={**chapter.options, **states})

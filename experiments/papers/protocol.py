@@ -91,7 +91,9 @@ def protocol(scale: Scale, chapters: Sequence[Chapter]) -> tuple[dict[str, str],
       Rows of `where name value source text`.
     """
     rows = [*_repetitions(scale, chapters), *_options(scale, chapters)]
-    runs = dict.fromkeys(run for chapter in chapters for run in chapter.runs)
+    asked = dict.fromkeys(run for chapter in chapters for run in chapter.runs)
+    # Those that only draw initial weights, or images, choose nothing.
+    runs = [run for run in asked if run.steps] or list(asked)
     tasks = {task.base.dataset: name for name, task in reversed(scale.tasks.items())}
     for dataset, group in _grouped((run.dataset, run) for run in runs):
         rows += _of_data_set(scale, tasks.get(dataset, dataset), dataset, group)

@@ -38,6 +38,7 @@ CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
         accuracy.table2,
         accuracy.table3,
         accuracy.table4,
+        representations.figure1,
         representations.table5,
         representations.figure2,
         representations.figure3,

@@ -20,6 +20,32 @@ if TYPE_CHECKING:
     Runs = tuple[RunConfig, ...]
 
 
+def figure1(scale: Scale) -> Chapter:
+    """Example images of ImageNet, the retina and the chest.
+
+    Command: `transfusion-study --study=transfusion/figure1`.
+    Cost: nothing is trained, seconds.
+    Paper: "The fundus photographs and chest x-rays have much higher resolution than the
+    ImageNet images, and are classified by looking for small local variations in
+    tissue."
+    """
+    from transfusion_tf.studies.donor_runs import is_dataset
+
+    runs = scale.runs((*RETINA, *CHEST), ("cbr_tiny",), ("random",), seeds=1, steps=0)
+    donors = [
+        run.replace(dataset=str(run.donor), donor=None, image_size=None)
+        for run in runs[:1]
+        if is_dataset(run.donor)
+    ]
+    return scale.chapter(
+        "figure1",
+        "Example images",
+        "Images of each data set, as they are stored for training.",
+        view="example_images",
+        runs=[*donors, *runs],
+    )
+
+
 def table5(scale: Scale) -> Chapter:
     """CCA between models of one start with different seeds, stage by stage.
 
@@ -159,7 +185,7 @@ def figure14(scale: Scale) -> Chapter:
     """Weights of the first layer by initialization: histogram and filters.
 
     Command: `transfusion-study --study=transfusion/figure14`.
-    Cost: 3 runs, 2 minutes.
+    Cost: nothing is trained but the donor, seconds.
     Paper: mean_var has the mean and variance of the pretrained weights, not their
     heavy-tailed distribution, and none of their Gabor-like structure.
     """
@@ -169,7 +195,7 @@ def figure14(scale: Scale) -> Chapter:
         "Distribution of the first layer's weights, and its filters, before training.",
         view="filters",
         runs=scale.runs(
-            RETINA, ("large",), ("transfer", "random", "mean_var"), seeds=1
+            RETINA, ("large",), ("transfer", "random", "mean_var"), seeds=1, steps=0
         ),
         options={"histogram": True, **scale.options.get("filters", {})},
     )

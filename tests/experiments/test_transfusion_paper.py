@@ -132,6 +132,19 @@ def test_figure_6_shows_resnet_and_large_t_on_retina_and_resnet_on_consolidation
     assert CHAPTERS["figure6"].options["class_of"] == {CHEST: "Consolidation"}
 
 
+def test_figures_of_initial_weights_and_of_images_train_nothing():
+    # Figure 14: "weights initialized according to pretrained ImageNet weights, Random
+    # Init, and Mean Var Init"; figure 21: "Synthetic Gabor filters".
+    assert {run.steps for run in CHAPTERS["figure14"].runs} == {0}
+    assert starts("figure14", "resnet50") == {"transfer", "random", "mean_var"}
+    assert CHAPTERS["figure21"].runs == ()
+    # "Example images from the ImageNet, the retinal fundus photographs, and the
+    # CheXpert datasets, respectively."
+    shown = CHAPTERS["figure1"].runs
+    assert [run.dataset for run in shown] == ["imagenet2012", RETINA, CHEST]
+    assert {run.steps for run in shown} == {0}
+
+
 def test_runs_of_5_000_images_stop_early():
     # "even finetuning (with early stopping) on 5k datapoints" (table 4).
     for chapter in ("table3", "table4"):
@@ -324,9 +337,9 @@ def test_published_numbers(rows, key, value):
 
 
 def test_every_table_and_figure_with_results_is_there():
-    # Figures 1 and 11 show example images and a sketch.
+    # Figure 11 is a sketch.
     wanted = {f"table{n}" for n in range(1, 6)}
-    wanted |= {f"figure{n}" for n in range(2, 22)} - {"figure11"}
+    wanted |= {f"figure{n}" for n in range(1, 22)} - {"figure11"}
     assert set(CHAPTERS) == wanted
 
 

@@ -75,7 +75,7 @@ def test_a_user_s_own_card_takes_the_place_of_the_paper_s_data(workspace, everyt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--study=transfusion/figure1",), "unknown study 'transfusion/figure1'"),
+        (("--study=transfusion/figure11",), "unknown study 'transfusion/figure11'"),
         (("--study=transfusion/figure7", "--scale=tiny"), "paper, small, smoke"),
         (("--study=demo", "--scale=small"), "--study=demo takes no --scale"),
         (("--dataset=photographs", "--scale=small"), "--scale is for a study by name"),

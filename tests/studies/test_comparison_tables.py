@@ -5,6 +5,12 @@ import pytest
 
 from transfusion_tf.report import write_report
 from transfusion_tf.studies import Chapter, Study, run_study
+from transfusion_tf.studies.measurements.comparison_options import (
+    sampling_options,
+    stage_settings,
+)
+from transfusion_tf.studies.measurements.comparison_results import similarity_rows
+from transfusion_tf.studies.measurements.comparisons import COMPARISONS
 from transfusion_tf.training import RunConfig, RunOptions
 
 pytestmark = pytest.mark.slow
@@ -82,3 +88,19 @@ def test_what_cannot_be_computed_is_left_out_and_said(study_of, clinic_root, tmp
     reason = "robustness was left out: data set 'untested' has no test examples"
     assert reason in (result.path / "study.json").read_text()
     assert reason in write_report(result.path).read_text().replace("&#39;", "'")
+
+
+def test_svcca_is_a_choice_of_a_chapter_and_comparisons_by_cca_stay_what_they_were():
+    chosen = sampling_options({"similarity_measure": "svcca"})
+    assert stage_settings(chosen).measures == ("svcca",)
+    assert "measure" not in sampling_options({})
+    assert stage_settings(sampling_options({})).measures == ("cca",)
+    table = pd.DataFrame(
+        {"run": ["a"], "stage": ["pool1"], "repeat": [0], "measure": ["svcca"]}
+        | {"value": [0.7], "noise_floor": [0.1]}
+    )
+    rows = similarity_rows("initial", "trained")(table)
+    assert list(rows["quantity"]) == ["cca", "cca_noise_floor"]
+    said = COMPARISONS["before_after"].said
+    assert "SVCCA" in said({"similarity_measure": "svcca"})
+    assert "SVCCA" not in said({})

@@ -113,7 +113,7 @@ def test_the_run_id_is_a_readable_folder_name():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("steps", 0),
+        ("steps", -1),
         ("batch_size", 0),
         ("eval_every", 0),
         ("donor_steps", 0),

@@ -96,6 +96,16 @@ def test_curves_of_the_test_split_are_recorded_and_choose_nothing(
     assert at_best == pytest.approx(finished.test["referable_auc"])
 
 
+def test_a_run_of_no_steps_leaves_the_weights_that_training_starts_from(
+    config, options, finished, tmp_path
+):
+    start = train(config.replace(steps=0), tmp_path / "start", options)
+    initial, last = start.directory.first_layer()
+    np.testing.assert_array_equal(initial, last)
+    np.testing.assert_array_equal(initial, finished.directory.first_layer()[0])
+    assert list(start.directory.metrics()["step"]) == [0]
+
+
 def test_another_seed_gives_another_run(config, options, finished, tmp_path):
     other = train(config.replace(seed=1), tmp_path / "other", options)
     assert other.run_id != finished.run_id

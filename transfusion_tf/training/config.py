@@ -121,7 +121,11 @@ class RunConfig:
         at_least=1,
     )
     steps: int = setting(
-        1000, "Optimizer steps.", from_card=True, recipe="always", at_least=1
+        1000,
+        "Optimizer steps; 0 leaves the initial weights, where nothing is trained.",
+        from_card=True,
+        recipe="always",
+        at_least=0,
     )
     eval_every: int = setting(
         100,
@@ -282,7 +286,9 @@ class RunConfig:
             if value is not None or field.default is not None:
                 setting_of(field).check(field.name, value)
         self._check(
-            "head_steps", self.head_steps < self.steps, f"below --steps={self.steps}"
+            "head_steps",
+            self.head_steps < max(self.steps, 1),
+            f"below --steps={self.steps}",
         )
         self._check(
             "warmup_steps",

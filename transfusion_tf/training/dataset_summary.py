@@ -9,6 +9,8 @@ from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.input_pipeline.record_reader import record_reader
 
 _SAMPLES_A_CLASS = 4
+# Of ImageNet's 1000 classes, four images each would take 0.8 GB.
+_MOST_SAMPLES = 256
 
 
 def dataset_summary(prepared: PreparedDataset, metric: str) -> dict[str, Any]:
@@ -37,6 +39,8 @@ def sample_images(prepared: PreparedDataset) -> dict[str, np.ndarray]:
     labels = prepared.labels(rows)
     picked: list[int] = []
     for column in labels.T:
+        if len(picked) >= _MOST_SAMPLES:
+            break
         fresh = [i for i in np.flatnonzero(column == 1) if i not in picked]
         picked += [int(i) for i in fresh[:_SAMPLES_A_CLASS]]
     jpegs = record_reader(prepared, rows)(tf.constant(picked, tf.int64))

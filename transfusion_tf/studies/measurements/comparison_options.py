@@ -13,7 +13,10 @@ Options = Mapping[str, Any]
 def sampling_options(options: Options) -> Options:
     """How a similarity by stage is sampled."""
     defaults = Sampling()
+    measure = options.get("similarity_measure", "cca")
     return {
+        # Comparisons by CCA keep what they were known by before there was a choice.
+        **({"measure": measure} if measure != "cca" else {}),
         "states": dataclasses.asdict(ModelStates.of(options)),
         "points": options.get("points", defaults.points),
         "channels": options.get("channels", defaults.channels),
@@ -25,7 +28,7 @@ def sampling_options(options: Options) -> Options:
 def stage_settings(given: Options) -> Settings:
     """Of `sampling_options`."""
     return Settings(
-        measures=("cca",),
+        measures=(given.get("measure", "cca"),),
         sampling=Sampling(points=given["points"], channels=given["channels"]),
         repeats=given["repeats"],
         seed=given["seed"],

@@ -13,7 +13,11 @@ from transfusion_tf.representations import average_travel
 
 
 def similarity_rows(before: str, after: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """Of pairs of models: the measure, and the noise floor below it."""
+    """Of pairs of models: the measure, and the noise floor below it.
+
+    Mean canonical correlations are called `cca`, in whatever directions they were
+    sought (`svcca`, `pwcca`): a chapter asks for one of these.
+    """
 
     def convert(table: pd.DataFrame) -> pd.DataFrame:
         one_run = "run_a" not in table
@@ -27,7 +31,7 @@ def similarity_rows(before: str, after: str) -> Callable[[pd.DataFrame], pd.Data
                 "repeat": table["repeat"],
             }
         ).assign(weights=before, weights_b=after)
-        names = table["measure"]
+        names = table["measure"].where(~table["measure"].str.endswith("cca"), "cca")
         return pd.concat(
             [
                 common.assign(
@@ -46,7 +50,7 @@ def similarity_rows(before: str, after: str) -> Callable[[pd.DataFrame], pd.Data
 
 
 def _measure_units(names: pd.Series) -> pd.Series:
-    return names.where(~names.str.endswith("cca"), "cca").str.upper()
+    return names.str.upper()
 
 
 def _network_order(table: pd.DataFrame) -> pd.Series:

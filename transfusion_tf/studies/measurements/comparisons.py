@@ -141,8 +141,17 @@ def _pairs(
     )
 
 
+_MEASURES = {
+    "svcca": " Similarity is SVCCA: CCA of the leading principal directions that hold "
+    "99 % of the variance.",
+    "pwcca": " Similarity is PWCCA: canonical correlations weighted by how much of the "
+    "first model each accounts for.",
+}
+
+
 def _of_states(options: Options) -> str:
-    return ModelStates.of(options).sentence()
+    measure = _MEASURES.get(options.get("similarity_measure", ""), "")
+    return ModelStates.of(options).sentence() + measure
 
 
 def _of_trained(options: Options) -> str:
