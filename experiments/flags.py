@@ -249,4 +249,6 @@ def command_line() -> str:
             next(words, None)
         elif not word.startswith(("--shard=", "-shard=")):
             arguments.append(here.sub(lambda found: "" if found[1] else ".", word))
-    return shlex.join([os.path.basename(sys.argv[0]), *arguments])
+    name, ending = os.path.splitext(os.path.basename(sys.argv[0]))
+    program = ["python", "-m", f"{__package__}.{name}"] if ending == ".py" else [name]
+    return shlex.join([*program, *arguments])

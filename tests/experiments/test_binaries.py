@@ -130,3 +130,5 @@ def test_a_command_is_kept_relative_to_where_it_was_typed(monkeypatch, tmp_path)
     typed = [f"--root={tmp_path}/ws", f"--data_root={tmp_path}", "--shard=1/2", "/a/b"]
     monkeypatch.setattr(sys, "argv", ["/bin/transfusion-study", *typed])
     assert command_line() == "transfusion-study --root=ws --data_root=. /a/b"
+    monkeypatch.setattr(sys, "argv", ["/site/transfusion_tf_experiments/study.py"])
+    assert command_line() == "python -m transfusion_tf_experiments.study"

@@ -227,6 +227,12 @@ def test_chapters_have_the_design_of_a_papers_page(page):
     assert "There is nothing to draw yet." in page.text[moved:]
 
 
+def test_filters_are_one_row_of_pictures_until_they_are_opened(written):
+    chapter = re.search(r'id="filters">(.*?)</section>', written.read_text(), re.S)[1]
+    shown, opened = chapter.split("<summary>2 more pictures</summary>")
+    assert [part.count("<img") for part in (shown, opened)] == [2, 2]
+
+
 def test_curves_of_two_evaluations_have_no_chapter_on_speed(
     planted_study, plant, tmp_path
 ):

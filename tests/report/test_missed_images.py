@@ -44,8 +44,8 @@ def error(name, missed, place=None, predicted=None):
 def page_of(study, plant):
     """Writes the page of a study whose errors are given."""
 
-    def write(lines, **options):
-        run = study.add("cbr_tiny", "random", 0, plant())
+    def write(lines, signal=1.5, **options):
+        run = study.add("cbr_tiny", "random", 0, plant(signal))
         (chapter,) = (
             each
             for each in own_chapters([run.config()])
@@ -94,6 +94,7 @@ def test_each_error_is_shown_with_its_map_its_prediction_and_its_probability(pag
         "here to within 0.02",
     ):
         assert said in page.text
+    assert "has learned nothing that can be compared: what its" not in page.text
     # Which patients they are is no business of the page.
     assert "ann" not in page.text.split("Accuracy")[1]
     assert "/home" not in page.text
@@ -104,6 +105,11 @@ def test_images_are_left_out_on_request_and_the_counts_stay(page_of):
     assert pictures(page) == 0
     assert "Images were left out of this report on request." in page.text
     assert "NA 40 30 75 %" in page.text
+
+
+def test_pixels_of_a_run_at_chance_are_said_to_mean_nothing(page_of):
+    page = page_of(ERRORS, signal=0.0)
+    assert "has learned nothing that can be compared: what its" in page.text
 
 
 def test_a_run_without_errors_has_a_sentence(page_of):

@@ -12,6 +12,11 @@ def _say_which(table: LongTable) -> list[str]:
     """Where there is nothing to show, and where classes are left out."""
     said = []
     for run in table.where(quantity="chosen_run").rows:
+        if not run["learned"]:
+            said.append(
+                "Its start has learned nothing that can be compared: what its pixels "
+                "speak for means as little."
+            )
         if not run["missed"]:
             said.append("It misses no test image.")
         elif not run["show_images"]:

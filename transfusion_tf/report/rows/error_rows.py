@@ -47,6 +47,13 @@ def error_rows(material: Material) -> Rows:
                 "missed": by_class["missed"].sum(),
                 "gap": table["gap"].abs().max(),
                 "show_images": material.show_images,
+                "learned": not any(
+                    start.not_learned
+                    for results in material.results
+                    for panel in results.model_results
+                    for start in panel.starts.values()
+                    if run.run_id in start.ids
+                ),
                 "hidden": True,
             }
         )
