@@ -40,6 +40,20 @@ def test_runs_without_a_value_or_without_test_images_are_not_looked_at(study):
     assert best_run([first, second]) is None
 
 
+def test_a_run_without_errors_needs_no_images_and_classes_without_images_no_row(study):
+    run = study.add("cbr_tiny", "random", 0, Plant())
+    table = run.predictions("test")
+    table = table[table["label/severe"] == 0]
+    for name in run.dataset()["classes"]:
+        table[f"probability/{name}"] = 0.1 + 0.8 * table[f"label/{name}"]
+    run.write_table("predictions.parquet", table)
+    found = run_confident_errors(run.path, study.root / "there are no data")
+    assert found["class"].tolist() == ["none", "mild", "moderate", "proliferative"]
+    assert found["missed"].tolist() == [0, 0, 0, 0]
+    assert found["place"].isna().all()
+    assert set(error_rows(found)["quantity"]) == {"test_images", "missed_images"}
+
+
 @pytest.mark.slow
 def test_each_error_has_its_image_and_the_map_of_its_pixels(trained_root, data_root):
     run = RunDirectory(sorted((trained_root / "runs").iterdir())[0])
@@ -48,7 +62,8 @@ def test_each_error_has_its_image_and_the_map_of_its_pixels(trained_root, data_r
     images = run_split(run.path, data_root, "test")
     shown = table.dropna(subset="place")
     assert len(shown)
-    assert set(table["class"]) == set(run.dataset()["classes"])
+    present = predictions.filter(like="label/").max() == 1
+    assert set(table["class"]) == set(present.index[present].str.removeprefix("label/"))
     for line in shown.to_dict("records"):
         own = predictions.loc[line["example_id"]]
         assert own[f"label/{line['class']}"] == 1

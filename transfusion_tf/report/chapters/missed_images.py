@@ -21,12 +21,9 @@ def _say_which(table: LongTable) -> list[str]:
             said.append("It misses no test image.")
         elif not run["show_images"]:
             said.append("Images were left out of this report on request.")
-        elif run["shown"] < run["classes"]:
+        elif run["cut"]:
             said.append(
-                fill(
-                    "The {shown:count} of {classes:count} classes with most errors.",
-                    run,
-                )
+                fill("Shown are the {shown:count} classes with most errors.", run)
             )
     return said
 

@@ -13,7 +13,7 @@ from transfusion_tf.report.sample_images import (
     overlay,
 )
 from transfusion_tf.studies.measurements.collect import comparison_table
-from transfusion_tf.studies.measurements.confident_errors import decoded
+from transfusion_tf.studies.measurements.confident_errors import MOST_CLASSES, decoded
 
 
 def error_rows(material: Material) -> Rows:
@@ -43,7 +43,7 @@ def error_rows(material: Material) -> Rows:
                 "value": run.best_validation(),
                 "unit": wording.metric_unit(run.metric),
                 "shown": len(by_class),
-                "classes": len(run.dataset["classes"]),
+                "cut": MOST_CLASSES == len(by_class) < len(run.dataset["classes"]),
                 "missed": by_class["missed"].sum(),
                 "gap": table["gap"].abs().max(),
                 "show_images": material.show_images,

@@ -28,10 +28,12 @@ COLUMNS = (
     *("change", "gap", "example_id", "image", "saliency"),
 )
 # More classes are not read; those with the most errors stay.
-_MOST_CLASSES = 16
+MOST_CLASSES = 16
 _LARGEST_IMAGE, _LARGEST_MAP = 256, 128  # pixels
 # Maps of single pixels are speckled: blurred over this part of the image's width.
 _BLUR = 1 / 64
+
+_NOTHING = np.zeros(0), Attributions(np.zeros((0, 0, 0, 0)), np.zeros(0))
 
 
 def best_run(runs: Sequence[RunDirectory]) -> RunDirectory | None:
@@ -81,12 +83,15 @@ def run_confident_errors(
         dataset["kind"],
         most,
     )
-    if len(classes) > _MOST_CLASSES:
-        least = sorted(own.missed for own in classes)[-_MOST_CLASSES]
-        classes = [own for own in classes if own.missed >= least][:_MOST_CLASSES]
+    classes = [own for own in classes if own.images]
+    if len(classes) > MOST_CLASSES:
+        least = sorted(own.missed for own in classes)[-MOST_CLASSES]
+        classes = [own for own in classes if own.missed >= least][:MOST_CLASSES]
     ids = predictions["example_id"].astype(str).to_numpy()
     rows = [row for own in classes for row in own.rows]
-    images, found = _explained(directory, data_root, ids[rows], classes)
+    images, found = _NOTHING
+    if rows:
+        images, found = _explained(directory, data_root, ids[rows], classes)
     table = pd.DataFrame(_lines(classes, ids, images, found), columns=list(COLUMNS))
     return labelled(table, run_labels(run))
 
