@@ -56,7 +56,7 @@ _USAGE = (
 
 
 def _main(arguments: Sequence[str]) -> None:
-    from transfusion_tf.errors import UserError
+    from transfusion_tf.errors import UserError, closest
 
     verb, *names = arguments or ("",)
     if verb == "list" and not names:
@@ -64,7 +64,7 @@ def _main(arguments: Sequence[str]) -> None:
     elif verb in _VERBS and len(names) == 1:
         _VERBS[verb](names[0])
     else:
-        raise UserError(_USAGE)
+        raise UserError(_USAGE + closest(verb, ["list", *_VERBS]))
 
 
 def _list() -> None:
@@ -173,7 +173,7 @@ def _card(name: str) -> "DatasetCard":
     from transfusion_tf.datasets import load_card
 
     card = load_card(name, source=FLAGS.source)
-    if FLAGS.image_size:
+    if FLAGS.image_size is not None:
         card = card.replace(image_size=FLAGS.image_size)
     return card
 

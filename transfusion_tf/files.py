@@ -27,6 +27,16 @@ from transfusion_tf.errors import UserError
 _RESERVE = 1 << 20
 # Disk, quota, and the largest file that the process may write.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UNWRITABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EIO,
+)
 _FULL_IN_WORDS = (*map(os.strerror, _FULL), "Not enough disk space")
 _LEFTOVER = re.compile(r"\.\d+\..+")
 # What claims to be larger than this must store at least a hundredth of it.
@@ -77,8 +87,7 @@ def as_user_error(error: Exception, target: Path) -> Exception:
     # Libraries wrap a full disk in errors of their own.
     if number in _FULL or any(text in str(error) for text in _FULL_IN_WORDS):
         return disk_full(target)
-    unwritable = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
-    if isinstance(error, OSError) and number in unwritable:
+    if isinstance(error, OSError) and number in _UNWRITABLE:
         return UserError(
             f"cannot write {target}: {error.strerror}; choose a folder that can be "
             "written to with --root or --data_root"

@@ -91,3 +91,8 @@ def test_an_unknown_name_lists_the_known_ones():
         load_card("phantom_retin")
     with pytest.raises(UserError, match="no such file"):
         load_card("no/such/dataset.toml")
+
+
+def test_a_field_that_a_flag_changes_is_checked_too(clinic):
+    with pytest.raises(UserError, match=r"image_size = 8: .*32"):
+        load_card(clinic).replace(image_size=8)

@@ -13,6 +13,7 @@ from pydantic import (
     StrictBool,
     StrictFloat,
     StrictInt,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
@@ -346,5 +347,14 @@ class DatasetCard:
         return round(self.augmentation.margin * self.image_size)
 
     def replace(self, **changes: Any) -> "DatasetCard":
-        """A copy with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        """A copy with some fields changed.
+
+        Raises:
+          UserError: a value that no card may have.
+        """
+        try:
+            return dataclasses.replace(self, **changes)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            key = ".".join(map(str, wrong["loc"]))
+            raise UserError(f"{key} = {wrong['input']}: {wrong['msg']}") from None
