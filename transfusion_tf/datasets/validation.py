@@ -190,5 +190,5 @@ def absent_classes(
         )
         for name, of in counts.items()
         for split in ("validation", "test")
-        if sizes[split] and any(of.values()) and not of[split]
+        if sizes[split] and of["train"] and not of[split]
     ]

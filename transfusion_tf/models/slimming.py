@@ -31,19 +31,19 @@ def slim(model: keras.Model, slim_after: str, width: float) -> keras.Model:
         raise UserError(f"width must be more than 0 and less than 1, not {width}")
     names = [stage.name for stage in stages(model)]
     above = names[names.index(slim_after) + 1 :]
-    if not above:
-        raise UserError(
-            f"slim_after={slim_after} leaves nothing to slim: it is the last stage; "
-            f"choose one of {', '.join(names[:-1])}"
-        )
     slimmed = _layers_above(model, slim_after)
-    if not _sums_fit(model, slimmed):
+    if not (above and _sums_fit(model, slimmed)):
         points = [
             name for name in names[:-1] if _sums_fit(model, _layers_above(model, name))
         ]
+        why = (
+            f": {above[0]} adds that stage's output, with all channels, to its own, "
+            "with fewer"
+            if above
+            else " leaves nothing to slim: it is the last stage"
+        )
         raise UserError(
-            f"slim_after={slim_after}: {above[0]} adds that stage's output, with all "
-            f"channels, to its own, with fewer: choose one of {', '.join(points)}"
+            f"slim_after={slim_after}{why}; choose one of {', '.join(points)}"
         )
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:

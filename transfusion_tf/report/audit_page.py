@@ -113,7 +113,8 @@ def checks(audit: Audit) -> list[Check]:
             "Classes and splits without images",
             len(audit.gaps),
             "no",
-            "Nothing can be learned or tested of them: change the card.",
+            "Nothing can be learned or tested of them: mend their images, or change "
+            "the card.",
         ),
         _check(
             "Classes not in validation or test",
