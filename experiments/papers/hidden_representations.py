@@ -8,7 +8,8 @@ drawn, and the paper's numbers. Its command makes it at `--scale=paper` (the pap
 sizes and hyperparameters), `small` (drawn data, two CPU cores) or `smoke` (seconds);
 `--study=hidden_representations/all` makes them all, every run once, with a front page
 that says which of the paper's findings hold. `--fold_protocol=paper` chooses weights on
-the fold that is tested, as the paper does.
+the fold that is tested, as the paper does; `--scale=published_code` does whatever else
+its authors' code does. `transfusion-report --published` asks the same of their results.
 
 Costs are for the scale `small` on two CPU cores, for a study on its own, without the
 two donors (3 minutes). At the scale `paper` a run takes about half an hour on one GPU.

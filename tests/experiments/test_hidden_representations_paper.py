@@ -181,6 +181,14 @@ CODE_RUNS = {
 }
 
 
+@pytest.mark.parametrize("name", CODE.tasks)
+def test_the_published_code_s_epochs_are_of_all_images_outside_the_fold(name):
+    # steps_per_epoch = len(train_generator.labels) / args.batch_size
+    base = CODE.tasks[name].base
+    images, _ = TARGETS[base.dataset]
+    assert base.eval_every == math.ceil(0.8 * images / base.batch_size)
+
+
 def test_images_are_interpolated_and_not_cropped():
     # "reduced the original image sizes [...] using interpolation without image
     # cropping" (section 4.1).
@@ -244,7 +252,12 @@ def test_everything_else_is_the_paper_s():
         )
         for run in CODE_RUNS
     }
-    assert same == {run for run in RUNS if not run.head_steps}
+    whole = {run for run in RUNS if not run.head_steps}
+    # On the same images epochs are as long.
+    of_code, of_paper = (
+        {with_own_epochs(run, 1_000) for run in runs} for runs in (same, whole)
+    )
+    assert of_code == of_paper
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ import pytest
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.report.published_page import PublishedResults, write_published
-from transfusion_tf_experiments.papers.hidden_representations_published import judged
+from transfusion_tf_experiments.papers.hidden_representations_published import (
+    judged,
+    published_measurements,
+)
 
 TARGETS = ("isic", "pcam-small", "chest", "thyroid", "breast", "knee", "mammograms")
 STAGES = ("conv1", "block1", "block2", "block3", "block4")
@@ -90,8 +93,13 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def table(folder):
-    return judged(folder).set_index("claim")
+def claims(folder):
+    return judged(folder)
+
+
+@pytest.fixture(scope="module")
+def table(claims):
+    return claims.set_index("claim")
 
 
 def find(table, *words):
@@ -147,15 +155,15 @@ def test_intervals_count_that_folds_share_training_images(folder, table):
     assert row["high"] - row["estimate"] == pytest.approx(half, rel=1e-6)
 
 
-def test_rows_that_a_second_run_appended_count_once(folder, table, tmp_path):
+def test_rows_that_a_second_run_appended_count_once(folder, tmp_path):
     copy = tmp_path / "results"
     copy.mkdir()
     for file in (folder / "results").iterdir():
         lines = file.read_text().splitlines()
         (copy / file.name).write_text("\n".join([*lines, *lines[1:9]]) + "\n")
     # The folder of the results alone will do.
-    again = judged(copy).set_index("claim")
-    pd.testing.assert_frame_equal(again, table)
+    ours, theirs = (published_measurements(each).rows for each in (copy, folder))
+    pd.testing.assert_frame_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(
@@ -179,16 +187,15 @@ def test_files_that_are_not_theirs_are_an_error(
     else:
         changed.write_text(changed.read_text().replace(before, after, 1))
     with pytest.raises(UserError, match=message):
-        judged(tmp_path)
+        published_measurements(tmp_path)
 
 
-def test_the_page_has_their_findings_beside_a_study_s(folder, tmp_path):
-    table = judged(folder)
-    ours = table.assign(verdict="does not hold", estimate=table["estimate"] - 1)
-    results = PublishedResults("The paper", str(folder), table, ("A note.",))
+def test_the_page_has_their_findings_beside_a_study_s(claims, tmp_path):
+    ours = claims.assign(verdict="does not hold", estimate=claims["estimate"] - 1)
+    results = PublishedResults("The paper", "a folder", claims, ("A note.",))
     page = write_published(results, tmp_path, ours).read_text()
     assert "In this study: −0.900 share of the images" in page
-    assert page.count("does not hold") >= len(table)
+    assert page.count("does not hold") >= len(claims)
     assert "A note." in page
     kept = pd.read_csv(tmp_path / "published_claims.csv")
     assert list(kept["here_verdict"].unique()) == ["does not hold"]
