@@ -44,7 +44,7 @@ def table1(scale: Scale) -> Chapter:
     """The target data sets: images, classes and pixels.
 
     Command: `transfusion-study --study=hidden_representations/table1`.
-    Cost: 3 runs, 1 minute.
+    Cost: nothing is trained, seconds.
     Paper: seven targets of 480 (thyroid) to 10 015 images (ISIC), 2 to 7 classes, 96 to
     224 px; two of them, ISIC and PCam-small, in colour.
     """
@@ -88,7 +88,7 @@ def figure2(scale: Scale) -> Chapter:
     """Example images of each target.
 
     Command: `transfusion-study --study=hidden_representations/figure2`.
-    Cost: 3 runs, 1 minute.
+    Cost: nothing is trained, seconds.
     Paper: seven targets; all but ISIC and PCam-small are grey.
     """
     return scale.chapter(
@@ -130,7 +130,7 @@ def figure4(scale: Scale) -> Chapter:
     """The first 36 filters of the first layer of each donor.
 
     Command: `transfusion-study --study=hidden_representations/figure4`.
-    Cost: 2 runs, 1 minute.
+    Cost: nothing is trained but the donors, seconds.
     Paper: ImageNet's filters resemble Gabor functions more than RadImageNet's, which
     are fuzzier.
     """
@@ -142,7 +142,10 @@ def figure4(scale: Scale) -> Chapter:
         "scale, and how much of a Gabor function is in them.",
         view="donor_filters",
         measurements=("gabors",),
-        runs=[runs_of_cell(scale, target, donor)[0] for donor in scale.donors],
+        runs=[
+            runs_of_cell(scale, target, donor)[0].replace(steps=0)
+            for donor in scale.donors
+        ],
     )
 
 
@@ -246,5 +249,7 @@ def _fine_tuned(
 
 
 def _one_per_target(scale: Scale) -> list[RunConfig]:
-    """A run from random weights on each target, for what it says of the data."""
-    return [runs_of_cell(scale, target, None)[0] for target in scale.tasks]
+    """An untrained run on each target, for what it says of the data."""
+    return [
+        runs_of_cell(scale, target, None)[0].replace(steps=0) for target in scale.tasks
+    ]

@@ -159,6 +159,13 @@ def test_donors_and_ways_of_fine_tuning(chapter, expected):
     assert starts(chapter) == expected
 
 
+@pytest.mark.parametrize("name", ["table1", "figure2", "figure4"])
+def test_what_needs_no_training_trains_nothing(name):
+    # Table 1 counts images, figure 2 shows some, figure 4 the donors' own filters.
+    assert values(name, "steps") == {0}
+    assert len(CHAPTERS[name].runs) == (2 if name == "figure4" else 7)
+
+
 @pytest.mark.parametrize("name", ["table2", "figure3", "figure5", "figure6"])
 def test_every_fold_of_every_target_is_run_with_a_seed_of_its_own(name):
     assert values(name, "dataset") == set(TARGETS)
