@@ -25,7 +25,9 @@ from transfusion_tf_experiments.process import import_tensorflow, start
 
 define_location_flags()
 define_model_state_flags()
-flags.DEFINE_integer("points", 10_000, "Activation vectors a stage and repeat.")
+flags.DEFINE_integer(
+    "points", 10_000, "Activation vectors a stage and repeat, of whole images."
+)
 flags.DEFINE_integer("channels", 64, "Channels a stage, drawn; 0 takes all.")
 flags.DEFINE_integer("repeats", 5, "Samples, each of new images and channels.")
 flags.DEFINE_integer("seed", 0, "Of images, positions and channels.")

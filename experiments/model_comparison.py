@@ -33,7 +33,7 @@ from transfusion_tf.representations.snapshots import Snapshot, check_image_sizes
 from transfusion_tf.studies.measurements.image_sources import FolderImages
 from transfusion_tf.studies.measurements.run_images import (
     check_same_data,
-    run_images,
+    held_out_images,
     run_split,
 )
 from transfusion_tf.studies.measurements.run_labels import run_names
@@ -175,7 +175,7 @@ def _images(
         raise UserError("two .keras files need --images=FOLDER to be compared on")
     check_same_data(runs)
     data_root = request.data_root or str(Path(request.root) / "data")
-    images = run_images(runs[0], data_root)
+    images = held_out_images(runs[0], data_root)
     shape = models[0].model.input_shape[1:3]
     if shape != images.shape[1:3]:
         raise UserError(

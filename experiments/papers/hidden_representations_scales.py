@@ -61,7 +61,15 @@ def paper() -> Scale:
         tasks={name: _target(*of_table_1) for name, of_table_1 in _TARGETS.items()},
         models={"all": ("resnet50",)},
         seeds=1,
-        options={"similarity": {"points": 10_000, "channels": 64, "repeats": 5}},
+        # The code rounds 10 000 / (h · w) to a number of images, from one up.
+        options={
+            "similarity": {
+                "points": 10_000,
+                "equal_points": False,
+                "channels": 64,
+                "repeats": 5,
+            }
+        },
         donors=(IMAGENET, RADIMAGENET),
         folds=_FOLDS,
         one_own_task=True,

@@ -26,6 +26,7 @@ SOURCES = {
         "chooses them by the fold that it reports (--fold_protocol=paper)"
     ),
     "points": Source("code", "p; section 3.1 leaves the number out"),
+    "equal_points": Source("code", "batch_size=round(p / (h * w)), whatever the layer"),
     "channels": Source("code", "d; section 3.1 leaves the number out"),
     "repeats": Source("section 3.1", "This is repeated five times"),
     "model": Source("section 4.2", "We select ResNet50"),

@@ -105,7 +105,8 @@ def paper() -> Scale:
         seeds=3,
         more_seeds={"similarity": 5, "figure17": 5, "race": 5},
         options={
-            "similarity": {"points": 10_000, "channels": 64, "repeats": 5},
+            # One image of conv1: 294 × 294 positions of 587 × 587 pixels.
+            "similarity": {"points": 86_436, "channels": 64, "repeats": 5},
             "convergence": {"threshold": 0.91},
         },
         train_examples={size: size for size in (5_000, 10_000, 50_000, 100_000)},
@@ -168,7 +169,8 @@ def small() -> Scale:
         },
         seeds=3,
         options={
-            "similarity": {"points": 5_000, "channels": 64, "repeats": 3},
+            # Of 64 × 64 pixels, ResNet50's last stage has four positions an image.
+            "similarity": {"points": 2_048, "channels": 64, "repeats": 3},
             "convergence": {"threshold": None},
         },
         # The paper's shares of all training images: 2 and 20 %.

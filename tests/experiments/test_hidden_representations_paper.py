@@ -180,6 +180,8 @@ def test_representations_are_sampled_as_in_the_published_code(name):
     options = CHAPTERS[name].options
     found = (options["points"], options["channels"], options["repeats"])
     assert found == (10_000, 64, 5)
+    # `batch_size=round(p / (h * w))`, whatever the layer.
+    assert options["equal_points"] is False
 
 
 CODE = hidden_representations.SCALES["published_code"]()

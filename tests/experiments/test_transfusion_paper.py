@@ -2,6 +2,7 @@
 
 import pytest
 
+from transfusion_tf.datasets import load_card
 from transfusion_tf_experiments.papers import transfusion
 from transfusion_tf_experiments.papers.published_numbers import read_published
 
@@ -301,7 +302,19 @@ def test_representations_are_sampled_as_in_appendix_c_and_its_follow_up():
     for name in ("table5", "figure2", "figure3", "figure4"):
         options = CHAPTERS[name].options
         found = (options["points"], options["channels"], options["repeats"])
-        assert found == (10_000, 64, 5), name
+        # "conv1 has shape (n, 294, 294, 64)", "Pick the number of datapoints n so that
+        # n h w = p" (appendix C): p is one image of it at least. The follow-up paper,
+        # of images of 224 × 224 at most, takes 10 000.
+        assert found == (294 * 294, 64, 5), name
+
+
+def test_at_small_every_stage_has_as_many_points_of_whole_images():
+    # ResNet50 has 32 × 32 positions of 64 × 64 pixels at conv1, 2 × 2 at block4.
+    points = transfusion.SCALES["small"]().options["similarity"]["points"]
+    card = load_card("phantom_retina_64")
+    eyes = 2 * card.reader["patients"]
+    assert points % 32**2 == 0
+    assert points / 2**2 <= (card.splits.validation + card.splits.test) * eyes
 
 
 def test_the_race_is_to_an_auc_of_0_91():

@@ -63,7 +63,7 @@ def test_similarity_is_of_random_and_whole_donor_weights():
     found = chapters_of("random", "mean_var", "transfer:pool2", "transfer")
     for name in ("before_and_after", "similarity_by_start"):
         assert starts_in(found[name]) == {"random", "transfer"}
-        assert found[name].options == {"points": 2000, "channels": 64, "repeats": 1}
+        assert found[name].options == {"points": 2048, "channels": 64, "repeats": 1}
 
 
 def test_partial_donors_make_a_chapter_on_stages():

@@ -9,7 +9,10 @@ import pytest
 from transfusion_tf.datasets import load_card, prepare
 from transfusion_tf.input_pipeline import eval_batches
 from transfusion_tf.studies.measurements.image_sources import SplitImages
-from transfusion_tf.studies.measurements.run_images import run_images
+from transfusion_tf.studies.measurements.run_images import (
+    held_out_images,
+    run_images,
+)
 from transfusion_tf.training import RunDirectory
 
 
@@ -28,6 +31,26 @@ def test_images_are_the_validation_split_as_evaluation_sees_it(
     assert images.shape == (len(rows), 32, 32, 3)
     np.testing.assert_array_equal(images[:], expected)
     np.testing.assert_array_equal(images[[3, 1]], expected.numpy()[[3, 1]])
+
+
+@pytest.mark.slow
+def test_stages_are_compared_on_all_images_that_a_run_was_not_trained_on(
+    runs, data_root, prepared
+):
+    images = held_out_images(runs[0], data_root)
+    validation, test = (
+        next(iter(eval_batches(prepared, split, len(prepared.examples(split)))))
+        for split in ("validation", "test")
+    )
+    expected = np.concatenate([validation["image"], test["image"]])
+    np.testing.assert_array_equal(images[:], expected)
+    assert images.description.startswith("validation and test splits of ")
+
+
+def test_an_image_of_two_splits_is_there_once(prepared):
+    # Of a paper's fold, which weights are chosen on and which is the test split.
+    twice = SplitImages(prepared, "test", "test")
+    assert len(twice) == len(prepared.examples("test"))
 
 
 @pytest.mark.slow

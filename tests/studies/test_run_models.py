@@ -22,6 +22,7 @@ from transfusion_tf.studies.measurements.layer_similarity import (
 from transfusion_tf.studies.measurements.model_states import ModelStates
 from transfusion_tf.studies.measurements.nearest_neighbors import knn_of_split, run_knn
 from transfusion_tf.studies.measurements.run_images import (
+    held_out_images,
     run_dataset,
     run_images,
     run_split,
@@ -113,6 +114,7 @@ def test_numbers_of_runs_that_follow_others_are_those_of_models_of_their_own(
     runs, data_root
 ):
     images = run_images(runs[0], data_root)
+    held_out = held_out_images(runs[0], data_root)
     cka_settings = LayerSettings(kind="stage", batch_size=8, progress=False)
     knn_settings = KNNSettings(k=3, progress=False)
     for run in reversed(runs):
@@ -140,7 +142,7 @@ def test_numbers_of_runs_that_follow_others_are_those_of_models_of_their_own(
     config = RunDirectory(first).config()
     assert_same(
         one_run,
-        compare_models(*models.values(), images, **asked(SETTINGS)),
+        compare_models(*models.values(), held_out, **asked(SETTINGS)),
     )
     assert_same(layers, layer_cka(models, images, cka_settings))
     ends = (own[first, weights] for weights in ("initial", "final"))
@@ -156,7 +158,7 @@ def test_numbers_of_runs_that_follow_others_are_those_of_models_of_their_own(
     named = (population["run_a"] == runs[1].name) & (
         population["run_b"] == runs[2].name
     )
-    values = compare_models(*pair, images, **asked(SETTINGS))["value"]
+    values = compare_models(*pair, held_out, **asked(SETTINGS))["value"]
     assert population[named]["value"].to_list() == values.to_list()
 
 

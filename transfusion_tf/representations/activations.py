@@ -154,7 +154,8 @@ class _Sampler:
         self._repeats = repeats
         self._batch_size = batch_size
         self._rng = np.random.default_rng(seed)
-        self._plan = Plan.of(readers[0], sampling)
+        available = len(images) if len(getattr(images, "shape", ())) == 4 else None
+        self._plan = Plan.of(readers[0], sampling, available)
         wanted = max(self._plan.images.values())
         self._supply = ImageSupply(images, wanted, repeats, self._rng)
 
@@ -167,7 +168,7 @@ class _Sampler:
             disable=not progress,
         ) as bar:
             for _ in range(self._repeats):
-                rows = self._plan.draw_points(self._rng, self._supply.per_repeat)
+                rows = self._plan.draw_points(self._rng)
                 channels = draw_channels(self._rng, self._readers, self._sampling)
                 yield self._batches(rows, channels, bar)
 

@@ -76,6 +76,7 @@ def compare_models(
     measures: Sequence[str] = tuple(MEASURES),
     pooled: bool = False,
     min_images: int = 1,
+    equal_points: bool = True,
     batch_size: int = 16,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -89,13 +90,14 @@ def compare_models(
       model_b: Another, or the same before or after training.
       images: RGB in [0, 255]: an array [images, height, width, 3], or such batches.
       stages: Stage names; None takes all that both models have.
-      points: Points a stage and repeat.
+      points: Points a stage and repeat, of whole images; see `Sampling`.
       channels: Channels a stage, the same ones in both models; None takes all.
       repeats: Samples, each of new images and channels.
       seed: Seed of everything drawn.
       measures: Any of `MEASURES`.
       pooled: Whether to average each image over its positions first.
       min_images: Images a stage at least; see `Sampling`.
+      equal_points: Whether all stages have as many points; see `Sampling`.
       batch_size: Images a forward pass.
       progress: Whether to show a progress bar.
 
@@ -115,7 +117,7 @@ def compare_models(
     samples = sample_activations(
         (StageReader(model_a, names), StageReader(model_b, names)),
         images,
-        Sampling(points, channels, pooled, min_images),
+        Sampling(points, channels, pooled, min_images, equal_points),
         repeats=repeats,
         seed=seed,
         batch_size=batch_size,
@@ -163,6 +165,7 @@ def compare_pair(
         measures=settings.measures,
         pooled=sampling.pooled,
         min_images=sampling.min_images,
+        equal_points=sampling.equal_points,
         batch_size=settings.batch_size,
         progress=settings.progress,
     )

@@ -1,10 +1,12 @@
 """Which points, images and channels are drawn from models' stages.
 
-Transfusion's sampling, appendix C: p points a stage, from as many images as give that
-many positions, and d channels.
+Transfusion's sampling, appendix C: "Pick p, the total number of image patches to
+compute activation vectors and CCA over, and d, the maximum number of neuron activation
+vectors [...]. Pick the number of datapoints n so that n h w = p. Sample d of the c
+channels". So images are whole, and no p is below h w. Neither p nor d is said there; a
+follow-up (Juodelyte et al., 2023) takes 10 000 and 64, n rounded, and five repeats.
 """
 
-import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,20 +23,25 @@ class Sampling:
     """How activations are sampled.
 
     Attributes:
-      points: Points a stage. A stage of h × w positions takes ceil(points / (h w))
-        images; from more positions than wanted, that many are drawn.
+      points: Points a stage, p: what whole images have at the stage with the most
+        positions, as near as may be to this, and one image's at least. A stage of
+        h × w positions takes n = round(p / (h w)) whole images.
       channels: Channels a stage, drawn at random, the same ones in every model;
         None takes all. Stages with fewer channels give all they have.
       pooled: Whether to average each image over its positions first: then a point
         is an image, and `points` images are wanted.
-      min_images: Images a stage at least. 1 is the paper's; then a stage with more
-        positions than `points` is read from a single image.
+      min_images: Images a stage at least. 1 is the paper's; a stage that would take
+        fewer has its points drawn from so many images.
+      equal_points: Whether all stages have p points, or as near to that as whole
+        images allow. If not, `points` stands as it is, and a stage of more positions
+        takes one image all the same: the follow-up's code.
     """
 
     points: int = 10_000
     channels: int | None = 64
     pooled: bool = False
     min_images: int = 1
+    equal_points: bool = True
 
     def __post_init__(self) -> None:
         for name in ("points", "channels", "min_images"):
@@ -60,38 +67,73 @@ class Plan:
     """How many points each stage takes, and from how many images.
 
     Attributes:
-      points: Points a stage.
+      points: Points each stage takes.
       positions: Positions an image has at each stage; 1 if pooled.
       images: Images each stage takes.
     """
 
-    points: int
+    points: dict[str, int]
     positions: dict[str, int]
     images: dict[str, int]
 
     @staticmethod
-    def of(reader: Readable, sampling: Sampling) -> "Plan":
-        """What the sampling asks of a model's stages."""
+    def of(
+        reader: Readable, sampling: Sampling, available_images: int | None = None
+    ) -> "Plan":
+        """What the sampling asks of a model's stages.
+
+        Args:
+          reader: Says how many positions the stages have.
+          sampling: What is asked for.
+          available_images: How many there are; None for a stream, which has to have
+            enough. Where some stage needs more, all take fewer points: CCA's values of
+            different numbers of points do not compare.
+
+        Warns:
+          RepresentationWarning: If there are too few images.
+        """
         positions = {
             name: 1 if sampling.pooled else reader.positions(name)
             for name in reader.names
         }
-        images = {
-            name: max(math.ceil(sampling.points / count), sampling.min_images)
-            for name, count in positions.items()
-        }
-        return Plan(sampling.points, positions, images)
+        largest, points = max(positions.values()), sampling.points
+        if sampling.equal_points:
+            points = max(round(points / largest), 1) * largest
+        plan = Plan._whole_images(positions, points, sampling.min_images)
+        wanted = max(plan.images.values())
+        if available_images is None or wanted <= available_images:
+            return plan
+        fewer = available_images * min(positions.values())
+        fewer = min(points, fewer // largest * largest or fewer)
+        warnings.warn(
+            f"{points} points a stage need {wanted} images, {available_images} are "
+            f"given: stages have {fewer} points, or one image's where these are more",
+            RepresentationWarning,
+            stacklevel=4,
+        )
+        min_images = min(sampling.min_images, available_images)
+        return Plan._whole_images(positions, fewer, min_images)
 
-    def draw_points(
-        self, rng: np.random.Generator, available_images: int
-    ) -> dict[str, np.ndarray]:
+    @staticmethod
+    def _whole_images(
+        positions: dict[str, int], points: int, min_images: int
+    ) -> "Plan":
+        images = {
+            name: max(round(points / count), 1) for name, count in positions.items()
+        }
+        return Plan(
+            {
+                name: points if min_images > count else count * positions[name]
+                for name, count in images.items()
+            },
+            positions,
+            {name: max(count, min_images) for name, count in images.items()},
+        )
+
+    def draw_points(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """A stage's points, ascending: image × positions + position."""
         return {
-            name: draw(
-                rng,
-                min(self.images[name], available_images) * positions,
-                self.points,
-            )
+            name: draw(rng, self.images[name] * positions, self.points[name])
             for name, positions in self.positions.items()
         }
 
@@ -126,15 +168,6 @@ class ImageSupply:
                 f"images has shape {tuple(self._array.shape)}; expected "
                 "[images, height, width, 3]"
             )
-        count = len(self._array)
-        if count < wanted:
-            warnings.warn(
-                f"the points asked for need {wanted} images, {count} are given: some "
-                "stages have fewer points",
-                RepresentationWarning,
-                stacklevel=4,
-            )
-            self.per_repeat = count
         self._order = np.zeros(0, np.int64)
 
     def batches(self, batch_size: int) -> Iterator[np.ndarray]:
@@ -146,9 +179,11 @@ class ImageSupply:
             chosen = self._order[: self.per_repeat]
             self._order = self._order[self.per_repeat :]
             for start in range(0, self.per_repeat, batch_size):
-                # Sorted: HDF5 and memory maps read in order.
-                index = np.sort(chosen[start : start + batch_size])
-                yield np.asarray(self._array[index])
+                index = chosen[start : start + batch_size]
+                # Read sorted, as HDF5 and memory maps are, and handed out as drawn: of
+                # some stages the first image is the only one.
+                order = np.argsort(index)
+                yield np.asarray(self._array[index[order]])[np.argsort(order)]
             return
         for start in range(0, self.per_repeat, batch_size):
             size = min(batch_size, self.per_repeat - start)

@@ -11,7 +11,7 @@ from transfusion_tf.studies.study import Chapter
 from transfusion_tf.training import RunConfig
 
 # Of what is compared of models. Papers take 10 000 points, five times over.
-SAMPLING = {"points": 2000, "channels": 64, "repeats": 1}
+SAMPLING = {"points": 2048, "channels": 64, "repeats": 1}
 _ENDS = {"random", "transfer"}
 
 _DIFFERENCES = Chapter(

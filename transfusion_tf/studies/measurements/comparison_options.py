@@ -20,16 +20,34 @@ def sampling_options(options: Options) -> Options:
         "states": dataclasses.asdict(ModelStates.of(options)),
         "points": options.get("points", defaults.points),
         "channels": options.get("channels", defaults.channels),
+        "equal_points": options.get("equal_points", defaults.equal_points),
         "repeats": options.get("repeats", Settings.repeats),
         "seed": Settings.seed,
     }
+
+
+def sampling_sentence(options: Options) -> str:
+    """What the page says of the points that stages are compared on, and after whom."""
+    given = sampling_options(options)
+    at_least = "one image of the largest stage at least"
+    if not given["equal_points"]:
+        at_least = "one image where it has more"
+    return (
+        "A stage’s points are those of whole images that the runs were not trained on: "
+        f"p = {given['points']} or nearly, {at_least}; of d = "
+        f"{given['channels'] or 'all'} channels, {given['repeats']} times over. "
+        "Transfusion (appendix C) leaves p, d and the number of repeats open; a "
+        "follow-up (Juodelyte et al., 2023) takes 10 000, 64 and five."
+    )
 
 
 def stage_settings(given: Options) -> Settings:
     """Of `sampling_options`."""
     return Settings(
         measures=(given.get("measure", "cca"),),
-        sampling=Sampling(points=given["points"], channels=given["channels"]),
+        sampling=Sampling(
+            **{name: given[name] for name in ("points", "channels", "equal_points")}
+        ),
         repeats=given["repeats"],
         seed=given["seed"],
         progress=False,

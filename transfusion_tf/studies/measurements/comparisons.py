@@ -23,6 +23,7 @@ from transfusion_tf.studies.measurements.comparison_options import (
     layer_settings,
     robustness_options,
     sampling_options,
+    sampling_sentence,
     stage_settings,
     trained_options,
     travel_options,
@@ -54,7 +55,7 @@ from transfusion_tf.studies.measurements.model_states import ModelStates
 from transfusion_tf.studies.measurements.nearest_neighbors import run_knn
 from transfusion_tf.studies.measurements.prediction_agreement import compare_mistakes
 from transfusion_tf.studies.measurements.robustness import reinitialization_robustness
-from transfusion_tf.studies.measurements.run_images import run_images
+from transfusion_tf.studies.measurements.run_images import held_out_images
 from transfusion_tf.studies.measurements.stage_similarity import (
     compare_before_and_after,
     compare_population,
@@ -122,7 +123,7 @@ def _population(state: str, together: Callable[[RunConfig], Hashable]) -> Compar
             compute = functools.partial(_pairs, group, data_root, state, given)
             yield _content(group, given), compute
 
-    return Comparison(parts, similarity_rows(state, state), _of_states)
+    return Comparison(parts, similarity_rows(state, state), _of_samples)
 
 
 def _pairs(
@@ -130,7 +131,7 @@ def _pairs(
 ) -> pd.DataFrame:
     paths = [run.path for run in group]
     # Untrained models have seen no images, so those of any fold will do.
-    images = run_images(paths[0], data_root) if state == "initial" else None
+    images = held_out_images(paths[0], data_root) if state == "initial" else None
     return compare_population(
         paths,
         data_root,
@@ -152,6 +153,10 @@ _MEASURES = {
 def _of_states(options: Options) -> str:
     measure = _MEASURES.get(options.get("similarity_measure", ""), "")
     return ModelStates.of(options).sentence() + measure
+
+
+def _of_samples(options: Options) -> str:
+    return f"{_of_states(options)} {sampling_sentence(options)}"
 
 
 def _of_trained(options: Options) -> str:
@@ -310,7 +315,7 @@ COMPARISONS: Mapping[str, Comparison] = {
     "before_after": Comparison(
         _each_run(_before_after, sampling_options),
         similarity_rows("initial", "trained"),
-        _of_states,
+        _of_samples,
     ),
     "population_initial": _population("initial", _of_one_model),
     "population_trained": _population("trained", _of_one_model),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from transfusion_tf.datasets import PreparedDataset
@@ -23,10 +24,10 @@ Index = Sequence[int] | np.ndarray | slice
 
 
 class SplitImages:
-    """The images of a split of prepared data, as evaluation sees them.
+    """The images of some splits of prepared data, as evaluation sees them.
 
-    Those of a small split (128 MB decoded) are kept once they are decoded, of a larger
-    one only those that were asked for last are in memory.
+    Those of small ones (128 MB decoded) are kept once they are decoded, of larger
+    ones only those that were asked for last are in memory.
 
     Attributes:
       shape: Of all images together.
@@ -36,13 +37,17 @@ class SplitImages:
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, prepared: PreparedDataset, split: str, key: tuple = ()):
-        rows = prepared.examples(split)
+    def __init__(self, prepared: PreparedDataset, *splits: str, key: tuple = ()):
+        rows = pd.concat([prepared.examples(split) for split in splits])
+        # A paper's fold may be both test and validation split.
+        rows = rows.drop_duplicates("example_id").reset_index(drop=True)
         card = prepared.card
         self._sizes = (card.stored_size, card.image_size)
         self._read = record_reader(prepared, rows)
         self.shape = (len(rows), card.image_size, card.image_size, 3)
-        self.description = f"{split} split of {card.title or card.name}"
+        word = "split" if len(splits) == 1 else "splits"
+        named = " and ".join(splits)
+        self.description = f"{named} {word} of {card.title or card.name}"
         self._keeps = math.prod(self.shape) <= _MOST_KEPT_BYTES
         self._decoded: dict[int, np.ndarray] = {}
         self.key = key

@@ -61,13 +61,13 @@ def run_dataset(run: str | Path, data_root: str | Path) -> PreparedDataset:
     return in_fold_of(config, prepared)
 
 
-def run_split(run: str | Path, data_root: str | Path, split: str) -> SplitImages:
-    """The images of a split of `run_dataset`; those of one split are decoded once.
+def run_split(run: str | Path, data_root: str | Path, *splits: str) -> SplitImages:
+    """The images of some splits of `run_dataset`; those of the same are decoded once.
 
     Args:
       run: A run directory.
       data_root: Where prepared data lie.
-      split: `train`, `validation` or `test`.
+      *splits: `train`, `validation` or `test`, or several of them.
 
     Raises:
       UserError: As `run_dataset`.
@@ -79,11 +79,11 @@ def run_split(run: str | Path, data_root: str | Path, split: str) -> SplitImages
         config.fold,
         config.folds,
         config.fold_protocol,
-        split,
+        *splits,
         prepared.card.stored_size,
         prepared.card.image_size,
     )
-    return _splits.get(key, lambda: SplitImages(prepared, split, key))
+    return _splits.get(key, lambda: SplitImages(prepared, *splits, key=key))
 
 
 def run_images(run: str | Path, data_root: str | Path) -> SplitImages:
@@ -102,6 +102,22 @@ def run_images(run: str | Path, data_root: str | Path) -> SplitImages:
         was trained on.
     """
     return run_split(run, data_root, "validation")
+
+
+def held_out_images(run: str | Path, data_root: str | Path) -> SplitImages:
+    """All images that a run was not trained on: of its validation and test splits.
+
+    For similarity by stage, to which a stage of few positions gives a whole image each
+    few points. Nothing is chosen by it.
+
+    Args:
+      run: A run directory.
+      data_root: Where prepared data lie.
+
+    Raises:
+      UserError: As `run_dataset`.
+    """
+    return run_split(run, data_root, "validation", "test")
 
 
 def check_same_data(runs: Sequence[str | Path]) -> None:

@@ -15,6 +15,10 @@ import pandas as pd
 from transfusion_tf.representations.all_pairs import compare_all_pairs
 from transfusion_tf.representations.compare import Settings, compare_pair
 from transfusion_tf.studies.measurements.model_states import ModelStates
+from transfusion_tf.studies.measurements.run_images import (
+    check_same_data,
+    held_out_images,
+)
 from transfusion_tf.studies.measurements.run_labels import start_names
 from transfusion_tf.training import RunDirectory
 
@@ -38,7 +42,7 @@ def compare_before_and_after(
       run: A run directory.
       data_root: Where prepared data lie.
       images: RGB in [0, 255], as `compare_models` takes them; None takes the
-        validation split of the run's data.
+        run's `held_out_images`.
       settings: How they are compared; PWCCA's weights come from the initial side.
       states: Which weights, and batch norm statistics.
 
@@ -49,6 +53,8 @@ def compare_before_and_after(
       UserError: If there is no run, weights are missing, damaged or NaN, a stage
         is unknown, or the data are not the run's.
     """
+    if images is None:
+        images = held_out_images(run, data_root)
     models, images = states.before_and_after(run, data_root, images)
     table = compare_pair(models["initial"], models["trained"], images, settings)
     table.insert(0, "run", os.path.basename(os.path.abspath(run)))
@@ -71,8 +77,8 @@ def compare_population(
         differ; the head is in no stage.
       data_root: Where prepared data lie.
       state: `initial` or `trained`, of all.
-      images: RGB in [0, 255], as `compare_models` takes them; None takes the
-        validation split of the first run's data.
+      images: RGB in [0, 255], as `compare_models` takes them; None takes the first
+        run's `held_out_images`.
       settings: How they are compared; by default CCA alone.
       states: Which weights, and batch norm statistics.
 
@@ -88,6 +94,9 @@ def compare_population(
     Warns:
       RepresentationWarning: If the runs saw different versions of a data set.
     """
+    if images is None:
+        check_same_data(runs)
+        images = held_out_images(runs[0], data_root)
     models, images = states.of_runs(runs, state, data_root, images)
     table = compare_all_pairs(models, images, settings)
     table = table.rename(columns={"model_a": "run_a", "model_b": "run_b"})
