@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from transfusion_tf_experiments.papers import feature_reuse_accuracy as accuracy
+from transfusion_tf_experiments.papers import feature_reuse_appendix as appendix
 from transfusion_tf_experiments.papers import feature_reuse_layers as layers
 from transfusion_tf_experiments.papers.feature_reuse_scales import SCALES as SCALES
 from transfusion_tf_experiments.papers.scale import Scale
@@ -47,6 +48,10 @@ CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
         layers.attention_distance,
         accuracy.truncated_deit,
         accuracy.capacity,
+        appendix.appendix_a,
+        appendix.appendix_b,
+        appendix.appendix_c,
+        appendix.appendix_d,
     )
 }
 

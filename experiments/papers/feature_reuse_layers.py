@@ -85,7 +85,7 @@ def figure5(scale: Scale) -> Chapter:
         "without the layer norm before it.",
         view="robustness",
         measurements=("robustness",),
-        runs=sweeps(scale),
+        runs=sweeps(scale, (deit(scale), cnn(scale))),
         options=scale.options["robustness"],
     )
 

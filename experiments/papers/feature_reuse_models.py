@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from transfusion_tf_experiments.papers.scale import Scale
@@ -55,9 +56,9 @@ def fractions(scale: Scale, model: str) -> tuple[float, ...]:
     return (0.0, *shares, 1.0)
 
 
-def sweeps(scale: Scale) -> Runs:
-    """ST, the donor up to each level, WT: the models of table 1."""
+def sweeps(scale: Scale, models: Sequence[str] = TABLE1) -> Runs:
+    """ST, the donor up to each level, WT: by default the models of table 1."""
     runs: list[RunConfig] = []
-    for model in scale.models_of(TABLE1):
+    for model in scale.models_of(models):
         runs += scale.runs(SWEEP, (model,), sweep(scale, model))
     return tuple(runs)

@@ -232,7 +232,7 @@ def _drawn_options(images: int, of_distances: int, k: int) -> dict[str, Any]:
         "sources": {},
         "layers": {"kind": "branch", "images": images},
         "travel": {"kind": "branch"},
-        "robustness": {"kind": "branch", "analysed": ["mean_var", "transfer"]},
+        "robustness": {"kind": "branch"},
         "neighbours": {"kind": "branch", "k": k, **_VOTE},
         "attention": {"images": images},
     }

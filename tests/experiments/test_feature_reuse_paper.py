@@ -122,13 +122,20 @@ def test_figure_8_has_a_constant_rate_on_chexpert():
         # "for WT initialized DeiT-S and RESNET50".
         ("figure3", {"deit_s", "resnet50"}),
         ("figure4", FOUR),
-        ("figure5", FOUR),
+        # "unlike ViTs [...] RESNET50 exhibits poor robustness at the final layers";
+        # "Full results appear in Appendix C".
+        ("figure5", {"deit_s", "resnet50"}),
         ("figure6", FOUR),
         ("figure7", DEIT_FAMILY | RESNET_FAMILY),
         ("figure8", FOUR),
         ("attention_distance", {"deit_s"}),
         ("truncated_deit", {"deit_s"} | {f"deit_s[blocks={n}]" for n in range(1, 12)}),
         ("capacity", DEIT_FAMILY | RESNET_FAMILY),
+        # "Full results appear in Appendix A", B, C; "Figure 17 in Appendix D".
+        ("appendix_a", FOUR),
+        ("appendix_b", FOUR),
+        ("appendix_c", FOUR),
+        ("appendix_d", FOUR),
     ],
 )
 def test_models_data_sets_and_repetitions(chapter, models):
@@ -191,6 +198,18 @@ def test_the_sweep_goes_through_all_stages(model, stages):
     found = values("figure2", "initialization", model=model)
     between = {f"transfer:{stage}+mean_var" for stage in stages}
     assert found == {"random", "mean_var", "transfer"} | between
+
+
+@pytest.mark.parametrize("name", feature_reuse.SCALES)
+@pytest.mark.parametrize("chapter", ["figure5", "appendix_c"])
+def test_layers_are_set_back_at_every_level_between_statistics_and_weights(
+    name, chapter
+):
+    # "in ViTs with partial weight transfer (WT-ST), critical layers often appear at the
+    # transition between WT and ST".
+    made = feature_reuse.CHAPTERS[chapter](feature_reuse.SCALES[name]())
+    assert "analysed" not in made.options
+    assert any(run.initialization.startswith("transfer:") for run in made.runs)
 
 
 def test_inception_is_transferred_in_the_authors_seven_groups():
@@ -339,6 +358,7 @@ def test_every_chapter_says_that_donors_are_other_networks():
 def test_every_table_and_figure_is_there():
     wanted = {"table1"} | {f"figure{n}" for n in range(1, 9)}
     wanted |= {"attention_distance", "truncated_deit", "capacity"}
+    wanted |= {f"appendix_{letter}" for letter in "abcd"}
     assert set(CHAPTERS) == wanted
 
 

@@ -284,6 +284,38 @@ def test_knn_keeps_every_kind_of_tokens_and_the_best_depth(drawn):
     assert "features are best at pool4" in " ".join(view.sentences)
 
 
+@pytest.fixture(scope="module")
+def on_two_data_sets(study, record, measurements):
+    """A chapter's material, with what the retina's runs would have of the skin's."""
+
+    def material(figure):
+        chapter = next(c for c in record.chapters if c.name == figure)
+        cells = [key for key in study.ids if key[0] == SKIN and key[2] != CUT]
+        other = {study.ids[key]: study.ids[RETINA, *key[1:]] for key in cells}
+        own = measurements.rows[measurements.rows["run"].isin(chapter.runs)]
+        planted = own[own["stage"] != ""].replace({"run": other, "run_b": other})
+        rows = pd.concat([measurements.rows, planted], ignore_index=True)
+        both = Measurements(rows, measurements.patient_draws)
+        runs = [*chapter.runs, *(other[run] for run in chapter.runs)]
+        return read_material(record, dataclasses.replace(chapter, runs=runs), both)
+
+    return material
+
+
+@pytest.mark.parametrize("figure", ["figure4", "figure5", "figure6"])
+def test_every_data_set_has_a_panel_of_its_own(on_two_data_sets, figure, tmp_path):
+    # Figures 5 and 6 have a column a data set; figure 4 is "averaged over all
+    # datasets", and figure 17 each.
+    material = on_two_data_sets(figure)
+    view = draw_chapter(material, tmp_path)
+    panels = {row[0] for row in view.sheet.rows} - {""}
+    wanted = {f"{model}, {data}" for model in (DEIT, CNN) for data in (SKIN, RETINA)}
+    if figure == "figure4":
+        wanted |= {f"{model}, mean of data sets" for model in (DEIT, CNN)}
+    assert panels == wanted
+    assert len(view.pictures) == (2 if figure == "figure6" else 1)
+
+
 def test_speed_up_is_that_of_mean_steps_over_statistics(drawn):
     view = drawn[0]["figure8"]
     keys = {"model": DEIT, "dataset": SKIN}

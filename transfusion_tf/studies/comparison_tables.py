@@ -42,9 +42,8 @@ def compare_runs_of(
         the Fréchet distance), `errors` (of each class, at most), `k`, `vote` and
         `temperature` (of neighbours), `split` (that is evaluated), `features` (the
         model whose donor's features the Fréchet distance is in), `source` (the card of
-        the source images where the donor is published weights), `analysed`
-        (initializations; all where it is missing),
-        `trained_weights` and `batch_norm_statistics` (see `ModelStates`).
+        the source images where the donor is published weights), `trained_weights` and
+        `batch_norm_statistics` (see `ModelStates`).
       runs: its finished runs.
       root: tables go to `<root>/analyses/`.
       data_root: where prepared data lie.
@@ -109,12 +108,7 @@ def _parts(
     chapter: Chapter, runs: Sequence[RunDirectory], data_root: str | Path
 ) -> dict[Path, tuple[str, Part]]:
     """Where each table lies, and what it is."""
-    wanted = chapter.options.get("analysed")
-    chosen = [
-        run
-        for run in sorted(runs, key=lambda run: run.path.name)
-        if wanted is None or run.config().initialization in wanted
-    ]
+    chosen = sorted(runs, key=lambda run: run.path.name)
     parts = {}
     for name in chapter.measurements:
         if name not in COMPARISONS:

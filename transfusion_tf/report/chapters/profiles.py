@@ -64,8 +64,8 @@ def _name_parts_log(axes: Axes, own: LongTable) -> None:
 def _explain_starts(figure: Figure, axes: Sequence[Axes], own: LongTable) -> None:
     """What the colours mean: names of starts, or a bar of the share transferred."""
     if not has_levels(own):
-        models = own.where(quantity="profile").values("model")
-        legend_below(figure, axes[: len(models)])
+        panels = own.where(quantity="profile").values("panel")
+        legend_below(figure, axes[: len(panels)])
         return
     bar = figure.colorbar(
         matplotlib.cm.ScalarMappable(cmap=LEVELS),
@@ -92,11 +92,12 @@ def _profile_kind(
     digits: int = 3,
     adjust: Callable[[Axes, LongTable], None] = _name_parts,
     extra: tuple[Panel, ...] = (),
+    more: tuple[Chart, ...] = (),
 ) -> ChapterKind:
-    """A panel for each model, a line for each start, parts from the input up."""
+    """A panel for each model and data set, a line for each start, parts in order."""
     profile = Panel(
         Lines("profile", "place", label="label", gap=0, ends="band", size=3.2),
-        title="{model}",
+        title="{panel}",
         y=y,
         where={"quantity": "profile"},
         adjust=adjust,
@@ -104,25 +105,28 @@ def _profile_kind(
     return ChapterKind(
         name=name,
         rows=rows,
-        charts=Chart(
-            (profile, *extra),
-            text=text,
-            facet="model",
-            small=2.15,
-            legend=False,
-            where={"hidden": True},
-            marks=_start_and_model_marks,
-            finish=_explain_starts,
+        charts=(
+            Chart(
+                (profile, *extra),
+                text=text,
+                facet="panel",
+                small=2.15,
+                legend=False,
+                where={"hidden": True},
+                marks=_start_and_model_marks,
+                finish=_explain_starts,
+            ),
+            *more,
         ),
         sheet=SheetPlan(
             (
-                Column("Model", word="model", once=True),
+                Column("Model", word="panel", once=True),
                 Column("Start", word="label"),
                 Column("Mean over parts", "mean_over_parts", f"{{value:.{digits}f}}"),
                 Column("Highest", "highest", f"{{value:.{digits}f}}"),
                 Column("at", word="at"),
             ),
-            lines=("model", "initialization"),
+            lines=("panel", "initialization"),
             where={"quantity": "mean_over_parts"},
             words=2,
             caption=caption,
@@ -139,10 +143,10 @@ def _start_and_model_marks(table: LongTable) -> dict[str, Mark]:
 
 def _say_travel(table: LongTable) -> list[str]:
     return [
-        f"{row['model']}: from transferred weights layers travel "
+        f"{row['panel']}: from transferred weights layers travel "
         f"{wording.number(row['value'], 2)} times as far as from their statistics."
         if finite(row)
-        else f"{row['model']}: weights from statistics did not move."
+        else f"{row['panel']}: weights from statistics did not move."
         for row in table.where(quantity="weights_to_statistics").rows
     ]
 
@@ -170,11 +174,11 @@ ROBUSTNESS = _profile_kind(
     caption="Test metric of the trained model, minus that with one part at the weights "
     "it began from. A part that loses little has reused what it was given.",
     say=say_listed(
-        "{model}: the part below the head that costs most to set back costs, from "
+        "{panel}: the part below the head that costs most to set back costs, from "
         "{listed}.",
         "{label} {value:.3f} ({at})",
         "highest",
-        by=("model",),
+        by=("panel",),
     ),
 )
 
@@ -201,7 +205,7 @@ KNN_BY_DEPTH = _profile_kind(
     caption="Of transformers, class token and mean of the spatial tokens side by side; "
     "the table in the folder has each alone. The head's logits are left out.",
     say=say_each(
-        "{model} from {label}: features are best at {at} ({value:.3f}); the last stage "
+        "{panel} from {label}: features are best at {at} ({value:.3f}); the last stage "
         "has {at_last:.3f}.",
         "highest",
         fraction=(0.0, 1.0),
@@ -210,7 +214,26 @@ KNN_BY_DEPTH = _profile_kind(
         Panel(
             Lines("mean_best", "fraction", series="model", gap=0, ends="", size=4.0),
             title="best at any depth",
+            where={"quantity": "mean_best"},
             adjust=_explain_models,
+        ),
+    ),
+    more=(
+        Chart(
+            Panel(
+                Lines("best_of_data", "fraction", series="model", gap=0, ends=""),
+                title="{data}",
+                y="best k-NN at any depth",
+                where={"quantity": "best_of_data"},
+                adjust=_explain_models,
+            ),
+            text="Best k-NN score at any depth by share transferred, by data set",
+            suffix="best",
+            facet="data",
+            small=2.0,
+            where={"quantity": "best_of_data"},
+            legend=False,
+            marks=marks_of("model"),
         ),
     ),
 )

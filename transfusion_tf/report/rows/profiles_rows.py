@@ -4,7 +4,7 @@ What the chapters on travel, robustness, k-NN and attention share.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -71,18 +71,20 @@ def profiles(material: Material, table: pd.DataFrame) -> list[Profile]:
 def travel_rows(material: Material) -> Rows:
     """How far each layer's weights travel: means over the tensors of each unit."""
     found = profiles(material, material.of("travel_distance"))
-    rows = drawn_rows(found)
+    rows = drawn_rows(found, with_mean=True)
     means = {
-        (row["model"], row["fraction"]): row["value"]
+        (row["panel"], row["fraction"]): row
         for row in rows
         if row["quantity"] == "mean_over_parts"
     }
-    for (model, share), weights in list(means.items()):
-        statistics = means.get((model, 0.0))
+    for (panel, share), weights in list(means.items()):
+        statistics = means.get((panel, 0.0))
         if share == 1.0 and statistics is not None:
-            times = weights / statistics if statistics > 0 else np.nan
+            below = statistics["value"]
+            times = weights["value"] / below if below > 0 else np.nan
             ratio = {"quantity": "weights_to_statistics", "value": times}
-            rows.append({"hidden": True, "model": model, **ratio})
+            names = {"model": weights["model"], "panel": panel}
+            rows.append({"hidden": True, **names, **ratio})
     return part_rows(found, "distance") + rows
 
 
@@ -109,7 +111,19 @@ def knn_rows(material: Material) -> Rows:
         | measured(estimate_mean(list(profile.best)))
         for profile in found
     ]
-    return rows + drawn_rows(found)
+    return rows + drawn_rows(found) + _best_rows(found)
+
+
+def _best_rows(found: Sequence[Profile]) -> Rows:
+    """The best score at any depth by start: of each data set, and mean over them."""
+    several = len({profile.group.data for profile in found}) > 1
+    sets = [("mean_best", profile) for profile in _over_data(found)]
+    sets += [("best_of_data", profile) for profile in found if several]
+    return [
+        {**profile.group.keys, "hidden": True, "dataset": None, "quantity": quantity}
+        | {"value": float(profile.best.mean())}
+        for quantity, profile in sets
+    ]
 
 
 def part_rows(found: Sequence[Profile], quantity: str) -> Rows:
@@ -122,48 +136,61 @@ def part_rows(found: Sequence[Profile], quantity: str) -> Rows:
     ]
 
 
-def drawn_rows(found: Sequence[Profile]) -> Rows:
-    """What is drawn and printed: means over data sets; no line of the published table.
+def drawn_rows(found: Sequence[Profile], *, with_mean: bool = False) -> Rows:
+    """What is drawn and printed, a panel a model and data set; not in the long table.
 
-    Of every model and start: `profile` with the range of its runs, and below the head
-    `mean_over_parts`, `highest` (with `at`), `last` and `mean_best`.
+    Of every start: `profile` with the range of its runs, and below the head
+    `mean_over_parts`, `highest` (with `at`) and `last`.
+
+    Args:
+      found: the profiles.
+      with_mean: whether, of several data sets, panels of their mean stand first.
     """
+    models = list(dict.fromkeys(profile.group.model for profile in found))
+    panels = [
+        (f"{each.group.model}, {each.group.data}", each)
+        for each in sorted(found, key=lambda each: models.index(each.group.model))
+    ]
+    if len({profile.group.data for profile in found}) == 1:
+        panels = [(profile.group.model, profile) for profile in found]
+    elif with_mean:
+        means = [(f"{p.group.model}, mean of data sets", p) for p in _over_data(found)]
+        panels = means + panels
+    return [row for panel, profile in panels for row in _panel_rows(panel, profile)]
+
+
+def _panel_rows(panel: str, profile: Profile) -> Rows:
+    keys = {**profile.group.keys, "hidden": True, "dataset": None, "panel": panel}
+    values, body = profile.values, list(profile.body)
+    means = profile.means[body]
+    top = int(np.nanargmax(means)) if np.isfinite(means).any() else 0
+    low, high = values.min(axis=0), values.max(axis=0)
     rows: Rows = []
-    for starts in over_data(found).values():
-        for profile in starts.values():
-            keys = {**profile.group.keys, "hidden": True, "dataset": None}
-            values, body = profile.values, list(profile.body)
-            means = profile.means[body]
-            top = int(np.nanargmax(means)) if np.isfinite(means).any() else 0
-            low, high = values.min(axis=0), values.max(axis=0)
-            for place, part in enumerate(profile.parts):
-                row = {"place": float(place), "value": profile.means[place]}
-                if len(values) > 1:
-                    row |= {"low": low[place], "high": high[place]}
-                rows.append({**keys, "quantity": "profile", "stage": part, **row})
-            for quantity, value in (
-                ("mean_over_parts", np.nanmean(means)),
-                ("highest", means[top]),
-                ("last", means[-1]),
-                ("mean_best", profile.best.mean()),
-            ):
-                rows.append({**keys, "quantity": quantity, "value": float(value)})
-                at = {"at": profile.parts[body[top]], "at_last": float(means[-1])}
-                rows[-1] |= at
+    for place, part in enumerate(profile.parts):
+        row = {"place": float(place), "value": profile.means[place]}
+        if len(values) > 1:
+            row |= {"low": low[place], "high": high[place]}
+        rows.append({**keys, "quantity": "profile", "stage": part, **row})
+    for quantity, value in (
+        ("mean_over_parts", np.nanmean(means)),
+        ("highest", means[top]),
+        ("last", means[-1]),
+    ):
+        at = {"at": profile.parts[body[top]], "at_last": float(means[-1])}
+        rows.append({**keys, "quantity": quantity, "value": float(value), **at})
     return rows
 
 
-def over_data(found: Sequence[Profile]) -> Mapping[str, Mapping[str, Profile]]:
-    """Model -> start -> profile; of several data sets their mean, run by run."""
-    together: dict[str, dict[str, Profile]] = {}
+def _over_data(found: Sequence[Profile]) -> list[Profile]:
+    """A profile of each model and start: over the runs on all data sets."""
+    together: dict[tuple[str, str], Profile] = {}
     for profile in found:
-        starts = together.setdefault(profile.group.model, {})
-        start = profile.group.initialization
-        if start in starts:
-            values = np.concatenate([starts[start].values, profile.values])
+        key = (profile.group.model, profile.group.initialization)
+        if key in together:
+            values = np.concatenate([together[key].values, profile.values])
             profile = dataclasses.replace(profile, values=values)
-        starts[start] = profile
-    return together
+        together[key] = profile
+    return list(together.values())
 
 
 def attention_rows(material: Material) -> Rows:
