@@ -31,11 +31,13 @@ def appendix_a(scale: Scale) -> Chapter:
     available, the transition point from feature reuse to feature adaptation shifts
     towards earlier layers".
     """
+    starts = (scale.statistics, WEIGHTS)
+    runs = scale.runs(("sweep", "few", "many"), TABLE1, starts)
     return dataclasses.replace(
         layers.figure3(scale),
         name="appendix_a",
         title="Appendix A: similarity of all layers, all models",
-        runs=scale.runs(("sweep", "few"), TABLE1, (scale.statistics, WEIGHTS)),
+        runs=tuple(dict.fromkeys(runs)),
     )
 
 

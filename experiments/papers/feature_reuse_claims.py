@@ -3,25 +3,24 @@ show it here.
 
 Each claim is an effect measured on runs of the study `feature_reuse/all`, and a rule
 for its interval that was fixed before any run was made. Gains are WT / RI, feature
-reuse is (WT - ST) / WT, as in the paper's figure 1.
+reuse is (WT - ST) / WT, as in the paper's figure 1; each claim about gains is judged in
+skill too, where chance is 0 for every metric.
 """
-
-from collections.abc import Sequence
-from typing import Any
 
 from transfusion_tf.studies.claims import Claim
 from transfusion_tf_experiments.papers import feature_reuse_models as trained
-from transfusion_tf_experiments.papers.feature_reuse_effects import Effects
-from transfusion_tf_experiments.papers.feature_reuse_models import TABLE1, WEIGHTS
+from transfusion_tf_experiments.papers.feature_reuse_gain_claims import gain_claims
+from transfusion_tf_experiments.papers.feature_reuse_layer_effects import LayerEffects
+from transfusion_tf_experiments.papers.feature_reuse_models import WEIGHTS, listed
 from transfusion_tf_experiments.papers.published_numbers import published_mean
 from transfusion_tf_experiments.papers.scale import Scale
 
 
 def claims(scale: Scale) -> tuple[Claim, ...]:
     """The paper's claims, about the models and data sets that the scale trains."""
-    effects = Effects(scale)
+    effects = LayerEffects(scale)
     subjects = (
-        _gain_claims,
+        gain_claims,
         _reuse_claims,
         _layer_claims,
         _depth_claims,
@@ -31,67 +30,11 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
     return tuple(claim for subject in subjects for claim in subject(scale, effects))
 
 
-def _gain_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
-    """When transfer pays."""
-    groups, models = scale.task_groups, scale.models_of(TABLE1)
-    deit, cnns = trained.deit(scale), scale.models["cnns"]
-    few, many = _listed(groups["few"]), _listed(groups["many"])
-    alike = ", ".join(groups["alike"])
-    return (
-        Claim(
-            "Transfer pays.",
-            "table 1, section 3",
-            "WT / RI of the test metric minus 1, mean over models and data sets",
-            "of RI",
-            "above",
-            effects.excess(groups["main"], models),
-            published=_published_gain() - 1,
-        ),
-        Claim(
-            "Transfer pays more with less data.",
-            "figure 1, section 3",
-            f"WT / RI on {few} minus that on {many}, mean over models",
-            "of RI",
-            "above",
-            effects.with_less_data(),
-            published=_published_gain(dataset=("aptos2019", "cbis_ddsm", "isic2019"))
-            - _published_gain(dataset=("chexpert_14_by_patient", "patch_camelyon")),
-        ),
-        Claim(
-            "Transfer pays more the nearer the domain is to the source.",
-            "figure 1, section 3",
-            "WT / RI on the data set with the smallest Fréchet distance minus that on "
-            f"the one with the largest, of {alike}, mean over models",
-            "of RI",
-            "above",
-            effects.with_nearness(),
-            published=_published_gain(dataset="isic2019")
-            - _published_gain(dataset="patch_camelyon"),
-        ),
-        Claim(
-            "Transfer pays more in models of weaker inductive bias.",
-            "figure 1, section 3",
-            f"WT / RI of {deit} minus that of {_listed(cnns)}, mean over data sets",
-            "of RI",
-            "above",
-            effects.excess(groups["main"], (deit,))
-            - effects.excess(groups["main"], cnns),
-            published=_published_gain(model="deit_s")
-            - _published_gain(model=("inception_v3", "resnet50")),
-        ),
-    )
-
-
-def _published_gain(**wanted: Any) -> float:
-    """WT / RI in figure 1, mean over models and data sets."""
-    return published_mean("feature_reuse_figure1", quantity="relative_gain", **wanted)
-
-
-def _reuse_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+def _reuse_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
     """Whether features are reused where it pays, and which."""
     transformers, cnns = scale.models["transformers"], scale.models["cnns"]
     sweep = scale.task_groups["sweep"]
-    first, swept = sweep[0], _listed(sweep)
+    first, swept = sweep[0], listed(sweep)
     random, statistics, weights = (
         published_mean(
             "feature_reuse_table1", dataset="aptos2019", initialization=start
@@ -118,18 +61,19 @@ def _reuse_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             published=weights - 2 * statistics + random,
         ),
         Claim(
-            "Transformers gain from their early blocks.",
+            "Transformers gain from their early blocks, more than CNNs.",
             "figure 2, section 3",
-            f"test metric of {_listed(transformers)} under WT-ST above the line "
-            f"from ST to WT, mean over levels, {swept}",
+            "test metric under WT-ST above the line from ST to WT, mean over levels, "
+            f"{listed(transformers)} minus {listed(cnns)}, {swept}",
             "of the metric",
             "above",
-            effects.early(transformers),
+            effects.early(transformers) - effects.early(cnns),
         ),
         Claim(
             "CNNs gain evenly from all of their stages.",
             "figure 2, section 3",
-            f"the same of {_listed(cnns)}",
+            f"test metric of {listed(cnns)} under WT-ST above the line from ST to WT, "
+            f"mean over levels, {swept}",
             "of the metric",
             "alike",
             effects.early(cnns),
@@ -137,11 +81,11 @@ def _reuse_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
     )
 
 
-def _layer_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+def _layer_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
     """What training does to transferred layers."""
     deit, cnn = trained.deit(scale), trained.cnn(scale)
-    sweep = scale.task_groups["sweep"]
-    first, swept = sweep[0], _listed(sweep)
+    groups = scale.task_groups
+    first, swept = groups["sweep"][0], listed(groups["sweep"])
     return (
         Claim(
             f"{deit} keeps its early layers and adapts the later ones.",
@@ -153,13 +97,32 @@ def _layer_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             effects.keeps_early_layers(deit),
         ),
         Claim(
+            "With more data, adaptation begins in earlier layers.",
+            "figure 3, section 3",
+            "CKA of a layer before and after training from WT, mean over layers and "
+            f"models, {listed(groups['few'])} minus {listed(groups['many'])}",
+            "CKA",
+            "above",
+            effects.keeps_less_of_more(),
+        ),
+        Claim(
             "CNNs learn similar features from either start, transformers do not.",
             "figure 3, section 3",
-            "CKA of a layer between runs from ST and from WT, mean over layers, "
-            f"{cnn} minus {deit}",
+            "CKA of a layer between runs from ST and from WT, less that of the two "
+            f"untrained, mean over layers, {cnn} minus {deit}",
             "CKA",
             "above",
             effects.alike_after(cnn) - effects.alike_after(deit),
+        ),
+        Claim(
+            f"Early layers of {deit} from statistics resemble the first half of one "
+            "from weights.",
+            "figure 3, section 3",
+            "CKA of the first quarter of layers from ST with the first half from WT "
+            "minus that with the second half, less the same of the two untrained",
+            "CKA",
+            "above",
+            effects.early_are_of_first_half(deit),
         ),
         Claim(
             "Transferred weights stay closer to where they began.",
@@ -171,21 +134,41 @@ def _layer_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             effects.stays_closer(),
         ),
         Claim(
+            "What first meets the data, or a new scale, moves whatever it begins from.",
+            "figure 4, section 3",
+            "distance travelled from WT over that from ST, of the first part (of "
+            "ResNet50, the first block of each scale) minus that of all, mean over "
+            f"models and {swept}",
+            "of ST",
+            "above",
+            effects.moves_anyway(),
+        ),
+        Claim(
             "From transferred weights fewer layers are critical.",
             "figure 5, section 3",
-            "test metric lost where a layer is set back to its start, mean over layers "
-            f"and models, ST minus WT, {first}",
-            "of the metric",
+            "test metric lost where a layer is set back to its start, over the skill "
+            f"that there is to lose, mean over layers and models, ST minus WT, {first}",
+            "skill",
             "above",
             effects.fewer_critical(),
         ),
     )
 
 
-def _depth_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+def _depth_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
     """What each depth of a network is good for."""
     deit, cnn = trained.deit(scale), trained.cnn(scale)
+    transformers, swept = scale.models["transformers"], scale.task_groups["sweep"]
     return (
+        Claim(
+            "The best k-NN score of transformers saturates at half of the network.",
+            "figure 6, section 3",
+            "best k-NN score at any depth with half of the stages transferred, minus "
+            f"with all, mean over {listed(transformers)} and {listed(swept)}",
+            "of the metric",
+            "at_least",
+            effects.saturates_at_half(transformers),
+        ),
         Claim(
             "Later transformer blocks do not make features better.",
             "figure 6, section 3",
@@ -207,7 +190,7 @@ def _depth_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
     )
 
 
-def _capacity_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+def _capacity_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
     """Larger models, and more of a model transferred."""
     families = trained.families(scale)
     (converging,) = scale.task_groups["convergence"]
@@ -234,9 +217,9 @@ def _capacity_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
     )
 
 
-def _appendix_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+def _appendix_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
     """How far heads look, and models cut short."""
-    deit, swept = trained.deit(scale), _listed(scale.task_groups["sweep"])
+    deit, swept = trained.deit(scale), listed(scale.task_groups["sweep"])
     fewest_blocks = scale.models["truncated"][-1]
     if "deit_s[blocks=5]" in scale.models["truncated"]:
         fewest_blocks = "deit_s[blocks=5]"
@@ -260,7 +243,3 @@ def _appendix_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             effects.truncated(fewest_blocks),
         ),
     )
-
-
-def _listed(models: Sequence[str]) -> str:
-    return " and ".join(models)

@@ -1,20 +1,23 @@
 """The effects that the feature-reuse paper's claims are about, as contrasts of runs.
 
-Gains are WT / RI, feature reuse is (WT - ST) / WT, as in the paper's figure 1.
+Gains are WT / RI, feature reuse is (WT - ST) / WT, as in the paper's figure 1. These
+ratios weigh a metric whose chance is 0.5 half as much as one whose chance is 0, so that
+kappa and recall on its small data sets gain more than AUC on its large ones by that
+alone: gains are measured in skill beside them, the way from chance to perfect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from transfusion_tf.studies.contrasts import (
-    Average,
     ByDistance,
     Constant,
     Contrast,
+    Highest,
     Mean,
-    PairAverage,
     RankCorrelation,
     Ratio,
     Scaled,
+    Skill,
     Unavailable,
     WhileLearning,
     on_test,
@@ -28,20 +31,23 @@ from transfusion_tf_experiments.papers.feature_reuse_models import (
 )
 from transfusion_tf_experiments.papers.scale import Scale
 
-_ONE_DATA_SET = Unavailable("one data set stands for several of the paper's")
+# A gain over random weights of some tasks and models.
+Gain = Callable[[Sequence[str], Sequence[str]], Contrast]
+
+ONE_DATA_SET = Unavailable("one data set stands for several of the paper's")
 
 
 class Effects:
     """The contrasts that claims are put together from, at one scale."""
 
     def __init__(self, scale: Scale):
-        self._scale = scale
-        self._groups = scale.task_groups
-        self._models = scale.models_of(TABLE1)
+        self.scale = scale
+        self.groups = scale.task_groups
+        self.models = scale.models_of(TABLE1)
 
     def runs(self, task: str, model: str, start: str) -> tuple[RunConfig, ...]:
         """The repetitions of one model and start."""
-        return self._scale.runs((task,), (model,), (start,))
+        return self.scale.runs((task,), (model,), (start,))
 
     def test(self, task: str, model: str, start: str) -> Contrast:
         """Test metric of one model and start."""
@@ -54,56 +60,94 @@ class Effects:
     def share(self, task: str, model: str) -> Contrast:
         """(WT - ST) / WT of the test metric."""
         weights = self.test(task, model, WEIGHTS)
-        return Ratio(weights - self.test(task, model, self._scale.statistics), weights)
+        return Ratio(weights - self.test(task, model, self.scale.statistics), weights)
 
     def excess(self, tasks: Sequence[str], models: Sequence[str]) -> Contrast:
         """WT / RI minus 1, mean over tasks and models."""
         gains = [self.gain(task, model) for task in tasks for model in models]
-        return _mean(gains) - Constant(1.0)
+        return mean(gains) - Constant(1.0)
 
-    def with_less_data(self) -> Contrast:
+    def skill_gained(self, tasks: Sequence[str], models: Sequence[str]) -> Contrast:
+        """Skill from WT minus that from RI, mean over tasks and models."""
+        return mean(
+            [
+                Skill(self.runs(task, model, WEIGHTS))
+                - Skill(self.runs(task, model, RANDOM))
+                for task in tasks
+                for model in models
+            ]
+        )
+
+    def with_less_data(self, gain: Gain) -> Contrast:
         """Gain where data are few, minus gain where they are many."""
-        few, many = self._groups["few"], self._groups["many"]
-        if self._are_one(few + many):
-            return _ONE_DATA_SET
-        return self.excess(few, self._models) - self.excess(many, self._models)
+        few, many = self.groups["few"], self.groups["many"]
+        if self.are_one(few + many):
+            return ONE_DATA_SET
+        return gain(few, self.models) - gain(many, self.models)
 
-    def with_nearness(self) -> Contrast:
+    def with_nearness(self, gain: Gain) -> Contrast:
         """Gain in the nearest data set minus that in the farthest."""
-        tasks = self._groups["alike"]
-        if self._are_one(tasks):
-            return _ONE_DATA_SET
-        options = tuple(self.excess((task,), self._models) for task in tasks)
+        tasks = self.groups["alike"]
+        if self.are_one(tasks):
+            return ONE_DATA_SET
+        options = tuple(gain((task,), self.models) for task in tasks)
         return ByDistance(options) - ByDistance(options, farthest=True)
+
+    def lies_between(self, gain: Gain) -> Contrast:
+        """The smaller of two differences: DeiT minus Swin, Swin minus CNNs."""
+        transformers = self.scale.models["transformers"]
+        if len(transformers) < 2:
+            return Unavailable("no Swin is trained at this scale")
+        deit, swin, cnns = (
+            gain(self.groups["main"], models)
+            for models in (
+                transformers[:1],
+                transformers[1:],
+                self.scale.models["cnns"],
+            )
+        )
+        negated = Highest((swin - deit, cnns - swin))
+        return Scaled(negated, -1.0)
+
+    def weights_alone(self, tasks: Sequence[str], models: Sequence[str]) -> Contrast:
+        """Test metric from WT minus that from ST, mean over tasks and models."""
+        return mean(
+            [
+                self.test(task, model, WEIGHTS)
+                - self.test(task, model, self.scale.statistics)
+                for task in tasks
+                for model in models
+            ]
+        )
 
     def gains_go_with_reuse(self) -> Contrast:
         """Rank correlation of gain and reuse over data sets and models of table 1."""
         return RankCorrelation(
             tuple(
                 (self.gain(task, model), self.share(task, model))
-                for task in self._groups["main"]
-                for model in self._models
+                for task in self.groups["main"]
+                for model in self.models
             )
         )
 
     def weights_over_statistics(self, task: str) -> Contrast:
         """What weights add to statistics, minus what statistics add to nothing."""
         found = []
-        for model in self._models:
+        for model in self.models:
             random, statistics, weights = (
-                self.test(task, model, start) for start in trained.starts(self._scale)
+                self.test(task, model, start) for start in trained.starts(self.scale)
             )
             found.append((weights - statistics) - (statistics - random))
-        return _mean(found)
+        return mean(found)
 
     def early(self, models: Sequence[str]) -> Contrast:
         """How far sweeps lie above the line between their ends, mean over levels."""
         found = []
-        for task in self._groups["sweep"]:
+        for task in self.groups["sweep"]:
             for model in models:
-                starts = trained.sweep(self._scale, model)
+                starts = trained.sweep(self.scale, model)
                 low, *levels, high = (self.test(task, model, start) for start in starts)
-                _, *shares, _ = trained.fractions(self._scale, model)
+                _, *shares, _ = trained.fractions(self.scale, model)
                 if not levels:
                     return Unavailable(
                         "there are no levels between statistics and weights"
@@ -112,79 +156,24 @@ class Effects:
                     (level - Scaled(low, 1 - share)) - Scaled(high, share)
                     for level, share in zip(levels, shares, strict=True)
                 ]
-        return _mean(found)
-
-    def keeps_early_layers(self, model: str) -> Contrast:
-        """CKA of layers before and after training, first half minus second."""
-        runs = self.runs(self._groups["sweep"][0], model, WEIGHTS)
-        first, second = (
-            Average("layer_cka", runs, stages=half, same_stage=True)
-            for half in ("first half", "second half")
-        )
-        return first - second
-
-    def alike_after(self, model: str) -> Contrast:
-        """CKA between runs from ST and from WT, layer by layer."""
-        statistics, weights = (
-            self.runs(self._groups["sweep"][0], model, start)
-            for start in (self._scale.statistics, WEIGHTS)
-        )
-        return PairAverage(
-            "layer_cka", statistics, weights, match="same", same_stage=True
-        )
-
-    def stays_closer(self) -> Contrast:
-        """1 minus the distance travelled from WT over that from ST, mean."""
-        ratios = []
-        for task in self._groups["sweep"]:
-            for model in self._models:
-                weights, statistics = (
-                    Average("travel_distance", self.runs(task, model, start))
-                    for start in (WEIGHTS, self._scale.statistics)
-                )
-                ratios.append(Ratio(weights, statistics))
-        return Constant(1.0) - _mean(ratios)
-
-    def fewer_critical(self) -> Contrast:
-        """Mean drop of layers set back, ST minus WT, mean over models."""
-        task = self._groups["sweep"][0]
-        drops = []
-        for model in self._models:
-            statistics, weights = (
-                Average("robustness_drop", self.runs(task, model, start))
-                for start in (self._scale.statistics, WEIGHTS)
-            )
-            drops.append(statistics - weights)
-        return _mean(drops)
-
-    def knn_gap(self, model: str, depth: float, other: float) -> Contrast:
-        """k-NN score at one depth minus that at another, from WT.
-
-        Of a transformer's tokens, those that do best there.
-        """
-        runs = self.runs(self._groups["sweep"][0], model, WEIGHTS)
-        left, right = (
-            Average("knn_score", runs, stages=place, reduce="max")
-            for place in (depth, other)
-        )
-        return left - right
+        return mean(found)
 
     def with_capacity(self) -> Contrast:
         """Gain of a family's largest model minus that of its smallest, mean."""
-        tasks = self._groups["sweep"]
-        return _mean(
+        tasks = self.groups["sweep"]
+        return mean(
             [
                 self.excess(tasks, family[-1:]) - self.excess(tasks, family[:1])
-                for family in trained.families(self._scale)
+                for family in trained.families(self.scale)
             ]
         )
 
     def speeds_up(self) -> Contrast:
         """Rank correlation of share transferred and speed, mean over models."""
-        scale, found = self._scale, []
-        for model in self._models:
+        scale, found = self.scale, []
+        for model in self.models:
             random, *starts = (
-                scale.runs(self._groups["convergence"], (model,), (start,))
+                scale.runs(self.groups["convergence"], (model,), (start,))
                 for start in (RANDOM, *trained.sweep(scale, model))
             )
             shares = trained.fractions(scale, model)
@@ -196,28 +185,24 @@ class Effects:
                     )
                 )
             )
-        return _mean(found)
-
-    def looks(self, start: str) -> Contrast:
-        """Pixels that the nearest-looking head of the first block looks at."""
-        runs = self.runs(self._groups["sweep"][0], trained.deit(self._scale), start)
-        return Average("attended_distance", runs, stages=(0,), reduce="min")
+        return mean(found)
 
     def truncated(self, model: str) -> Contrast:
         """Test metric of a cut model minus that of the whole, mean over tasks."""
-        whole = trained.deit(self._scale)
-        return _mean(
+        whole = trained.deit(self.scale)
+        return mean(
             [
                 self.test(task, model, WEIGHTS) - self.test(task, whole, WEIGHTS)
-                for task in self._groups["sweep"]
+                for task in self.groups["sweep"]
             ]
         )
 
-    def _are_one(self, tasks: Sequence[str]) -> bool:
+    def are_one(self, tasks: Sequence[str]) -> bool:
         """Whether a user's own data stand for several of the paper's sets."""
-        chosen = [self._scale.tasks[task].base for task in tasks]
+        chosen = [self.scale.tasks[task].base for task in tasks]
         return len(set(chosen)) < len(chosen)
 
 
-def _mean(contrasts: Sequence[Contrast]) -> Contrast:
+def mean(contrasts: Sequence[Contrast]) -> Contrast:
+    """Of several contrasts."""
     return Mean(tuple(contrasts))

@@ -37,9 +37,10 @@ def figure3(scale: Scale) -> Chapter:
         "What transfer keeps: similarity of all layers",
         "Linear CKA of every layer with every layer: of a run before and after "
         "training, from transferred weights; and of a run from statistics with one "
-        f"from weights, both trained. {_BRANCHES}",
+        "from weights, both trained, and both untrained: what the architecture alone "
+        f"makes alike. {_BRANCHES}",
         view="layer_similarity",
-        measurements=("layer_cka", "layer_cka_pairs"),
+        measurements=("layer_cka", "layer_cka_pairs", "layer_cka_pairs_initial"),
         runs=scale.runs(
             SWEEP,
             (deit(scale), cnn(scale)),

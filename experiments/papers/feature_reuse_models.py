@@ -62,3 +62,8 @@ def sweeps(scale: Scale, models: Sequence[str] = TABLE1) -> Runs:
     for model in scale.models_of(models):
         runs += scale.runs(SWEEP, (model,), sweep(scale, model))
     return tuple(runs)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence."""
+    return " and ".join(names)

@@ -6,6 +6,7 @@ Kinds of study, where their models, tasks or options differ:
 - `transformers`, `cnns`: table 1's models, in rising order of inductive bias.
 - `sweep`: going through a network's stages, and what else takes fewer tasks.
 - `few`, `many`: tasks of little and of much data.
+- `distant`: tasks of much data, far from the source.
 - `alike`: tasks that differ in their domain alone, or in this more than in size.
 - `convergence`: figure 8.
 - `deit_family`, `resnet_family`: each from the smallest up.
@@ -88,6 +89,7 @@ def paper() -> Scale:
             "sweep": _PAPER_TASKS,
             "few": ("aptos", "ddsm", "isic"),
             "many": ("chexpert", "camelyon"),
+            "distant": ("chexpert", "camelyon"),
             "alike": _PAPER_TASKS,
             "convergence": ("chexpert at a constant rate",),
         },
@@ -169,6 +171,7 @@ def small() -> Scale:
             "sweep": ("skin",),
             "few": ("skin_few",),
             "many": ("skin",),
+            "distant": ("chest",),
             "alike": ("skin", "retina", "chest"),
             "convergence": ("skin",),
         },
@@ -217,6 +220,7 @@ def smoke() -> Scale:
             "sweep": ("skin",),
             "few": ("retina",),
             "many": ("skin",),
+            "distant": ("skin",),
             "alike": ("skin", "retina"),
             "convergence": ("skin",),
         },

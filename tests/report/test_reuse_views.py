@@ -12,6 +12,7 @@ from transfusion_tf.report.chapters import draw_chapter
 from transfusion_tf.report.material import read_material
 from transfusion_tf.report.rows import gains_rows, transfer_runs
 from transfusion_tf.studies import read_study
+from transfusion_tf.studies.contrasts import PairAverage
 from transfusion_tf.studies.measurements.collect import measure_study
 from transfusion_tf.studies.measurements.table import TABLE, Measurements
 from transfusion_tf.studies.study_folder import ChapterRecord
@@ -203,6 +204,44 @@ def test_gains_are_ratios_of_means(record, study, drawn):
         row = row_of(view, quantity=quantity, **keys)
         assert row["value"] == pytest.approx(value)
         assert row["low"] < value < row["high"]
+
+
+def test_gains_stand_in_skill_too_where_every_metric_has_the_same_chance(
+    record, study, measurements, drawn
+):
+    random, statistics, weights = (
+        np.mean(values_of(record, study, RETINA, 200, DEIT, start))
+        for start in ("random", "mean_var", "transfer")
+    )
+    (run,) = study.cell(RETINA, 200, DEIT, "transfer")[:1]
+    chance = measurements.of("chance", run=(run,))["value"].item()
+    keys = {"dataset": RETINA, "train_examples": 200, "model": DEIT}
+    expected = {
+        "skill_over_random": (weights - random) / (1 - chance),
+        "skill_over_statistics": (weights - statistics) / (1 - chance),
+    }
+    assert 0 < chance < 1
+    for quantity, value in expected.items():
+        row = row_of(drawn[0]["figure1"], quantity=quantity, **keys)
+        assert row["value"] == pytest.approx(value)
+
+
+def test_layers_of_one_start_are_held_against_some_of_another(study, measurements):
+    statistics, weights = (
+        tuple(study.cell(SKIN, 200, DEIT, start)) for start in ("mean_var", "transfer")
+    )
+    pairs = PairAverage(
+        "layer_cka",
+        statistics,
+        weights,
+        match="same",
+        stages="first quarter",
+        other_stages="second half",
+    )
+    rows = measurements.of("layer_cka", run=statistics, weights="trained")
+    own = rows[(rows["position"] == 0) & rows["position_b"].isin([4, 5, 6])]
+    found = pairs.value(measurements, (*statistics, *weights))
+    assert found == pytest.approx(own["value"].mean())
 
 
 def test_gains_say_which_data_set_is_nearest(drawn):

@@ -128,7 +128,9 @@ def _arm_gates(claim: Claim) -> tuple[Gate, ...]:
 
 def _scored(contrast: Contrast) -> Iterator[tuple[Any, ...]]:
     """The groups of runs whose test score a contrast is made of."""
-    if isinstance(contrast, Average) and contrast.quantity == SCORE:
+    if isinstance(contrast, Skill) or (
+        isinstance(contrast, Average) and contrast.quantity == SCORE
+    ):
         yield contrast.runs
     for part in contrast.parts:
         yield from _scored(part)

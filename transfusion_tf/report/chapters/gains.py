@@ -15,7 +15,7 @@ from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.rows.gains_rows import gain_rows
 from transfusion_tf.report.sentences import one_seed_note, say_extremes
-from transfusion_tf.report.sheets import BESIDE_PAPER, Column, SheetPlan
+from transfusion_tf.report.sheets import BESIDE_PAPER, EFFECT, Column, SheetPlan
 from transfusion_tf.report.style import INK, MUTED
 
 _COLOURS = matplotlib.colormaps["viridis"]
@@ -139,12 +139,16 @@ GAINS = ChapterKind(
                     ("Feature reuse, (WT − ST) / WT", "feature_reuse_share"),
                 )
             ),
+            Column("Skill, WT − RI", "skill_over_random", EFFECT),
+            Column("WT − ST", "skill_over_statistics", EFFECT),
         ),
         lines=("data", "model"),
         where={"quantity": "task"},
         words=2,
         caption="Ratios of means over seeds; small: 95 % interval. The distance is "
-        "corrected for the number of images. Dots are hollow where there is no ST.",
+        "corrected for the number of images. Dots are hollow where there is no ST. "
+        "Skill: of the metric, 0 is chance and 1 perfect, so AUC counts as much as "
+        "kappa.",
     ),
     sentences=(
         say_extremes(

@@ -114,15 +114,20 @@ BEFORE_AND_AFTER = ChapterKind(
 )
 
 
+_PAIRS = {
+    "cka_before_after": "before and after training from transferred weights",
+    "cka_statistics_weights": "after training from statistics and from weights",
+    "cka_statistics_weights_before": "of statistics and of weights, untrained,",
+}
+
+
 def _say_halves(table: LongTable) -> list[str]:
     said = []
     for own in table.where(quantity=("early_layers", "late_layers")).split(
         "dataset", "model", "pair"
     ):
         early, late = (row["value"] for row in own.rows)
-        what = "before and after training from transferred weights"
-        if own.first["pair"] != "cka_before_after":
-            what = "after training from statistics and from weights"
+        what = _PAIRS[own.first["pair"]]
         said.append(
             f"{own.first['model']} on {own.first['dataset']}: layers {what} have a CKA "
             f"of {wording.number(early)} in the first half of the network and "
@@ -156,6 +161,7 @@ LAYER_SIMILARITY = ChapterKind(
                 for head, name in (
                     ("Before and after, from WT", "cka_before_after"),
                     ("ST and WT, after", "cka_statistics_weights"),
+                    ("and untrained", "cka_statistics_weights_before"),
                 )
             ),
         ),

@@ -14,7 +14,7 @@ from transfusion_tf.report.rows.transfer_runs import (
     same_task,
     transfer_runs,
 )
-from transfusion_tf.studies.contrasts import Ratio, on_test
+from transfusion_tf.studies.contrasts import Ratio, Skill, on_test
 
 
 def gain_rows(material: Material) -> Rows:
@@ -41,12 +41,23 @@ def _gains(group: TransferRuns, found: list[TransferRuns]) -> Rows:
     if random is not None:
         gain = measured(group.test_over(random))
         rows.append({**group.keys, "quantity": "relative_gain", **gain})
+        rows.append(_in_skill(group, random, "skill_over_random"))
     if statistics is not None:
         weights = on_test(group.ids)
         share = Ratio(weights - on_test(statistics.ids), weights)
         reuse = measured(group.effect(share))
         rows.append({**group.keys, "quantity": "feature_reuse_share", **reuse})
+        rows.append(_in_skill(group, statistics, "skill_over_statistics"))
     return rows
+
+
+def _in_skill(group: TransferRuns, other: TransferRuns, quantity: str) -> Row:
+    """How much more skill it has, the way from chance (0) to perfect (1).
+
+    Ratios of metrics weigh AUC, whose chance is 0.5, half as much as kappa.
+    """
+    more = group.effect(Skill(tuple(group.ids)) - Skill(tuple(other.ids)))
+    return {**group.keys, "quantity": quantity, **measured(more), "unit": "skill"}
 
 
 def _shades(gains: Rows) -> dict[tuple[str, str], float]:

@@ -9,20 +9,26 @@ import pandas as pd
 from transfusion_tf.report.long_table import Rows
 from transfusion_tf.report.material import Material
 
-# Weights of the first of two models -> quantity, and what its map and the axes of it
-# (down, across) show.
+# Weights of the two models -> quantity, and what its map and the axes of it (down,
+# across) show.
 _MAPS = {
-    "initial": (
+    ("initial", "trained"): (
         "cka_before_after",
         "before and after",
         "layers before",
         "layers after",
     ),
-    "trained": (
+    ("trained", "trained"): (
         "cka_statistics_weights",
         "ST and WT",
         "layers from ST",
         "layers from WT",
+    ),
+    ("initial", "initial"): (
+        "cka_statistics_weights_before",
+        "ST and WT, untrained",
+        "layers of ST",
+        "layers of WT",
     ),
 }
 
@@ -30,8 +36,8 @@ _MAPS = {
 def layer_rows(material: Material) -> Rows:
     """CKA of all layers with all, means over seeds; early and late layers' own."""
     by_task: dict[tuple[str, str], Rows] = {}
-    for weights, (quantity, name, down, across) in _MAPS.items():
-        maps = material.of("layer_cka", weights=weights)
+    for (weights, weights_b), (quantity, name, down, across) in _MAPS.items():
+        maps = material.of("layer_cka", weights=weights, weights_b=weights_b)
         for (dataset, model), part in maps.groupby(["dataset", "model"], sort=False):
             keys = {
                 "dataset": dataset,

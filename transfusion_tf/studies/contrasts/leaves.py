@@ -12,8 +12,8 @@ from transfusion_tf.studies.contrasts.tree import Contrast, MissingMeasurementEr
 from transfusion_tf.studies.measurements.table import Measurements
 from transfusion_tf.studies.measurements.training_results import SCORE
 
-# Positions from the input (-1 is the last), a depth from 0.0 to 1.0, `first half` or
-# `second half`; None is all of them. The head is always left out.
+# Positions from the input (-1 is the last), a depth from 0.0 to 1.0, `first quarter`,
+# `first half` or `second half`; None is all of them. The head is always left out.
 Stages = tuple[int, ...] | float | str | None
 
 # A seed; in a cross-validation, seed and fold.
@@ -96,7 +96,8 @@ class PairAverage(Contrast):
         starts have in common beyond the data's order; or the `same` repetition, for two
         donors on one fold.
       weights: `initial` or `trained`, of both; `best` where predictions are compared.
-      stages: as `Average`.
+      stages: as `Average`; of `runs`.
+      other_stages: of `others`, in layers against layers.
       same_stage: as `Average`.
     """
 
@@ -106,6 +107,7 @@ class PairAverage(Contrast):
     match: str = "other"
     weights: str = "trained"
     stages: Stages = None
+    other_stages: Stages = None
     same_stage: bool = False
 
     def value(self, measurements: Measurements, selected: Collection[str]) -> float:
@@ -123,6 +125,7 @@ class PairAverage(Contrast):
         for sides, own in rows.groupby(["run", "run_b"], sort=False):
             pair = wanted.get(frozenset(str(side) for side in sides))
             if pair is not None:
+                own = _at_stages(own, "position_b", self.other_stages)
                 found[pair] = _over_stages(own, self.stages, "mean", self.same_stage)
         if not found:
             raise missing(measurements, self.runs, self.quantity)
@@ -211,6 +214,15 @@ def _over_stages(
     return float(by_stage.iloc[_places(stages, len(by_stage))].mean())
 
 
+def _at_stages(rows: pd.DataFrame, column: str, stages: Stages) -> pd.DataFrame:
+    """The rows of some places of one side of layers against layers."""
+    if stages is None:
+        return rows
+    places = sorted(rows.loc[rows["stage_b"] != _HEAD, column].unique())
+    chosen = [places[index] for index in _places(stages, len(places))]
+    return rows[rows[column].isin(chosen)]
+
+
 def _places(stages: Stages, count: int) -> list[int]:
     if isinstance(stages, tuple):
         return list(stages)
@@ -218,6 +230,7 @@ def _places(stages: Stages, count: int) -> list[int]:
         return [round(stages * (count - 1))]
     places = list(range(count))
     halves = {
+        "first quarter": slice(max(1, count // 4)),
         "first half": slice(count // 2),
         "second half": slice(-(count // 2), None),
     }

@@ -64,26 +64,27 @@ def _network_order(table: pd.DataFrame) -> pd.Series:
     return pd.Series(places, index=table.index, dtype="int64")
 
 
-def layer_similarity_rows(table: pd.DataFrame) -> pd.DataFrame:
+def layer_similarity_rows(
+    before: str, after: str
+) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Every layer of one model against every layer of another."""
-    pair = "run_a" in table
-    return pd.DataFrame(
-        {
-            "run": table["run_a" if pair else "run"],
-            "run_b": table["run_b" if pair else "run"],
-            "stage": table["stage_a"],
-            "item": table["layer_a"] + " – " + table["layer_b"],
-            "position": table["position_a"],
-            "stage_b": table["stage_b"],
-            "position_b": table["position_b"],
-            "value": table["cka"],
-        }
-    ).assign(
-        weights="trained" if pair else "initial",
-        weights_b="trained",
-        quantity="layer_cka",
-        unit="CKA",
-    )
+
+    def convert(table: pd.DataFrame) -> pd.DataFrame:
+        one_run = "run_a" not in table
+        return pd.DataFrame(
+            {
+                "run": table["run" if one_run else "run_a"],
+                "run_b": table["run" if one_run else "run_b"],
+                "stage": table["stage_a"],
+                "item": table["layer_a"] + " – " + table["layer_b"],
+                "position": table["position_a"],
+                "stage_b": table["stage_b"],
+                "position_b": table["position_b"],
+                "value": table["cka"],
+            }
+        ).assign(weights=before, weights_b=after, quantity="layer_cka", unit="CKA")
+
+    return convert
 
 
 def travel_rows(table: pd.DataFrame) -> pd.DataFrame:

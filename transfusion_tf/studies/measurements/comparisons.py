@@ -200,7 +200,7 @@ def _is_transferred_whole(config: RunConfig) -> bool:
 
 
 def _layer_cka_pairs(
-    runs: Runs, data_root: str | Path, options: Options
+    state: str, runs: Runs, data_root: str | Path, options: Options
 ) -> Iterator[Part]:
     """Weight transfer against stats transfer, of one model, data set and seed."""
     given = layer_options(options)
@@ -214,7 +214,7 @@ def _layer_cka_pairs(
     for found in pairs.values():
         if {"mean_var", "transfer"} <= set(found):
             pair = [found["mean_var"], found["transfer"]]
-            compute = functools.partial(_layers_of_two, pair, data_root, given)
+            compute = functools.partial(_layers_of_two, pair, state, data_root, given)
             yield _content(pair, given), compute
 
 
@@ -224,17 +224,25 @@ def _layers_of_one(run: Path, data_root: str | Path, given: Options) -> pd.DataF
     return table[(table["model_a"] == "initial") & (table["model_b"] == "trained")]
 
 
-def _layers_of_two(pair: Runs, data_root: str | Path, given: Options) -> pd.DataFrame:
+def _layers_of_two(
+    pair: Runs, state: str, data_root: str | Path, given: Options
+) -> pd.DataFrame:
     """The first run's layers (a) against the second's (b)."""
     first, second = (run.path.name for run in pair)
     table = layer_cka_of_runs(
-        [run.path for run in pair], data_root, **layer_settings(given)
+        [run.path for run in pair], data_root, state=state, **layer_settings(given)
     )
     table = table[(table["model_a"] == first) & (table["model_b"] == second)].copy()
     table.insert(0, "run_a", first)
     table.insert(1, "run_b", second)
     table.insert(2, "model", pair[0].config().model)
     return table
+
+
+def _layer_cka_of_pairs(state: str) -> Comparison:
+    """Both before training, or both after."""
+    parts = functools.partial(_layer_cka_pairs, state)
+    return Comparison(parts, layer_similarity_rows(state, state), _of_states)
 
 
 def _frechet(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
@@ -326,10 +334,11 @@ COMPARISONS: Mapping[str, Comparison] = {
     "confident_errors": Comparison(_confident_errors, error_rows),
     "layer_cka": Comparison(
         _each_run(_layers_of_one, layer_options, _is_transferred_whole),
-        layer_similarity_rows,
+        layer_similarity_rows("initial", "trained"),
         _of_states,
     ),
-    "layer_cka_pairs": Comparison(_layer_cka_pairs, layer_similarity_rows, _of_states),
+    "layer_cka_pairs": _layer_cka_of_pairs("trained"),
+    "layer_cka_pairs_initial": _layer_cka_of_pairs("initial"),
     "travel": Comparison(
         _each_run(
             lambda run, data_root, given: run_travel(run, **given), travel_options
