@@ -23,7 +23,7 @@ from transfusion_tf_experiments.papers.feature_reuse_models import WEIGHTS
 
 # Parts "to encounter the data, or a scale change" (section 3, "Which transferred
 # weights change?"): the first, and "the first block at each scale in RESNET50".
-_FIRST, _SCALE_CHANGES = (0,), {"resnet50": (1, 4, 8, 14)}
+_FIRST, SCALE_CHANGES = (0,), {"resnet50": (1, 4, 8, 14)}
 _DEPTHS = tuple(eighths / 8 for eighths in range(9))
 
 
@@ -118,7 +118,7 @@ class LayerEffects(Effects):
                     self.runs(task, model, start)
                     for start in (WEIGHTS, self.scale.statistics)
                 )
-                changes = _SCALE_CHANGES.get(model, _FIRST)
+                changes = SCALE_CHANGES.get(model, _FIRST)
                 there, everywhere = (
                     Ratio(
                         Average("travel_distance", weights, stages=places),

@@ -371,6 +371,126 @@ def test_claims_have_words_a_source_and_a_known_rule(name):
         assert claim.rule in ("above", "alike", "at_least")
 
 
+@pytest.fixture(scope="module")
+def claims():
+    return {claim.text: claim for claim in feature_reuse.claims(PAPER)}
+
+
+def tasks_of(contrast):
+    return {run.dataset for group in contrast.groups() for run in group}
+
+
+def leaves(contrast):
+    return [leaf for part in contrast.parts for leaf in leaves(part)] or [contrast]
+
+
+def models_of(contrast):
+    return {run.model for group in contrast.groups() for run in group}
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "published"),
+    [
+        # Table 1: mean of WT / RI over 4 models and 5 data sets.
+        ("Transfer pays.", "of RI", 0.1128),
+        # The same metrics as skill: kappa of chance is 0, AUC 0.5, recall 1 / 8.
+        ("Transfer pays, in skill.", "skill", 0.0987),
+        ("Transfer pays more with less data, in skill.", "skill", 0.0932),
+        # "SWIN, which reintroduces the inductive biases of CNNs, falls somewhere in the
+        # middle": 1.1286 - 1.1182 is the smaller of the two differences.
+        ("Swin lies between DeiT and the CNNs.", "of RI", 0.0104),
+    ],
+)
+def test_gains_are_claimed_in_ratios_and_in_skill(claims, text, unit, published):
+    claim = claims[text]
+    assert (claim.unit, claim.rule) == (unit, "above")
+    assert claim.published == pytest.approx(published, abs=2e-4)
+    assert tasks_of(claim.contrast) == FIVE
+    assert models_of(claim.contrast) == FOUR
+
+
+def test_statistics_explain_cnns_on_large_and_distant_data(claims):
+    # "models with strong inductive biases applied to large datasets that poorly
+    # resemble IMAGENET [...] The small benefits we do observe can be largely attributed
+    # to the weight statistics (ST), not feature reuse (WT)".
+    claim = claims[
+        "On large and distant data, statistics alone explain what CNNs gain."
+    ]
+    assert (claim.rule, claim.unit) == ("alike", "of the metric")
+    assert tasks_of(claim.contrast) == {CHEXPERT, "patch_camelyon"}
+    assert models_of(claim.contrast) == {"inception_v3", "resnet50"}
+    # (.797 - .787 + .800 - .794 + .958 - .956 + .960 - .959) / 4.
+    assert claim.published == pytest.approx(0.00475)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "models"),
+    [
+        # "DEiT shows a markedly different trend [...] a sharp jump in performance in
+        # early layers"; "CNNs show a linear trend".
+        ("Transformers gain from their early blocks, more than CNNs.", "above", FOUR),
+        # "Certain layers, however, undergo substantial changes regardless".
+        (
+            "What first meets the data, or a new scale, moves whatever it begins from.",
+            "above",
+            FOUR,
+        ),
+        # "it saturates approximately halfway through the network".
+        (
+            "The best k-NN score of transformers saturates at half of the network.",
+            "at_least",
+            {"deit_s", "swin_t"},
+        ),
+        # "early layers of ST-initialized models are similar to features from the first
+        # half of the WT-initialized models".
+        (
+            "Early layers of deit_s from statistics resemble the first half of one "
+            "from weights.",
+            "above",
+            {"deit_s"},
+        ),
+        # "when more data is available, the transition point from feature reuse to
+        # feature adaptation shifts towards earlier layers".
+        ("With more data, adaptation begins in earlier layers.", "above", FOUR),
+    ],
+)
+def test_claims_have_the_papers_contrasts(claims, text, rule, models):
+    claim = claims[text]
+    assert (claim.rule, models_of(claim.contrast)) == (rule, models)
+    if "k-NN" in text:
+        starts = {
+            run.initialization for group in claim.contrast.groups() for run in group
+        }
+        # 7 and 6 of DeiT's 13 stages are as near to a half: the earlier one.
+        assert starts == {"transfer", "transfer:block5+mean_var"}
+
+
+def test_what_the_architecture_alone_makes_alike_is_taken_off(claims):
+    # A control for ST: two untrained networks of one architecture are alike already.
+    from transfusion_tf.studies.contrasts import PairAverage
+
+    claim = claims[
+        "CNNs learn similar features from either start, transformers do not."
+    ]
+    pairs = [each for each in leaves(claim.contrast) if isinstance(each, PairAverage)]
+    assert sorted(each.weights for each in pairs) == ["initial"] * 2 + ["trained"] * 2
+    measurements = CHAPTERS["figure3"].measurements
+    assert {"layer_cka_pairs", "layer_cka_pairs_initial"} <= set(measurements)
+
+
+def test_scales_change_where_resnet50_has_the_first_block_of_each(weightless_model):
+    # "the first block at each scale in RESNET50".
+    from transfusion_tf.representations.parts import model_parts
+    from transfusion_tf_experiments.papers.feature_reuse_layer_effects import (
+        SCALE_CHANGES,
+    )
+
+    parts = [part.name for part in model_parts(weightless_model("resnet50"), "unit")]
+    assert [parts[place] for place in SCALE_CHANGES["resnet50"]] == [
+        f"conv{number}_block1" for number in (2, 3, 4, 5)
+    ]
+
+
 @pytest.mark.parametrize("name", ["small", "smoke"])
 def test_small_scales_need_no_download_and_three_domains(name):
     scale = feature_reuse.SCALES[name]()
