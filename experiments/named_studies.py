@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from transfusion_tf.studies import Chapter, Study
 
 # Each has a TITLE, SCALES (name -> what makes it), CHAPTERS (name -> what makes it at a
-# scale), `claims(scale)` and `own_data_notes(card)`.
+# scale), `claims(scale)` and `own_data_notes(card)`; perhaps APART, further chapters
+# that are no part of all.
 _PAPERS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
     for module in (transfusion, feature_reuse, hidden_representations)
@@ -82,12 +83,20 @@ def _everything() -> None:
     """All tables and figures in one report, and which of the findings hold."""
 
 
+def _chapters(paper: ModuleType, wanted: str | None = None) -> dict[str, Callable]:
+    """Those of a study of a paper; None takes the chapters of all of its studies."""
+    every = {**paper.CHAPTERS, **getattr(paper, "APART", {})}
+    if wanted is None:
+        return every
+    return paper.CHAPTERS if wanted == "all" else {wanted: every[wanted]}
+
+
 _ALONE: dict[str, Callable[[], Study]] = {"demo": demo}
 
 STUDIES: dict[str, Callable] = dict(_ALONE)
 for _name, _paper in _PAPERS.items():
     STUDIES[f"{_name}/all"] = _everything
-    STUDIES |= {f"{_name}/{key}": make for key, make in _paper.CHAPTERS.items()}
+    STUDIES |= {f"{_name}/{key}": make for key, make in _chapters(_paper).items()}
 
 
 def summaries() -> list[tuple[str, str]]:
@@ -152,8 +161,7 @@ def make(
         scale = scale.with_changes(changes)
     chapters = [
         _with_notes(function(scale), notes)
-        for chapter, function in paper.CHAPTERS.items()
-        if wanted in ("all", chapter)
+        for function in _chapters(paper, wanted).values()
     ]
     where = _dataset_suffix(dataset) if dataset else ""
     rows = protocol.protocol(scale, chapters)

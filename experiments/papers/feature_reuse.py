@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from transfusion_tf_experiments.papers import feature_reuse_accuracy as accuracy
 from transfusion_tf_experiments.papers import feature_reuse_appendix as appendix
 from transfusion_tf_experiments.papers import feature_reuse_layers as layers
+from transfusion_tf_experiments.papers.feature_reuse_rates import learning_rates
 from transfusion_tf_experiments.papers.feature_reuse_scales import SCALES as SCALES
 from transfusion_tf_experiments.papers.scale import Scale
 
@@ -54,6 +55,8 @@ CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
         appendix.appendix_d,
     )
 }
+# Studies of their own: no part of `feature_reuse/all`.
+APART: dict[str, Callable[[Scale], Chapter]] = {"learning_rates": learning_rates}
 
 
 def claims(scale: Scale) -> tuple[Claim, ...]:

@@ -6,6 +6,7 @@ Kinds of study, where their models, tasks or options differ:
 - `transformers`, `cnns`: table 1's models, in rising order of inductive bias.
 - `sweep`: going through a network's stages, and what else takes fewer tasks.
 - `few`, `many`: tasks of little and of much data.
+- `masses`: the other reading of a task of the paper's, in table 1 alone.
 - `distant`: tasks of much data, far from the source.
 - `alike`: tasks that differ in their domain alone, or in this more than in size.
 - `convergence`: figure 8.
@@ -14,6 +15,7 @@ Kinds of study, where their models, tasks or options differ:
 - `distances`, `sources`: Fréchet distances: in the features of whose donor, where
   donors are pretrained here (published ones are compared in Inception-v3's); donor ->
   the card of the images that a published one was trained on.
+- `rates`: the search for learning rates: the grid, the tasks and the steps on each.
 - `layers`, `travel`, `robustness`, `neighbours`, `attention`: figures 3 to 6, appendix
   E. Networks are read, and set back, at the modules of the authors' code: of
   transformers the attention and the MLP of each block, before they are added to the
@@ -26,6 +28,7 @@ import dataclasses
 from typing import Any
 
 from transfusion_tf_experiments.papers.feature_reuse_tasks import (
+    EPOCHS,
     augmentation,
     paper_tasks,
     small_base,
@@ -90,6 +93,7 @@ def paper() -> Scale:
             "few": ("aptos", "ddsm", "isic"),
             "many": ("chexpert", "camelyon"),
             "distant": ("chexpert", "camelyon"),
+            "masses": ("ddsm masses",),
             "alike": _PAPER_TASKS,
             "convergence": ("chexpert at a constant rate",),
         },
@@ -103,6 +107,12 @@ def paper() -> Scale:
             "robustness": {"kind": "branch"},
             "neighbours": {"kind": "branch", "k": 200, **_VOTE},
             "attention": {"images": 512},
+            "rates": {
+                # The authors' code: `np.linspace(-5, -2, 25)`, 10 to that; 5 epochs.
+                "grid": tuple(float(f"{10 ** (n / 8 - 5):.3g}") for n in range(25)),
+                "tasks": _PAPER_TASKS,
+                "steps": {name: 5 * steps for name, steps in EPOCHS.items()},
+            },
         },
         notes=(_OTHER_DONORS,),
     )
@@ -114,9 +124,10 @@ def published_code() -> Scale:
     Adam with an l2 penalty of 1e-5 for all models, gradients clipped at a norm of 1, a
     plateau after 4 epochs and no least rate, a fifth of the images turned grey, images
     normalised by the mean and deviation of each data set's own pixels, embeddings left
-    pretrained under stats transfer. Normalised images come in our donors' units, which
-    for Keras's ResNets and Inception are not PyTorch's. Its random crops of 0.8 to 1.2
-    times the size are left out: they resample.
+    pretrained under stats transfer, "No Finding" where CheXpert has no other label.
+    Normalised images come in our donors' units, which for Keras's ResNets and Inception
+    are not PyTorch's. Its random crops of 0.8 to 1.2 times the size are left out: they
+    resample.
     """
     scale = paper().with_changes(
         {
@@ -130,8 +141,15 @@ def published_code() -> Scale:
             "input_scaling": "dataset_mean_std",
         }
     )
+    chexpert = ("chexpert", "chexpert at a constant rate")
+    labelled = {"dataset": "chexpert_14_no_finding"}
+    tasks = {
+        name: task.with_changes(labelled) if name in chexpert else task
+        for name, task in scale.tasks.items()
+    }
     return dataclasses.replace(
         scale,
+        tasks=tasks,
         name="published_code",
         statistics="mean_var[strict_reference]",
     )
@@ -181,7 +199,10 @@ def small() -> Scale:
             "cbr_tiny": ("pool1", "pool3"),
             "deit_mini[blocks=3]": (),
         },
-        options=_drawn_options(images=400, of_distances=2_000, k=50),
+        options={
+            **_drawn_options(images=400, of_distances=2_000, k=50),
+            "rates": _drawn_rates((1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3), steps=80),
+        },
     )
 
 
@@ -225,7 +246,10 @@ def smoke() -> Scale:
             "convergence": ("skin",),
         },
         levels={cut: ("block1",), "cbr_tiny": ("pool2",)},
-        options=_drawn_options(images=24, of_distances=120, k=5),
+        options={
+            **_drawn_options(images=24, of_distances=120, k=5),
+            "rates": _drawn_rates((1e-4, 1e-3), steps=4),
+        },
     )
 
 
@@ -240,6 +264,10 @@ def _drawn_options(images: int, of_distances: int, k: int) -> dict[str, Any]:
         "neighbours": {"kind": "branch", "k": k, **_VOTE},
         "attention": {"images": images},
     }
+
+
+def _drawn_rates(grid: tuple[float, ...], steps: int) -> dict[str, Any]:
+    return {"grid": grid, "tasks": ("skin",), "steps": {"skin": steps}}
 
 
 SCALES = {

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from transfusion_tf.training import RunConfig
 
 
+# Steps of one pass over the training images, 64 a step.
+EPOCHS = {"aptos": 40, "ddsm": 33, "isic": 317, "chexpert": 2_793, "camelyon": 4_096}
+
+
 def tasks_of(
     configs: Mapping[str, RunConfig],
     overrides: Mapping[tuple[str, str], Mapping[str, Any]],
@@ -42,7 +46,6 @@ def paper_tasks() -> dict[str, Task]:
         minimum_learning_rate=1e-6,
         head="softmax",
         augmentation=augmentation(grayscale=0.0),
-        # An epoch is 40, 33, 317, 2 793 and 4 096 steps.
         steps=10_000,
         eval_every=20,
     )
@@ -55,6 +58,9 @@ def paper_tasks() -> dict[str, Task]:
     configs = {
         "aptos": base,
         "ddsm": base.replace(dataset="cbis_ddsm", steps=6_500, eval_every=16),
+        "ddsm masses": base.replace(
+            dataset="cbis_ddsm_masses", steps=6_500, eval_every=16
+        ),
         "isic": base.replace(dataset="isic2019", steps=40_000, eval_every=158),
         "chexpert": chexpert,
         "camelyon": base.replace(

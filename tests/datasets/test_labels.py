@@ -64,6 +64,26 @@ def test_what_the_card_says_of_true_comes_first(findings):
         many_labels(card, ["TRUE", "0", "1", "0", "0"])
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["", "", "0", "-1", "0"], [0, 1, 0, 0, 0]),
+        (["", "0", "0", "-1", "1"], [0, 0, 0, 0, 1]),
+    ],
+)
+def test_a_finding_may_be_what_is_there_where_no_other_is(findings, cells, expected):
+    # Feature reuse's code: "converting to 0: 'No Finding' every label that has only
+    # zeros", after "we replace NaNs and -1s with 0s".
+    card = findings(if_none="Cardiomegaly", uncertain="zeros")
+    np.testing.assert_array_equal(many_labels(card, cells), expected)
+    assert "Cardiomegaly is present where no other label is." in card.choices
+
+
+def test_what_is_there_where_nothing_else_is_has_to_be_a_finding(findings):
+    with pytest.raises(UserError, match="if_none"):
+        findings(if_none="Nothing")
+
+
 def test_multiclass_adds_an_output_a_finding_and_keeps_certain_rows_apart(findings):
     card = findings(uncertain="multiclass")
     assert card.labels.classes[5:] == (

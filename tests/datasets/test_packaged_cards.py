@@ -112,6 +112,12 @@ EXPECTED["cbis_ddsm_rows"] = {
     "validation": (4, [2, 2]),
     "test": (8, [4, 4]),
 }
+EXPECTED["cbis_ddsm_masses"] = {
+    "train": (8, [4, 4]),
+    "validation": (4, [2, 2]),
+    "test": (7, [2, 5]),
+}
+EXPECTED["chexpert_14_no_finding"] = EXPECTED["chexpert_14_by_patient"]
 EXPECTED["knee_mrnet_3class"] = {
     "train": (25, [6, 9, 10]),
     "validation": (9, [3, 3, 3]),

@@ -1,5 +1,6 @@
 """The feature-reuse studies at the scale `paper`, against the text, value by value."""
 
+import numpy as np
 import pytest
 
 from transfusion_tf.training.resolved_config import answered, card_of
@@ -143,7 +144,9 @@ def test_models_data_sets_and_repetitions(chapter, models):
     # "each experiment is repeated 5 times".
     assert values(chapter, "seed") == set(range(5))
     if chapter != "figure8":
-        assert values(chapter, "dataset") == FIVE
+        # "the task is to detect the presence of masses": beside the other, in table 1.
+        masses = {"cbis_ddsm_masses"} if chapter == "table1" else set()
+        assert values(chapter, "dataset") == FIVE | masses
 
 
 def test_metrics_are_those_of_the_data_sets_cards():
@@ -282,12 +285,28 @@ def test_what_the_published_code_starts_from_stands_beside_the_papers_values():
     rows = feature_reuse.CHAPTERS["table1"](CODE).published
     named = {row["initialization"] for row in rows if "initialization" in row}
     assert named == starts
+    datasets = {run.dataset for run in feature_reuse.CHAPTERS["figure1"](CODE).runs}
+    assert {row["dataset"] for row in rows if "dataset" in row} == datasets
+
+
+def test_chexpert_has_no_finding_where_the_published_code_does():
+    # "converting to 0: 'No Finding' every label that has only zeros".
+    from transfusion_tf.datasets import load_card
+
+    names = {run.dataset for run in runs_of(CODE) if "chexpert" in run.dataset}
+    assert names == {"chexpert_14_no_finding"}
+    assert load_card("chexpert_14_no_finding").labels.if_none == "No Finding"
 
 
 def test_both_protocols_train_the_same_cells():
     def cells(scale):
         return {
-            (run.dataset, run.model, run.seed, run.initialization.partition("[")[0])
+            (
+                run.dataset.replace("no_finding", "by_patient"),
+                run.model,
+                run.seed,
+                run.initialization.partition("[")[0],
+            )
             for run in runs_of(scale)
         }
 
@@ -344,6 +363,22 @@ def test_published_gains_follow_from_table_1():
             "feature_reuse_share": (weights - statistics) / weights,
         }
         assert row["value"] == pytest.approx(expected[row["quantity"]], abs=1e-4)
+
+
+def test_learning_rates_are_searched_on_the_published_codes_grid():
+    # "min_pow": -5, "max_pow": -2, "resolution": 25, "n_epochs": 5 (`lr_finder`), and the
+    # trainer takes the schedule away: `MixedLRScheduler([None], [None], None)`.
+    made = feature_reuse.APART["learning_rates"](PAPER)
+    rates = sorted({run.learning_rate for run in made.runs})
+    assert rates == pytest.approx(list(np.logspace(-5, -2, 25)), rel=0.01)
+    assert {1e-5, 1e-4, 1e-2} <= set(rates)
+    assert {run.schedule for run in made.runs} == {"constant"}
+    assert {run.model for run in made.runs} == FOUR
+    assert {run.dataset for run in made.runs} == FIVE
+    # Five epochs of 3 662 · 0.7 and of 262 144 images, 64 a step.
+    steps = {run.dataset: run.steps for run in made.runs}
+    assert (steps["aptos2019"], steps["patch_camelyon"]) == (200, 20_480)
+    assert not set(feature_reuse.APART) & set(feature_reuse.CHAPTERS)
 
 
 def test_every_chapter_says_that_donors_are_other_networks():

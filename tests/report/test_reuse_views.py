@@ -367,6 +367,23 @@ def test_speed_up_is_that_of_mean_steps_over_statistics(drawn):
     assert row["value"] > 1
 
 
+def test_the_best_learning_rate_is_that_of_the_best_end_on_validation(
+    record, study, measurements, tmp_path
+):
+    # The planted runs from random weights have a rate of 3e-4, the others of 1e-4.
+    cells = [study.cell(SKIN, 200, DEIT, start) for start in ("random", "transfer")]
+    runs = [run for cell in cells for run in cell]
+    chapter = ChapterRecord("learning_rates", "", "", "learning_rates", runs=runs)
+    view = draw_chapter(read_material(record, chapter, measurements), tmp_path)
+    row = row_of(view, initialization="random", quantity="validation")
+    curves = measurements.of("score", run=cells[0], split="validation")
+    ends = curves[curves["step"] == curves["step"].max()]
+    assert row["value"] == pytest.approx(ends["value"].mean())
+    best = row_of(view, initialization="random", quantity="best_rate")
+    assert best["value"] == pytest.approx(3e-4)
+    assert "the best rate is 0.0003 from RI and 0.0001 from WT" in view.sentences[0]
+
+
 def test_attention_shows_transformers_alone(drawn):
     view = drawn[0]["attention_distance"]
     assert set(view.table["model"]) == {DEIT}

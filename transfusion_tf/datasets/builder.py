@@ -256,12 +256,14 @@ def _fingerprint(
     card: DatasetCard, examples: Sequence[Example], unread: Sequence[Problem]
 ) -> str:
     digest = hashlib.sha256()
+    labels = dataclasses.asdict(card.labels)
+    # What it says is in the rows' labels.
+    del labels["if_none"]
     what = {
         "format": _FORMAT,
         "decoding": DECODING,
         "name": card.name,
-        "labels": dataclasses.asdict(card.labels)
-        | {"auxiliary": card.labels.auxiliary},
+        "labels": labels | {"auxiliary": card.labels.auxiliary},
         "splits": dataclasses.asdict(card.splits),
         "size": card.stored_size,
         "aspect": card.aspect,

@@ -132,7 +132,8 @@ def _sample(path: Path) -> Path:
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
-        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+        # An empty table stands in place of the one below.
+        if value and isinstance(value, dict) and isinstance(merged.get(key), dict):
             value = _laid_over(merged[key], value)
         merged[key] = value
     return merged
@@ -177,6 +178,8 @@ def _describe_choices(card: DatasetCard) -> tuple[str, ...]:
         "ignore": "Blank labels are left out of loss and metric.",
     }
     sentences = [uncertain.get(card.labels.uncertain), blank.get(card.labels.blank)]
+    if card.labels.if_none is not None:
+        sentences.append(f"{card.labels.if_none} is present where no other label is.")
     if card.splits.conflict != "error":
         sentences.append(
             "A patient whom the data put into two splits goes whole to "

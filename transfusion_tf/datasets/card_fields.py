@@ -59,6 +59,9 @@ class Labels:
     uncertain: Literal["error", "zeros", "ones", "ignore", "multiclass"] = "error"
     """What -1 among findings means (CheXpert, section 4): absent; present; no loss and
     no metric; or an output of its own, see `auxiliary`."""
+    if_none: str | None = None
+    """The finding that counts as present where no other is, whatever its own column
+    says (feature reuse's code makes CheXpert's "No Finding" so)."""
     values: Mapping[str, str] = Field(default_factory=dict)
     """What stands in the data, to the class that it means (for findings, to "0", "1",
     "-1" or ""); with it, nothing else is accepted."""
@@ -122,6 +125,8 @@ class Labels:
             )
         if not findings and self.uncertain != "error":
             raise WrongKey("uncertain", "absent unless kind = 'findings'")
+        if self.if_none is not None and not (findings and self.if_none in self.named):
+            raise WrongKey("if_none", "one of the classes, for kind = 'findings'")
         if findings and self.head != "sigmoid":
             raise WrongKey("head", "'sigmoid': several findings may be present")
         valid = ("0", "1", "-1", "") if findings else self.classes

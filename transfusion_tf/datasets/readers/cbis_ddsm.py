@@ -27,7 +27,6 @@ _COLUMNS = (
     "patient_id",
     "left or right breast",
     "image view",
-    "pathology",
     "image file path",
 )
 
@@ -51,6 +50,8 @@ class CbisDdsmOptions:
     example: Literal["mammogram", "row"] = "mammogram"
     """One per mammogram, or one per row: an image as often as it has abnormalities,
     each time with the class of one of them."""
+    label_column: Literal["pathology", "abnormality type"] = "pathology"
+    """Of the tables, that has the class."""
 
 
 @dataclasses.dataclass
@@ -79,7 +80,7 @@ def read_cbis_ddsm(card: DatasetCard) -> Rows:
         table = read_table(
             check.require(card, "tables.file", root, entry.file), encoding=None
         )
-        table.require_columns(_COLUMNS, "the reader")
+        table.require_columns((*_COLUMNS, options.label_column), "the reader")
         yield from table.problems
         for where, row in table.rows:
             example_id = "_".join(row[column] for column in _COLUMNS[:3])
@@ -88,7 +89,8 @@ def read_cbis_ddsm(card: DatasetCard) -> Rows:
                 example_id += f"-{count[example_id]}"
             split = check.fixed_split(entry.split)
             try:
-                _add(card, found, example_id, images, row, where, split)
+                label = one_label(card, row[options.label_column]).index(1.0)
+                _add(found, example_id, label, images, row, where, split)
             except UserError as error:
                 # The highest class of its rows is not known without this one.
                 others = failed.setdefault(example_id, [])
@@ -101,9 +103,9 @@ def read_cbis_ddsm(card: DatasetCard) -> Rows:
 
 
 def _add(
-    card: DatasetCard,
     found: dict[str, _Mammogram],
     example_id: str,
+    label: int,
     images: Path,
     row: dict[str, str],
     where: str,
@@ -112,7 +114,6 @@ def _add(
     patient, side, view = (not_blank(row, column) for column in _COLUMNS[:3])
     if side not in ("LEFT", "RIGHT") or view not in ("CC", "MLO"):
         raise UserError(f"side {side!r} and view {view!r}: LEFT or RIGHT, CC or MLO")
-    label = one_label(card, row["pathology"]).index(1.0)
     mammogram_id = f"{patient}_{side}_{view}"
     named = not_blank(row, "image file path")
     if mammogram_id not in PurePosixPath(named).parts[0]:

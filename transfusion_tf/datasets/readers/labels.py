@@ -89,6 +89,9 @@ def many_labels(card: DatasetCard, cells: list[str]) -> tuple[float, ...]:
                 f"label {as_given!r} for {name!r} should be 0 or 1{_hint(cell)}"
             )
     found = tuple(meanings[cell] for cell in cells)
+    if labels.if_none is not None and not any(value == 1 for value in found):
+        index = labels.classes.index(labels.if_none)
+        found = (*found[:index], 1.0, *found[index + 1 :])
     if labels.kind != "findings" and np.nansum(found) != 1:
         raise UserError(f"exactly one of the label columns should be 1, got {cells}")
     if labels.auxiliary:

@@ -51,7 +51,9 @@ def _gains(group: TransferRuns, found: list[TransferRuns]) -> Rows:
     return rows
 
 
-def _in_skill(group: TransferRuns, other: TransferRuns, quantity: str) -> Row:
+def _in_skill(
+    group: TransferRuns, other: TransferRuns, quantity: str
+) -> dict[str, Any]:
     """How much more skill it has, the way from chance (0) to perfect (1).
 
     Ratios of metrics weigh AUC, whose chance is 0.5, half as much as kappa.
