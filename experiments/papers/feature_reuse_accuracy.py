@@ -181,9 +181,10 @@ def capacity(scale: Scale) -> Chapter:
 def _published(scale: Scale, name: str) -> tuple[dict[str, Any], ...]:
     """The paper's numbers, their rows called as ours at this scale."""
     datasets = {task.base.dataset for task in scale.tasks.values()}
-    chexpert = [name for name in datasets if name.startswith("chexpert")]
     ours = {"mean_var": scale.statistics}
-    ours |= {"chexpert_14_by_patient": name for name in chexpert}
+    for dataset in datasets:
+        if dataset.startswith("chexpert"):
+            ours["chexpert_14_by_patient"] = dataset
     return tuple(
         {key: ours.get(value, value) for key, value in row.items()}
         for row in read_published(name)

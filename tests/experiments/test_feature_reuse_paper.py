@@ -366,7 +366,7 @@ def test_published_gains_follow_from_table_1():
 
 
 def test_learning_rates_are_searched_on_the_published_codes_grid():
-    # "min_pow": -5, "max_pow": -2, "resolution": 25, "n_epochs": 5 (`lr_finder`), and the
+    # "min_pow": -5, "max_pow": -2, "resolution": 25, "n_epochs": 5 (`lr_finder`); the
     # trainer takes the schedule away: `MixedLRScheduler([None], [None], None)`.
     made = feature_reuse.APART["learning_rates"](PAPER)
     rates = sorted({run.learning_rate for run in made.runs})

@@ -45,8 +45,10 @@ def test_every_claim_is_judged(everything):
     assert set(asked["verdict"]) == {"not decided here"}
     assert np.isfinite(asked["estimate"]).all()
     reasons = table.loc[table["verdict"] == "not asked", "reason"]
-    assert all("divide by" in reason or "too few" in reason for reason in reasons)
-    assert len(reasons) <= 3
+    known = ("divide by", "too few", "no Swin is trained")
+    assert all(any(part in reason for part in known) for reason in reasons)
+    # Two claims are about Swin; after four steps skill may be none.
+    assert len(reasons) <= 5
 
 
 def test_a_second_time_repeats_nothing(everything, workspace):
