@@ -27,6 +27,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from transfusion_tf_experiments.papers.feature_reuse_sources import SOURCES
 from transfusion_tf_experiments.papers.feature_reuse_tasks import (
     EPOCHS,
     augmentation,
@@ -35,6 +36,7 @@ from transfusion_tf_experiments.papers.feature_reuse_tasks import (
     small_tasks,
     tasks_of,
 )
+from transfusion_tf_experiments.papers.protocol import PUBLISHED_CODE, not_in_paper
 from transfusion_tf_experiments.papers.scale import Scale
 
 # `inception_names` of the authors' `utils/wtst.py`, "layer-1" to "layer5".
@@ -115,6 +117,8 @@ def paper() -> Scale:
             },
         },
         notes=(_OTHER_DONORS,),
+        sources=SOURCES,
+        default_source=not_in_paper(),
     )
 
 
@@ -124,10 +128,11 @@ def published_code() -> Scale:
     Adam with an l2 penalty of 1e-5 for all models, gradients clipped at a norm of 1, a
     plateau after 4 epochs and no least rate, a fifth of the images turned grey, images
     normalised by the mean and deviation of each data set's own pixels, embeddings left
-    pretrained under stats transfer, "No Finding" where CheXpert has no other label.
+    pretrained under stats transfer, "No Finding" where CheXpert has no other label,
+    and first layers that see one channel of CheXpert and DDSM, with the donor's of red.
     Normalised images come in our donors' units, which for Keras's ResNets and Inception
-    are not PyTorch's. Its random crops of 0.8 to 1.2 times the size are left out: they
-    resample.
+    are not PyTorch's. Random crops have 0.8 to 1.2 of the area of 256 px and sides of
+    3 : 4 to 4 : 3, and are resized to 224 px; where none fits, the whole image is.
     """
     scale = paper().with_changes(
         {
@@ -137,19 +142,31 @@ def published_code() -> Scale:
             # The code's 3 epochs, and the one that calls them over, of two validations.
             "plateau_patience": 8,
             "minimum_learning_rate": 0.0,
-            "augmentation": augmentation(grayscale=0.2),
+            # torchvision's RandomResizedCrop(224, scale=[0.8, 1.2]), of 256 px.
+            "augmentation": augmentation(grayscale=0.2, resized_crop=(0.8, 1.2)),
             "input_scaling": "dataset_mean_std",
-        }
+        },
+        PUBLISHED_CODE,
     )
-    chexpert = ("chexpert", "chexpert at a constant rate")
-    labelled = {"dataset": "chexpert_14_no_finding"}
+    # `img_channels = 1` of the classes CheXpert and DDSM.
+    gray: dict[str, Any] = {"one_channel": True}
+    labelled = {**gray, "dataset": "chexpert_14_no_finding"}
+    changes = {
+        "ddsm": gray,
+        "ddsm masses": gray,
+        "chexpert": labelled,
+        "chexpert at a constant rate": labelled,
+    }
     tasks = {
-        name: task.with_changes(labelled) if name in chexpert else task
+        name: task.with_changes(changes.get(name, {}))
         for name, task in scale.tasks.items()
     }
+    own = {"dataset", *gray}
+    sources = {f"{task}.{name}": PUBLISHED_CODE for task in changes for name in own}
     return dataclasses.replace(
         scale,
         tasks=tasks,
+        sources={**scale.sources, **sources},
         name="published_code",
         statistics="mean_var[strict_reference]",
     )

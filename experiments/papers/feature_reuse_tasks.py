@@ -127,7 +127,9 @@ def small_base() -> RunConfig:
     )
 
 
-def augmentation(grayscale: float) -> Mapping[str, Any]:
+def augmentation(
+    grayscale: float, resized_crop: tuple[float, float] = (1.0, 1.0)
+) -> Mapping[str, Any]:
     """Crops of 224 px out of 256, flips both ways, jittered colours."""
     from transfusion_tf.datasets import Augmentation
 
@@ -143,6 +145,7 @@ def augmentation(grayscale: float) -> Mapping[str, Any]:
                 hue=0.1,
                 color_share=0.2,
                 grayscale=grayscale,
+                resized_crop=resized_crop,
             )
         )
     )

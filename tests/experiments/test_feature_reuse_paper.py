@@ -247,6 +247,8 @@ def test_the_published_code_adds_what_the_paper_does_not_say():
         assert run.weight_decay == 1e-5
         assert run.gradient_clipping == 1.0
         assert run.augmentation["grayscale"] == 0.2
+        # "RandomResizedCrop": {"size": 224, "scale": [0.8, 1.2]}, after Resize to 256.
+        assert run.augmentation["resized_crop"] == (0.8, 1.2)
         assert run.minimum_learning_rate == 0
         assert run.plateau_patience == 8
         assert run.input_scaling == "dataset_mean_std"
@@ -287,6 +289,14 @@ def test_what_the_published_code_starts_from_stands_beside_the_papers_values():
     assert named == starts
     datasets = {run.dataset for run in feature_reuse.CHAPTERS["figure1"](CODE).runs}
     assert {row["dataset"] for row in rows if "dataset" in row} == datasets
+
+
+def test_images_in_grey_are_one_channel_in_the_published_code_alone():
+    # `img_channels = 1` of CheXpert and DDSM; `modify_first_layer`.
+    of_one = {run.dataset for run in runs_of(CODE) if run.one_channel}
+    assert of_one == {"cbis_ddsm", "cbis_ddsm_masses", "chexpert_14_no_finding"}
+    assert all(run.one_channel == (run.dataset in of_one) for run in runs_of(CODE))
+    assert not any(run.one_channel for run in runs_of(PAPER))
 
 
 def test_chexpert_has_no_finding_where_the_published_code_does():
@@ -379,6 +389,27 @@ def test_learning_rates_are_searched_on_the_published_codes_grid():
     steps = {run.dataset: run.steps for run in made.runs}
     assert (steps["aptos2019"], steps["patch_camelyon"]) == (200, 20_480)
     assert not set(feature_reuse.APART) & set(feature_reuse.CHAPTERS)
+
+
+def test_every_value_is_said_to_be_the_papers_its_codes_or_ours():
+    from transfusion_tf_experiments import named_studies
+    from transfusion_tf_experiments.papers.protocol import NOT_IN_PAPER
+
+    def sources(scale):
+        study = named_studies.make("feature_reuse/table1", scale)
+        rows = study.protocol
+        return study, {row["name"]: (row["value"], row["source"]) for row in rows}
+
+    study, paper = sources("paper")
+    assert paper["batch_size"] == ("64", "section 2")
+    assert paper["learning_rate"] == ("0.0001; 0.0003 (random)", "section 2")
+    assert paper["aspect"] == ("stretch", "section 2")
+    assert paper["repetitions"] == ("5", "section 3")
+    assert paper["weight_decay"][1] == NOT_IN_PAPER
+    assert any("weight_decay = " in line for line in study.not_in_paper)
+    _, code = sources("published_code")
+    assert code["weight_decay"] == ("1e-05", "code")
+    assert code["batch_size"] == ("64", "section 2")
 
 
 def test_every_chapter_says_that_donors_are_other_networks():

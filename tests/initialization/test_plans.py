@@ -352,3 +352,27 @@ def test_a_kernel_initializer_draws_every_convolution_that_begins_random(spec):
             assert values.std() == pytest.approx(wanted, rel=0.03)
         elif path.startswith(("logits", "bn")):
             np.testing.assert_array_equal(values, own[path])
+
+
+@pytest.mark.parametrize(("pixels", "red"), [("imagenet_mean_std", 0), ("caffe", 2)])
+def test_a_model_of_one_channel_takes_a_donors_kernel_of_red(pixels, red):
+    # Feature reuse's code: `pretrained_weight.repeat(1, 4, 1, 1)[:, :img_channels]`.
+    whole = build("cbr_tiny", (64, 64, 3), 5, input_scaling=pixels, seed=9)
+    donor = donor_from_model(whole, "donor")
+    model = build("cbr_tiny", (64, 64, 3), 5, input_scaling=pixels, one_channel=True)
+
+    found = initialized(model, "transfer", donor)["conv1/kernel"]
+
+    given = donor.tensors["conv1/kernel"]
+    np.testing.assert_array_equal(found, given[:, :, red : red + 1])
+    drawn = initialized(model, "mean_var", donor)["conv1/kernel"]
+    assert drawn.shape == found.shape
+    assert drawn.std() == pytest.approx(given.std(), rel=0.1)
+
+
+def test_a_model_of_one_channel_sees_red_alone():
+    model = build("cbr_tiny", (64, 64, 3), 5, one_channel=True, seed=0)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+    other = images.copy()
+    other[..., 1:] = 0
+    np.testing.assert_array_equal(model(images), model(other))

@@ -54,6 +54,7 @@ def test_the_run_id_depends_on_content_not_on_where_things_lie():
         {"augmentation": {"random_crop": 1.2}},
         {"aspect": "stretch"},
         {"kernel_initializer": "he_normal"},
+        {"one_channel": True},
     ],
 )
 def test_all_that_decides_the_result_changes_the_run_id(changes):

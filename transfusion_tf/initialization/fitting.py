@@ -11,7 +11,7 @@ from transfusion_tf.initialization.donors import Donor
 from transfusion_tf.initialization.initialization_report import PlannedTensor
 from transfusion_tf.initialization.resizing import can_be_resized, resized
 from transfusion_tf.initialization.specs import STATISTICS_SCHEMES, InitializationSpec
-from transfusion_tf.models import cut_blocks
+from transfusion_tf.models import INPUT_SCALINGS, cut_blocks
 
 # Schemes that use the donor's values where they stand.
 _NEED_SAME_SHAPE = ("transfer", "shuffled")
@@ -67,6 +67,10 @@ def donor_values(planned: PlannedTensor, donor: Donor) -> NDArray[np.float32]:
     stand gets embeddings of positions at the model's size.
     """
     values = donor.tensors[planned.tensor.path]
+    if planned.scheme in _NEED_SAME_SHAPE and _takes_red(planned, values.shape):
+        scaling = INPUT_SCALINGS.get(donor.input_scaling or "")
+        red = 2 if scaling and scaling.reverse_channels else 0
+        return values[:, :, red : red + 1]
     if resized_from(planned, donor) is None:
         return values
     return resized(values, planned.tensor)
@@ -77,6 +81,8 @@ def resized_from(planned: PlannedTensor, donor: Donor) -> tuple[int, ...] | None
     values = donor.tensors.get(planned.tensor.path)
     if values is None or planned.scheme not in _NEED_SAME_SHAPE:
         return None
+    if _takes_red(planned, values.shape):
+        return None
     return None if values.shape == planned.tensor.shape else values.shape
 
 
@@ -84,8 +90,16 @@ def _fits(planned: PlannedTensor, donor: tuple[int, ...]) -> bool:
     model = planned.tensor.shape
     if planned.scheme == "gabor" or can_be_resized(donor, planned.tensor):
         return True
+    if _takes_red(planned, donor):
+        return True
     if planned.scheme in _NEED_SAME_SHAPE or len(donor) != len(model):
         return donor == model
     return donor[:-2] == model[:-2] and all(
         theirs >= ours for theirs, ours in zip(donor[-2:], model[-2:], strict=True)
     )
+
+
+def _takes_red(planned: PlannedTensor, donor: tuple[int, ...]) -> bool:
+    """Whether it is the first kernel of a model that sees one channel."""
+    model = planned.tensor.shape
+    return len(model) == 4 and model[2] == 1 and donor == (*model[:2], 3, model[3])

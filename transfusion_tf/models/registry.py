@@ -30,6 +30,7 @@ def build(
     input_scaling: str | None = None,
     pixel_statistics: Mapping[str, Sequence[float]] | None = None,
     batch_norm_momentum: float | None = None,
+    one_channel: bool = False,
     head: str = "sigmoid",
 ) -> keras.Model:
     """Builds a model with random weights: plain Keras, functional, flat.
@@ -56,6 +57,8 @@ def build(
         as ImageNet's would by that scaling, see `dataset_scaling`.
       batch_norm_momentum: Replaces the architecture's own in every batch norm
         (CBR 0.9, `keras.applications` 0.99); lower it for short runs.
+      one_channel: Whether the first layer sees red alone, which is all there is of an
+        image in grey; of a donor it then takes the kernel of red.
       head: `sigmoid`, each class on its own, or `softmax` over exclusive classes.
 
     Raises:
@@ -72,7 +75,10 @@ def build(
     if pixel_statistics is not None:
         scaling = dataset_scaling(pixel_statistics, units)
     cut = {"blocks": spec.blocks} if architecture.takes_blocks else {}
-    features = architecture.features(scale_images(image, scaling), **cut)
+    pixels = scale_images(image, scaling)
+    if one_channel:
+        pixels = pixels[..., -1:] if scaling.reverse_channels else pixels[..., :1]
+    features = architecture.features(pixels, **cut)
     outputs = add_head(features, num_classes, dropout, head)
     model = _with_stable_names(keras.Model(image, outputs, name=spec.architecture))
 

@@ -12,7 +12,13 @@ from transfusion_tf.training.settings import described, setting, setting_of
 # `models.STANDARD_UNITS`, whose module imports Keras.
 _STANDARD_UNITS = "imagenet_mean_std"
 # Fields that came later: while they say nothing, runs keep their ids.
-_LATER = ("aspect", "head_early_stopping", "kernel_initializer", "test_curve")
+_LATER = (
+    "aspect",
+    "head_early_stopping",
+    "kernel_initializer",
+    "one_channel",
+    "test_curve",
+)
 # Of an augmentation; earlier versions had none, and the same run ids.
 _NO_CROP = (None, (1.0, 1.0), [1.0, 1.0])
 
@@ -78,6 +84,11 @@ class RunConfig:
         "standard deviation, in the units that the model's pretrained weights expect; "
         "imagenet_mean_std: ImageNet's mean and deviation; else as these expect.",
         choices=("dataset_mean_std", _STANDARD_UNITS),
+    )
+    one_channel: bool = setting(
+        False,
+        "The first layer sees one channel, which is all there is of an image in grey; "
+        "of a donor it takes the kernel of red.",
     )
     freeze: str | None = setting(
         None,

@@ -159,6 +159,7 @@ def _model(config: RunConfig, num_classes: int, workers: Workers) -> keras.Model
         dropout=config.dropout,
         input_scaling=config.pixel_units,
         pixel_statistics=config.pixel_statistics,
+        one_channel=config.one_channel,
         batch_norm_momentum=config.batch_norm_momentum,
         head=config.head or "sigmoid",
     )

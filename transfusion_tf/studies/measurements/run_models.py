@@ -135,6 +135,7 @@ def _build(directory: RunDirectory) -> keras.Model:
         len(directory.dataset()["classes"]),
         input_scaling=config.pixel_units,
         pixel_statistics=config.pixel_statistics,
+        one_channel=config.one_channel,
         head=config.head or "sigmoid",
     )
 
@@ -149,6 +150,7 @@ def _shape(directory: RunDirectory) -> tuple:
         len(dataset["classes"]),
         config.head or "sigmoid",
         config.pixel_units,
+        config.one_channel,
         json.dumps(dict(statistics) if statistics else None, sort_keys=True),
     )
 
