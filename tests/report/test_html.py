@@ -10,6 +10,7 @@ from matplotlib import pyplot
 from report.levels import check_levels
 
 from transfusion_tf.report import write_report
+from transfusion_tf.report.page import data_header
 from transfusion_tf.report.sample_images import filter_mosaic
 from transfusion_tf.studies import own_chapters, read_study
 from transfusion_tf.studies.measurements.table import TABLE
@@ -147,6 +148,21 @@ def test_the_page_names_no_files_and_no_folders_of_this_machine(written, page):
     assert ".csv" not in page.text
     assert str(written.parent) not in page.text
     assert "Table 1" not in page.text
+
+
+def test_notes_on_the_data_name_no_file_and_no_patient(study, plant):
+    moved = "patient {!r} is in two splits of the data: moved to test"
+    study.dataset |= {
+        "left_out": {"no image 'ann-smith.png' in scans/2024": 3},
+        "remarks": [moved.format("ann"), moved.format("bea"), "4 images more"],
+    }
+    study.add("cbr_tiny", "random", 0, plant())
+    (data,) = data_header(read_study(study.write()))
+    assert data["notes"] == [
+        "3 rows could not be used: no image … in …",
+        "patient … is in two splits of the data: moved to test (2 times)",
+        "4 images more",
+    ]
 
 
 def test_the_gains_are_drawn_beside_the_headline(page):

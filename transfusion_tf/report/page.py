@@ -1,6 +1,7 @@
 """What the page says, section by section, as plain values for the template."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -275,5 +276,9 @@ def data_notes(dataset: Mapping[str, Any]) -> list[str]:
     for reason, count in dataset.get("excluded", {}).items():
         notes.append(f"{count} rows left out by the card: {reason}")
     for reason, count in dataset.get("left_out", {}).items():
-        notes.append(f"{count} rows could not be used: {reason}")
-    return notes + list(dataset.get("remarks", ()))
+        notes.append(f"{count} rows could not be used: {wording.without_names(reason)}")
+    remarks = Counter(map(wording.without_names, dataset.get("remarks", ())))
+    return notes + [
+        f"{remark} ({times} times)" if times > 1 else remark
+        for remark, times in remarks.items()
+    ]

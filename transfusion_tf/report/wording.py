@@ -90,6 +90,11 @@ def without_folders(text: str) -> str:
     return re.sub(r"(?<![\w./<])~?/(?:[^\s/'\"]+/)+", ".../", text)
 
 
+def without_names(text: str) -> str:
+    """A message about data without what it quotes, and without paths."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\S*/\S*", "…", text)
+
+
 def listed(items: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(items) < 2:

@@ -29,7 +29,8 @@ def dataset_summary(prepared: PreparedDataset, metric: str) -> dict[str, Any]:
         "choices": list(card.choices),
         "left_out": prepared.left_out_counts(),
         "excluded": dict(prepared.excluded),
-        "remarks": [f"{r.where}: {r.reason}" for r in prepared.remarks],
+        # Where they are about names files.
+        "remarks": [remark.reason for remark in prepared.remarks],
     }
 
 

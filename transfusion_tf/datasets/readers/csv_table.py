@@ -368,6 +368,6 @@ def _unlisted(images: Path, used: set[Path]) -> Iterator[Remark]:
     if extra:
         first = min(extra).relative_to(images)
         yield Remark(
-            str(images),
-            f"{len(extra)} images there that no usable row names, the first is {first}",
+            f"{images} (first {first})",
+            f"{len(extra)} images that no usable row names",
         )
