@@ -51,6 +51,13 @@ def test_deep_values_follow_the_rule(tmp_path):
     assert (image.min(), image.max()) == (0, 255)
 
 
+@pytest.mark.parametrize("step", [1e-15, 1.0, 1e15])
+def test_the_unit_of_values_does_not_matter(tmp_path, step):
+    np.save(tmp_path / "a.npy", np.arange(4.0).reshape(2, 2) * step)
+    image = read_rgb(tmp_path / "a.npy", "minmax")
+    np.testing.assert_array_equal(image[..., 0], [[0, 85], [170, 255]])
+
+
 def test_values_that_are_not_finite_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.array([[0.0, np.nan]]))
     with pytest.raises(UserError, match="not finite"):

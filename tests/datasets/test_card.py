@@ -96,3 +96,10 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_a_field_that_a_flag_changes_is_checked_too(clinic):
     with pytest.raises(UserError, match=r"image_size = 8: .*32"):
         load_card(clinic).replace(image_size=8)
+
+
+def test_classes_are_not_one_name_in_two_unicode_forms(clinic):
+    text = clinic.read_text()
+    clinic.write_text(text.replace('"none", "mild"', '"b\u00e9nin", "be\u0301nin"'))
+    with pytest.raises(UserError, match="names that differ"):
+        load_card(clinic)

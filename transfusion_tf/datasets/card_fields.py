@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from transfusion_tf.datasets.folder_files import on_disk
-from transfusion_tf.datasets.names import as_number
+from transfusion_tf.datasets.names import as_number, normalized
 from transfusion_tf.errors import UserError
 from transfusion_tf.toml_tables import (
     TABLE,
@@ -43,7 +43,10 @@ class Labels:
     """Ordered and exclusive; exclusive; or any number in one image."""
     classes: Annotated[
         Texts,
-        rule("names that differ", lambda names: len({*names}) == len(names)),
+        rule(
+            "names that differ",
+            lambda names: len(set(map(normalized, names))) == len(names),
+        ),
         WithJsonSchema({"expected": "a list of class names, or a file of them"}),
     ]
     """Names, in the order of the model's outputs."""

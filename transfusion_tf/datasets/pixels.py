@@ -104,5 +104,6 @@ def _windowed(values: np.ndarray, intensity: Intensity) -> np.ndarray:
             f"more than 8 bits (values {smallest:g} to {largest:g}); say in the card "
             'how they become 8: intensity = "minmax" or [low, high]'
         )
-    scaled = (values - low) * (255 / max(high - low, 1e-12))
+    # Units such as farads make all of an image's values tiny; a flat image is black.
+    scaled = (values - low) / ((high - low) or 1.0) * 255
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
