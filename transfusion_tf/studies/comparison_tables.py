@@ -37,9 +37,9 @@ def compare_runs_of(
 
     Args:
       chapter: whose `measurements` say which, and whose options how: `points`,
-        `channels`, `repeats` (of similarity by stage); `kind` (of the parts of a
-        network: `layer`, `unit` or `stage`), `images` (at most, for CKA, attention and
-        the Fréchet distance), `errors` (of each class, at most), `k`, `vote` and
+        `channels`, `repeats`, `equal_points` (of similarity by stage); `kind` (of the
+        parts of a network: `layer`, `unit`, `branch` or `stage`), `images` (at most,
+        for CKA, attention and the Fréchet distance), `errors` (of each class, at most), `k`, `vote` and
         `temperature` (of neighbours), `split` (that is evaluated), `features` (the
         model whose donor's features the Fréchet distance is in), `source` (the card of
         the source images where the donor is published weights), `trained_weights` and
