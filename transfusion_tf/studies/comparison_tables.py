@@ -39,11 +39,11 @@ def compare_runs_of(
       chapter: whose `measurements` say which, and whose options how: `points`,
         `channels`, `repeats`, `equal_points` (of similarity by stage); `kind` (of the
         parts of a network: `layer`, `unit`, `branch` or `stage`), `images` (at most,
-        for CKA, attention and the Fréchet distance), `errors` (of each class, at most), `k`, `vote` and
-        `temperature` (of neighbours), `split` (that is evaluated), `features` (the
-        model whose donor's features the Fréchet distance is in), `source` (the card of
-        the source images where the donor is published weights), `trained_weights` and
-        `batch_norm_statistics` (see `ModelStates`).
+        for CKA, attention and the Fréchet distance), `errors` (of each class, at most),
+        `k`, `vote` and `temperature` (of neighbours), `split` (that is evaluated),
+        `features` (the model whose donor's features the Fréchet distance is in),
+        `source` (the card of the source images where the donor is published weights),
+        `trained_weights` and `batch_norm_statistics` (see `ModelStates`).
       runs: its finished runs.
       root: tables go to `<root>/analyses/`.
       data_root: where prepared data lie.
