@@ -26,10 +26,10 @@ def test_every_head_of_every_block_has_its_distance_in_pixels(deit):
     assert len(table) == 6 * 4
     assert set(table["images"]) == {5}
     # Random weights attend nearly everywhere alike: the mean distance of a 8 × 8 grid.
-    everywhere = np.full((1, 1, 66, 66), 1 / 66)
+    everywhere = np.full((1, 1, 65, 65), 1 / 65)
     expected = attended_distance(everywhere, 8).distance.item()
     np.testing.assert_allclose(table["distance"], expected, rtol=0.1)
-    np.testing.assert_allclose(table["class_token_share"], 2 / 66, rtol=0.2)
+    np.testing.assert_allclose(table["class_token_share"], 1 / 65, rtol=0.2)
 
 
 @pytest.mark.slow
@@ -37,7 +37,7 @@ def test_images_need_not_be_square():
     model = build("deit_mini", (64, 96, 3), 5, seed=0)
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), np.uint8)
     table = model_attention(model, images, progress=False)
-    everywhere = np.full((1, 1, 98, 98), 1 / 98)
+    everywhere = np.full((1, 1, 97, 97), 1 / 97)
     expected = attended_distance(everywhere, 8, grid=(8, 12)).distance.item()
     np.testing.assert_allclose(table["distance"], expected, rtol=0.1)
 
