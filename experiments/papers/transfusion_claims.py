@@ -12,6 +12,10 @@ from transfusion_tf.studies.contrasts import Scaled
 from transfusion_tf_experiments.papers.published_numbers import published_mean
 from transfusion_tf_experiments.papers.scale import Scale
 from transfusion_tf_experiments.papers.transfusion_convergence import slim_model
+from transfusion_tf_experiments.papers.transfusion_details import (
+    figure_claims,
+    table_claims,
+)
 from transfusion_tf_experiments.papers.transfusion_effects import (
     LOWEST,
     SMALL,
@@ -36,6 +40,8 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
         _hybrid_claims,
         _statistics_claims,
         _fixed_feature_claims,
+        table_claims,
+        figure_claims,
     )
     return tuple(claim for subject in subjects for claim in subject(scale, effects))
 

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from transfusion_tf.studies.contrasts import (
     Average,
     Contrast,
+    DonorSkill,
     Mean,
     PairAverage,
+    Scaled,
+    Slope,
+    StartEndRSquared,
     WhileLearning,
     above_chance,
     on_test,
 )
 from transfusion_tf.training import RunConfig
 from transfusion_tf_experiments.papers.scale import Scale
-from transfusion_tf_experiments.papers.transfusion_scales import RETINA
+from transfusion_tf_experiments.papers.transfusion_scales import CHEST, RETINA
 
 SMALL = ("cbr_small", "cbr_tiny")
 LOWEST, TOP_TWO = (0,), (-2, -1)
@@ -47,7 +51,57 @@ class Effects:
             ]
         )
 
-    def ahead(self, model: str, start: str, task: tuple[str, ...] = RETINA) -> Contrast:
+    def class_gain(self, models: Sequence[str], name: str) -> Contrast:
+        """Test AUC of a finding on chest radiographs, transfer minus random."""
+
+        def auc(model: str, start: str) -> Contrast:
+            runs = self._scale.runs(CHEST, (model,), (start,))
+            return Average("auc", runs, split="test", of_class=name)
+
+        return mean([auc(m, "transfer") - auc(m, "random") for m in models])
+
+    def minus(self, contrast: Contrast) -> Contrast:
+        """The effect the other way round."""
+        return Scaled(contrast, -1.0)
+
+    def slope_over_donors(self, models: Sequence[str]) -> Contrast:
+        """Test metric for each 0.1 by which donors are better at their own task."""
+        groups = [self._scale.runs(RETINA, (m,), ("transfer",)) for m in models]
+        points = tuple((DonorSkill(runs), on_test(runs)) for runs in groups)
+        return Scaled(Slope(points), 0.1)
+
+    def erased_gabors(self, task: tuple[str, ...], model: str, start: str) -> Contrast:
+        """Share of a filter that is a Gabor, before training minus after."""
+        random, transfer = self._population(model)
+        runs = {"random": random, "transfer": transfer}[start]
+        if task != RETINA:
+            runs = self._scale.runs(task, (model,), (start,))
+        return Average("gabor_share_before", runs) - Average("gabor_share_after", runs)
+
+    def start_tells_end(self, model: str, stages: tuple[int, ...]) -> Contrast:
+        """R² of CCA after training on CCA at initialization, mean over both pairs."""
+        random, transfer = self._population(model)
+        return mean(
+            [
+                StartEndRSquared("cca", random, stages=stages),
+                StartEndRSquared("cca", random, transfer, stages=stages),
+            ]
+        )
+
+    def pretrained_stay(self, model: str, stages: tuple[int, ...]) -> Contrast:
+        """CCA before and after training, transferred minus random weights."""
+        random, transfer = self._population(model)
+        return Average("cca", transfer, stages=stages) - Average(
+            "cca", random, stages=stages
+        )
+
+    def ahead(
+        self,
+        model: str,
+        start: str,
+        task: tuple[str, ...] = RETINA,
+        of_class: str = "",
+    ) -> Contrast:
         """The metric while random weights learn, minus that of random weights.
 
         Batch norm's treatments are repeated more often than the rest (figure 17);
@@ -55,14 +109,17 @@ class Effects:
         """
         baseline = self._racing(task, model, "random")
         runs = self._racing(task, model, start)
-        return WhileLearning(runs, baseline) - WhileLearning(baseline, baseline)
+        return WhileLearning(runs, baseline, of_class) - WhileLearning(
+            baseline, baseline, of_class
+        )
 
     def _racing(
         self, task: tuple[str, ...], model: str, start: str
     ) -> tuple[RunConfig, ...]:
         """Runs whose curves are compared: all that figures 7 and 8 have of them."""
         models = self._scale.models_of(("large", "second"))
-        often = task == RETINA and model in models and "mean_var" not in start
+        whole = model.partition("[")[0]
+        often = task == RETINA and whole in models and "mean_var" not in start
         often = often and start not in ("sampled", "shuffled")
         seeds = self._scale.more_seeds.get("race") if often else None
         return self._scale.runs(task, (model,), (start,), seeds=seeds)
@@ -74,11 +131,11 @@ class Effects:
             "cca", random, transfer, stages=TOP_TWO
         )
 
-    def kept_alike(self, model: str) -> Contrast:
-        """CCA of transferred pairs minus random pairs, lowest stage."""
+    def kept_alike(self, model: str, stages: tuple[int, ...] = LOWEST) -> Contrast:
+        """CCA of transferred pairs minus random pairs, lowest stage by default."""
         random, transfer = self._population(model)
-        return PairAverage("cca", transfer, stages=LOWEST) - PairAverage(
-            "cca", random, stages=LOWEST
+        return PairAverage("cca", transfer, stages=stages) - PairAverage(
+            "cca", random, stages=stages
         )
 
     def moves_less(self, model: str, stages: tuple[int, ...]) -> Contrast:
@@ -92,10 +149,13 @@ class Effects:
         )
         return ours - mean(small)
 
-    def frozen(self, task: str, left: str, right: str) -> Contrast:
+    def frozen(
+        self, task: str, left: str, right: str, models: Sequence[str] = ()
+    ) -> Contrast:
         """Test metric with frozen stages, left minus right, over models and stages.
 
-        A start of `transfer:stage` is the donor up to the last frozen stage.
+        A start of `transfer:stage` is the donor up to the last frozen stage. Models are
+        all of the task's where none are named.
         """
 
         def test(model: str, stage: str, start: str) -> Contrast:
@@ -105,7 +165,7 @@ class Effects:
         return mean(
             [
                 test(model, stage, left) - test(model, stage, right)
-                for model in self._scale.models[f"frozen/{task}"]
+                for model in models or self._scale.models[f"frozen/{task}"]
                 for stage in self._scale.levels_of(model)
             ]
         )

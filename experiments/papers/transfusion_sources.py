@@ -27,10 +27,7 @@ SOURCES = {
         f"{chapter}.repetitions": not_in_paper("more runs are more pairs of runs")
         for chapter in ("table5", "figure2", "figure3", "figure4")
     },
-    **{
-        f"{chapter}.repetitions": not_in_paper("filters of one run of each start")
-        for chapter in ("figure5", "figure9", "figure10", "figure14")
-    },
+    "figure5.repetitions": not_in_paper("as table 5; filters of one run are drawn"),
     "points": not_in_paper(
         "p of appendix C: n · h · w = p takes whole images, one of conv1 at least, "
         "294 × 294. The follow-up paper takes 10 000, of 224 × 224 pixels at most"

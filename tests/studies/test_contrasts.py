@@ -22,6 +22,7 @@ from transfusion_tf.studies.contrasts import (
     Ratio,
     Scaled,
     Slope,
+    StartEndRSquared,
     Unavailable,
     WhileLearning,
     from_dict,
@@ -274,6 +275,55 @@ def test_curves_are_of_the_test_split_where_all_random_weights_have_them():
     data += curve("random-1", random)
     contrast = WhileLearning(("transfer-0",), ("random-0", "random-1"))
     assert contrast.race(table(*data)) == pytest.approx((0.86, 20))
+
+
+def similar(a, b, weights, value):
+    """A row of a pair's similarity at the lowest stage."""
+    return {
+        "quantity": "cca",
+        "run": a,
+        "run_b": b,
+        "weights": weights,
+        "weights_b": weights,
+        "stage": "conv1",
+        "position": 0,
+        "value": value,
+    }
+
+
+def pairs_of(seeds, values):
+    """Pairs of random starts, similar as `values` say before and after training."""
+    pairs = itertools.combinations(names("random", range(seeds)), 2)
+    return scores("random", [0.8] * seeds) + [
+        similar(*pair, weights, value)
+        for pair, own in zip(pairs, values, strict=True)
+        for weights, value in zip(("initial", "trained"), own, strict=True)
+    ]
+
+
+def test_what_pairs_share_at_the_end_is_told_by_what_they_shared_at_the_start():
+    # Transfusion, figure 4: R² of CCA after training on CCA at initialization.
+    start = np.linspace(0.5, 0.6, 6)
+    noise = np.array([0.01, -0.02, 0.0, 0.02, -0.01, 0.01])
+    end = 0.2 + 0.8 * start + noise
+    contrast = StartEndRSquared("cca", names("random", range(4)), stages=(0,))
+    data = table(*pairs_of(4, zip(start, end, strict=True)), seeds=range(4))
+    found = contrast.value(data, names("random", range(4)))
+    assert found == pytest.approx(np.corrcoef(start, end)[0, 1] ** 2)
+    # Pairs of a run that is left out are left out; two pairs make no line.
+    assert np.isnan(contrast.value(data, names("random", (0, 1))))
+
+
+def test_r_squared_of_as_many_unrelated_pairs_differs_by_nothing_on_average():
+    generator = np.random.default_rng(0)
+    contrast = StartEndRSquared("cca", names("random", range(5)), stages=(0,))
+    found = []
+    for _ in range(200):
+        data = table(*pairs_of(5, generator.normal(size=(10, 2))), seeds=range(5))
+        found.append(contrast.value(data, names("random", range(5))))
+    # Each has 1 / (pairs - 1), which a difference of two does not.
+    assert np.mean(found) == pytest.approx(1 / 9, abs=0.03)
+    assert np.mean(found[::2]) - np.mean(found[1::2]) == pytest.approx(0, abs=0.04)
 
 
 def test_rank_correlation_is_spearman_s_of_each_seed():

@@ -41,6 +41,8 @@ _UNITS = (
     Unit("CCA", 0.05, (0.0, 1.0)),
     Unit("CKA", 0.05, (0.0, 1.0)),
     Unit("share of the images", 0.02, (0.0, 1.0)),
+    Unit("share", 0.05, (0.0, 1.0)),
+    Unit("R²", 0.1, (0.0, 1.0)),
     Unit("rank correlation", 0.1, (-1.0, 1.0)),
     Unit("steps", 0.0, (0.0, np.inf)),
     Unit("px", 8.0, (0.0, np.inf)),

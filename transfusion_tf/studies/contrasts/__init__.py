@@ -23,6 +23,7 @@ from transfusion_tf.studies.contrasts.leaves import (
     Unavailable,
     on_test,
 )
+from transfusion_tf.studies.contrasts.pair_lines import StartEndRSquared
 from transfusion_tf.studies.contrasts.skill import DonorSkill, Skill
 from transfusion_tf.studies.contrasts.tree import (
     Contrast,
@@ -47,6 +48,7 @@ __all__ = [
     "Scaled",
     "Skill",
     "Slope",
+    "StartEndRSquared",
     "StepsToThreshold",
     "Unavailable",
     "WhileLearning",

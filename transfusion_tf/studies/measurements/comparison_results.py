@@ -151,6 +151,12 @@ def agreement_rows(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def erased_gabor_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Of a run's first-layer filters, before and after training, and by chance."""
+    rows = table.melt("run", var_name="quantity")
+    return rows.assign(quantity="gabor_share_" + rows["quantity"], unit="share")
+
+
 def part_rows(
     quantities: Mapping[str, tuple[str, str]], weights: str = "trained"
 ) -> Callable[[pd.DataFrame], pd.DataFrame]:

@@ -30,6 +30,7 @@ from transfusion_tf.studies.measurements.comparison_options import (
 )
 from transfusion_tf.studies.measurements.comparison_results import (
     agreement_rows,
+    erased_gabor_rows,
     gabor_rows,
     image_distance_rows,
     layer_similarity_rows,
@@ -47,6 +48,7 @@ from transfusion_tf.studies.measurements.data_set_distance import (
     is_run,
     run_image_distance,
 )
+from transfusion_tf.studies.measurements.first_layer_gabors import run_gabors
 from transfusion_tf.studies.measurements.layer_similarity import (
     layer_cka_before_and_after,
     layer_cka_of_runs,
@@ -344,6 +346,17 @@ COMPARISONS: Mapping[str, Comparison] = {
             lambda run, data_root, given: run_travel(run, **given), travel_options
         ),
         travel_rows,
+        _of_trained,
+    ),
+    "erased_gabors": Comparison(
+        _each_run(
+            lambda run, data_root, given: run_gabors(run, **given),
+            lambda options: {
+                **trained_options(options),
+                "fitted": options.get("fitted"),
+            },
+        ),
+        erased_gabor_rows,
         _of_trained,
     ),
     "robustness": Comparison(

@@ -1,0 +1,35 @@
+"""How much of a Gabor function is in a run's first-layer filters."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from transfusion_tf.representations import filter_changes
+from transfusion_tf.training import RunDirectory
+
+
+def run_gabors(
+    run: str | Path, *, trained: str = "final", fitted: int | None = None
+) -> pd.DataFrame:
+    """The share of a filter's energy that the best Gabor accounts for, mean over them.
+
+    Args:
+      run: a run directory.
+      trained: which weights after training, `final` or `best`.
+      fitted: of how many filters, all by default.
+
+    Returns:
+      One row: `run before after chance`.
+
+    Raises:
+      UserError: filters that are too small for a fit.
+    """
+    directory = RunDirectory(Path(run))
+    before, after = directory.first_layer(trained)
+    table = filter_changes(before[..., :fitted], after[..., :fitted])
+    means = {
+        "before": table["explained_before"].mean(),
+        "after": table["explained_after"].mean(),
+        "chance": table["chance"].mean(),
+    }
+    return pd.DataFrame([{"run": directory.path.name, **means}])
