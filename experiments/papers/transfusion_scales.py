@@ -107,7 +107,7 @@ def paper() -> Scale:
         options={
             # One image of conv1: 294 × 294 positions of 587 × 587 pixels.
             "similarity": {"points": 86_436, "channels": 64, "repeats": 5},
-            "convergence": {"threshold": 0.91},
+            "convergence": {"threshold": 0.91, "at_evaluations": True},
         },
         train_examples={size: size for size in (5_000, 10_000, 50_000, 100_000)},
         sources=SOURCES,

@@ -36,6 +36,9 @@ SOURCES = {
     "repeats": not_in_paper(
         'appendix C repeats over samples: as the follow-up paper, "repeated five times"'
     ),
+    "at_evaluations": Source(
+        "figure 8", "printed steps are multiples of 1 001, or means of five such"
+    ),
     "threshold": Source("figures 7 and 8", "train steps taken to reach 91% AUC"),
     "model": Source("section 3.1", "appendix A has the layers of the CBR models"),
     "initialization": Source("sections 3.2 and 5", "appendices E and F"),
@@ -72,7 +75,11 @@ SOURCES = {
     "retina.eval_every": Source(
         "figure 8", "its printed steps are multiples of 1 001, or means of five such"
     ),
-    "retina.early_stopping": Source("table 4", "with early stopping, of 5k images"),
+    "retina.early_stopping": Source(
+        "table 4",
+        "with early stopping, on 5k datapoints; that 10 evaluations without a better "
+        "one end a run is not in the paper",
+    ),
     "test_curve": Source("figures 6 to 8", "Test AUC over Train Step"),
     "retina.metric": Source("section 2", "AUC-ROC on identifying referable DR"),
     "retina.referable_from": Source("section 2", "Grades 3 and up, counted from 1"),
@@ -101,6 +108,11 @@ SOURCES = {
     ),
     "chest.uncertain": not_in_paper("labels that say uncertain count as absent"),
     "chest.blank": not_in_paper("findings that are not mentioned count as absent"),
+    "weight_decay": not_in_paper("the paper names none for the medical tasks"),
+    "donor.model": Source(
+        "table 1", "all but Inception-v3, which has published weights"
+    ),
+    "donor.initialization": Source("section 3.2", "we first train on ImageNet"),
     "donor.weight_decay": not_in_paper("1e-4, as ImageNet models are trained"),
     "donor.input_scaling": Source(
         _A, "standard normalization by the mean and standard deviation for ImageNet"

@@ -14,6 +14,14 @@ def test_the_crossing_is_interpolated_between_evaluations():
     assert steps_to_threshold(STEPS, [0.5, 0.6, 0.8, 0.9], 0.75) == pytest.approx(175)
 
 
+def test_steps_of_evaluations_are_those_of_the_first_that_is_there():
+    # Transfusion, figure 8: 25 425 steps are the mean of five multiples of 1 001.
+    curve = ([0, 1_001, 2_002], [0.5, 0.9, 0.95])
+    assert steps_to_threshold(*curve, 0.91, at_evaluations=True) == 2_002
+    assert steps_to_threshold(*curve, 0.9, at_evaluations=True) == 1_001
+    assert steps_to_threshold(*curve, 0.96, at_evaluations=True) is None
+
+
 def test_the_first_crossing_counts_when_the_curve_falls_back():
     assert steps_to_threshold(STEPS, [0.5, 0.9, 0.6, 0.9], 0.9) == 100
 

@@ -68,6 +68,16 @@ def test_every_value_of_a_papers_study_comes_with_its_source():
     assert rows[retina, "xla"] == ("no", NOT_IN_PAPER)
 
 
+def test_what_has_no_source_and_no_reason_is_off():
+    rows = named_studies.make("transfusion/all").protocol
+    bare = {
+        row["value"]
+        for row in rows
+        if row["source"] == NOT_IN_PAPER and not row["text"]
+    }
+    assert bare == {"none", "no", "0"}
+
+
 def test_what_the_paper_leaves_open_and_the_command_line_says_are_told_apart():
     asked = {"learning_rate": 0.01}
     study = named_studies.make("transfusion/table1", changes=asked, seeds=2)

@@ -268,8 +268,8 @@ def test_curves_are_of_the_test_split_where_all_random_weights_have_them():
     data = [*curve("random-0", random), *curve("transfer-0", random)]
     data += [*shown("random-0", [0.5, 0.95, 1.0, 1.0]), *shown("transfer-0", [0.5] * 4)]
     contrast = WhileLearning(("transfer-0",), ("random-0",))
-    # 0.5 + 0.9 × 0.5, of the test split's own best.
-    assert contrast.race(table(*data)) == pytest.approx((0.95, 10))
+    # The threshold is that of the validation split, the horizon where test is there.
+    assert contrast.race(table(*data)) == pytest.approx((0.86, 8))
     assert contrast.value(table(*data), {"transfer-0"}) == pytest.approx(0.5)
     # A seed of random weights without them: validation, for all.
     data += curve("random-1", random)

@@ -10,7 +10,11 @@ THRESHOLD_SHARE = 0.9
 
 
 def steps_to_threshold(
-    steps: npt.ArrayLike, values: npt.ArrayLike, threshold: float
+    steps: npt.ArrayLike,
+    values: npt.ArrayLike,
+    threshold: float,
+    *,
+    at_evaluations: bool = False,
 ) -> float | None:
     """Steps until the metric first reaches the threshold.
 
@@ -21,6 +25,8 @@ def steps_to_threshold(
       steps: rising, one an evaluation.
       values: the metric there; NaN is skipped.
       threshold: in the metric's unit.
+      at_evaluations: whether the step of the first evaluation that is there counts, as
+        in Transfusion's figures 7 and 8.
 
     Returns:
       Steps, or None when the threshold was never reached.
@@ -30,8 +36,8 @@ def steps_to_threshold(
     if not reached.size:
         return None
     first = int(reached[0])
-    if first == 0:
-        return float(at[0])
+    if first == 0 or at_evaluations:
+        return float(at[first])
     share = (threshold - metric[first - 1]) / (metric[first] - metric[first - 1])
     return float(at[first - 1] + share * (at[first] - at[first - 1]))
 

@@ -49,6 +49,7 @@ class StartCurves:
         any.
       of_class: the class whose AUC is the metric; empty for the main one.
       set_threshold: counts as having learnt, where the study says so.
+      at_evaluations: whether steps are those of evaluations, not between them.
     """
 
     name: str
@@ -56,6 +57,7 @@ class StartCurves:
     lead: Start
     of_class: str = ""
     set_threshold: float | None = None
+    at_evaluations: bool = False
 
     @property
     def threshold(self) -> float:
@@ -94,7 +96,11 @@ class StartCurves:
     def to_threshold(self, start: Start) -> StepsToThreshold:
         """Steps of a start to the threshold."""
         return StepsToThreshold(
-            start.ids, self.lead.ids, self.of_class, self.set_threshold
+            start.ids,
+            self.lead.ids,
+            self.of_class,
+            self.set_threshold,
+            self.at_evaluations,
         )
 
     def steps(self, start: Start) -> dict[RunKey, float | None]:
@@ -138,7 +144,12 @@ def all_curves(material: Material, *, together: bool = False) -> list[StartCurve
             }
             first = min(panels, key=lambda panel: panel.baseline is None)
             lead = starts[_label(first, first.threshold_from, whole)]
-            found.append(StartCurves(name, starts, lead, set_threshold=threshold))
+            at = bool(material.chapter.options.get("at_evaluations"))
+            found.append(
+                StartCurves(
+                    name, starts, lead, set_threshold=threshold, at_evaluations=at
+                )
+            )
     return found
 
 

@@ -59,13 +59,13 @@ class _OfCurves(Contrast):
     def _race(self, measurements: Measurements) -> tuple[float, float]:
         split = self.split(measurements)
         curves = _curves(measurements, self.baseline, split, self.of_class)
-        if self.of_class or split == TEST_CURVE:
-            best = [float(np.nanmax(values)) for _, values in curves.values()]
+        # The threshold never comes from the test set.
+        if self.of_class:
+            chosen = _curves(measurements, self.baseline, "validation", self.of_class)
+            best, chance = [np.nanmax(values) for _, values in chosen.values()], 0.5
         else:
             rows = measurements.of("best_validation", run=self.baseline)
             best = list(rows["value"].dropna())
-        chance = 0.5
-        if not self.of_class:
             rows = measurements.of("chance", run=self.baseline)
             chance = float(rows["value"].mean())
         threshold = threshold_between(best, chance)
@@ -101,9 +101,11 @@ class StepsToThreshold(_OfCurves):
 
     Attributes:
       threshold: of the metric, in place of the one that random weights set.
+      at_evaluations: whether steps are those of evaluations, not between them.
     """
 
     threshold: float | None = None
+    at_evaluations: bool = False
 
     def value(self, measurements: Measurements, selected: Collection[str]) -> float:
         found = measurements.once(self, lambda: self.by_run(measurements))
@@ -118,7 +120,9 @@ class StepsToThreshold(_OfCurves):
         if threshold is None:
             threshold, _ = self.race(measurements)
         return {
-            run: steps_to_threshold(*curve, threshold)
+            run: steps_to_threshold(
+                *curve, threshold, at_evaluations=self.at_evaluations
+            )
             for run, curve in self.curves(measurements).items()
         }
 
