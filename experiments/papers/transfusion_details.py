@@ -52,6 +52,8 @@ def figure_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
 def _imagenet_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
     # Of published weights nothing here says how good they are.
     models = [name for name in scale.models["all"] if name != "inception_v3"]
+    if len(models) < 3:
+        return ()  # No line can be drawn through them.
     return (
         Claim(
             "ImageNet performance is not predictive of medical performance.",
