@@ -113,6 +113,7 @@ def written(planted_study, plant, tmp_path_factory):
         all_chapters["table5"]
         | {"analyses": {"population_trained": ["analyses/gone.csv"]}},
         all_chapters["figure7"] | {"runs": [*all_chapters["figure7"]["runs"], failed]},
+        chapter("figure1", "example_images", all_chapters["table1"]["runs"]),
         chapter("figure99", "hologram", all_chapters["table1"]["runs"]),
     ]
     claims = claims_of(planted)
@@ -201,6 +202,12 @@ def test_every_chapter_is_listed_and_can_be_reached(page):
     assert {f"#{name}" for name in names} <= set(page.references)
 
 
+def test_example_images_stand_in_a_row_of_their_data_set(written, page):
+    assert "models see 64 × 64 pixels." in page.text
+    table = pd.read_csv(written.parent / "tables" / "figure1.csv")
+    assert list(table["quantity"]) == ["image_size", "training_images", "classes"]
+
+
 def test_chapters_say_what_they_lack(page):
     assert "1 of 1 run has no result yet (1 failed)." in page.text
     assert "1 of 13 runs has no result yet (1 failed)." in page.text
@@ -218,7 +225,7 @@ def test_the_papers_numbers_are_marked_as_other_data(page):
 
 def test_figures_and_tables_lie_beside_the_page(written):
     figures = {path.name for path in (written.parent / "figures").iterdir()}
-    names = ("table1", "figure7-cbr_tiny", "figure7-cbr_tiny-speed")
+    names = ("table1", "figure1", "figure7-cbr_tiny", "figure7-cbr_tiny-speed")
     assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     tables = {path.name for path in (written.parent / "tables").iterdir()}
     assert tables >= {"table1.csv", "table1.md", "table1.tex", "runs.csv"}
@@ -228,7 +235,7 @@ def test_the_run_table_says_which_chapter_uses_a_run(written):
     runs = pd.read_csv(written.parent / "tables" / "runs.csv")
     both = runs[(runs["model"] == "cbr_tiny") & (runs["chapters"] != "")]
     used = both.loc[both["initialization"] == "random", "chapters"].dropna()
-    assert "table1 table5 figure7 figure99" in set(used)
+    assert "table1 table5 figure7 figure1 figure99" in set(used)
 
 
 def test_a_study_without_any_finished_run_has_a_page_too(study):

@@ -87,7 +87,7 @@ def cell_of(record, measurements, name, model, start):
 def test_every_view_has_a_planted_chapter(record):
     here = {chapter.view for chapter in record.chapters}
     elsewhere = {*planted_donors.VIEWS, *planted_reuse.VIEWS}
-    elsewhere |= {"decisions", "costs", "confident_errors"}
+    elsewhere |= {"decisions", "costs", "confident_errors", "example_images"}
     assert here | elsewhere == set(KINDS)
 
 
