@@ -128,10 +128,10 @@ def _arm_gates(claim: Claim) -> tuple[Gate, ...]:
 
 def _scored(contrast: Contrast) -> Iterator[tuple[Any, ...]]:
     """The groups of runs whose test score a contrast is made of."""
-    of_test = isinstance(contrast, Average) and (
-        contrast.quantity == SCORE or contrast.of_class
-    )
-    if of_test or isinstance(contrast, Skill):
+    if isinstance(contrast, Skill) or (
+        isinstance(contrast, Average)
+        and (contrast.quantity == SCORE or contrast.of_class)
+    ):
         yield contrast.runs
     for part in contrast.parts:
         yield from _scored(part)
