@@ -79,8 +79,31 @@ def test_findings_are_predicted_at_one_half_each():
     left = np.array([[0.9, 0.4], [0.2, 0.9], [0.1, 0.1]])
     right = np.array([[0.6, 0.7], [0.1, 0.1], [0.9, 0.9]])
     found = prediction_similarity(labels, left, right, kind="findings", samples=20)
-    assert found.similarity == pytest.approx(2 / 3)
-    assert found.accuracies == pytest.approx((2 / 3, 1 / 3))
+    # Of the first, right and right, then wrong and wrong; of the second, one alone.
+    assert found.similarity == pytest.approx((2 / 2 + 0 / 1) / 2)
+    assert found.accuracies == pytest.approx(((1 / 2 + 1) / 2, (1 / 2 + 0) / 2))
+
+
+def test_mistakes_that_are_independent_in_each_finding_are_so_in_all():
+    """Of an easy and a hard one, pooled first, they exceeded the baseline by 0.08."""
+    labels = np.stack([np.arange(20_000) % 2] * 2, axis=1).astype(float)
+    left, right = (
+        np.stack([erring(labels[:, 0], rate, seed) for rate, seed in errors], axis=1)
+        for errors in (((0.05, 0), (0.45, 1)), ((0.05, 2), (0.45, 3)))
+    )
+    found = prediction_similarity(labels, left, right, kind="findings", samples=200)
+    pooled = np.mean([found.accuracies[0] ** 2 + (1 - found.accuracies[0]) ** 2])
+    assert found.similarity - pooled > 0.05
+    assert abs(found.excess.estimate) < 0.01
+    assert found.excess.low < 0 < found.excess.high
+
+
+def test_a_finding_of_few_labels_counts_like_any_other():
+    labels = np.array([[1.0, 1.0]] + [[1.0, np.nan]] * 9)
+    left = np.full((10, 2), 0.9)
+    right = np.array([[0.9, 0.1]] + [[0.9, 0.9]] * 9)
+    found = prediction_similarity(labels, left, right, kind="findings", samples=20)
+    assert found.similarity == pytest.approx((1 + 0) / 2)
 
 
 def test_labels_and_predictions_come_as_classes_or_as_columns():

@@ -25,12 +25,15 @@ class PredictionSimilarity:
     """How often two models are both right or both wrong.
 
     Attributes:
-      similarity: share of the examples, in [0, 1] (equation 2).
+      similarity: share of the examples, in [0, 1] (equation 2); of several findings,
+        the mean of theirs.
       independent: what it would be for models of these accuracies whose mistakes have
-        nothing to do with one another: a1 a2 + (1 - a1)(1 - a2).
+        nothing to do with one another: a1 a2 + (1 - a1)(1 - a2). Of each finding by
+        itself: where easy and hard findings are pooled first, models that are right
+        on the easy ones seem to err alike.
       interval: of the similarity, over patients.
       excess: similarity minus independent, with its interval over patients.
-      accuracies: left's and right's.
+      accuracies: left's and right's, likewise.
     """
 
     similarity: float
@@ -77,43 +80,45 @@ def prediction_similarity(
     if len(owners) != count:
         raise ValueError(f"{len(owners)} patients for {count} examples")
     ours, theirs = _right(labels, left, kind), _right(labels, right, kind)
-    # An example has one prediction, or one a finding: each that is labelled counts.
-    total = (~np.isnan(ours)).sum(axis=1)
-    if not total.any():
+    # An example has one prediction, or one a finding.
+    labelled = ~np.isnan(ours)
+    known = labelled.any(axis=1)
+    if not known.any():
         raise ValueError("no example is labelled")
-    sums = _sums(ours, theirs)
-    shares = sums.sum(axis=0) / total.sum()
-    known = total > 0
+    both = np.stack([ours == theirs, ours == 1, theirs == 1])[:, known]
+    labelled = labelled[known].astype(np.float64)
+    found = _means(both, labelled, np.ones((1, known.sum())))[0].tolist()
     blocks = patient_weights(owners[known], samples, seed)
-    drawn = np.concatenate([_shares(sums[known], total[known], b) for b in blocks])
-    independent, replicates = _independent(shares), _independent(drawn)
-    similarity, left_accuracy, right_accuracy = shares.tolist()
+    drawn = np.concatenate([_means(both, labelled, weights) for weights in blocks])
+    similarity, left_accuracy, right_accuracy, independent = found
     return PredictionSimilarity(
         similarity=similarity,
-        independent=float(independent),
+        independent=independent,
         interval=percentile_interval(similarity, drawn[:, 0], level),
         excess=percentile_interval(
-            similarity - float(independent), drawn[:, 0] - replicates, level
+            similarity - independent, drawn[:, 0] - drawn[:, 3], level
         ),
         accuracies=(left_accuracy, right_accuracy),
     )
 
 
-def _sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Of each example's predictions how many agree, and how many of each are right."""
-    agree = (left == right).sum(axis=1)
-    return np.stack([agree, np.nansum(left, axis=1), np.nansum(right, axis=1)], axis=1)
+def _means(both: np.ndarray, labelled: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Means over findings, in each sample of the examples.
 
+    Args:
+      both: [3, n, findings], whether the models agree, the left is right, the right is.
+      labelled: [n, findings].
+      weights: [samples, n].
 
-def _shares(sums: np.ndarray, total: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Sums over predictions in each bootstrap sample, [samples, 3]."""
-    return weights @ sums / (weights @ total)[:, None]
-
-
-def _independent(shares: np.ndarray) -> np.ndarray:
-    """The baseline from shares [..., 3]: similarity, left's and right's accuracy."""
-    left, right = shares[..., 1], shares[..., 2]
-    return left * right + (1 - left) * (1 - right)
+    Returns:
+      [samples, 4]: similarity, left's and right's accuracy, and the baseline. Findings
+      of which nothing was drawn do not count.
+    """
+    total = weights @ labelled
+    shares = (weights @ (both * labelled)) / np.where(total > 0, total, np.nan)
+    _, left, right = shares
+    independent = left * right + (1 - left) * (1 - right)
+    return np.nanmean([*shares, independent], axis=2).T
 
 
 def _right(labels: np.ndarray, outputs: np.ndarray, kind: str) -> np.ndarray:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.regression import RegressionLine, regression_line
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report import wording
-from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.long_table import Rows, effect_rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.rows.donors_rows import (
@@ -23,10 +24,11 @@ from transfusion_tf.report.rows.donors_rows import (
     tuned_whole,
 )
 from transfusion_tf.report.rows.similarity_rows import cca_rows, mean_floor
-from transfusion_tf.studies.contrasts import Average, PairAverage
+from transfusion_tf.studies.contrasts import Average, Mean, PairAverage
 from transfusion_tf.studies.measurements.table import Measurements
 
 SIMILARITY, INDEPENDENT, EXCESS = "similarity", "independent", "excess"
+CONTROL = "excess_of_one_donor"
 # What is shown -> how its quantity ends, after `prediction_similarity`.
 _AGREEMENT = {
     SIMILARITY: "",
@@ -166,6 +168,7 @@ def _mistakes_of_pair(left: DonorRuns, right: DonorRuns) -> Rows:
             for value in by_run[quantity].values()
         ]
     rows.append({"quantity": EXCESS, **measured(left.effect(contrasts[EXCESS]))})
+    rows += effect_rows(CONTROL, _control(left, right))
     for run in left.ids:
         rows += [
             {"run_a": run, "quantity": f"{quantity}_of_run"}
@@ -186,6 +189,20 @@ def _mistakes_of_pair(left: DonorRuns, right: DonorRuns) -> Rows:
         for ours, theirs in ((left, right), (right, left))
     )
     return [{**row, "accuracies": accuracies} for row in rows]
+
+
+def _control(left: DonorRuns, right: DonorRuns) -> Estimate | None:
+    """The excess of two runs of one donor on one test set; None where none is repeated.
+
+    What is hard is hard for all: two donors err alike beyond that only where they do so
+    no less than one donor does with itself.
+    """
+    excess = [
+        PairAverage("prediction_similarity_excess", group.ids, weights="best")
+        for group in (left, right)
+    ]
+    repeated = [each for each in excess if left.effect(each) is not None]
+    return left.effect(Mean(tuple(repeated))) if repeated else None
 
 
 def gain_and_similarity_rows(material: Material) -> Rows:

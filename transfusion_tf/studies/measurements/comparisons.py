@@ -278,9 +278,17 @@ def _frechet(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Pa
 
 
 def _agreement(runs: Runs, data_root: str | Path, options: Options) -> Iterator[Part]:
-    """The mistakes of two runs on the same test examples."""
-    for group in _grouped(runs, _of_one_fold):
+    """The mistakes of two runs on the same test examples.
+
+    They differ in their start alone; or in nothing but their seed, as a control.
+    """
+    for group in _grouped(runs, _of_one_test_set):
         for pair in itertools.combinations(group, 2):
+            seeds, starts = (
+                {value(run.config()) for run in pair} for value in (_seed, _start)
+            )
+            if len(seeds) == len(starts):
+                continue
             compute = functools.partial(compare_mistakes, *(run.path for run in pair))
             yield _content(pair), compute
 
@@ -313,6 +321,21 @@ def _of_one_fold(config: RunConfig) -> Hashable:
     """
     architecture = config.model.partition("[")[0]
     return (architecture, config.data, config.seed, config.fold, config.head_steps)
+
+
+def _of_one_test_set(config: RunConfig) -> Hashable:
+    """Runs that differ in their start and seed alone."""
+    architecture = config.model.partition("[")[0]
+    return (architecture, config.data, config.fold, config.head_steps)
+
+
+def _seed(config: RunConfig) -> Hashable:
+    return config.seed
+
+
+def _start(config: RunConfig) -> Hashable:
+    # A donor that was pretrained here may have a seed of its own.
+    return (config.initialization, config.donor)
 
 
 def _of_random_starts(config: RunConfig) -> Hashable:
