@@ -6,6 +6,7 @@ import json
 import zipfile
 
 import pytest
+from support import write_clinic
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization import InitializationReport
@@ -81,6 +82,12 @@ def test_a_bare_file_without_a_known_scaling_is_an_error_that_lists_the_choices(
     assert with_donor_card(said) is said
     assert with_donor_card(config.replace(initialization="random")).donor == str(file)
     (tmp_path / "config.json").write_text("{}")
+    assert with_donor_card(config) is config
+
+
+def test_a_data_set_s_card_is_no_weight_file(tmp_path):
+    card = write_clinic(tmp_path / "clinic", patients=4)
+    config = BASE.replace(donor=str(card), initialization="transfer")
     assert with_donor_card(config) is config
 
 

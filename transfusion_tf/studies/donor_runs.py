@@ -68,7 +68,9 @@ def _check_that_pixels_are_known(config: RunConfig) -> None:
     `.keras` files of this project say, and so does the folder of a run.
     """
     spec = parse_model_name(config.model)
-    if config.donor is None or parse_spec(config.initialization).scheme == "random":
+    if config.donor is None or is_dataset(config.donor):
+        return
+    if parse_spec(config.initialization).scheme == "random":
         return
     file = Path(config.donor).expanduser()
     if spec.input_scaling or not file.is_file():
