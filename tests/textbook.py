@@ -10,12 +10,24 @@ def seeds_and_patients(values, draws, patients):
     Args:
       values: [seeds].
       draws: [seeds, samples], the same in every bootstrap sample of the test patients.
-      patients: of the test set.
+      patients: on the rarer side, in the test set.
     """
-    parts = [np.var(values, ddof=1) / len(values), np.var(np.mean(draws, 0), ddof=1)]
+    parts = [np.var(values, ddof=1) / len(values), patient_variance(draws)]
     freedoms = [len(values) - 1, patients - 1]
     freedom = sum(parts) ** 2 / sum(np.square(parts) / freedoms)
     return interval(np.mean(values), np.sqrt(sum(parts)), freedom)
+
+
+def patient_variance(draws):
+    """Of the seeds' mean, less what the seeds' own variance has of it already: the
+    interaction in a table of seeds by samples, of one number each.
+    """
+    seeds, samples = np.shape(draws)
+    apart = (
+        draws - np.mean(draws, 0) - np.mean(draws, 1, keepdims=True) + np.mean(draws)
+    )
+    interaction = np.sum(apart**2) / (seeds - 1) / (samples - 1)
+    return max(0.0, np.var(np.mean(draws, 0), ddof=1) - interaction / seeds)
 
 
 def seeds(values):

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from transfusion_tf.evaluation import (
-    learning_curve_area,
+    mean_while_learning,
     steps_to_threshold,
     threshold_between,
 )
+from transfusion_tf.evaluation.convergence import steps_to_thresholds
 
 STEPS = [0, 100, 200, 300]
 
@@ -39,22 +40,22 @@ def test_evaluations_without_the_metric_are_skipped():
 
 
 def test_the_area_is_the_mean_over_steps_not_over_evaluations():
-    assert learning_curve_area([0, 100, 400], [0.5, 0.9, 0.9]) == pytest.approx(0.85)
+    assert mean_while_learning([0, 100, 400], [0.5, 0.9, 0.9]) == pytest.approx(0.85)
 
 
 def test_the_area_starts_before_the_first_step():
-    early = learning_curve_area(STEPS, [0.9, 0.9, 0.9, 0.9])
-    late = learning_curve_area(STEPS, [0.5, 0.9, 0.9, 0.9])
+    early = mean_while_learning(STEPS, [0.9, 0.9, 0.9, 0.9])
+    late = mean_while_learning(STEPS, [0.5, 0.9, 0.9, 0.9])
     assert early - late == pytest.approx(0.4 * 50 / 300)
 
 
 def test_a_run_that_stopped_early_keeps_its_last_value():
-    stopped = learning_curve_area([0, 100], [0.5, 0.9], until=300)
-    assert stopped == pytest.approx(learning_curve_area(STEPS, [0.5, 0.9, 0.9, 0.9]))
+    stopped = mean_while_learning([0, 100], [0.5, 0.9], until=300)
+    assert stopped == pytest.approx(mean_while_learning(STEPS, [0.5, 0.9, 0.9, 0.9]))
 
 
 def test_what_lies_beyond_the_common_end_is_left_out():
-    longer = learning_curve_area(STEPS, [0.5, 0.7, 0.9, 0.1], until=150)
+    longer = mean_while_learning(STEPS, [0.5, 0.7, 0.9, 0.1], until=150)
     assert longer == pytest.approx((0.6 * 100 + 0.75 * 50) / 150)
 
 
@@ -65,3 +66,24 @@ def test_the_threshold_is_nine_tenths_of_the_way_to_the_baselines_mean_best():
 def test_steps_that_do_not_rise_are_refused():
     with pytest.raises(ValueError, match="rise"):
         steps_to_threshold([0, 200, 100], [0.1, 0.2, 0.3], 0.2)
+
+
+def test_many_thresholds_are_reached_as_each_is():
+    rng = np.random.default_rng(0)
+    steps = np.cumsum(rng.integers(1, 9, 12))
+    values, thresholds = rng.random(12), np.linspace(-0.1, 1.1, 40)
+    found = steps_to_thresholds(steps, values, thresholds)
+    for threshold, step in zip(thresholds, found, strict=True):
+        first = next((i for i, value in enumerate(values) if value >= threshold), None)
+        if first is None:
+            assert np.isnan(step)
+        elif first == 0:
+            assert step == steps[0]
+        else:
+            share = (threshold - values[first - 1]) / (
+                values[first] - values[first - 1]
+            )
+            expected = steps[first - 1] + share * (steps[first] - steps[first - 1])
+            assert step == pytest.approx(expected)
+    assert np.isnan(steps_to_thresholds([], [], thresholds)).all()
+    assert steps_to_thresholds([7], [0.5], np.array([0.4, 0.6]))[0] == 7

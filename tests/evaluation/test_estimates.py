@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from transfusion_tf.evaluation import estimate_mean
-from transfusion_tf.evaluation.estimates import student
+from transfusion_tf.evaluation.estimates import NO_SPREAD, student
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,12 @@ def test_the_p_value_is_small_just_where_the_interval_leaves_zero_out():
         assert (found.p_value < 0.05) == (found.decided != "undecided")
 
 
-def test_a_difference_without_any_spread_has_a_p_value_of_zero_or_one():
-    assert estimate_mean([0.1] * 3).p_value == pytest.approx(0)
-    assert estimate_mean([0.0] * 3).p_value == 1
+@pytest.mark.parametrize("values", [[0.1] * 3, [0.0] * 3, [0.1, 0.1, 0.1 + 2e-17]])
+def test_what_does_not_vary_but_by_rounding_has_no_interval(values):
+    """It had a p value of 1e-32, or an interval of width 0 within any margin."""
+    found = estimate_mean(values)
+    assert np.isnan([found.low, found.high, found.p_value]).all()
+    assert found.caveat == NO_SPREAD
 
 
 def test_an_undefined_interval_has_no_p_value():
@@ -89,4 +92,4 @@ def test_a_level_is_a_share():
 
 
 def test_an_estimate_reads_as_a_difference_with_its_ends():
-    assert str(estimate_mean([0.1] * 3)) == "+0.100 [+0.100, +0.100]"
+    assert str(estimate_mean([0.1, 0.1, 0.1003])) == "+0.100 [+0.100, +0.101]"

@@ -23,7 +23,7 @@ def study(generator, effect, seeds, patients, seed_std, patient_std):
             [value for seed, value in enumerate(values) if ("seed", seed) != left]
         ),
         {"seed": range(seeds)},
-        draws=draws,
+        draws=lambda left_out: draws,
         patients=patients,
     )
 

@@ -35,7 +35,7 @@ LEVELS |= {
         *("images_per_second", "peak_memory_mib"),
     )
 }
-LEARNING = {"area": WhileLearning, "steps": StepsToThreshold}
+LEARNING = {"mean_while_learning": WhileLearning, "steps": StepsToThreshold}
 WHEN = {"before": "initial", "after": "trained"}
 
 

@@ -19,7 +19,14 @@ from transfusion_tf.training import RunDirectory
 
 # Some of the means that the report publishes.
 LEVELS = {
-    *("test", "best_validation", "parameters", "train_seconds", "steps", "area"),
+    *(
+        "test",
+        "best_validation",
+        "parameters",
+        "train_seconds",
+        "steps",
+        "mean_while_learning",
+    ),
     *("auc/mild", "accuracy", "quadratic_kappa"),
 }
 VOID = {"meta", "img", "br", "line", "circle", "input", "link", "hr"}

@@ -24,7 +24,7 @@ SKIN, RETINA = "phantom_skin_64", "phantom_retina_64"
 
 # Some of the means that chapters publish.
 LEVELS = {
-    *("test", "parameters", "area", "steps", "drop", "knn", "distance"),
+    *("test", "parameters", "mean_while_learning", "steps", "drop", "knn", "distance"),
     *("cka_before_after", "cka_statistics_weights", "frechet_distance"),
 }
 

@@ -6,9 +6,9 @@ from planted_study import Plant
 
 from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.report import collect, reach_verdict
-from transfusion_tf.report.judged_differences import Case, judge
+from transfusion_tf.report.judged_differences import Case, call_together, judge
 from transfusion_tf.report.next_steps import shown_command
-from transfusion_tf.report.verdict import call_together, multiplicity_caveats
+from transfusion_tf.report.verdict import multiplicity_caveats
 from transfusion_tf.report.wording import number, signed, without_folders
 from transfusion_tf.studies import read_study
 from transfusion_tf.training import RunDirectory
@@ -365,18 +365,19 @@ def test_the_caveats_say_what_was_called_together(study, plant):
     study.grid(["cbr_tiny", "cbr_small"], plants)
     found = verdict(study)
     assert found.headline.startswith("Transfer helps for both models")
-    together, alone = found.caveats[:2]
-    assert "called for the 2 cases together (Holm’s correction)" in together
-    assert alone.startswith("Each other interval stands alone at 95 %")
-    assert "in any of the 2 other comparisons with random weights" in alone
+    # Of two models: help, speed, statistics against both, and size from two starts.
+    assert found.caveats[0].startswith(
+        "All 10 differences that have an interval here are called together (Holm’s"
+    )
+    assert not any("stands alone" in caveat for caveat in found.caveats)
 
 
 def test_the_caveats_name_the_case_that_is_clear_of_zero_by_itself_only():
     cases = [case("cbr_tiny", CLEAR), case("cbr_small", FAINT)]
-    (together,) = multiplicity_caveats(call_together(cases, MARGIN), total=2)
+    (together,) = multiplicity_caveats(call_together(cases, MARGIN))
     assert together.endswith("called with a chance of one in twenty.")
     cases.append(case("cbr_large_w", [0.1, -0.1, 0.02]))
-    (together,) = multiplicity_caveats(call_together(cases, MARGIN), total=3)
+    (together,) = multiplicity_caveats(call_together(cases, MARGIN))
     assert together.endswith(
         "twenty. cbr_small is clear of zero by its own interval, but is not called."
     )

@@ -29,7 +29,14 @@ COLUMNS = {
 
 # Some of the means that chapters publish.
 LEVELS = {
-    *("test", "auc/severe", "parameters", "parameters_table1", "area", "steps"),
+    *(
+        "test",
+        "auc/severe",
+        "parameters",
+        "parameters_table1",
+        "mean_while_learning",
+        "steps",
+    ),
     *("cca", "noise_floor", "cca_at_start", "cca_at_end"),
 }
 
@@ -206,9 +213,9 @@ def test_convergence_counts_the_steps_of_the_panel(record, measurements, drawn):
         cell.mean_steps()
     )
     assert value_of(drawn[0]["figure6"], quantity="reached", **keys) == 3
-    assert value_of(drawn[0]["figure6"], quantity="area", **keys) == pytest.approx(
-        np.mean(list(cell.areas.values()))
-    )
+    assert value_of(
+        drawn[0]["figure6"], quantity="mean_while_learning", **keys
+    ) == pytest.approx(np.mean(list(cell.means_while_learning.values())))
 
 
 def test_a_study_may_set_the_threshold(record, measurements, tmp_path):
@@ -223,24 +230,22 @@ def test_a_study_may_set_the_threshold(record, measurements, tmp_path):
 def test_together_a_slimmed_model_runs_against_the_whole_one(drawn):
     view = drawn[0]["figure8"]
     assert len(view.pictures) == 1
-    lead = rows_of(view, model=SLIM, quantity="area_difference_to_random")
+    lead = rows_of(view, model=SLIM, quantity="lead_over_random")
     assert (lead["value"] > 0).all()
     assert len(lead) == 1
 
 
 def test_convergence_by_class_has_a_threshold_of_each_class(drawn):
     quantities = set(drawn[0]["figure16"].table["quantity"])
-    assert {"steps/auc/mild", "area_difference_to_random/auc/none"} <= quantities
+    assert {"steps/auc/mild", "lead_over_random/auc/none"} <= quantities
 
 
 def test_stages_stand_in_network_order_and_their_gains_add_up(drawn):
     view = drawn[0]["figure7"]
     starts = [row[1] for row in view.sheet.rows]
     assert starts == ["random", "transfer:pool1", "transfer:pool3", "transfer"]
-    gains = rows_of(view, quantity="area_gain_over_previous")["value"]
-    whole = value_of(
-        view, initialization="transfer", quantity="area_difference_to_random"
-    )
+    gains = rows_of(view, quantity="lead_over_previous")["value"]
+    whole = value_of(view, initialization="transfer", quantity="lead_over_random")
     assert gains.sum() == pytest.approx(whole)
     assert len(gains) == 3
 

@@ -2,11 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 from studies.measured import names, scores, table
 
 from transfusion_tf.errors import UserError
+from transfusion_tf.evaluation.estimates import NO_SPREAD
 from transfusion_tf.studies.claims import (
+    HOLDS,
+    NOT_DECIDED,
     Claim,
     Gate,
     claim_from_dict,
@@ -14,7 +18,8 @@ from transfusion_tf.studies.claims import (
     judge_claims,
     with_learned_runs,
 )
-from transfusion_tf.studies.contrasts import Constant, Unavailable, on_test
+from transfusion_tf.studies.contrasts import Average, Constant, Unavailable, on_test
+from transfusion_tf.studies.measurements.table import PatientDraws
 from transfusion_tf.training import RunConfig
 
 
@@ -128,6 +133,9 @@ def test_donors_that_learnt_nothing_decide_nothing(best, expected):
     assert ("10% of the way from chance" in row["reason"]) == (best == 0.52)
 
 
+_SPREADS = {"left": (0.0, 0.001, 0.002), "right": (0.001, 0.0, 0.002)}
+
+
 @pytest.mark.parametrize(
     ("rule", "levels", "expected"),
     [
@@ -152,7 +160,7 @@ def test_scores_at_chance_decide_nothing(rule, levels, expected):
     rows = [
         row
         for start, level in zip(starts, levels, strict=True)
-        for row in scores(start, [level, level + 0.001, level + 0.002])
+        for row in scores(start, [level + far for far in _SPREADS[start]])
     ]
     rows += [{"quantity": "chance", "run": run, "value": 0.5} for run in ids.values()]
     asked = claim_from_dict(claim_to_dict(asked, ids))
@@ -172,3 +180,97 @@ def test_unknown_rules_and_units_are_refused():
         claim("below")
     with pytest.raises(UserError, match="unit 'furlong'"):
         claim("above", unit="furlong")
+
+
+def judged_on_patients(draws, rarer, values):
+    """A claim that two starts score alike, of test sets with so many of the rarer."""
+    sets = {
+        run: PatientDraws(np.asarray(draws, float), 400, "test set", rarer)
+        for run in (*names("transfer"), *names("random"))
+    }
+    rows = [*scores("transfer", values), *scores("random", values[::-1])]
+    alike = Claim(
+        "They end alike.",
+        "table 1",
+        "transfer minus random",
+        "AUC",
+        "alike",
+        on_test(names("transfer")) - on_test(names("random")),
+    )
+    (row,) = judge_claims([alike], table(*rows, patient_draws=sets)).to_dict("records")
+    return row["verdict"], row["reason"]
+
+
+def test_perfect_scores_on_both_sides_are_not_called_alike():
+    """No seed and no bootstrap sample differs: the interval had a width of 0."""
+    found = judged_on_patients([1.0] * 50, 30, [1.0, 1.0, 1.0])
+    assert found == ("not decided here", NO_SPREAD)
+
+
+def test_fewer_than_ten_patients_of_the_rarer_class_decide_nothing():
+    draws = np.linspace(0.9, 0.92, 50)
+    values = [0.91, 0.911, 0.912]
+    assert judged_on_patients(draws, 10, values) == ("holds", "")
+    assert judged_on_patients(draws, 9, values) == (
+        "not decided here",
+        "too few test patients: 9 on the rarer side",
+    )
+
+
+def test_runs_that_collapsed_are_named_beside_the_verdict():
+    seeds = range(10)
+    rows = scores("transfer", [0.9 + 0.001 * s for s in seeds])
+    rows += scores("random", [*(0.7 + 0.002 * s for s in range(9)), 0.52])
+    rows += [
+        {"quantity": "chance", "run": run, "value": 0.5}
+        for run in (*names("transfer", seeds), *names("random", seeds))
+    ]
+    effect = on_test(names("transfer", seeds)) - on_test(names("random", seeds))
+    gains = Claim("It gains.", "table 1", "on test", "AUC", "above", effect)
+    (row,) = judge_claims([gains], table(*rows, seeds=seeds)).to_dict("records")
+    assert row["verdict"] == "holds"
+    assert row["reason"] == "1 of 10 runs of cbr_tiny from random collapsed"
+
+
+def test_what_is_above_zero_by_its_own_interval_alone_is_said_to_be():
+    """Holm (1979): the smallest of three p values is taken three times."""
+    rows = scores("a", [0.026, 0.054, 0.040]) + scores("b", [0.1, -0.1, 0.02])
+    rows += scores("c", [-0.1, 0.2, 0.0])
+    found = judge_claims(
+        [Claim("", "", "", "AUC", "above", on_test(names(each))) for each in "abc"],
+        table(*rows),
+    )
+    assert list(found["verdict"]) == [HOLDS, NOT_DECIDED, NOT_DECIDED]
+    assert found["reason"][0] == "by its own interval, not among all 3 together"
+    assert found["adjusted_p_value"][0] == pytest.approx(3 * found["p_value"][0])
+
+
+@pytest.mark.parametrize(
+    ("steps", "last", "asked", "expected"),
+    [
+        ((100, 100), (100, 100), (100, 100), HOLDS),
+        # The best weights, after steps of their own.
+        ((100, 40), (100, 100), (100, 100), NOT_DECIDED),
+        # The last ones, of runs that were stopped early, or were to be shorter.
+        ((100, 40), (100, 40), (100, 100), HOLDS),
+        ((100, 40), (100, 40), (100, 40), NOT_DECIDED),
+    ],
+)
+def test_what_moved_is_compared_at_equal_steps(steps, last, asked, expected):
+    rows = []
+    for seed in range(3):
+        for start, distance in (("far", 2.0 + seed / 9), ("near", 1.0 + seed / 8)):
+            run = f"{start}-{seed}"
+            place = seed == 2
+            rows.append(
+                {"quantity": "travel_distance", "run": run, "run_b": run}
+                | {"weights_b": "trained", "step": steps[place], "value": distance}
+            )
+            rows.append({"quantity": "step", "run": run, "value": last[place]})
+            rows.append({"quantity": "steps", "run": run, "value": asked[place]})
+    far, near = (Average("travel_distance", names(start)) for start in ("far", "near"))
+    moved = Claim("It moved.", "figure 4", "distance", "", "above", far - near)
+    (row,) = judge_claims([moved], table(*rows)).to_dict("records")
+    assert row["verdict"] == expected
+    if expected == NOT_DECIDED:
+        assert row["reason"].endswith("after different numbers of steps, 40 to 100")

@@ -19,7 +19,9 @@ def claims(random, transfer):
     never = Gate("random weights are not better", on_test(random) - on_test(transfer))
     return [
         Claim("Transfer gains.", "table 1", "on test", "AUC", "above", gain),
-        Claim("Both learn alike.", "figure 2", "area", "AUC", "alike", lead),
+        Claim(
+            "Both learn alike.", "figure 2", "mean_while_learning", "AUC", "alike", lead
+        ),
         Claim(
             "It pays.", "figure 3", "gain", "of RI", "at_least", ratio, gates=(never,)
         ),

@@ -7,7 +7,7 @@ import pytest
 from studies.measured import names, run_name, scores, table
 
 from transfusion_tf.evaluation import (
-    learning_curve_area,
+    mean_while_learning,
     steps_to_threshold,
     threshold_between,
 )
@@ -240,7 +240,7 @@ def test_no_start_leads_while_random_weights_learn():
         reached = [steps_to_threshold(steps, own, threshold) for own in random]
         horizon = max(steps[-1] if step is None else step for step in reached)
         areas = [
-            [learning_curve_area(steps, own, until=horizon) for own in runs]
+            [mean_while_learning(steps, own, until=horizon) for own in runs]
             for runs in (other, random)
         ]
         leads.append(np.mean(areas[0]) - np.mean(areas[1]))

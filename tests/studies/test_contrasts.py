@@ -9,7 +9,7 @@ from scipy import stats
 from studies.measured import names, run_name, scores, table
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.evaluation import learning_curve_area
+from transfusion_tf.evaluation import mean_while_learning
 from transfusion_tf.studies.contrasts import (
     Average,
     ByDistance,
@@ -23,6 +23,7 @@ from transfusion_tf.studies.contrasts import (
     Scaled,
     Slope,
     StartEndRSquared,
+    StepsToThreshold,
     Unavailable,
     WhileLearning,
     from_dict,
@@ -60,7 +61,7 @@ def test_test_patients_count_where_both_sides_have_the_same():
         *scores("transfer", [0.9, 0.8]),
         *scores("random", [0.7, 0.6]),
         patient_draws={
-            run: PatientDraws(np.array([1.0, 2.0, 3.0]) * scale, 9, "set")
+            run: PatientDraws(np.array([1.0, 2.0, 3.0]) * scale, 9, "set", 4)
             for scale, start in ((2.0, "transfer"), (1.0, "random"))
             for run in names(start, (0, 1))
         },
@@ -254,7 +255,7 @@ def test_the_metric_while_learning_is_up_to_where_random_weights_have_learnt():
     contrast = WhileLearning(("transfer-0",), ("random-0",))
     threshold, horizon = contrast.race(data)
     assert (threshold, horizon) == pytest.approx((0.86, 20))
-    expected = learning_curve_area([0, 10, 20], transfer[:3])
+    expected = mean_while_learning([0, 10, 20], transfer[:3])
     assert contrast.value(data, {"transfer-0"}) == pytest.approx(expected)
 
 
@@ -424,3 +425,61 @@ def test_what_is_no_contrast_is_refused():
         from_dict({"kind": "Guess"})
     with pytest.raises(UserError, match="not a contrast"):
         from_dict({"kind": "Constant", "value": 3})
+
+
+def drawn(values, rarer=20):
+    """Bootstrap samples of one validation set."""
+    return PatientDraws(np.asarray(values, float), 80, "validation", rarer)
+
+
+def test_a_lead_while_learning_carries_the_validation_patients():
+    """As the metric of the kept weights varies with them, at 20 of the rarer side."""
+    rng, runs = np.random.default_rng(0), [*names("random"), *names("transfer")]
+    rows = [
+        row for run in runs for row in curve(run, [0.5, 0.6 + rng.random() / 9, 0.8])
+    ]
+    shared = 0.02 * rng.normal(size=(2, 1, 400))
+    draws = (0.8 + shared + 0.005 * rng.normal(size=(2, 3, 400))).reshape(6, 400)
+    sets = {run: drawn(own) for run, own in zip(runs, draws, strict=True)}
+    baseline, transfer = names("random"), names("transfer")
+    lead = WhileLearning(transfer, baseline) - WhileLearning(baseline, baseline)
+    found = measure_effect(lead, table(*rows, validation_draws=sets))
+    expected = textbook.patient_variance(draws[3:] - draws[:3])
+    assert found.patient_variance == pytest.approx(expected)
+    assert found.patient_variance > 0.0005
+    assert found.patients == 20
+    assert measure_effect(lead, table(*rows)).patient_variance is None
+
+
+def test_steps_to_a_threshold_carry_the_validation_patients():
+    """A metric 0.03 higher on others is there a third of ten steps earlier."""
+    rows = [*curve("random-0", [0.5, 0.6, 0.9]), *curve("transfer-0", [0.5, 0.8, 0.9])]
+    sets = {
+        "random-0": drawn([0.9, 0.9]),
+        "transfer-0": drawn([0.87, 0.93]),
+    }
+    data = table(*rows, validation_draws=sets)
+    contrast = StepsToThreshold(("transfer-0",), ("random-0",))
+    # The threshold is 0.86.
+    assert contrast.value(data, {"transfer-0"}) == pytest.approx(16)
+    found = contrast.draws(data, {"transfer-0"})
+    assert found == pytest.approx([19, 13])
+
+
+def test_folds_of_several_data_sets_share_images_as_the_data_sets_do_on_average():
+    """Not as their runs: the first has three groups of them, the second one."""
+    starts = ("a", "b", "c", "d")
+    rows = []
+    for place, start in enumerate(starts):
+        values = 0.8 + 0.01 * np.random.default_rng(place).normal(size=3)
+        rows += [
+            row | {"fold": fold, "dataset": "few" if start == "d" else "many"}
+            for fold, row in enumerate(scores(start, values))
+        ]
+    ratios = {
+        run: 0.1 if run.startswith("d") else 0.5 for s in starts for run in names(s)
+    }
+    contrast = Mean(tuple(on_test(names(start)) for start in starts))
+    found = measure_effect(contrast, table(*rows, test_to_train=ratios))
+    expected = textbook.folds(found.values, (0.1 + 0.5) / 2)
+    assert (found.estimate, found.low, found.high) == pytest.approx(expected)

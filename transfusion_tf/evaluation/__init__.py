@@ -19,7 +19,7 @@ from transfusion_tf.evaluation.calibration import (
     reliability,
 )
 from transfusion_tf.evaluation.convergence import (
-    learning_curve_area,
+    mean_while_learning,
     steps_to_threshold,
     threshold_between,
 )
@@ -78,8 +78,8 @@ __all__ = [
     "expected_calibration_error",
     "forecasts",
     "labels_and_probabilities",
-    "learning_curve_area",
     "mean_auc",
+    "mean_while_learning",
     "metric",
     "metric_replicates",
     "patient_weights",

@@ -31,18 +31,37 @@ def steps_to_threshold(
     Returns:
       Steps, or None when the threshold was never reached.
     """
+    thresholds = np.array([threshold])
+    found = steps_to_thresholds(
+        steps, values, thresholds, at_evaluations=at_evaluations
+    )[0]
+    return None if np.isnan(found) else float(found)
+
+
+def steps_to_thresholds(
+    steps: npt.ArrayLike,
+    values: npt.ArrayLike,
+    thresholds: np.ndarray,
+    *,
+    at_evaluations: bool = False,
+) -> np.ndarray:
+    """`steps_to_threshold` of many thresholds: float64 [thresholds], NaN is never."""
     at, metric = _curve(steps, values)
-    reached = np.flatnonzero(metric >= threshold)
-    if not reached.size:
-        return None
-    first = int(reached[0])
-    if first == 0 or at_evaluations:
-        return float(at[first])
-    share = (threshold - metric[first - 1]) / (metric[first] - metric[first - 1])
-    return float(at[first - 1] + share * (at[first] - at[first - 1]))
+    if not at.size:
+        return np.full(len(thresholds), np.nan)
+    first = np.searchsorted(np.maximum.accumulate(metric), thresholds)
+    after = np.minimum(first, len(at) - 1)
+    found = at[after]
+    if not at_evaluations:
+        before = np.maximum(after - 1, 0)
+        rise = metric[after] - metric[before]
+        share = (thresholds - metric[before]) / np.where(rise > 0, rise, np.nan)
+        found = at[before] + share * (at[after] - at[before])
+    found = np.where(first == 0, at[0], found)
+    return np.where(first == len(at), np.nan, found)
 
 
-def learning_curve_area(
+def mean_while_learning(
     steps: npt.ArrayLike, values: npt.ArrayLike, until: float | None = None
 ) -> float:
     """Mean of the metric over the training, weighted by steps (trapezoids).

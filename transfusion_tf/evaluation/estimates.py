@@ -8,6 +8,14 @@ from scipy import special
 ONE_SEED = "one seed: the interval lacks the spread between seeds"
 ONE_FOLD = "one fold: there is no interval"
 TOO_FEW = "too few for an interval"
+NO_SPREAD = "too few to say: neither seeds nor patients set the two sides apart"
+
+# On either side of a metric: with fewer, one patient is a tenth of a sensitivity.
+LEAST_PATIENTS = 10
+
+
+# A spread below, of an estimate or at all, is float64's own.
+_ROUNDING = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +41,7 @@ class Estimate:
         were made along with this one; None where none was made.
       over: what there is one value of each: `seed`, or `fold` of a cross-validation,
         which then stands for seed above.
+      patients: on the rarer side of the metric; None where no patients are behind it.
     """
 
     estimate: float
@@ -47,6 +56,17 @@ class Estimate:
     p_value: float = np.nan
     adjusted_p_value: float | None = None
     over: str = "seed"
+    patients: int | None = None
+
+    @property
+    def few_patients(self) -> bool:
+        """Whether the metric has too few test patients for anything to be said."""
+        return self.patients is not None and self.patients < LEAST_PATIENTS
+
+    @property
+    def spread(self) -> bool:
+        """Whether there is anything to judge by, where there are seeds enough."""
+        return self.seeds < 3 or bool(np.isfinite(self.low))
 
     @property
     def decided(self) -> str:
@@ -70,6 +90,8 @@ class Estimate:
         """What the interval lacks, or None."""
         if self.seeds == 2:
             return f"two {self.over}s: {TOO_FEW}"
+        if not self.spread:
+            return NO_SPREAD
         if self.seeds > 1:
             return None
         return ONE_FOLD if self.over == "fold" else ONE_SEED
@@ -101,19 +123,19 @@ def student(
 
     Args:
       estimate: a mean.
-      variance: of the estimate. Where it is 0 the p value is 0, or 1 of a zero.
+      variance: of the estimate.
       freedom: degrees of freedom of the variance.
       level: intended coverage.
 
     Returns:
-      Low end, high end, two-sided p value.
+      Low end, high end, two-sided p value; NaN where there is no variance but what
+      rounding makes, for nothing says how far off the estimate is.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     error = float(np.sqrt(variance))
+    if not error > _ROUNDING * max(abs(estimate), 0.1):
+        return np.nan, np.nan, np.nan
     half = float(special.stdtrit(freedom, (1 + level) / 2)) * error
-    if error > 0:
-        p_value = float(2 * special.stdtr(freedom, -abs(estimate) / error))
-    else:
-        p_value = np.nan if np.isnan(error) else float(estimate == 0)
+    p_value = float(2 * special.stdtr(freedom, -abs(estimate) / error))
     return estimate - half, estimate + half, p_value

@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from transfusion_tf.evaluation.estimates import LEAST_PATIENTS
 from transfusion_tf.studies.study_folder import Run
-
-# Of a class: with fewer, one patient is a tenth of a sensitivity.
-LEAST_PATIENTS = 10
 
 
 def class_patients(runs: Sequence[Run]) -> dict[str, int]:

@@ -9,8 +9,8 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from transfusion_tf.evaluation import Estimate
-from transfusion_tf.evaluation.estimates import TOO_FEW
+from transfusion_tf.evaluation import Estimate, adjusted_differences
+from transfusion_tf.evaluation.estimates import NO_SPREAD, TOO_FEW
 from transfusion_tf.report import wording
 from transfusion_tf.report.results import (
     BASELINE,
@@ -99,8 +99,31 @@ def compare(
     return cases
 
 
+def call_together(cases: Sequence[Case], margin: float) -> list[Case]:
+    """Cases called with Holm's correction for their number.
+
+    A case that only its own interval settles, not its p value among them all, is no
+    longer called a difference. Intervals stay as they are.
+    """
+    differences = adjusted_differences([case.difference for case in cases])
+    called = []
+    for case, difference in zip(cases, differences, strict=True):
+        judgement = case.judgement
+        if difference.decided != difference.decided_among_all:
+            if judgement in ("higher", "lower"):
+                small = -margin < difference.low and difference.high < margin
+                judgement = "alike" if small else "open"
+            judgement = "undecided" if judgement == "worse" else judgement
+        called.append(
+            dataclasses.replace(case, difference=difference, judgement=judgement)
+        )
+    return called
+
+
 def unless_unfit(case: Case, *sides: StartRuns) -> Case:
     """The case; `unfit` where one of its sides has learned nothing, or the like."""
+    if not case.difference.spread:
+        return dataclasses.replace(case, judgement="unfit", fault=NO_SPREAD)
     bad = [side for side in sides if side.fault]
     if not bad:
         return case
@@ -127,6 +150,28 @@ def transfer_cases(results: Results, right: str, margin: float) -> list[Case]:
         [(p, left, right) for p in results.model_results for left in transfers(p)],
         margin,
     )
+
+
+def size_cases(results: Results, margin: float) -> list[Case]:
+    """The same as cases, of random and of transferred weights where there are such.
+
+    They are `within` the margin, `worse` or `undecided`.
+    """
+    pairs = size_differences(results)
+    asked = [row for row in pairs if scheme(row[1]) in (BASELINE, "transfer")] or pairs
+    cases = []
+    for panel, label, difference in asked:
+        name = f"{results.panel_name(panel)} from {label}"
+        case = Case(name, difference, difference.within_margin(margin))
+        if difference.seeds < 3:
+            case = dataclasses.replace(case, judgement="few_seeds")
+        others = [
+            p.starts.get(label)
+            for p in results.model_results
+            if p.model == results.models[-1]
+        ]
+        cases.append(unless_unfit(case, panel.starts[label], *filter(None, others)))
+    return cases
 
 
 def size_differences(results: Results) -> list[tuple[ModelResults, str, Estimate]]:

@@ -5,9 +5,9 @@ import shlex
 from collections.abc import Sequence
 
 from transfusion_tf.evaluation import patients_to_settle, seeds_to_settle
+from transfusion_tf.evaluation.estimates import LEAST_PATIENTS
 from transfusion_tf.evaluation.power import MOST_SEEDS, POWER
 from transfusion_tf.report import wording
-from transfusion_tf.report.class_patients import LEAST_PATIENTS
 from transfusion_tf.report.judged_differences import UNDECIDED, Case
 from transfusion_tf.report.results import Results, StartRuns
 
@@ -30,7 +30,7 @@ class NextStep:
 
 
 def next_steps(
-    results: Results, helps: Sequence[Case], margin: float
+    results: Results, helps: Sequence[Case], margin: float, comparisons: int
 ) -> tuple[NextStep, ...]:
     """What to do about whether transfer helps, where that is open; most urgent first.
 
@@ -38,6 +38,7 @@ def next_steps(
       results: of the study.
       helps: its cases.
       margin: of the metric.
+      comparisons: that are called together with them, themselves included.
     """
     starts = [start for p in results.model_results for start in p.starts.values()]
     steps = []
@@ -52,7 +53,7 @@ def next_steps(
             )
         )
     elif any(case.judgement in UNDECIDED for case in helps):
-        steps += _more_seeds(results, helps, margin, starts)
+        steps += _more_seeds(results, helps, margin, starts, comparisons)
     return tuple(steps)
 
 
@@ -89,6 +90,7 @@ def _more_seeds(
     helps: Sequence[Case],
     margin: float,
     starts: Sequence[StartRuns],
+    several: int,
 ) -> list[NextStep]:
     have = max(case.difference.seeds for case in helps)
     if any(case.difference.over == "fold" for case in helps):
@@ -104,7 +106,6 @@ def _more_seeds(
             )
         ]
     patients = _patients(starts)
-    several = len(helps)
     needed = [
         seeds_to_settle(case.difference, patients, margin, comparisons=several)
         for case in known

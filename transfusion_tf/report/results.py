@@ -60,7 +60,7 @@ class StartRuns(RunGroup):
         return WhileLearning(self.ids, self.baseline)
 
     @functools.cached_property
-    def areas(self) -> dict[RunKey, float]:
+    def means_while_learning(self) -> dict[RunKey, float]:
         """Mean of the validation metric up to the panel's horizon, one per run."""
         return self.by_key(self.learning.by_run(self.measurements))
 
@@ -154,7 +154,7 @@ class ModelResults:
         """Left minus right on test; None when there is nothing to compare."""
         return test_difference(self.starts.get(left), self.starts.get(right))
 
-    def area_difference(self, left: str, right: str) -> Estimate | None:
+    def lead(self, left: str, right: str) -> Estimate | None:
         """Left minus right of the mean validation metric up to the horizon."""
         if left not in self.starts or right not in self.starts:
             return None

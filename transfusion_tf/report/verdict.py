@@ -3,16 +3,16 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from transfusion_tf.evaluation import adjusted_differences
+import numpy as np
+
+from transfusion_tf.evaluation.estimates import LEAST_PATIENTS
 from transfusion_tf.report import wording
-from transfusion_tf.report.class_patients import LEAST_PATIENTS
 from transfusion_tf.report.donor_answer import answer_donor
 from transfusion_tf.report.judged_differences import (
     UNDECIDED,
     Case,
     interval_words,
     tone_of,
-    transfer_cases,
 )
 from transfusion_tf.report.next_steps import NextStep, next_steps
 from transfusion_tf.report.results import BASELINE, Results, scheme
@@ -22,8 +22,8 @@ from transfusion_tf.report.verdict_answers import (
     answer_help,
     answer_size,
     answer_speed,
-    speed_cases,
 )
+from transfusion_tf.report.verdict_cases import verdict_cases
 from transfusion_tf.report.verdict_warnings import rare_classes, verdict_warnings
 
 
@@ -59,15 +59,15 @@ def reach_verdict(results: Results, margin: float | None = None) -> Verdict:
     """
     unit = wording.metric_unit(results.metric)
     margin = results.margin if margin is None else margin
-    helps = call_together(transfer_cases(results, BASELINE, margin), margin)
-    speed = speed_cases(results, margin)
+    cases = verdict_cases(results, margin)
+    helps, speed = cases.helps, cases.speed
     headline, subline, tone = _headline(results, helps, speed, unit, margin)
     answers = (
         answer_help(results, helps, unit, margin),
-        answer_donor(results, unit, margin),
+        answer_donor(cases.donors, unit, margin),
         answer_speed(results, helps, speed, unit),
-        answer_features(results, helps, unit, margin),
-        answer_size(results, unit, margin),
+        answer_features(results, cases.alternatives, helps, unit, margin),
+        answer_size(results, cases.sizes, unit, margin),
     )
     asked = tuple(answer for answer in answers if answer is not None)
     return Verdict(
@@ -75,31 +75,10 @@ def reach_verdict(results: Results, margin: float | None = None) -> Verdict:
         subline,
         tone,
         asked,
-        _caveats(results, helps),
+        _caveats(results, helps, cases.every),
         verdict_warnings(results),
-        next_steps(results, helps, margin),
+        next_steps(results, helps, margin, comparisons=len(cases.every)),
     )
-
-
-def call_together(cases: Sequence[Case], margin: float) -> list[Case]:
-    """The cases of one question, called with Holm's correction for their number.
-
-    A case that only its own interval settles, not its p value among them all, is no
-    longer called `higher` or `lower`. Intervals stay as they are.
-    """
-    differences = adjusted_differences([case.difference for case in cases])
-    called = []
-    for case, difference in zip(cases, differences, strict=True):
-        judgement = case.judgement
-        if judgement in ("higher", "lower") and (
-            difference.decided_among_all == "undecided"
-        ):
-            small = -margin < difference.low and difference.high < margin
-            judgement = "alike" if small else "open"
-        called.append(
-            dataclasses.replace(case, difference=difference, judgement=judgement)
-        )
-    return called
 
 
 def _headline(
@@ -232,7 +211,9 @@ def _names(cases: Sequence[Case], total: int) -> str:
     )
 
 
-def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
+def _caveats(
+    results: Results, helps: Sequence[Case], every: Sequence[Case]
+) -> tuple[str, ...]:
     caveats = []
     single = [case.difference for case in helps if case.difference.seeds == 1]
     if any(case.difference.seeds == 2 for case in helps):
@@ -252,10 +233,7 @@ def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
         caveats.append(
             f"{wording.plural(count, 'run')} without a result {verb} left out."
         )
-    total = sum(
-        len(panel.starts) - 1 for panel in results.model_results if panel.baseline
-    )
-    caveats += multiplicity_caveats(helps, total)
+    caveats += multiplicity_caveats(every)
     rare = rare_classes(results)
     if rare:
         named = wording.listed([f"{name} ({n})" for name, n in rare.items()])
@@ -270,51 +248,31 @@ def _caveats(results: Results, helps: Sequence[Case]) -> tuple[str, ...]:
     return tuple(caveats)
 
 
-def multiplicity_caveats(helps: Sequence[Case], total: int) -> list[str]:
-    """What it means that there are many comparisons with random weights.
+def multiplicity_caveats(cases: Sequence[Case]) -> list[str]:
+    """What it means that there are many comparisons.
 
     Args:
-      helps: those that are called together.
-      total: of all of them.
+      cases: all that have an interval here, called together.
     """
-    if total < 2:
+    made = [case for case in cases if np.isfinite(case.difference.p_value)]
+    if len(made) < 2:
         return []
-    caveats = []
-    interval, comparisons = "Each interval", f"any of the {total} comparisons"
-    if len(helps) > 1:
-        caveats.append(
-            f"Whether transfer helps is called for the {len(helps)} cases together "
-            "(Holm’s correction): were there no difference in any, one would still be "
-            f"called with a chance of one in twenty.{_left_open(helps)}"
-        )
-        others = total - len(helps)
-        if not others:
-            return caveats
-        interval = "Each other interval"
-        comparisons = f"any of the {others} other comparisons"
-        if others == 1:
-            comparisons = "the one other comparison"
-    caveats.append(
-        f"{interval} stands alone at 95 %: were there no difference in {comparisons} "
-        "with random weights, each would still be called with a chance of one in "
-        "twenty."
-    )
-    return caveats
-
-
-def _left_open(helps: Sequence[Case]) -> str:
-    """The cases that are settled by their own interval, but not among them all."""
-    names = [
-        case.name
-        for case in helps
+    left_open = [
+        case
+        for case in made
         if case.difference.decided != case.difference.decided_among_all
-        and case.judgement == "open"
     ]
-    if not names:
-        return ""
-    if len(names) == 1:
-        return f" {names[0]} is clear of zero by its own interval, but is not called."
-    return (
-        f" {len(names)} of them are clear of zero by their own intervals, but are not "
-        "called."
+    text = (
+        f"All {len(made)} differences that have an interval here are called together "
+        "(Holm’s correction): were there none in any, one would still be called with a "
+        "chance of one in twenty."
     )
+    if len(left_open) == 1:
+        name = left_open[0].name or "One"
+        text += f" {name} is clear of zero by its own interval, but is not called."
+    elif left_open:
+        text += (
+            f" {len(left_open)} of them are clear of zero by their own intervals, but "
+            "are not called."
+        )
+    return [text]

@@ -4,29 +4,22 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from transfusion_tf.report import wording
-from transfusion_tf.report.donor_facts import same_donor
 from transfusion_tf.report.judged_differences import (
     NUMBER_ONLY,
     STATISTICS,
     UNDECIDED,
     Case,
     common,
-    compare,
     grouped,
     item,
-    judge,
     missing,
     sentence,
-    size_differences,
     tone_of,
     transfers,
-    unless_unfit,
     word_of,
 )
 from transfusion_tf.report.results import BASELINE, ModelResults, Results, scheme
-
-# Of a learning curve, the one before the first step included.
-LEAST_EVALUATIONS = 4
+from transfusion_tf.report.verdict_cases import LEAST_EVALUATIONS, Alternative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,25 +104,6 @@ def _hints(cases: Sequence[Case]) -> list[str]:
         f"{100 * (1 - share):.0f} % of the uncertainty is the choice of test "
         "patients: more seeds would narrow it little."
     ]
-
-
-def speed_cases(results: Results, margin: float) -> dict[str, Case]:
-    """Learning-curve area of transfer minus that of random weights, by case name."""
-    cases = {}
-    for panel in results.model_results:
-        if panel.evaluations < LEAST_EVALUATIONS:
-            continue
-        for label in transfers(panel):
-            difference = panel.area_difference(label, BASELINE)
-            if difference is not None:
-                name = results.panel_name(panel)
-                if len(transfers(panel)) > 1:
-                    name += f", {label}"
-                judgement = judge(difference, margin, ignore_small=True)
-                case = Case(name, difference, judgement)
-                sides = panel.starts[label], panel.starts[BASELINE]
-                cases[name] = unless_unfit(case, *sides)
-    return cases
 
 
 def answer_speed(
@@ -236,57 +210,43 @@ def _races(results: Results, unit: str) -> str:
 
 
 def answer_features(
-    results: Results, helps: Sequence[Case], unit: str, margin: float
+    results: Results,
+    found: Sequence[Alternative],
+    helps: Sequence[Case],
+    unit: str,
+    margin: float,
 ) -> Answer:
     """Whether cheaper starts explain what transfer gains."""
     question = "Features, or only the weights’ statistics?"
-    alternatives = [
-        label
-        for label in results.initializations
-        if scheme(label) in (*STATISTICS, "gabor")
-    ]
-    alternatives.sort(key=lambda label: scheme(label) not in STATISTICS)
-    if not alternatives or not helps:
+    if not found or not helps:
         reason = (
             "No run starts from the donor’s statistics (mean_var) or Gabor filters."
-            if not alternatives
+            if not found
             else missing(results)
         )
         return Answer(question, "Not asked", "none", (reason,))
     sentences: list[str] = []
     against: list[Case] = []
     gained = {case.name for case in helps if case.judgement == "higher"}
-    for label in alternatives:
-        to_transfer = compare(
-            results,
-            [
-                (panel, left, label)
-                for panel in results.model_results
-                for left in transfers(panel)
-                if same_donor(left, label)
-            ],
-            margin,
-        )
-        to_random = compare(
-            results,
-            [(p, label, BASELINE) for p in results.model_results if label in p.starts],
-            margin,
-        )
-        sentences += grouped(to_transfer, _transfer_words(label, unit, margin), unit)
-        sentences += grouped(to_random, _alternative_words(label, unit, margin), unit)
+    for each in found:
+        label = each.label
+        words = _transfer_words(label, unit, margin)
+        sentences += grouped(each.to_transfer, words, unit)
+        words = _alternative_words(label, unit, margin)
+        sentences += grouped(each.to_random, words, unit)
         if scheme(label) in STATISTICS:
-            against += [case for case in to_transfer if case.name in gained]
+            against += [case for case in each.to_transfer if case.name in gained]
     if not gained:
         lead = "No gain of transfer is settled, so there is none to explain."
         return Answer(question, "No gain to explain", "open", (lead, *sentences))
     if not against:
         return Answer(question, "Not asked", "none", tuple(sentences))
-    found = {
+    judged = {
         "alike" if case.judgement == "lower" else case.judgement for case in against
     }
     words = {"higher": "More than statistics", "alike": "Statistics are enough"}
-    word = word_of(found, words, "In part")
-    return Answer(question, word, tone_of(list(found)), tuple(sentences))
+    word = word_of(judged, words, "In part")
+    return Answer(question, word, tone_of(list(judged)), tuple(sentences))
 
 
 def _alternative_words(label: str, unit: str, margin: float) -> dict[str, str]:
@@ -311,27 +271,19 @@ def _transfer_words(label: str, unit: str, margin: float) -> dict[str, str]:
     }
 
 
-def answer_size(results: Results, unit: str, margin: float) -> Answer:
+def answer_size(
+    results: Results, cases: Sequence[Case], unit: str, margin: float
+) -> Answer:
     """Whether smaller models stay within the margin of the largest."""
     question = "Does a smaller model do as well?"
     largest = results.models[-1] if results.models else ""
-    pairs = size_differences(results)
-    asked = [row for row in pairs if scheme(row[1]) in (BASELINE, "transfer")] or pairs
-    if not asked:
+    if not cases:
         reason = "These runs have one model only."
         if len(results.models) > 1:
             reason = "No two models have finished runs that compare."
         return Answer(question, "Not asked", "none", (reason,))
     groups: dict[str, list[str]] = {}
-    for panel, label, difference in asked:
-        name = f"{results.panel_name(panel)} from {label}"
-        case = Case(name, difference, difference.within_margin(margin))
-        if difference.seeds < 3:
-            case = dataclasses.replace(case, judgement="few_seeds")
-        others = [
-            p.starts.get(label) for p in results.model_results if p.model == largest
-        ]
-        case = unless_unfit(case, panel.starts[label], *filter(None, others))
+    for case in cases:
         groups.setdefault(case.judgement, []).append(item(case))
     words = {
         "within": f"No more than {margin:g} {unit} below {largest}",
@@ -341,7 +293,7 @@ def answer_size(results: Results, unit: str, margin: float) -> Answer:
         "unfit": NUMBER_ONLY,
     }
     sentences = [_parameters(results)] + [
-        sentence(words[outcome], groups[outcome], len(asked))
+        sentence(words[outcome], groups[outcome], len(cases))
         for outcome in words
         if outcome in groups
     ]

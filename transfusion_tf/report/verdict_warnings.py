@@ -1,8 +1,12 @@
 """What a reader must see before any answer: runs that never learned, tiny test sets."""
 
-from transfusion_tf.report.class_patients import LEAST_PATIENTS, class_patients
+import numpy as np
+
+from transfusion_tf.evaluation.estimates import LEAST_PATIENTS
+from transfusion_tf.report import wording
+from transfusion_tf.report.class_patients import class_patients
 from transfusion_tf.report.results import ModelResults, Results, StartRuns
-from transfusion_tf.studies.learned import untrained
+from transfusion_tf.studies.learned import collapsed, untrained
 
 
 def verdict_warnings(results: Results) -> tuple[str, ...]:
@@ -46,8 +50,22 @@ def _of_start(results: Results, panel: ModelResults, start: StartRuns) -> str:
         return f"{name} may be at chance: {why.text}."
     if why is not None:
         return f"{name} has learned nothing that can be compared: {why.text}."
-    bad = untrained(start.measurements, start.ids)
-    if not bad:
-        return ""
-    reason = next(iter(bad.values())).text
-    return f"{name}: {len(bad)} of {len(start.ids)} runs never trained: {reason}."
+    count, sentences = len(start.ids), []
+    if bad := untrained(start.measurements, start.ids):
+        reason = next(iter(bad.values())).text
+        sentences.append(f"{len(bad)} of {count} runs never trained: {reason}")
+    fallen = collapsed(start.measurements, start.ids)
+    if fallen := {run: level for run, level in fallen.items() if run not in bad}:
+        seeds = start.measurements.runs.loc[list(fallen), "seed"]
+        listed = wording.listed(
+            [
+                f"seed {seed} at {level:.2f}"
+                for seed, level in zip(seeds, fallen.values(), strict=True)
+            ]
+        )
+        middle = np.median(list(start.test_values.values()))
+        sentences.append(
+            f"{len(fallen)} of {count} runs collapsed, {listed}, where the median is "
+            f"{middle:.2f}; intervals count them"
+        )
+    return f"{name}: {'; '.join(sentences)}." if sentences else ""

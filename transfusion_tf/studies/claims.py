@@ -6,10 +6,12 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from transfusion_tf.errors import UserError, one_of
-from transfusion_tf.evaluation import Estimate
+from transfusion_tf.evaluation import Estimate, adjusted_p_values
+from transfusion_tf.evaluation.estimates import NO_SPREAD
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.studies.contrasts import (
     Average,
@@ -22,7 +24,7 @@ from transfusion_tf.studies.contrasts import (
     measure_effect,
     to_dict,
 )
-from transfusion_tf.studies.learned import LEAST_SKILL, is_above
+from transfusion_tf.studies.learned import LEAST_SKILL, collapsed, is_above
 from transfusion_tf.studies.measurements.table import Measurements
 from transfusion_tf.studies.measurements.training_results import SCORE
 
@@ -30,6 +32,9 @@ HOLDS = "holds"
 DOES_NOT_HOLD = "does not hold"
 NOT_DECIDED = "not decided here"
 NOT_ASKED = "not asked"
+
+# Of p values that are called.
+_LEVEL = 0.05
 
 RULES = ("above", "alike", "at_least")
 
@@ -197,10 +202,19 @@ def judge_claims(claims: Sequence[Claim], measurements: Measurements) -> pd.Data
     """One row per claim.
 
     Returns:
-      `claim source effect estimate low high unit seeds rule verdict reason published`;
-      the interval is a 95 % one, see `transfusion_tf.evaluation.estimator`.
+      `claim source effect estimate low high unit seeds rule verdict reason published
+      p_value adjusted_p_value`; the interval is a 95 % one, see
+      `transfusion_tf.evaluation.estimator`. Verdicts are each by its own interval; the
+      reason says where an effect is not above 0 among all of them (Holm's correction).
     """
-    return pd.DataFrame([_row(claim, measurements) for claim in claims])
+    rows = [_row(claim, measurements) for claim in claims]
+    adjusted = adjusted_p_values([row["p_value"] for row in rows])
+    for claim, row, p_value in zip(claims, rows, adjusted, strict=True):
+        row["adjusted_p_value"] = p_value
+        if row["verdict"] == HOLDS and claim.rule == "above" and p_value >= _LEVEL:
+            alone = f"by its own interval, not among all {len(rows)} together"
+            row["reason"] = "; ".join(filter(None, (alone, row["reason"])))
+    return pd.DataFrame(rows)
 
 
 def _row(claim: Claim, measurements: Measurements) -> dict[str, Any]:
@@ -217,6 +231,7 @@ def _row(claim: Claim, measurements: Measurements) -> dict[str, Any]:
         "verdict": NOT_ASKED,
         "reason": "",
         "published": claim.published,
+        "p_value": np.nan,
     }
     try:
         found = measure_effect(claim.contrast, measurements)
@@ -227,12 +242,57 @@ def _row(claim: Claim, measurements: Measurements) -> dict[str, Any]:
         "low": found.low,
         "high": found.high,
         "seeds": found.seeds,
+        "p_value": found.p_value,
     }
     closed = _closed_gate(claim.gates, measurements)
     if closed:
         return row | {"verdict": NOT_DECIDED, "reason": closed}
     verdict, reason = _verdict(found, claim.rule, unit(claim.unit).margin)
-    return row | {"verdict": verdict, "reason": reason}
+    if apart := _steps_apart(claim.contrast, measurements):
+        verdict, reason = NOT_DECIDED, apart
+    reasons = [reason, *_collapsed_runs(claim.contrast, measurements)]
+    return row | {"verdict": verdict, "reason": "; ".join(filter(None, reasons))}
+
+
+def _steps_apart(contrast: Contrast, measurements: Measurements) -> str:
+    """Why changes in training do not compare; empty where they do.
+
+    A run that has trained for longer has moved further. Weights are compared after
+    equal steps on one data set, or at the end of runs that a rule stopped.
+    """
+    moved = [leaf for leaf in contrast.leaves() if isinstance(leaf, Average)]
+    parts = [
+        measurements.of(leaf.quantity, run=leaf.runs, weights_b="trained")
+        for leaf in moved
+    ]
+    rows = pd.concat(parts) if parts else measurements.rows.iloc[:0]
+    for _, own in rows.dropna(subset="step").groupby(
+        ["dataset", "head_first"], dropna=False
+    ):
+        last, asked = (
+            own["run"].map(measurements.of(name).set_index("run")["value"])
+            for name in ("step", "steps")
+        )
+        low, high = own["step"].min(), own["step"].max()
+        stopped_by_rule = (own["step"] == last).all() and asked.min() == asked.max()
+        if low < high and not stopped_by_rule:
+            return (
+                "the weights compared are after different numbers of steps, "
+                f"{low} to {high}"
+            )
+    return ""
+
+
+def _collapsed_runs(contrast: Contrast, measurements: Measurements) -> Iterator[str]:
+    """Of each group whose test score is compared, how many runs ended at chance."""
+    for runs in dict.fromkeys(_scored(contrast)):
+        fallen = collapsed(measurements, runs)
+        if fallen:
+            row = measurements.runs.loc[next(iter(fallen))]
+            yield (
+                f"{len(fallen)} of {len(runs)} runs of {row['model']} from "
+                f"{row['initialization']} collapsed"
+            )
 
 
 def _closed_gate(gates: Sequence[Gate], measurements: Measurements) -> str:
@@ -250,6 +310,12 @@ def _closed_gate(gates: Sequence[Gate], measurements: Measurements) -> str:
 def _verdict(found: Estimate, rule: str, margin: float) -> tuple[str, str]:
     if found.seeds < 3:
         return NOT_DECIDED, "too few seeds for an interval"
+    if found.few_patients:
+        return NOT_DECIDED, (
+            f"too few test patients: {found.patients} on the rarer side"
+        )
+    if not found.spread:
+        return NOT_DECIDED, NO_SPREAD
     low, high = found.low, found.high
     holds, fails = {
         "above": (low > 0, high < margin),

@@ -27,6 +27,7 @@ import numpy as np
 from transfusion_tf.evaluation import Estimate
 from transfusion_tf.studies.contrasts import DonorSkill, Skill, effect_or_none
 from transfusion_tf.studies.measurements.table import Measurements
+from transfusion_tf.studies.measurements.training_results import SCORE
 
 LEAST_SKILL = 0.1
 LOSS_FACTOR = 10.0
@@ -68,6 +69,20 @@ def untrained(measurements: Measurements, runs: Sequence[str]) -> dict[str, NotL
         text = "its best weights are those it began with"
         found[str(run)] = NotLearned("untrained", text)
     return found
+
+
+def collapsed(measurements: Measurements, runs: Sequence[str]) -> dict[str, float]:
+    """Run -> its test metric, of runs at chance whose repetitions have learned.
+
+    Their skill is below `LEAST_SKILL`, and the median is twice that or more. They count
+    in intervals like any other: that a start fails now and then is part of it.
+    """
+    rows = measurements.of(SCORE, run=runs, split="test").set_index("run")["value"]
+    chance = measurements.of("chance", run=runs)["value"].mean()
+    skills = (rows - chance) / (1 - chance)
+    if not skills.median() >= 2 * LEAST_SKILL:
+        return {}
+    return {str(run): float(rows[run]) for run in skills.index[skills < LEAST_SKILL]}
 
 
 def why_nothing_learned(

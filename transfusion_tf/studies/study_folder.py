@@ -63,7 +63,11 @@ class Run:
     @functools.cached_property
     def score(self) -> RunScore | None:
         """The metric on test with its bootstrap; None without test examples."""
-        table = self.directory.predictions("test")
+        return self.split_score("test")
+
+    def split_score(self, split: str) -> RunScore | None:
+        """The metric on a split with its bootstrap; None without examples of it."""
+        table = self.directory.predictions(split)
         if table.empty:
             return None
         return score_run(

@@ -19,7 +19,7 @@ _REFERENCES = (BASELINE, "transfer")
 LINES = ("dataset", "model", "train_examples", "initialization")
 STEPS = Column("Steps to threshold", "steps", "{value:count}", missing="never")
 SEEDS = Column("Seeds there", "reached", OF_SEEDS, missing="")
-AREA = Column("Mean {unit} while learning", "area")
+AREA = Column("Mean {unit} while learning", "mean_while_learning")
 LEAD_COLUMN = Column("minus random weights", LEAD, EFFECT)
 WHILE_LEARNING = (
     "While learning: until the slowest seed of random weights is at the threshold"

@@ -56,7 +56,7 @@ def _marks_of_all_stages(table: LongTable) -> dict[str, Mark]:
 def _say_stages(table: LongTable) -> list[str]:
     said = []
     for own in table.split("curves"):
-        added = own.where(quantity="area_gain_over_previous")
+        added = own.where(quantity="lead_over_previous")
         if not len(added):
             continue
         last = own.where(quantity="steps_of_run").values("label")[-1]
@@ -100,10 +100,10 @@ STAGES = ChapterKind(
                     ),
                     Panel(
                         Strip(
-                            "area_of_run",
+                            "mean_of_run",
                             "tick",
                             series="label",
-                            mean="area",
+                            mean="mean_while_learning",
                             faint=0.55,
                             size=3.6,
                         ),
@@ -129,7 +129,7 @@ STAGES = ChapterKind(
             SEEDS,
             AREA,
             LEAD_COLUMN,
-            Column("minus the line above", "area_gain_over_previous", EFFECT),
+            Column("minus the line above", "lead_over_previous", EFFECT),
         ),
         lines=LINES,
         where={"quantity": "steps_of_run"},
@@ -172,7 +172,13 @@ SPEED_UP = ChapterKind(
                     pad=5,
                 ),
                 Panel(
-                    Lines("area", "fraction", series="curves", ends="", gap=0),
+                    Lines(
+                        "mean_while_learning",
+                        "fraction",
+                        series="curves",
+                        ends="",
+                        gap=0,
+                    ),
                     title="Mean metric while random weights learn",
                     x="share of stages transferred",
                     height=2.0,
@@ -193,7 +199,7 @@ SPEED_UP = ChapterKind(
             STEPS,
             SEEDS,
             Column("Times sooner than ST", "speed_up", "{value:.2f}"),
-            Column("Mean while learning", "area"),
+            Column("Mean while learning", "mean_while_learning"),
         ),
         lines=("curves", "initialization"),
         caption=lambda table: (
@@ -206,7 +212,7 @@ SPEED_UP = ChapterKind(
         say_listed(
             "{curves}: mean metric while random weights learn is {listed}.",
             "{label} {value:.3f}",
-            "area",
+            "mean_while_learning",
             by=("curves",),
         ),
         one_seed_note("reached"),

@@ -12,6 +12,7 @@ from transfusion_tf.evaluation import (
     referable_score,
     reliability,
 )
+from transfusion_tf.evaluation.estimates import LEAST_PATIENTS
 from transfusion_tf.evaluation.operating_points import (
     BinaryScores,
     rates_above,
@@ -19,7 +20,6 @@ from transfusion_tf.evaluation.operating_points import (
     threshold_at_sensitivity,
     threshold_at_specificity,
 )
-from transfusion_tf.report.class_patients import LEAST_PATIENTS
 from transfusion_tf.report.long_table import Rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import StartRuns

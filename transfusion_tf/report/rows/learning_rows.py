@@ -1,4 +1,4 @@
-"""Rows of who learns faster: curves of several starts, their steps and their areas."""
+"""Rows of who learns faster: curves of several starts, their steps and their means."""
 
 import dataclasses
 import itertools
@@ -21,11 +21,11 @@ from transfusion_tf.report.rows.start_curves import (
 from transfusion_tf.report.rows.transfer_runs import start_name
 from transfusion_tf.studies.contrasts import Ratio
 
-LEAD = "area_difference_to_random"
+LEAD = "lead_over_random"
 
 
 def convergence_rows(material: Material) -> Rows:
-    """Steps and areas of every start, with `by_class` of each class as well.
+    """Steps and means of every start, with `by_class` of each class as well.
 
     Options: `together` (models of one architecture are compared with one another),
     `threshold` (in place of each panel's own), `class_of` (data set -> the one class
@@ -53,7 +53,7 @@ def _of_one_class(curves: StartCurves, classes: Mapping[str, str]) -> StartCurve
 
 
 def stage_rows(material: Material) -> Rows:
-    """Steps and areas of every start, and what each stage of the donor adds."""
+    """Steps and means of every start, and what each stage of the donor adds."""
     rows = []
     for curves in all_curves(material):
         labels = stage_labels(curves)
@@ -66,13 +66,13 @@ def stage_rows(material: Material) -> Rows:
 
 
 def speed_up_rows(material: Material) -> Rows:
-    """Steps, areas, and how much sooner than from statistics a start learns."""
+    """Steps, means, and how much sooner than from statistics a start learns."""
     rows = []
     for curves, own in transfer_curves(material):
         statistics = next((group for group in own if group.fraction == 0), None)
         of_statistics = statistics and curves.starts[start_name(statistics)]
         for start, group in zip(curves.starts.values(), own, strict=True):
-            rows += _steps_and_areas(curves, start)
+            rows += _steps_and_means(curves, start)
             if of_statistics and group.fraction is not None:
                 theirs, ours = map(curves.to_threshold, (of_statistics, start))
                 speed = start.effect(Ratio(theirs, ours))
@@ -83,24 +83,24 @@ def speed_up_rows(material: Material) -> Rows:
 
 
 def learning_rows(curves: StartCurves, suffix: str = "") -> Rows:
-    """Steps, how many reached, area, and lead over random weights, of every start."""
+    """Steps, how many reached, mean, and lead over random weights, of every start."""
     rows = []
     for start in curves.starts.values():
         lead = curves.ahead(start, curves.starts.get(BASELINE))
-        rows += _steps_and_areas(curves, start, suffix)
+        rows += _steps_and_means(curves, start, suffix)
         rows += effect_rows(LEAD + suffix, lead, **curves.keys(start))
     return rows
 
 
-def _steps_and_areas(curves: StartCurves, start: Start, suffix: str = "") -> Rows:
+def _steps_and_means(curves: StartCurves, start: Start, suffix: str = "") -> Rows:
     keys = curves.keys(start)
     steps = {k: v for k, v in curves.steps(start).items() if v is not None}
     count = {"value": len(steps), "seeds": len(start.runs)}
-    area = start.effect(curves.learning(start))
+    mean = start.effect(curves.learning(start))
     return [
         {**keys, "quantity": "steps" + suffix, **measured(start.mean_of(steps))},
         {**keys, "quantity": "reached" + suffix, **count},
-        *effect_rows("area" + suffix, area, **keys),
+        *effect_rows("mean_while_learning" + suffix, mean, **keys),
     ]
 
 
@@ -118,10 +118,10 @@ def drawn_rows(curves: StartCurves, labels: Iterable[str] = ()) -> Rows:
         rows += [
             {**keys, "quantity": "curve", **point} for point in _curve(curves, start)
         ]
-        areas = curves.learning(start).by_run(start.measurements)
+        means = curves.learning(start).by_run(start.measurements)
         for quantity, values in (
             ("steps_of_run", curves.steps(start)),
-            ("area_of_run", start.by_key(areas)),
+            ("mean_of_run", start.by_key(means)),
         ):
             rows += [
                 {**keys, "quantity": quantity, "value": value}
@@ -166,7 +166,7 @@ def _gain_rows(curves: StartCurves, labels: list[str]) -> Rows:
             if at is not None and (at_before := theirs.get(key)) is not None
         }
         gain = curves.ahead(start, previous)
-        rows += effect_rows("area_gain_over_previous", gain, **keys)
+        rows += effect_rows("lead_over_previous", gain, **keys)
         rows += effect_rows("steps_saved_over_previous", start.mean_of(saved), **keys)
     return rows
 

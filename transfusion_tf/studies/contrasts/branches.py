@@ -163,7 +163,7 @@ class RankCorrelation(Contrast):
 
     def _shared(self) -> bool:
         """Whether a measurement stands on both axes of a setting."""
-        return any(set(_leaves(x)) & set(_leaves(y)) for x, y in self.points)
+        return any(set(x.leaves()) & set(y.leaves()) for x, y in self.points)
 
     def _ranks(
         self, measurements: Measurements, selected: Collection[str]
@@ -238,15 +238,6 @@ def _centred_ranks(values: np.ndarray) -> np.ndarray | None:
     ranks = stats.rankdata(values, axis=1)
     ranks -= ranks.mean(axis=1, keepdims=True)
     return ranks / np.linalg.norm(ranks, axis=1, keepdims=True)
-
-
-def _leaves(contrast: Contrast) -> Iterable[Contrast]:
-    """The measurements that a contrast is made of."""
-    if contrast.parts:
-        for part in contrast.parts:
-            yield from _leaves(part)
-    elif contrast.groups():
-        yield contrast
 
 
 def by_repetition(

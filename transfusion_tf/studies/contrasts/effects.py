@@ -7,6 +7,7 @@ import numpy as np
 
 from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.estimator import LeftOut, estimate
+from transfusion_tf.studies.contrasts.learning_curves import OfCurves
 from transfusion_tf.studies.contrasts.leaves import Repetition, repetition
 from transfusion_tf.studies.contrasts.tree import Contrast, MissingMeasurementError
 from transfusion_tf.studies.measurements.table import Measurements
@@ -37,30 +38,37 @@ def measure_effect(contrast: Contrast, measurements: Measurements) -> Estimate:
     if donors:
         sources["donor_seed"] = sorted(set(donors.values()))
 
-    def statistic(left_out: LeftOut) -> float:
+    def kept(left_out: LeftOut) -> set[str]:
         if left_out is None:
-            return contrast.value(measurements, set(repetitions))
+            return set(repetitions)
         source, level = left_out
         levels: Mapping[str, Hashable] = donors
         if source != "donor_seed":
             levels = repetitions
-        kept = {run for run in repetitions if levels.get(run) != level}
-        return contrast.value(measurements, kept)
+        return {run for run in repetitions if levels.get(run) != level}
+
+    def statistic(left_out: LeftOut) -> float:
+        return contrast.value(measurements, kept(left_out))
+
+    def draws(left_out: LeftOut) -> np.ndarray | None:
+        return contrast.draws(measurements, kept(left_out))
 
     if not np.isfinite(statistic(None)):
         raise MissingMeasurementError(
             "the runs are too few, or all alike in what they are compared by"
         )
+    curves = [leaf for leaf in contrast.leaves() if isinstance(leaf, OfCurves)]
     sets = measurements.patient_draws
-    patients = [sets[run].patients for run in repetitions if run in sets]
-    ratios = measurements.test_to_train
-    known = [ratios[run] for run in repetitions if run in ratios]
+    if curves:
+        sets = curves[0].patient_draws(measurements)
+    patients = [sets[run].rarer for run in repetitions if run in sets]
+    ratio = _test_to_train(repetitions, measurements)
     return estimate(
         statistic,
         sources,
-        draws=None if folded else contrast.draws(measurements, set(repetitions)),
+        draws=None if folded else draws,
         patients=min(patients, default=0),
-        test_to_train=float(np.mean(known)) if folded and known else None,
+        test_to_train=ratio if folded else None,
         known_variance=contrast.null_variance(measurements, set(repetitions)),
     )
 
@@ -104,6 +112,19 @@ def _repetitions(
         return {}
     common = set.intersection(*(set(group.values()) for group in groups))
     return {run: key for group in groups for run, key in group.items() if key in common}
+
+
+def _test_to_train(
+    repetitions: Mapping[str, Repetition], measurements: Measurements
+) -> float | None:
+    """Test images over training images of a fold; mean over data sets, each alike."""
+    ratios: dict[str, list[float]] = {}
+    for run in repetitions:
+        if run in measurements.test_to_train:
+            dataset = str(measurements.runs.at[run, "dataset"])
+            ratios.setdefault(dataset, []).append(measurements.test_to_train[run])
+    means = [float(np.mean(own)) for own in ratios.values()]
+    return float(np.mean(means)) if means else None
 
 
 def _donor_seeds(

@@ -1,28 +1,34 @@
-"""Contrasts of who learns faster: areas under learning curves, steps to a threshold.
+"""Contrasts of who leads while learning, and who is there in fewer steps.
 
 Curves are of the validation split; of the test split where all runs from random weights
 have such (`--test_curve`), as the papers draw them.
 """
 
+import abc
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from transfusion_tf.evaluation import (
-    learning_curve_area,
+    mean_while_learning,
     steps_to_threshold,
     threshold_between,
 )
-from transfusion_tf.studies.contrasts.leaves import mean_of_selected, missing
+from transfusion_tf.evaluation.convergence import THRESHOLD_SHARE, steps_to_thresholds
+from transfusion_tf.studies.contrasts.leaves import (
+    mean_draws,
+    mean_of_selected,
+    missing,
+)
 from transfusion_tf.studies.contrasts.tree import Contrast
-from transfusion_tf.studies.measurements.table import Measurements
+from transfusion_tf.studies.measurements.table import Measurements, PatientDraws
 from transfusion_tf.studies.measurements.training_results import SCORE, TEST_CURVE
 
 
 @dataclasses.dataclass(frozen=True)
-class _OfCurves(Contrast):
+class OfCurves(Contrast):
     """What is measured on curves of a metric, against random weights.
 
     They have learnt where the metric is nine tenths of the way from chance to their
@@ -43,6 +49,39 @@ class _OfCurves(Contrast):
         """The threshold of the metric, and the horizon."""
         key = ("race", self.baseline, self.of_class)
         return measurements.once(key, lambda: self._race(measurements))
+
+    def draws(
+        self, measurements: Measurements, selected: Collection[str]
+    ) -> np.ndarray | None:
+        """As the metric of the kept weights varies with the patients of the curves.
+
+        That stands for every point of the curve: only those predictions are kept.
+        """
+        sets = self.patient_draws(measurements)
+        found = mean_draws(sets, self.runs, selected)
+        of_baseline = mean_draws(sets, self.baseline, measurements.runs.index)
+        if self.of_class or found is None or of_baseline is None:
+            return None
+        if self.split(measurements) == TEST_CURVE:
+            of_baseline = np.zeros_like(found)  # The threshold is validation's.
+        shifts = (each - np.nanmean(each) for each in (found, of_baseline))
+        return self.shifted(measurements, selected, *shifts)
+
+    def patient_draws(self, measurements: Measurements) -> Mapping[str, PatientDraws]:
+        """The bootstrap draws of the split that the curves are of."""
+        if self.split(measurements) == TEST_CURVE:
+            return measurements.patient_draws
+        return measurements.validation_draws
+
+    @abc.abstractmethod
+    def shifted(
+        self,
+        measurements: Measurements,
+        selected: Collection[str],
+        shifts: np.ndarray,
+        of_baseline: np.ndarray,
+    ) -> np.ndarray:
+        """The number where curves are shifted so far, and the baseline's: [samples]."""
 
     def curves(
         self, measurements: Measurements
@@ -75,7 +114,7 @@ class _OfCurves(Contrast):
 
 
 @dataclasses.dataclass(frozen=True)
-class WhileLearning(_OfCurves):
+class WhileLearning(OfCurves):
     """Mean of the metric up to the horizon.
 
     What lies beyond is no longer learning, and would make any lead look small in a long
@@ -86,17 +125,26 @@ class WhileLearning(_OfCurves):
         found = measurements.once(self, lambda: self.by_run(measurements))
         return mean_of_selected(found, selected)
 
+    def shifted(
+        self,
+        measurements: Measurements,
+        selected: Collection[str],
+        shifts: np.ndarray,
+        of_baseline: np.ndarray,
+    ) -> np.ndarray:
+        return self.value(measurements, selected) + shifts
+
     def by_run(self, measurements: Measurements) -> dict[str, float]:
         """The number of every run that has a curve."""
         _, horizon = self.race(measurements)
         return {
-            run: learning_curve_area(*curve, until=horizon)
+            run: mean_while_learning(*curve, until=horizon)
             for run, curve in self.curves(measurements).items()
         }
 
 
 @dataclasses.dataclass(frozen=True)
-class StepsToThreshold(_OfCurves):
+class StepsToThreshold(OfCurves):
     """Steps until a run has learnt; NaN where one of them never does.
 
     Attributes:
@@ -113,6 +161,25 @@ class StepsToThreshold(_OfCurves):
             run: np.nan if steps is None else steps for run, steps in found.items()
         }
         return mean_of_selected(known, selected)
+
+    def shifted(
+        self,
+        measurements: Measurements,
+        selected: Collection[str],
+        shifts: np.ndarray,
+        of_baseline: np.ndarray,
+    ) -> np.ndarray:
+        thresholds = np.full(len(shifts), self.threshold)
+        if self.threshold is None:
+            thresholds = self.race(measurements)[0] + THRESHOLD_SHARE * of_baseline
+        found = [
+            steps_to_thresholds(
+                *curve, thresholds - shifts, at_evaluations=self.at_evaluations
+            )
+            for run, curve in self.curves(measurements).items()
+            if run in selected
+        ]
+        return np.mean(found, axis=0)
 
     def by_run(self, measurements: Measurements) -> dict[str, float | None]:
         """Steps of every run; None is never."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.studies.contrasts.tree import Contrast, MissingMeasurementError
-from transfusion_tf.studies.measurements.table import Measurements
+from transfusion_tf.studies.measurements.table import Measurements, PatientDraws
 from transfusion_tf.studies.measurements.training_results import SCORE
 
 # Positions from the input (-1 is the last), a depth from 0.0 to 1.0, `first quarter`,
@@ -74,14 +74,7 @@ class Average(Contrast):
     ) -> np.ndarray | None:
         if (self.quantity, self.split) != (SCORE, "test"):
             return None
-        sets = [
-            measurements.patient_draws[run]
-            for run in self.runs
-            if run in selected and run in measurements.patient_draws
-        ]
-        if len({each.fingerprint for each in sets}) != 1:
-            return None
-        return np.mean([each.draws for each in sets], axis=0)
+        return mean_draws(measurements.patient_draws, self.runs, selected)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +165,16 @@ class Unavailable(Contrast):
 
     def value(self, measurements: Measurements, selected: Collection[str]) -> float:
         raise MissingMeasurementError(self.reason)
+
+
+def mean_draws(
+    sets: Mapping[str, PatientDraws], runs: Sequence[str], selected: Collection[str]
+) -> np.ndarray | None:
+    """Mean over runs of the metric in every bootstrap sample of patients they share."""
+    found = [sets[run] for run in runs if run in selected and run in sets]
+    if len({each.fingerprint for each in found}) != 1:
+        return None
+    return np.mean([each.draws for each in found], axis=0)
 
 
 def on_test(runs: Sequence[Any]) -> Average:

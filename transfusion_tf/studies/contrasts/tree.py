@@ -79,6 +79,13 @@ class Contrast(abc.ABC):
         own = [getattr(self, name) for name in _RUN_FIELDS if getattr(self, name, ())]
         return own + [group for part in self.parts for group in part.groups()]
 
+    def leaves(self) -> Iterable[Contrast]:
+        """The measurements that it is made of."""
+        if not self.parts and self.groups():
+            yield self
+        for part in self.parts:
+            yield from part.leaves()
+
     def __sub__(self, other: Contrast) -> Contrast:
         return self._kinds["Minus"](self, other)  # type: ignore[call-arg]
 

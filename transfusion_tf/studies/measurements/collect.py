@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies.measurements.comparisons import COMPARISONS
+from transfusion_tf.studies.measurements.model_states import ModelStates
 from transfusion_tf.studies.measurements.table import (
     RUN_COLUMNS,
     Measurements,
+    PatientDraws,
     as_rows,
     read_measurements,
 )
@@ -21,10 +23,15 @@ from transfusion_tf.studies.measurements.training_results import (
     result_rows,
     test_to_train,
 )
-from transfusion_tf.studies.study_folder import Run, StudyRecord, read_study
+from transfusion_tf.studies.study_folder import (
+    ChapterRecord,
+    Run,
+    StudyRecord,
+    read_study,
+)
 
 # Of the format: a change of columns or of a definition.
-_VERSION = 3
+_VERSION = 4
 _OF_THE_OTHER_RUN = ("initialization", "donor", "seed")
 
 
@@ -56,21 +63,27 @@ def collect(record: StudyRecord) -> Measurements:
     runs = {run.run_id: run for run in (*record.runs, *record.donors)}
     known = pd.DataFrame([describe(run) for run in record.runs], dtype=object)
     parts = [result_rows(run) for run in runs.values()]
-    for kind, path in _comparisons(record):
+    for chapter, kind, path in _comparisons(record):
         try:
-            parts.append(_of_known_runs(read_comparison(record, kind, path), known))
+            rows = _of_known_runs(read_comparison(record, kind, path), known)
         except UserError:
             continue
+        parts.append(_with_steps(rows, runs, ModelStates.of(chapter.options).trained))
     table = as_rows(parts)
     keys = [name for name in table.columns if name != "value"]
-    sets = {name: patient_draws(run) for name, run in runs.items()}
     ratios = {name: test_to_train(run) for name, run in runs.items()}
     return Measurements(
         # Chapters may share a comparison.
         rows=table.drop_duplicates(keys, ignore_index=True),
-        patient_draws={name: own for name, own in sets.items() if own is not None},
+        patient_draws=_draws(runs, "test"),
+        validation_draws=_draws(runs, "validation"),
         test_to_train={name: own for name, own in ratios.items() if own is not None},
     )
+
+
+def _draws(runs: Mapping[str, Run], split: str) -> dict[str, PatientDraws]:
+    found = {name: patient_draws(run, split) for name, run in runs.items()}
+    return {name: own for name, own in found.items() if own is not None}
 
 
 def read_comparison(record: StudyRecord, kind: str, path: str) -> pd.DataFrame:
@@ -108,6 +121,24 @@ def comparison_table(record: StudyRecord, path: str) -> pd.DataFrame:
         raise UserError(f"The comparison {path} cannot be read: {error}") from error
 
 
+def _with_steps(
+    rows: pd.DataFrame, runs: Mapping[str, Run], trained: str
+) -> pd.DataFrame:
+    """The rows of a run before and after training, with the step of the weights after.
+
+    Args:
+      rows: of one comparison.
+      runs: by id.
+      trained: `final` or `best`.
+    """
+    if "weights_b" not in rows or not len(rows):
+        return rows
+    status = "best_step" if trained == "best" else "step"
+    steps = {name: run.status.get(status) for name, run in runs.items()}
+    own = (rows["run"] == rows["run_b"]) & (rows["weights_b"] == "trained")
+    return rows.assign(step=rows["run"].map(steps).where(own))
+
+
 def _of_known_runs(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """The rows about the study's runs, with what those runs are."""
     if "run" not in rows:
@@ -122,14 +153,16 @@ def _of_known_runs(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _comparisons(record: StudyRecord) -> Iterable[tuple[str, str]]:
+def _comparisons(
+    record: StudyRecord,
+) -> Iterable[tuple[ChapterRecord, str, str]]:
     seen = set()
     for chapter in record.chapters:
         for kind, paths in chapter.analyses.items():
             for path in paths:
                 if (kind, path) not in seen and (record.root / path).exists():
                     seen.add((kind, path))
-                    yield kind, path
+                    yield chapter, kind, path
 
 
 def _content(record: StudyRecord) -> str:
@@ -138,7 +171,7 @@ def _content(record: StudyRecord) -> str:
         "version": _VERSION,
         "columns": RUN_COLUMNS,
         "runs": [_state(run) for run in (*record.runs, *record.donors)],
-        "comparisons": list(_comparisons(record)),
+        "comparisons": [(kind, path) for _, kind, path in _comparisons(record)],
     }
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()
 

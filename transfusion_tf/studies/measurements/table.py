@@ -60,22 +60,25 @@ _INTEGERS = (
     "position_b",
     "repeat",
 )
+_BOOTSTRAP = ("run", "split", "examples", "patients", "rarer_patients", "draws")
 _CONTENT = b"transfusion_tf.content"
 
 
 @dataclasses.dataclass(frozen=True)
 class PatientDraws:
-    """The main metric of one run on its test set.
+    """The main metric of one run on the patients of one split.
 
     Attributes:
       draws: float64 [samples], the metric in every bootstrap sample of the patients.
       patients: how many there are.
       fingerprint: of examples and patients; runs of equal ones are drawn alike.
+      rarer: how many are on the rarer side of the metric.
     """
 
     draws: np.ndarray = dataclasses.field(repr=False, compare=False)
     patients: int
     fingerprint: str
+    rarer: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -85,11 +88,15 @@ class Measurements:
     Attributes:
       rows: one row per number, with `COLUMNS`; missing is empty text, or NA.
       patient_draws: run -> its bootstrap draws, of runs with a test split.
+      validation_draws: the same on validation, by the weights that were kept.
       test_to_train: run -> test images over training images, of runs that are a fold.
     """
 
     rows: pd.DataFrame
     patient_draws: Mapping[str, PatientDraws] = dataclasses.field(default_factory=dict)
+    validation_draws: Mapping[str, PatientDraws] = dataclasses.field(
+        default_factory=dict
+    )
     test_to_train: Mapping[str, float] = dataclasses.field(default_factory=dict)
     _known: dict[Hashable, Any] = dataclasses.field(default_factory=dict, repr=False)
 
@@ -138,19 +145,21 @@ class Measurements:
         table = table.replace_schema_metadata(metadata)
         with files.replacing(folder / TABLE) as temporary:
             pyarrow.parquet.write_table(table, temporary)
-        names = sorted(self.patient_draws.keys() | self.test_to_train.keys())
-        sets = [self.patient_draws.get(name) for name in names]
-        bootstrap = pd.DataFrame(
+        splits = {"test": self.patient_draws, "validation": self.validation_draws}
+        rows = [
             {
-                "run": names,
-                "test_set": ["" if own is None else own.fingerprint for own in sets],
-                "patients": [0 if own is None else own.patients for own in sets],
-                "test_to_train": [
-                    self.test_to_train.get(name, np.nan) for name in names
-                ],
-                "draws": [None if own is None else own.draws for own in sets],
+                "run": run,
+                "split": split,
+                "examples": own.fingerprint,
+                "patients": own.patients,
+                "rarer_patients": own.rarer,
+                "draws": own.draws,
             }
-        )
+            for split, draws in splits.items()
+            for run, own in sorted(draws.items())
+        ]
+        bootstrap = pd.DataFrame(rows, columns=list(_BOOTSTRAP))
+        bootstrap["test_to_train"] = bootstrap["run"].map(dict(self.test_to_train))
         with files.replacing(folder / BOOTSTRAP) as temporary:
             bootstrap.to_parquet(temporary, index=False)
 
@@ -170,21 +179,20 @@ def read_measurements(folder: Path, content: str | None = None) -> Measurements 
     metadata = pyarrow.parquet.read_schema(folder / TABLE).metadata or {}
     if content is not None and metadata.get(_CONTENT, b"").decode() != content:
         return None
-    bootstrap = pd.read_parquet(folder / BOOTSTRAP).set_index("run")
-    with_test = bootstrap[bootstrap["test_set"] != ""]
-    ratios = bootstrap["test_to_train"].dropna()
+    bootstrap = pd.read_parquet(folder / BOOTSTRAP)
+    by_split: dict[str, dict[str, PatientDraws]] = {"test": {}, "validation": {}}
+    for row in bootstrap.to_dict("records"):
+        by_split[row["split"]][row["run"]] = PatientDraws(
+            np.asarray(row["draws"]),
+            row["patients"],
+            row["examples"],
+            row["rarer_patients"],
+        )
+    ratios = bootstrap.dropna(subset="test_to_train").set_index("run")["test_to_train"]
     return Measurements(
         rows=pd.read_parquet(folder / TABLE),
-        patient_draws={
-            str(run): PatientDraws(np.asarray(draws), int(patients), fingerprint)
-            for run, draws, patients, fingerprint in zip(
-                with_test.index,
-                with_test["draws"],
-                with_test["patients"],
-                with_test["test_set"],
-                strict=True,
-            )
-        },
+        patient_draws=by_split["test"],
+        validation_draws=by_split["validation"],
         test_to_train={str(run): float(value) for run, value in ratios.items()},
     )
 

@@ -58,12 +58,14 @@ def result_rows(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(**describe(run))
 
 
-def patient_draws(run: Run) -> PatientDraws | None:
-    """The run's main metric in every bootstrap sample; None without a test split."""
-    if run.score is None:
+def patient_draws(run: Run, split: str = "test") -> PatientDraws | None:
+    """The run's main metric in every bootstrap sample; None without such a split."""
+    score = run.score if split == "test" else run.split_score(split)
+    if score is None:
         return None
-    score = run.score
-    return PatientDraws(score.replicates, score.patients, f"{score.test_set:x}")
+    return PatientDraws(
+        score.replicates, score.patients, f"{score.test_set:x}", score.rarer
+    )
 
 
 def test_to_train(run: Run) -> float | None:
