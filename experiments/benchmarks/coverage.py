@@ -1,6 +1,6 @@
 """How often 95 % intervals of the estimator hold the truth, by simulation.
 
-  python -m transfusion_tf_experiments.benchmarks.coverage --studies=1000
+  python -m transfusion_tf_experiments.benchmarks.coverage
 
 Cost: 6 minutes on one core. Prints a row per case and number of seeds; the figures of
 `docs/measurements.md` are its own. Test metrics are real AUCs of simulated outputs,
@@ -20,7 +20,7 @@ from transfusion_tf.evaluation.auc import weighted_auc
 from transfusion_tf.evaluation.estimator import LeftOut, estimate
 
 SEEDS = (3, 5, 10)
-_STUDIES = flags.DEFINE_integer("studies", 1000, "Simulated studies per figure.")
+_STUDIES = flags.DEFINE_integer("studies", 500, "Simulated studies per figure.")
 _SAMPLES = 200
 _ALL = np.ones(1)
 
