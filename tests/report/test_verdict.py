@@ -1,6 +1,7 @@
 import dataclasses
 import re
 
+import pandas as pd
 import pytest
 from planted_study import Plant
 
@@ -165,9 +166,9 @@ def test_a_donor_at_chance_is_named_and_its_transfer_not_called(study, plant):
     study.grid(["cbr_tiny"], {"random": plant(1.0)})
     study.grid(["cbr_tiny"], {"transfer": plant(2.0)}, donor=donor)
     found = verdict(study)
-    assert found.headline.startswith("No answer")
+    assert found.headline == "No answer: the donor has learned too little to transfer."
     assert (
-        "from transfer has learned nothing that can be compared: their donor"
+        "from transfer cannot show what transfer does: their donor is at chance"
         in (found.warnings[0])
     )
     (step,) = found.next_steps
@@ -183,6 +184,19 @@ def test_fewer_than_ten_patients_of_a_side_give_no_answer(
     found = verdict(study)
     assert "too few patients of a class" in found.headline
     assert "Too few test patients: 9 of moderate and up" in " ".join(found.warnings)
+
+
+def test_two_perfect_starts_differ_by_nothing_that_has_an_interval(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(2.0), "transfer": plant(2.0)})
+    for run in study.runs:
+        file = study.root / "runs" / run / "predictions.parquet"
+        outputs = pd.read_parquet(file)
+        truth = outputs.filter(like="label/").to_numpy()
+        outputs[outputs.filter(like="probability/").columns] = truth
+        outputs.to_parquet(file)
+    found = verdict(study)
+    assert found.headline == "No answer: nothing sets these runs apart."
+    assert found.tone == "open"
 
 
 def test_curves_of_two_evaluations_make_no_speed(planted_study, plant, tmp_path):

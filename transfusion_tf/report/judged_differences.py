@@ -42,6 +42,7 @@ class Case:
         `open`, `few_seeds` (one or two), or `unfit` (a side is not fit for an answer).
       levels: left's and right's mean over the seeds compared.
       fault: why it is `unfit`.
+      fault_kinds: of what: those of its sides (`StartRuns.fault_kind`), or `no_spread`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Case:
     judgement: str
     levels: tuple[float, float] | None = None
     fault: str = ""
+    fault_kinds: frozenset[str] = frozenset()
 
 
 def judge(difference: Estimate, margin: float, *, ignore_small: bool = False) -> str:
@@ -123,14 +125,24 @@ def call_together(cases: Sequence[Case], margin: float) -> list[Case]:
 def unless_unfit(case: Case, *sides: StartRuns) -> Case:
     """The case; `unfit` where one of its sides has learned nothing, or the like."""
     if not case.difference.spread:
-        return dataclasses.replace(case, judgement="unfit", fault=NO_SPREAD)
+        return dataclasses.replace(
+            case,
+            judgement="unfit",
+            fault=NO_SPREAD,
+            fault_kinds=frozenset({"no_spread"}),
+        )
     bad = [side for side in sides if side.fault]
     if not bad:
         return case
     if case.judgement in UNDECIDED and all(side.unsettled for side in bad):
         return case  # Its own interval says as much.
     faults = [f"{side.initialization}: {side.fault}" for side in bad]
-    return dataclasses.replace(case, judgement="unfit", fault="; ".join(faults))
+    return dataclasses.replace(
+        case,
+        judgement="unfit",
+        fault="; ".join(faults),
+        fault_kinds=frozenset(side.fault_kind for side in bad),
+    )
 
 
 def levels(left: StartRuns, right: StartRuns) -> tuple[float, float]:

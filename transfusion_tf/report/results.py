@@ -96,6 +96,13 @@ class StartRuns(RunGroup):
         return self.not_learned.text if self.not_learned else self.few_patients
 
     @property
+    def fault_kind(self) -> str:
+        """That of `NotLearned`, or `few_patients`; empty where they are fit for it."""
+        if self.not_learned:
+            return self.not_learned.kind
+        return "few_patients" if self.few_patients else ""
+
+    @property
     def best_validation(self) -> list[float]:
         """The validation metric of the kept weights, one per run."""
         return [self.runs[key].best_validation() for key in sorted(self.runs)]

@@ -152,9 +152,7 @@ def _headline_alike(
         "open": "These runs cannot tell whether transfer helps.",
         "few_seeds": "These runs cannot tell whether transfer helps: "
         f"{_few(helps)} each.",
-        "unfit": "No answer: the test set has too few patients of a class."
-        if all("too few" in case.fault for case in helps)
-        else "No answer: these runs have learned too little to compare.",
+        "unfit": f"No answer: {_why_unfit(helps)}.",
     }[judgement]
     if faster and judgement == "alike":
         headline = f"Transfer only speeds training up {where}."
@@ -164,6 +162,15 @@ def _headline_alike(
             "these runs cannot tell."
         )
     return headline, _subline(helps, unit), tone_of([judgement])
+
+
+def _why_unfit(helps: Sequence[Case]) -> str:
+    kinds = frozenset[str]().union(*(case.fault_kinds for case in helps))
+    return {
+        frozenset({"few_patients"}): "the test set has too few patients of a class",
+        frozenset({"no_spread"}): "nothing sets these runs apart",
+        frozenset({"donor"}): "the donor has learned too little to transfer",
+    }.get(kinds, "these runs have learned too little to compare")
 
 
 def _few(helps: Sequence[Case]) -> str:

@@ -48,6 +48,8 @@ def _of_start(results: Results, panel: ModelResults, start: StartRuns) -> str:
     why = start.not_learned
     if why is not None and why.kind == "unsettled":
         return f"{name} may be at chance: {why.text}."
+    if why is not None and why.kind == "donor":
+        return f"{name} cannot show what transfer does: {why.text}."
     if why is not None:
         return f"{name} has learned nothing that can be compared: {why.text}."
     count, sentences = len(start.ids), []

@@ -48,7 +48,7 @@ def error_rows(material: Material) -> Rows:
                 "gap": table["gap"].abs().max(),
                 "show_images": material.show_images,
                 "learned": not any(
-                    start.not_learned
+                    start.not_learned and start.not_learned.kind != "donor"
                     for results in material.results
                     for panel in results.model_results
                     for start in panel.starts.values()
