@@ -142,8 +142,9 @@ def run_values(card: "DatasetCard") -> dict[str, Any]:
     """What the flags, or else the card, say about training, by RunConfig's names.
 
     Raises:
-      UserError: folds without the one to train.
+      UserError: folds without the one to train; no steps.
     """
+    _check_that_it_trains()
     for name in ("folds", "fold_protocol"):
         if FLAGS[name].present and FLAGS.fold is None:
             raise UserError(f"--{name} goes with --fold, the fold that is the test set")
@@ -157,9 +158,20 @@ def run_values(card: "DatasetCard") -> dict[str, Any]:
 
 
 def changed_run_values() -> dict[str, Any]:
-    """What the command line itself says about training, by RunConfig's names."""
+    """What the command line itself says about training, by RunConfig's names.
+
+    Raises:
+      UserError: no steps.
+    """
+    _check_that_it_trains()
     names = [field.name for field in _shared_fields() if field.name != "source"]
     return {name: FLAGS[name].value for name in names if FLAGS[name].present}
+
+
+def _check_that_it_trains() -> None:
+    # Studies of papers have runs without steps, whose initial weights alone are drawn.
+    if FLAGS.steps == 0:
+        raise UserError("--steps should be at least 1, got 0: nothing would be trained")
 
 
 def run_options(progress: bool = True) -> "RunOptions":

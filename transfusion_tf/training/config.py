@@ -133,7 +133,7 @@ class RunConfig:
     )
     steps: int = setting(
         1000,
-        "Optimizer steps; 0 leaves the initial weights, where nothing is trained.",
+        "Optimizer steps; runs whose initial weights alone are drawn have 0.",
         from_card=True,
         recipe="always",
         at_least=0,
