@@ -319,12 +319,12 @@ def test_r_squared_of_as_many_unrelated_pairs_differs_by_nothing_on_average():
     generator = np.random.default_rng(0)
     contrast = StartEndRSquared("cca", names("random", range(5)), stages=(0,))
     found = []
-    for _ in range(200):
+    for _ in range(60):
         data = table(*pairs_of(5, generator.normal(size=(10, 2))), seeds=range(5))
         found.append(contrast.value(data, names("random", range(5))))
     # Each has 1 / (pairs - 1), which a difference of two does not.
-    assert np.mean(found) == pytest.approx(1 / 9, abs=0.03)
-    assert np.mean(found[::2]) - np.mean(found[1::2]) == pytest.approx(0, abs=0.04)
+    assert np.mean(found) == pytest.approx(1 / 9, abs=0.05)
+    assert np.mean(found[::2]) - np.mean(found[1::2]) == pytest.approx(0, abs=0.07)
 
 
 def test_rank_correlation_is_spearman_s_of_each_seed():
