@@ -53,6 +53,8 @@ def not_in_paper(text: str = "") -> Source:
 
 # What a study goes through; all other fields have one value, or one per model or start.
 _AXES = ("model", "initialization", "train_examples", "freeze")
+# What fields without a value say.
+_NOTHING = {"train_examples": "all", "freeze": "nothing"}
 # What a card says where a run says nothing.
 CARD_VALUES = (
     "image_size",
@@ -186,7 +188,8 @@ def _of_data_set(
     for field in dataclasses.fields(runs[0]):
         used = any(field.name not in run.idle() for run in runs)
         if used and field.name not in _NOT_SHOWN:
-            values = [_text(getattr(run, field.name)) for run in filled]
+            nothing = _NOTHING.get(field.name, "none")
+            values = [_text(getattr(run, field.name), nothing) for run in filled]
             text = _listed(values, filled, every=field.name in _AXES)
             yield _row(scale, task, where, field.name, text)
     pixels = _listed([input_scaling_of_run(run) for run in runs], runs)
@@ -262,9 +265,9 @@ def _grouped(
     return list(groups.items())
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, nothing: str = "none") -> str:
     if value is None:
-        return "none"
+        return nothing
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -75,7 +75,7 @@ def test_what_has_no_source_and_no_reason_is_off():
         for row in rows
         if row["source"] == NOT_IN_PAPER and not row["text"]
     }
-    assert bare == {"none", "no", "0"}
+    assert bare == {"none", "nothing", "all", "no", "0"}
 
 
 def test_what_the_paper_leaves_open_and_the_command_line_says_are_told_apart():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import textbook
@@ -13,6 +15,7 @@ from transfusion_tf.report.result_tables import (
     run_table,
     write_table,
 )
+from transfusion_tf.report.verdict import reach_verdict
 from transfusion_tf.studies import read_study
 
 
@@ -209,7 +212,9 @@ def test_bars_of_the_accuracy_table_share_one_scale(results):
     assert max(row.bar[2] for row in rows) <= 100
 
 
-def test_the_matrix_marks_every_case(results):
-    matrix = verdict_matrix(results)
+def test_the_matrix_marks_every_case_as_the_verdict_calls_it(results):
+    first, *others = reach_verdict(results).cases
+    called = [dataclasses.replace(first, judgement="open"), *others]
+    matrix = verdict_matrix(results, called)
     assert matrix["pairs"] == [("transfer", "random")]
-    assert [cells[0]["symbol"] for _, cells in matrix["rows"]] == ["▲", "▲"]
+    assert [cells[0]["symbol"] for _, cells in matrix["rows"]] == ["○", "▲"]

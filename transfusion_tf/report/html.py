@@ -75,6 +75,7 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
         headline = verdict.headline
         if record.runs:
             context |= _whether_it_pays(record, results, folder, show_images)
+            context["matrix"] = page.verdict_matrix(results, verdict.cases)
     files.write_text(target, render("report.html", context))
     mark_current(folder, show_images=show_images, headline=headline)
     return target
@@ -102,7 +103,6 @@ def _whether_it_pays(
         "dataset": record.runs[0].dataset,
         "marks": style.marks(results.initializations),
         "unit": wording.metric_unit(results.metric),
-        "matrix": page.verdict_matrix(results),
         "rows": rows,
         "classes": _class_rows(frames["classes"], rare_classes(results)),
         "gains": gains_picture(results),

@@ -43,6 +43,8 @@ class Case:
       levels: left's and right's mean over the seeds compared.
       fault: why it is `unfit`.
       fault_kinds: of what: those of its sides (`StartRuns.fault_kind`), or `no_spread`.
+      pair: the panel's name, left's and right's initialization; empty of sizes, donors
+        and speeds.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Case:
     levels: tuple[float, float] | None = None
     fault: str = ""
     fault_kinds: frozenset[str] = frozenset()
+    pair: tuple[str, ...] = ()
 
 
 def judge(difference: Estimate, margin: float, *, ignore_small: bool = False) -> str:
@@ -96,6 +99,7 @@ def compare(
             difference,
             judge(difference, margin),
             levels(ours, theirs),
+            pair=(results.panel_name(panel), left, right),
         )
         cases.append(unless_unfit(case, ours, theirs))
     return cases

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,12 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.donor_facts import same_donor
 from transfusion_tf.report.judged_differences import (
     STATISTICS,
+    Case,
     brackets,
-    judge,
     transfers,
 )
 from transfusion_tf.report.results import (
     BASELINE,
-    ModelResults,
     Results,
     StartRuns,
     scheme,
@@ -156,8 +155,13 @@ def _row(group: StartRuns, bar: tuple[float, float, float] | None, first: bool) 
     )
 
 
-def verdict_matrix(results: Results) -> dict[str, Any] | None:
-    """Every case against every comparison, as symbols; None with one panel."""
+def verdict_matrix(results: Results, cases: Iterable[Case]) -> dict[str, Any] | None:
+    """Every model against every comparison, as symbols; None with one panel.
+
+    Args:
+      results: of the study.
+      cases: the verdict's, so that a symbol and a sentence call one thing alike.
+    """
     if len(results.model_results) < 2 or not any(
         transfers(panel) for panel in results.model_results
     ):
@@ -177,35 +181,29 @@ def verdict_matrix(results: Results) -> dict[str, Any] | None:
         for other in others
     ]
     pairs = pairs[:_MOST_COLUMNS]
+    called = {case.pair: case for case in cases}
+    names = [results.panel_name(panel) for panel in results.model_results]
     rows = [
-        (results.panel_name(panel), [_symbol(results, panel, *pair) for pair in pairs])
-        for panel in results.model_results
+        (name, [_symbol(called.get((name, *pair))) for pair in pairs]) for name in names
     ]
     return {"pairs": pairs, "rows": rows}
 
 
-def _symbol(
-    results: Results, panel: ModelResults, left: str, right: str
-) -> dict[str, str]:
-    found = panel.test_difference(left, right)
-    if found is None:
+def _symbol(case: Case | None) -> dict[str, str]:
+    if case is None:
         return {
             "symbol": "",
             "text": wording.MISSING,
             "title": "not run",
             "tone": "none",
         }
-    judgement = judge(found, results.margin)
-    faults = [panel.starts[x].fault for x in (left, right) if panel.starts[x].fault]
-    if faults:
-        judgement = "unfit"
-    symbol, words = SYMBOLS[judgement]
-    words = f"{words}: {faults[0]}" if faults else words
+    symbol, words = SYMBOLS[case.judgement]
+    words = f"{words}: {case.fault}" if case.fault else words
     return {
         "symbol": symbol,
-        "text": wording.signed(found.estimate),
-        "title": f"{words} {brackets(found)}",
-        "tone": judgement,
+        "text": wording.signed(case.difference.estimate),
+        "title": f"{words} {brackets(case.difference)}",
+        "tone": case.judgement,
     }
 
 

@@ -39,6 +39,7 @@ class Verdict:
       warnings: of runs that never learned, and of data too small to answer from.
       next_steps: what would settle what is open.
       caveats: what the intervals do not carry.
+      cases: the comparisons behind the answers, where there are any.
     """
 
     headline: str
@@ -48,6 +49,7 @@ class Verdict:
     caveats: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     next_steps: tuple[NextStep, ...] = ()
+    cases: Sequence[Case] = ()
 
 
 def reach_verdict(results: Results, margin: float | None = None) -> Verdict:
@@ -78,6 +80,7 @@ def reach_verdict(results: Results, margin: float | None = None) -> Verdict:
         _caveats(results, helps, cases.every),
         verdict_warnings(results),
         next_steps(results, helps, margin, comparisons=len(cases.every)),
+        cases.every,
     )
 
 
