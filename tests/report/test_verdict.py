@@ -7,7 +7,7 @@ from planted_study import Plant
 
 from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.report import collect, reach_verdict
-from transfusion_tf.report.judged_differences import Case, call_together, judge
+from transfusion_tf.report.judged_differences import Case, call_together, item, judge
 from transfusion_tf.report.next_steps import shown_command
 from transfusion_tf.report.verdict import multiplicity_caveats
 from transfusion_tf.report.wording import number, signed, without_folders
@@ -366,6 +366,7 @@ def test_a_case_that_only_its_own_interval_settles_is_not_called_among_others():
     called = call_together(cases, MARGIN)
     assert [one.judgement for one in called] == ["higher", "open", "open"]
     assert called[1].difference.low == cases[1].difference.low
+    assert item(called[1]).endswith("(clear of zero by itself, not among all)")
 
 
 def test_a_small_difference_that_is_not_called_is_alike():

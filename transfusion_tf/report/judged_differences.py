@@ -231,7 +231,14 @@ def grouped(
 
 
 def _because(case: Case) -> str:
-    return f"; {case.fault}" if case.fault else ""
+    return f"; {_remark(case)}" if _remark(case) else ""
+
+
+def _remark(case: Case) -> str:
+    """Why the interval that is shown does not settle it."""
+    if case.judgement in UNDECIDED and case.difference.decided != "undecided":
+        return case.fault or "clear of zero by itself, not among all"
+    return case.fault
 
 
 def sentence(start: str, items: Sequence[str], total: int) -> str:
@@ -245,8 +252,8 @@ def item(case: Case) -> str:
     """The case with its number and interval."""
     name = f"{case.name} " if case.name else ""
     number = wording.signed(case.difference.estimate)
-    fault = f" ({case.fault})" if case.fault else ""
-    return f"{name}{number} {brackets(case.difference)}{fault}"
+    remark = f" ({_remark(case)})" if _remark(case) else ""
+    return f"{name}{number} {brackets(case.difference)}{remark}"
 
 
 def brackets(difference: Estimate) -> str:
