@@ -68,12 +68,12 @@ def _check_that_pixels_are_known(config: RunConfig) -> None:
     `.keras` files of this project say, and so does the folder of a run.
     """
     spec = parse_model_name(config.model)
-    if config.donor is None or is_dataset(config.donor):
-        return
-    if parse_spec(config.initialization).scheme == "random":
+    if config.donor is None or parse_spec(config.initialization).scheme == "random":
         return
     file = Path(config.donor).expanduser()
-    if spec.input_scaling or not file.is_file():
+    # Others are data sets and runs.
+    is_weight_file = file.suffix in (".h5", ".keras") and file.is_file()
+    if spec.input_scaling or not is_weight_file:
         return
     if (file.parent / "config.json").is_file() or stored_input_scaling(file):
         return
