@@ -1,6 +1,7 @@
 """Runs side by side come to what they come to alone, whatever happens to processes."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,6 @@ import psutil
 import pytest
 from binaries import start
 
-from transfusion_tf import files
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies import Execution, Study, grid, read_study, run_study
 from transfusion_tf.studies.data_sets import DataSets
@@ -79,8 +79,9 @@ def under_way(root, steps=STEPS, before=None):
     """Processes that train the long runs and have saved later states than before."""
     processes = set()
     for name, run in run_directories(root).items():
-        with contextlib.suppress(FileNotFoundError):
-            holder = files.read_json(run.path / LOCK_FILE)
+        # Gone, or being written: a lock is written in place.
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            holder = json.loads((run.path / LOCK_FILE).read_text())
             begun = run.status().get("step", 0) > (before or {}).get(name, 1)
             if begun and run.config().steps == steps:
                 processes.add(holder["process"])
