@@ -11,16 +11,16 @@ from transfusion_tf.training.settings import described, setting, setting_of
 
 # `models.STANDARD_UNITS`, whose module imports Keras.
 _STANDARD_UNITS = "imagenet_mean_std"
-# Fields that came later: while they say nothing, runs keep their ids.
-_LATER = (
+# Raised where models or training change so that the same fields give another result.
+_PROCEDURE = 1
+# Fields that leave things to the card or to the architecture where they are not set.
+_SILENT = (
     "aspect",
     "head_early_stopping",
     "kernel_initializer",
     "one_channel",
     "test_curve",
 )
-# Of an augmentation; earlier versions had none, and the same run ids.
-_NO_CROP = (None, (1.0, 1.0), [1.0, 1.0])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -368,22 +368,11 @@ class RunConfig:
             for field in dataclasses.fields(self)
             if field.name not in idle and not setting_of(field).location
         }
-        if self.head_steps:
-            # Earlier versions chose among the head's evaluations too.
-            content["best_weights"] = "of fine-tuning"
-        if self.model.partition("[")[0] == "cbr_large_t":
-            # Earlier versions had a pool after its last convolution.
-            content["architecture"] = "ends in relu5"
-        if self.model.startswith("deit_"):
-            # Earlier versions had a second one, for distillation.
-            content["tokens"] = "class"
-        if self.augmentation and self.augmentation.get("resized_crop") in _NO_CROP:
-            content["augmentation"].pop("resized_crop", None)
-        return content
+        return content | {"procedure": _PROCEDURE}
 
     def idle(self) -> set[str]:
         """Fields that say nothing for want of another one."""
-        idle = {name for name in _LATER if not getattr(self, name)}
+        idle = {name for name in _SILENT if not getattr(self, name)}
         if self.schedule != "plateau":
             idle |= {"plateau_patience", "minimum_learning_rate"}
         if not self.head_steps:
