@@ -12,10 +12,6 @@ from transfusion_tf.studies.contrasts import Scaled
 from transfusion_tf_experiments.papers.published_numbers import published_mean
 from transfusion_tf_experiments.papers.scale import Scale
 from transfusion_tf_experiments.papers.transfusion_convergence import slim_model
-from transfusion_tf_experiments.papers.transfusion_details import (
-    figure_claims,
-    table_claims,
-)
 from transfusion_tf_experiments.papers.transfusion_effects import (
     LOWEST,
     SMALL,
@@ -23,7 +19,9 @@ from transfusion_tf_experiments.papers.transfusion_effects import (
     Effects,
     mean,
 )
+from transfusion_tf_experiments.papers.transfusion_figure_claims import figure_claims
 from transfusion_tf_experiments.papers.transfusion_scales import CHEST, RETINA
+from transfusion_tf_experiments.papers.transfusion_table_claims import table_claims
 
 # The paper's models that smaller scales have others for.
 _LARGE, _SCARCE = "resnet50", "cbr_large_w"
