@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from transfusion_tf.initialization import parse_spec
-from transfusion_tf.representations import KNNSettings, gabor_fits
+from transfusion_tf.representations import KNNSettings
 from transfusion_tf.studies.measurements.attended_distance import run_attention
 from transfusion_tf.studies.measurements.comparison_options import (
     Options,
@@ -48,7 +48,10 @@ from transfusion_tf.studies.measurements.data_set_distance import (
     is_run,
     run_image_distance,
 )
-from transfusion_tf.studies.measurements.first_layer_gabors import run_gabors
+from transfusion_tf.studies.measurements.first_layer_gabors import (
+    erased_gabors,
+    initial_gabors,
+)
 from transfusion_tf.studies.measurements.layer_similarity import (
     layer_cka_before_and_after,
     layer_cka_of_runs,
@@ -293,12 +296,6 @@ def _agreement(runs: Runs, data_root: str | Path, options: Options) -> Iterator[
             yield _content(pair), compute
 
 
-def _gabors(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
-    """How much of a Gabor is in the first filters that a run starts from."""
-    initial, _ = RunDirectory(run).first_layer("initial")
-    return gabor_fits(initial[..., : given["fitted"]]).assign(run=run.name)
-
-
 def _confident_errors(
     runs: Runs, data_root: str | Path, options: Options
 ) -> Iterator[Part]:
@@ -373,7 +370,7 @@ COMPARISONS: Mapping[str, Comparison] = {
     ),
     "erased_gabors": Comparison(
         _each_run(
-            lambda run, data_root, given: run_gabors(run, **given),
+            lambda run, data_root, given: erased_gabors(run, **given),
             lambda options: {
                 **trained_options(options),
                 "fitted": options.get("fitted"),
@@ -410,7 +407,10 @@ COMPARISONS: Mapping[str, Comparison] = {
         _of_trained,
     ),
     "gabors": Comparison(
-        _each_run(_gabors, lambda options: {"fitted": options.get("fitted", 36)}),
+        _each_run(
+            lambda run, data_root, given: initial_gabors(run, **given),
+            lambda options: {"fitted": options.get("fitted", 36)},
+        ),
         gabor_rows,
     ),
     "frechet": Comparison(_frechet, image_distance_rows),
