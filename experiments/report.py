@@ -71,6 +71,7 @@ def _published(study: Path | None) -> None:
     import_tensorflow()
     from transfusion_tf.report.claims_section import write_claims
     from transfusion_tf.report.published_page import PublishedResults, write_published
+    from transfusion_tf.studies.measurements.collect import measure_study
     from transfusion_tf.studies.study_folder import read_study
     from transfusion_tf_experiments.papers import (
         hidden_representations,
@@ -88,7 +89,8 @@ def _published(study: Path | None) -> None:
     ours, folder = None, Path(FLAGS.root) / "published" / "hidden_representations"
     if study is not None:
         record, folder = read_study(study), study
-        ours = write_claims(record, study) if record.claims else None
+        if record.claims:
+            ours = write_claims(record, study, measure_study(study, record))
     page = write_published(results, folder, ours)
     for row in table.to_dict("records"):
         print(f"{row['verdict']}: {row['claim']}", file=sys.stderr)

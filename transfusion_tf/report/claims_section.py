@@ -12,7 +12,7 @@ from transfusion_tf import files
 from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import lines
 from transfusion_tf.studies.claims import claim_from_dict, judge_claims
-from transfusion_tf.studies.measurements.collect import measure_study
+from transfusion_tf.studies.measurements.table import Measurements
 from transfusion_tf.studies.study_folder import StudyRecord
 
 # How a verdict is shown: symbol, tone, and its words in the line that counts them.
@@ -52,23 +52,27 @@ class ClaimRow:
     tone: str
 
 
-def write_claims(record: StudyRecord, folder: Path) -> pd.DataFrame:
+def write_claims(
+    record: StudyRecord, folder: Path, measurements: Measurements
+) -> pd.DataFrame:
     """Judges the study's claims by its measurements, and writes `claims.csv`.
 
     The file says in every row what made it, so that it can be shown on its own:
     `command`, `commit`, `created`, `machine`, `hours` (of training and evaluation).
     """
     claims = [claim_from_dict(values) for values in record.claims]
-    table = judge_claims(claims, measure_study(folder)).assign(**_origin(record))
+    table = judge_claims(claims, measurements).assign(**_origin(record))
     files.write_text(folder / "claims.csv", table.to_csv(index=False))
     return table
 
 
-def claims_section(record: StudyRecord, folder: Path) -> dict[str, Any] | None:
+def claims_section(
+    record: StudyRecord, folder: Path, measurements: Measurements
+) -> dict[str, Any] | None:
     """Claims and how many of them hold, for the template; None of a study without."""
     if not record.claims:
         return None
-    table = write_claims(record, folder)
+    table = write_claims(record, folder, measurements)
     return {"title": "Does the paper’s finding hold here?", **claims_in_words(table)}
 
 

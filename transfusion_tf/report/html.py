@@ -48,7 +48,7 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
     if is_current(folder, show_images=show_images):
         return target
     record = read_study(folder)
-    measurements = measure_study(folder)
+    measurements = measure_study(folder, record)
     runs = result_tables.run_table(record)
     result_tables.write_table(runs, folder / "tables", "runs")
     context: dict[str, Any] = {
@@ -67,7 +67,7 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
         "gains": None,
     }
     if record.after_paper:
-        claims = context["claims"] = claims_section(record, folder)
+        claims = context["claims"] = claims_section(record, folder, measurements)
         headline = claims["summary"] if claims else ""
     else:
         results = collect(record, measurements)

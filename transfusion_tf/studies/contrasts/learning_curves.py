@@ -85,15 +85,14 @@ class OfCurves(Contrast):
 
     def curves(
         self, measurements: Measurements
-    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    ) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
         """Steps and the metric of every run that has a curve."""
         return _curves(measurements, self.runs, self.split(measurements), self.of_class)
 
     def split(self, measurements: Measurements) -> str:
         """Which curves: those of the test split where the baseline has them."""
-        known = {run for run in self.baseline if run in measurements.runs.index}
-        rows = measurements.of(SCORE, run=self.baseline, split=TEST_CURVE)
-        return TEST_CURVE if known and known == set(rows["run"]) else "validation"
+        key = ("split of curves", self.baseline)
+        return measurements.once(key, lambda: _split(measurements, self.baseline))
 
     def _race(self, measurements: Measurements) -> tuple[float, float]:
         split = self.split(measurements)
@@ -194,7 +193,23 @@ class StepsToThreshold(OfCurves):
         }
 
 
+def _split(measurements: Measurements, baseline: Sequence[str]) -> str:
+    known = {run for run in baseline if run in measurements.runs.index}
+    rows = measurements.of(SCORE, run=baseline, split=TEST_CURVE)
+    return TEST_CURVE if known and known == set(rows["run"]) else "validation"
+
+
 def _curves(
+    measurements: Measurements, runs: Sequence[str], split: str, of_class: str
+) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+    """Steps and a metric of every run that has a curve."""
+    key = ("curves", tuple(runs), split, of_class)
+    return measurements.once(
+        key, lambda: _read_curves(measurements, runs, split, of_class)
+    )
+
+
+def _read_curves(
     measurements: Measurements, runs: Sequence[str], split: str, of_class: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Steps and a metric of every run that has a curve."""

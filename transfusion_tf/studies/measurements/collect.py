@@ -35,17 +35,20 @@ _VERSION = 4
 _OF_THE_OTHER_RUN = ("initialization", "donor", "seed")
 
 
-def measure_study(study_dir: str | Path) -> Measurements:
+def measure_study(
+    study_dir: str | Path, record: StudyRecord | None = None
+) -> Measurements:
     """The measurements of a study; written anew where something was added since.
 
     Args:
       study_dir: `<root>/studies/<name>`.
+      record: of the study, where it has been read already.
 
     Raises:
       UserError: there is no study, or its folder cannot be written to.
     """
     folder = Path(study_dir)
-    record = read_study(folder)
+    record = record or read_study(folder)
     content = _content(record)
     found = read_measurements(folder, content)
     if found is None:
