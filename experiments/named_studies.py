@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from transfusion_tf.studies import Chapter, Study
+    from transfusion_tf.studies.claims import Claim
 
 # Each has a TITLE, SCALES (name -> what makes it), CHAPTERS (name -> what makes it at a
 # scale), `claims(scale)` and `own_data_notes(card)`; perhaps APART, further chapters
@@ -120,6 +121,7 @@ def make(
     source: str | None = None,
     seeds: int | None = None,
     changes: Mapping[str, Any] | None = None,
+    similarity_measure: str | None = None,
 ) -> Study:
     """The study of that name.
 
@@ -130,6 +132,7 @@ def make(
       source: where that card's files lie, where the card doesn't say.
       seeds: how many repetitions, in place of the scale's.
       changes: other fields of `RunConfig`, in place of the scale's.
+      similarity_measure: by which representations are compared, in place of CCA.
 
     Raises:
       UserError: no such study or scale; something that the study does not take.
@@ -159,21 +162,41 @@ def make(
         notes = _own_data_notes(paper, dataset, source)
     elif changes:
         scale = scale.with_changes(changes)
+    if similarity_measure is not None:
+        scale = scale.with_similarity_measure(similarity_measure)
     chapters = [
         _with_notes(function(scale), notes)
         for function in _chapters(paper, wanted).values()
     ]
     where = _dataset_suffix(dataset) if dataset else ""
     rows = protocol.protocol(scale, chapters)
+    claims = paper.claims(scale) if wanted == "all" else ()
+    if similarity_measure not in (None, "cca"):
+        # What the papers print are CCAs: no other measure's values stand beside them.
+        chapters = [_without_published_similarity(chapter) for chapter in chapters]
+        claims = tuple(map(_without_published_effect, claims))
     study = Study.of_chapters(
         f"{paper_name.replace('_', '-')}-{wanted}-{scale.name}{where}",
         paper.TITLE if wanted == "all" else chapters[0].title,
         chapters,
-        paper.claims(scale) if wanted == "all" else (),
+        claims,
     )
     return dataclasses.replace(
         study, protocol=rows, not_in_paper=protocol.not_in_the_paper(rows)
     )
+
+
+def _without_published_similarity(chapter: Chapter) -> Chapter:
+    """The chapter without values of CCA, where it compares by another measure."""
+    if "similarity_measure" not in chapter.options:
+        return chapter
+    return dataclasses.replace(chapter, published=())
+
+
+def _without_published_effect(claim: Claim) -> Claim:
+    """The same of a claim."""
+    quantities = {getattr(leaf, "quantity", "") for leaf in claim.contrast.leaves()}
+    return dataclasses.replace(claim, published=None) if "cca" in quantities else claim
 
 
 def _on_dataset(scale: Scale, dataset: str, changes: Mapping[str, Any]) -> Scale:

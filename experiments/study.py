@@ -200,6 +200,9 @@ def _named_study() -> "Study":
         source=FLAGS.source,
         seeds=FLAGS.seeds if FLAGS["seeds"].present else None,
         changes=changes,
+        similarity_measure=(
+            FLAGS.similarity_measure if FLAGS["similarity_measure"].present else None
+        ),
     )
 
 

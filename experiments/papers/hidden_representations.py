@@ -113,8 +113,9 @@ def figure3(scale: Scale) -> Chapter:
     return scale.chapter(
         "figure3",
         "Do two donors end alike?",
-        "Mean CCA by stage: of each donor with itself after fine-tuning; of one donor "
-        "with the other, before and after; of two random starts, untrained.",
+        f"Mean {scale.similarity} by stage: of each donor with itself after "
+        "fine-tuning; of one donor with the other, before and after; of two random "
+        "starts, untrained.",
         view="donor_similarity",
         measurements=("before_after", "fold_initial", "fold_trained", "random_initial"),
         runs=_fine_tuned(scale, head_first=True),

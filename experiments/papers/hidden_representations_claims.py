@@ -85,9 +85,9 @@ def _before_and_after(
         Claim(
             "Fine-tuning changes the natural donor less than the medical one.",
             "figure 3 (a), section 5.2",
-            f"CCA before and after fine-tuning from {natural} minus {medical}, mean "
-            "over stages and targets",
-            "CCA",
+            f"{effects.similarity} before and after fine-tuning from {natural} minus "
+            f"{medical}, mean over stages and targets",
+            effects.similarity,
             "above",
             effects.over_targets(kept_difference),
             published=_KEPT_DIFFERENCE if own_data else None,
@@ -95,9 +95,9 @@ def _before_and_after(
         Claim(
             "Early layers change less than later ones.",
             "figure 3 (a), section 5.2",
-            "CCA before and after fine-tuning of the lowest two stages minus the "
-            "others, mean over donors and targets",
-            "CCA",
+            f"{effects.similarity} before and after fine-tuning of the lowest two "
+            "stages minus the others, mean over donors and targets",
+            effects.similarity,
             "above",
             effects.over_targets(early_kept(effects.stages)),
         ),
@@ -118,36 +118,36 @@ def _of_two_donors(effects: Effects, natural: str, medical: str) -> tuple[Claim,
         Claim(
             "Two donors are less alike after fine-tuning than before.",
             "figure 3, section 5.2",
-            "CCA of the two donors before fine-tuning minus after it, mean over stages "
-            "and targets",
-            "CCA",
+            f"{effects.similarity} of the two donors before fine-tuning minus after "
+            "it, mean over stages and targets",
+            effects.similarity,
             "above",
             effects.over_targets(grown_apart),
         ),
         Claim(
             "So they are where the head was trained first.",
             "section 5.2",
-            "CCA of the two donors before fine-tuning minus after it, head first, mean "
-            "over stages and targets",
-            "CCA",
+            f"{effects.similarity} of the two donors before fine-tuning minus after "
+            "it, head first, mean over stages and targets",
+            effects.similarity,
             "above",
             effects.over_targets(grown_apart, head_first=True),
         ),
         Claim(
             "Fine-tuned from two donors, models are less alike than two random starts.",
             "figure 3 (b), section 5.2",
-            "CCA of two random starts minus that of the two donors, fine-tuned, mean "
-            "over stages and targets",
-            "CCA",
+            f"{effects.similarity} of two random starts minus that of the two donors, "
+            "fine-tuned, mean over stages and targets",
+            effects.similarity,
             "above",
             effects.over_targets(apart_when_trained, with_random=True),
         ),
         Claim(
             "The early layers of two donors are no more alike than random ones.",
             "figure 3, section 5.2",
-            "CCA of two random starts minus that of the two donors, untrained, lowest "
-            "two stages, mean over targets",
-            "CCA",
+            f"{effects.similarity} of two random starts minus that of the two donors, "
+            "untrained, lowest two stages, mean over targets",
+            effects.similarity,
             "at_least",
             effects.early_layers(),
         ),
@@ -168,8 +168,9 @@ def _gains(effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "The more a model keeps of its donor, the less it gains.",
             "figure 6, section 5.4",
-            f"relative AUC gain lost per {STEP:g} of CCA before and after fine-tuning, "
-            "folds of all targets pooled, mean over stages and donors",
+            f"relative AUC gain lost per {STEP:g} of {effects.similarity} before and "
+            "after fine-tuning, folds of all targets pooled, mean over stages and "
+            "donors",
             "relative AUC",
             "above",
             effects.gain_lost(),
@@ -177,8 +178,9 @@ def _gains(effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "So it is among the folds of one target.",
             "figure 6, section 5.4; the paper pools targets",
-            f"relative AUC gain lost per {STEP:g} of CCA before and after fine-tuning, "
-            "each target with a height of its own, mean over stages and donors",
+            f"relative AUC gain lost per {STEP:g} of {effects.similarity} before and "
+            "after fine-tuning, each target with a height of its own, mean over stages "
+            "and donors",
             "relative AUC",
             "above",
             effects.gain_lost(within=True),

@@ -23,7 +23,7 @@ from transfusion_tf_experiments.papers.scale import Scale, stages_of
 
 Runs = tuple[RunConfig, ...]
 
-# Of CCA: what a slope is printed for.
+# Of similarity: what a slope is printed for.
 STEP = 0.1
 
 _ONE_DONOR = Unavailable("this study has one donor alone")
@@ -39,6 +39,7 @@ class Effects:
 
     def __init__(self, scale: Scale):
         self._scale = scale
+        self.similarity = scale.similarity
         self.stages = len(stages_of(scale.models["all"][0]))
 
     def over_targets(

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from transfusion_tf.errors import one_of
+from transfusion_tf.errors import UserError, one_of
 from transfusion_tf_experiments.papers.protocol import (
     CARD_VALUES,
     COMMAND_LINE,
@@ -226,6 +226,29 @@ class Scale:
             seeds=seeds,
             more_seeds={},
             sources=self._sources_but(("repetitions",), COMMAND_LINE),
+        )
+
+    @property
+    def similarity(self) -> str:
+        """What the measure is called by which representations are compared."""
+        from transfusion_tf.representations.measure_names import MEASURE_NAMES
+
+        options = self.options.get("similarity", {})
+        return MEASURE_NAMES[options.get("similarity_measure", "cca")]
+
+    def with_similarity_measure(self, measure: str) -> Scale:
+        """The same with representations compared by another measure.
+
+        Raises:
+          UserError: no study of this paper compares stages of models.
+        """
+        if "similarity" not in self.options:
+            raise UserError("--similarity_measure: nothing here is compared by stage")
+        own = {**self.options["similarity"], "similarity_measure": measure}
+        return dataclasses.replace(
+            self,
+            options={**self.options, "similarity": own},
+            sources=self._sources_but(("similarity_measure",), COMMAND_LINE),
         )
 
     def with_changes(

@@ -153,9 +153,9 @@ def _representation_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Pretrained and random starts end in different representations.",
             "figure 2, section 4",
-            f"CCA of two random starts minus CCA of a random and a pretrained one, top "
-            f"two stages of {resnet}",
-            "CCA",
+            f"{scale.similarity} of two random starts minus that of a random and a "
+            f"pretrained one, top two stages of {resnet}",
+            scale.similarity,
             "above",
             effects.starts_apart(resnet),
         ),
@@ -163,7 +163,7 @@ def _representation_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "More so in large models than in small ones.",
             "figure 2, section 4",
             f"the same, {resnet} minus the mean of CBR-Small and CBR-Tiny",
-            "CCA",
+            scale.similarity,
             "above",
             effects.starts_apart(resnet)
             - mean([effects.starts_apart(m) for m in SMALL]),
@@ -171,9 +171,9 @@ def _representation_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Large models move less in training, at the lowest stage.",
             "figures 3 and 4, section 4",
-            "CCA above chance before and after training from random weights, lowest "
-            f"stage, {resnet} minus the mean of CBR-Small and CBR-Tiny",
-            "CCA",
+            f"{scale.similarity} above chance before and after training from random "
+            f"weights, lowest stage, {resnet} minus the mean of CBR-Small and CBR-Tiny",
+            scale.similarity,
             "above",
             effects.moves_less(resnet, LOWEST),
         ),
@@ -181,16 +181,16 @@ def _representation_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "The difference is largest at the lowest stage.",
             "figure 3, section 4",
             "that difference at the lowest stage minus that at the top two",
-            "CCA",
+            scale.similarity,
             "above",
             effects.moves_less(resnet, LOWEST) - effects.moves_less(resnet, TOP_TWO),
         ),
         Claim(
             "Models of one pretrained start stay alike at the lowest stage.",
             "table 5, appendix D",
-            f"CCA of two transferred {resnet}s minus that of two random ones, lowest "
-            "stage",
-            "CCA",
+            f"{scale.similarity} of two transferred {resnet}s minus that of two random "
+            "ones, lowest stage",
+            scale.similarity,
             "above",
             effects.kept_alike(resnet),
             published=published_mean(

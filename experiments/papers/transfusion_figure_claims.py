@@ -41,9 +41,9 @@ def _movement_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Feature reuse is restricted to the lowest two stages.",
             "figure 3, section 4",
-            f"CCA before and after training of {large}, transferred minus random "
-            "weights, lowest two stages minus those above",
-            "CCA",
+            f"{scale.similarity} before and after training of {large}, transferred "
+            "minus random weights, lowest two stages minus those above",
+            scale.similarity,
             "above",
             effects.pretrained_stay(large, _LOWEST_TWO)
             - effects.pretrained_stay(large, upper),
@@ -55,8 +55,8 @@ def _movement_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "In a large model's lowest stage, the end shows the start; above, not.",
             "figure 4, section 4",
-            f"R² of CCA after training on CCA at initialization over pairs of {large}, "
-            "lowest stage minus the mean of those above",
+            f"R² of {scale.similarity} after training on that at initialization over "
+            f"pairs of {large}, lowest stage minus the mean of those above",
             "R²",
             "above",
             effects.start_tells_end(large, LOWEST)

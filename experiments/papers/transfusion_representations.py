@@ -57,8 +57,8 @@ def table5(scale: Scale) -> Chapter:
     return scale.chapter(
         "table5",
         "Similarity between models of the same start",
-        "Mean CCA between trained models from the same pretrained weights, between "
-        "models from random weights, and the difference, by stage.",
+        f"Mean {scale.similarity} between trained models from the same pretrained "
+        "weights, between models from random weights, and the difference, by stage.",
         view="similarity_by_start",
         measurements=("population_trained",),
         runs=_population(scale, "pair"),
@@ -77,8 +77,8 @@ def figure2(scale: Scale) -> Chapter:
     return scale.chapter(
         "figure2",
         "Pretrained and random starts, against two random starts",
-        "Mean CCA at the top two stages of trained models: pairs of a random and a "
-        "pretrained start, and pairs of two random starts.",
+        f"Mean {scale.similarity} at the top two stages of trained models: pairs of a "
+        "random and a pretrained start, and pairs of two random starts.",
         view="similarity_of_starts",
         measurements=("population_trained",),
         runs=_population(scale, "all"),
@@ -97,8 +97,8 @@ def figure3(scale: Scale) -> Chapter:
     return scale.chapter(
         "figure3",
         "How far training moves each stage",
-        "Mean CCA of a model before and after training, by stage; beside it, that of "
-        "pretrained minus that of random starts.",
+        f"Mean {scale.similarity} of a model before and after training, by stage; "
+        "beside it, that of pretrained minus that of random starts.",
         view="before_and_after",
         measurements=("before_after",),
         runs=_population(scale, "all"),

@@ -180,9 +180,9 @@ def _seed_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "A common start keeps large models alike more than small ones.",
             "table 5, appendix D",
-            f"CCA of two transferred models minus that of two random ones, lowest "
-            f"stage, {large} minus {small}",
-            "CCA",
+            f"{scale.similarity} of two transferred models minus that of two random "
+            f"ones, lowest stage, {large} minus {small}",
+            scale.similarity,
             "above",
             lowest,
             published=_table5("resnet50", "conv1") - _table5("cbr_small", "pool1"),
@@ -191,7 +191,7 @@ def _seed_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             "At the top they do not differ in this.",
             "table 5, appendix D",
             f"the same at the last stage, {large} minus {small}",
-            "CCA",
+            scale.similarity,
             "alike",
             top,
             published=_table5("resnet50", "block4") - _table5("cbr_small", "pool4"),

@@ -93,6 +93,32 @@ def test_what_the_paper_leaves_open_and_the_command_line_says_are_told_apart():
     assert not any("learning_rate = 0.01" in text for text in study.not_in_paper)
 
 
+@pytest.mark.parametrize("paper", ["transfusion", "hidden_representations"])
+def test_another_measure_of_similarity_is_named_wherever_it_is_read(paper):
+    ours, theirs = (
+        named_studies.make(f"{paper}/all", "smoke", similarity_measure=measure)
+        for measure in ("svcca", None)
+    )
+    texts = [claim.effect for claim in ours.claims]
+    texts += [chapter.text for chapter in ours.chapters]
+    assert sum("SVCCA" in text for text in texts) > 5
+    assert not [text for text in texts if "CCA" in text.replace("SVCCA", "")]
+    units = [(a.unit, b.unit) for a, b in zip(ours.claims, theirs.claims, strict=True)]
+    assert ("SVCCA", "CCA") in units
+    assert {a for a, b in units if b == "CCA"} == {"SVCCA"}
+    # What the papers print are CCAs.
+    assert all(claim.published is None for claim in ours.claims if "CCA" in claim.unit)
+    rows = [row for row in ours.protocol if row["name"] == "similarity_measure"]
+    assert {(row["value"], row["source"]) for row in rows} == {
+        ("svcca", "command line")
+    }
+
+
+def test_a_measure_of_similarity_is_refused_where_stages_are_not_compared():
+    with pytest.raises(UserError, match="similarity_measure"):
+        named_studies.make("feature_reuse/all", "smoke", similarity_measure="svcca")
+
+
 def test_values_of_a_users_own_card_are_not_said_to_be_the_papers():
     study = named_studies.make("transfusion/table1", dataset="phantom_retina_64")
     sources = {

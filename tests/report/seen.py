@@ -4,6 +4,10 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
+from matplotlib.text import Text
+
+from transfusion_tf.report.chapter_kinds import chapter_table
+from transfusion_tf.report.charts import several
 
 # Matplotlib names the groups of an SVG after the artists. Besides these there are
 # images, and bars: patches, as are the background, which is the first, and the sides,
@@ -41,6 +45,21 @@ def quotes_its_table(view):
     values = values[np.isfinite(values)]
     found = [text for text in said if _is_among(text, values)]
     return bool(said) and 2 * len(found) >= len(said)
+
+
+def words_shown(kind, material):
+    """All that a chapter's charts, sheet and sentences say, however they are drawn."""
+    table = chapter_table(kind, material)
+    drawn = [
+        figure
+        for chart in several(kind.charts)
+        for figure in chart.figures(material, table)
+    ]
+    words = [text for sentences in kind.sentences for text in sentences(table)]
+    for each in drawn:
+        words += [each.text, *(text.get_text() for text in each.figure.findobj(Text))]
+    sheet = kind.sheet.sheet(table)
+    return [*words, *sheet.heads, sheet.caption]
 
 
 def _has_marks(group):

@@ -1,5 +1,7 @@
 """Chapters that compare donors, drawn from a planted cross-validation."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,11 +20,11 @@ from report.planted_donors import (
     TARGETS,
     PlantedDonors,
 )
-from report.seen import empty_axes, quotes_its_table
+from report.seen import empty_axes, quotes_its_table, words_shown
 
 from transfusion_tf.evaluation import labels_and_probabilities, prediction_similarity
 from transfusion_tf.report import write_report
-from transfusion_tf.report.chapters import draw_chapter
+from transfusion_tf.report.chapters import KINDS, draw_chapter
 from transfusion_tf.report.donor_facts import donor_facts, donor_notes
 from transfusion_tf.report.material import read_material
 from transfusion_tf.studies import read_study
@@ -83,6 +85,16 @@ def ends(row):
 def run_of(record, planted, **wanted):
     (run_id,) = planted.of(**wanted)
     return next(run for run in record.runs if run.run_id == run_id)
+
+
+@pytest.mark.parametrize("view", ["donor_similarity", "gain_and_similarity"])
+def test_charts_and_sentences_call_the_measure_by_its_name(record, measurements, view):
+    chapter = next(chapter for chapter in record.chapters if chapter.view == view)
+    chapter = dataclasses.replace(chapter, options={"similarity_measure": "pwcca"})
+    material = read_material(record, chapter, measurements)
+    words = " ".join(words_shown(KINDS[view], material))
+    assert "PWCCA" in words
+    assert words.count("CCA") == words.count("PWCCA")
 
 
 def test_every_view_of_donors_has_a_chapter_here(record):

@@ -8,7 +8,7 @@ from report import planted_donors, planted_reuse
 from report.golden import check_golden
 from report.levels import check_levels
 from report.planted_chapters import CCA, SLIM, STAGES, PlantedChapters
-from report.seen import empty_axes, quotes_its_table
+from report.seen import empty_axes, quotes_its_table, words_shown
 
 from transfusion_tf.initialization import gabor_filter_bank
 from transfusion_tf.report import paper_values
@@ -122,6 +122,16 @@ def test_every_chapter_draws_something_in_all_axes(drawn):
             assert picture.name.startswith(name)
             assert empty_axes(folder / f"{picture.name}.svg") == [], picture.name
             assert (folder / f"{picture.name}.png").stat().st_size
+
+
+@pytest.mark.parametrize("name", ["table5", "figure2", "figure3", "figure4"])
+def test_charts_and_sentences_call_the_measure_by_its_name(record, measurements, name):
+    chapter = chapter_of(record, name)
+    chapter = dataclasses.replace(chapter, options={"similarity_measure": "svcca"})
+    material = read_material(record, chapter, measurements)
+    words = " ".join(words_shown(KINDS[chapter.view], material))
+    assert "SVCCA" in words
+    assert words.count("CCA") == words.count("SVCCA")
 
 
 def test_axes_without_marks_are_found(tmp_path):

@@ -101,6 +101,7 @@ def test_svcca_is_a_choice_of_a_chapter_and_comparisons_by_cca_stay_what_they_we
     )
     rows = similarity_rows("initial", "trained")(table)
     assert list(rows["quantity"]) == ["cca", "cca_noise_floor"]
+    assert set(rows["unit"]) == {"SVCCA"}
     said = COMPARISONS["before_after"].said
     assert "SVCCA" in said({"similarity_measure": "svcca"})
     assert "SVCCA" not in said({})

@@ -39,6 +39,8 @@ _UNITS = (
     Unit("relative AUC", 0.02),
     Unit("skill", 0.04, (-np.inf, 1.0)),
     Unit("CCA", 0.05, (0.0, 1.0)),
+    Unit("SVCCA", 0.05, (0.0, 1.0)),
+    Unit("PWCCA", 0.05, (0.0, 1.0)),
     Unit("CKA", 0.05, (0.0, 1.0)),
     Unit("share of the images", 0.02, (0.0, 1.0)),
     Unit("share", 0.05, (0.0, 1.0)),

@@ -15,6 +15,8 @@ from transfusion_tf.report.sample_images import ImageRow
 from transfusion_tf.report.sentences import Sentences
 from transfusion_tf.report.sheets import Sheet, SheetPlan
 from transfusion_tf.report.style import Mark
+from transfusion_tf.representations.measure_names import MEASURE_NAMES
+from transfusion_tf.studies.measurements.comparison_options import similarity_measure
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,6 +83,14 @@ class ChapterKind:
     images: Callable[[Material], tuple[ImageRow, ...]] = lambda material: ()
 
 
+def chapter_table(kind: ChapterKind, material: Material) -> LongTable:
+    """The chapter's rows, with how labels are drawn and what the measure is called."""
+    options, published = material.chapter.options, material.chapter.published
+    table = LongTable.from_rows(kind.rows(material), published)
+    words = {"similarity": MEASURE_NAMES[similarity_measure(options)]}
+    return dataclasses.replace(table, marks=kind.marks(table), words=words)
+
+
 @style.styled
 def draw(kind: ChapterKind, material: Material, folder: Path) -> View:
     """Draws a chapter.
@@ -94,8 +104,7 @@ def draw(kind: ChapterKind, material: Material, folder: Path) -> View:
     for option, variant in kind.variants.items():
         if chapter.options.get(option):
             kind = variant
-    table = LongTable.from_rows(kind.rows(material), chapter.published)
-    table = dataclasses.replace(table, marks=kind.marks(table))
+    table = chapter_table(kind, material)
     pictures = [
         keep(
             drawn.figure,

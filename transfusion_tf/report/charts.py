@@ -8,6 +8,7 @@ that the first row of what they stand for fills: `"test {unit}"`.
 from __future__ import annotations
 
 import dataclasses
+import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -248,11 +249,16 @@ def several(parts: Any) -> tuple[Any, ...]:
 
 
 def fill(template: str, table: LongTable) -> str:
-    """The template with the values of the first row."""
+    """The template with the table's words and the values of its first row.
+
+    Without rows, one that names anything but words stays as it is.
+    """
     known = table if len(table) else table.whole
-    if "{" not in template or not len(known):
+    asked = {name for _, name, _, _ in string.Formatter().parse(template) if name}
+    if not asked or not (len(known) or asked <= table.words.keys()):
         return template
-    return wording.fill(template, known.first)
+    row = known.first if len(known) else {}
+    return wording.fill(template, {**table.words, **row})
 
 
 def legend_below(

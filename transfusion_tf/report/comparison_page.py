@@ -22,14 +22,8 @@ from transfusion_tf.report.pictures import keep
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.style import Mark
 from transfusion_tf.representations import over_repeats
+from transfusion_tf.representations.measure_names import MEASURE_NAMES
 
-MEASURE_TITLES = {
-    "cca": "CCA",
-    "svcca": "SVCCA",
-    "pwcca": "PWCCA",
-    "cka": "CKA",
-    "procrustes": "Procrustes",
-}
 _MARK = Mark("#0072b2", "o")
 # Procrustes is a fourth opinion: in the table, not in the picture.
 _DRAWN = ("cca", "svcca", "pwcca", "cka")
@@ -128,7 +122,7 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> Path:
         "curves": curves,
         "heat_map": heat_map,
         "heat_images": int(comparison.stage_pairs["images"].iloc[0]),
-        "measures": [(name, MEASURE_TITLES.get(name, name)) for name in measures],
+        "measures": [(name, MEASURE_NAMES.get(name, name)) for name in measures],
         "rows": score_rows(scores, measures),
         "filters": first_layer_section(comparison.first_layers, folder),
         "wording": wording,
@@ -145,7 +139,7 @@ def _score_table(scores: pd.DataFrame, measures: Sequence[str]) -> LongTable:
         measure = row["measure"]
         keys = {
             "stage": row["stage"],
-            "measure": MEASURE_TITLES.get(measure, measure),
+            "measure": MEASURE_NAMES.get(measure, measure),
         }
         value, spread = row["value"], row["std"]
         ends = {"value": value, "low": value - spread, "high": value + spread}
@@ -189,7 +183,7 @@ def finding(comparison: Comparison, scores: pd.DataFrame) -> tuple[str, str]:
     """The headline and the line below it."""
     measure = "cca" if "cca" in set(scores["measure"]) else scores["measure"].iloc[0]
     rows = scores[scores["measure"] == measure].to_dict("records")
-    title = MEASURE_TITLES.get(measure, measure)
+    title = MEASURE_NAMES.get(measure, measure)
     high = max(rows, key=lambda row: row["value"])
     low = min(rows, key=lambda row: row["value"])
     between = f"{_short(low['value'])} to {_short(high['value'])}"
@@ -268,7 +262,7 @@ def score_text(scores: pd.DataFrame) -> str:
       scores: from `over_repeats`.
     """
     measures = list(dict.fromkeys(scores["measure"]))
-    lines = [["stage", "points", *(MEASURE_TITLES.get(m, m) for m in measures)]]
+    lines = [["stage", "points", *(MEASURE_NAMES.get(m, m) for m in measures)]]
     for row in score_rows(scores, measures):
         cells = [
             f"{cell['value']} ± {cell['std']} ({cell['floor']})"

@@ -65,6 +65,7 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
         "runs": runs.fillna("").to_dict("records"),
         "command": shown_command(record.command),
         "gains": None,
+        "similarity": page.similarity_measure_of(record),
     }
     if record.after_paper:
         claims = context["claims"] = claims_section(record, folder, measurements)

@@ -44,6 +44,8 @@ class LongTable:
         making them takes longer than all that is asked of them.
       published: the paper's rows.
       marks: how labels are drawn.
+      words: what templates may name besides the columns; `similarity` is the measure of
+        a chapter that compares representations.
       figure: all rows of the figure that is being drawn, where these are some of them.
     """
 
@@ -51,6 +53,7 @@ class LongTable:
     lines: Sequence[Row]
     published: Sequence[Row] = ()
     marks: Mapping[str, Mark] = dataclasses.field(default_factory=dict)
+    words: Mapping[str, str] = dataclasses.field(default_factory=dict)
     figure: LongTable | None = None
 
     @classmethod

@@ -22,6 +22,11 @@ from transfusion_tf.report.results import (
     StartRuns,
     scheme,
 )
+from transfusion_tf.representations.measure_names import (
+    MEASURE_MEANINGS,
+    MEASURE_NAMES,
+)
+from transfusion_tf.studies.measurements.comparison_options import similarity_measure
 from transfusion_tf.studies.study_folder import Run, StudyRecord
 from transfusion_tf.training.config import recipe_fields
 
@@ -252,6 +257,17 @@ def reproduction(record: StudyRecord) -> dict[str, Any]:
         "recipe": recipe,
         "total": _costs(record),
     }
+
+
+def similarity_measure_of(record: StudyRecord) -> dict[str, str]:
+    """By what the study compares representations: its name and what it means."""
+    chosen = (chapter.options for chapter in record.chapters)
+    measures = dict.fromkeys(similarity_measure(options) for options in chosen)
+    # One flag sets it for all chapters that compare any.
+    measure = next((name for name in measures if name != "cca"), "cca")
+    meaning = MEASURE_MEANINGS[measure]
+    meaning = meaning[0].upper() + meaning[1:]
+    return {"name": MEASURE_NAMES[measure], "meaning": meaning}
 
 
 def _costs(record: StudyRecord) -> str:

@@ -79,7 +79,8 @@ class SheetPlan:
       group: columns whose values keep lines together; the lines' first by default.
       where: what the rows have that make lines, or a function that says it.
       words: how many columns from the left hold words; those that are words by default.
-      caption: what stands below it, or a function of the long table that says it.
+      caption: template: what stands below it, or a function of the long table that
+        says it.
       show_empty: whether there is a sheet without lines.
     """
 
@@ -116,6 +117,7 @@ class SheetPlan:
         if not rows and not self.show_empty:
             return None
         caption = self.caption(table) if callable(self.caption) else self.caption
+        caption = fill(caption, table)
         heads = tuple(fill(column.head, table) for column in shown)
         words = len([column for column in shown if column.word])
         if self.words is not None:

@@ -69,7 +69,7 @@ def _similarity_panel(title: str, x: str, height: float, *, itself: bool) -> Pan
         (Floor("stage", missing="not compared"), Lines("cca", "stage", series="pair")),
         title=title,
         x=x,
-        y="mean CCA",
+        y="mean {similarity}",
         where={"itself": itself},
         height=height,
         adjust=_tick_quarters,
@@ -90,6 +90,7 @@ def _stage_columns(table: LongTable) -> list[Column]:
 
 def _say_donor_similarity(table: LongTable) -> list[str]:
     said = []
+    measure = table.words["similarity"]
     for own in table.where(quantity="mean_cca").split("dataset"):
         means = {row["pair"]: wording.number(row["value"]) for row in own.rows}
         for pair in [name for name in means if name.endswith(", before")]:
@@ -98,8 +99,8 @@ def _say_donor_similarity(table: LongTable) -> list[str]:
             if after is None:
                 continue
             text = (
-                f"{own.first['target']}: {donors} have a mean CCA of {means[pair]} "
-                f"before fine-tuning and {after} after it"
+                f"{own.first['target']}: {donors} have a mean {measure} of "
+                f"{means[pair]} before fine-tuning and {after} after it"
             )
             if RANDOM in means:
                 text += f"; two random starts have {means[RANDOM]}"
@@ -119,7 +120,8 @@ DONOR_SIMILARITY = ChapterKind(
                 "One donor and the other; two random starts", "stage", 2.3, itself=False
             ),
         ),
-        text="Mean CCA by stage on {target}: donors before and after fine-tuning",
+        text="Mean {similarity} by stage on {target}: donors before and after "
+        "fine-tuning",
         suffix="{dataset}",
         suffix_if_one=False,
         by=("dataset",),
@@ -130,8 +132,8 @@ DONOR_SIMILARITY = ChapterKind(
         _stage_columns,
         lines=("dataset", "pair"),
         where={"quantity": "cca"},
-        caption="Mean CCA, ± over folds, on images of the fold's validation part; "
-        "random starts are compared untrained. 1: the same up to a linear map.",
+        caption="Mean {similarity}, ± over folds, on images of the fold's validation "
+        "part; random starts are compared untrained. 1: the same up to a linear map.",
     ),
     sentences=(_say_donor_similarity, _say_once),
     marks=lambda table: {},
@@ -261,14 +263,14 @@ GAIN_AND_SIMILARITY = ChapterKind(
             grid="both",
             adjust=_scale_gain,
         ),
-        text="AUC gain over random weights against CCA before and after "
+        text="AUC gain over random weights against {similarity} before and after "
         "fine-tuning, donor {initialization}, by stage",
         suffix="{initialization}",
         by=("initialization",),
         facet="stage",
         small=1.85,
         title="{initialization}",
-        x="CCA before and after",
+        x="{similarity} before and after",
         y="AUC gain over random weights",
         share="y",
     ),
@@ -278,7 +280,7 @@ GAIN_AND_SIMILARITY = ChapterKind(
             Column("Stage", word="stage"),
             Column("Points", "points", "{value:.0f}"),
             Column(
-                f"Gain per {STEP:g} CCA",
+                f"Gain per {STEP:g} {{similarity}}",
                 "slope",
                 "{value:+.3f}",
                 missing="too few points",

@@ -55,7 +55,7 @@ def _moved_panel(title: str, start: str) -> Panel:
     return Panel(
         (Lines("cca", "depth", series="model", gap=0.07), Floor("depth")),
         title=title,
-        y="mean CCA",
+        y="mean {similarity}",
         where={"initialization": start},
         height=1.9,
         adjust=to_one,
@@ -87,7 +87,8 @@ BEFORE_AND_AFTER = ChapterKind(
                 adjust=_count_stages,
             ),
         ),
-        text="Mean CCA of models before and after training, by stage and start",
+        text="Mean {similarity} of models before and after training, by stage and "
+        "start",
         share="x",
     ),
     sheet=SheetPlan(
@@ -105,8 +106,8 @@ BEFORE_AND_AFTER = ChapterKind(
             Column("noise floor", "mean_floor", "{value:.3f}"),
         ),
         lines=("model", "stage"),
-        caption="Mean CCA of a model before and after training, ± over seeds; small: "
-        "95 % interval over seeds. 1: nothing changed but for a linear map.",
+        caption="Mean {similarity} of a model before and after training, ± over seeds; "
+        "small: 95 % interval over seeds. 1: nothing changed but for a linear map.",
     ),
     sentences=(_say_lowest, _say_gaps, one_seed_note("cca")),
     marks=marks_of("model"),

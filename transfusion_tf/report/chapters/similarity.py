@@ -55,7 +55,7 @@ BY_START = ChapterKind(
             Panel(
                 (Floor("stage"), Lines("cca", "stage", series="pair")),
                 title="{model}",
-                y="mean CCA",
+                y="mean {similarity}",
                 height=2.7,
                 pad=8,
                 adjust=to_one,
@@ -77,7 +77,7 @@ BY_START = ChapterKind(
                 legend=False,
             ),
         ),
-        text="Mean CCA by stage between models of one start, {model}",
+        text="Mean {similarity} by stage between models of one start, {model}",
         suffix="{dataset}-{model}",
         by=("dataset", "model"),
         share="x",
@@ -94,8 +94,9 @@ BY_START = ChapterKind(
             Column("noise floor", "floor", "{value:.3f}"),
         ),
         lines=("model", "stage"),
-        caption="Mean CCA, ± between pairs; small: 95 % interval, runs left out one at "
-        "a time. Noise floor: the same activations, their points matched at random.",
+        caption="Mean {similarity}, ± between pairs; small: 95 % interval, runs left "
+        "out one at a time. Noise floor: the same activations, their points matched at "
+        "random.",
     ),
     sentences=(_say_by_start,),
     marks=_pair_marks,
@@ -113,8 +114,8 @@ def _say_of_starts(table: LongTable) -> list[str]:
         return []
     values = [f"{row['model']} {wording.signed(row['value'])}" for row in part.rows]
     text = (
-        "CCA of two random starts minus that of a random and a pretrained one: "
-        + wording.listed(values)
+        f"{table.words['similarity']} of two random starts minus that of a random and "
+        "a pretrained one: " + wording.listed(values)
     )
     if part.frame["low"].notna().any():
         text += f"; the interval leaves out zero in {settled(part)} of {len(part)}"
@@ -127,11 +128,11 @@ OF_STARTS = ChapterKind(
     charts=Chart(
         Panel(
             (RowFloor(), Dots("cca", rows="model", series="pair", gap=0.26)),
-            x="mean CCA at {at}",
+            x="mean {similarity} at {at}",
             grid="x",
             adjust=_limit_cca,
         ),
-        text="Mean CCA of the top stages by model and kind of pair",
+        text="Mean {similarity} of the top stages by model and kind of pair",
         height=lambda own: 1.0 + 0.42 * len(own.values("model")),
     ),
     sheet=SheetPlan(
@@ -143,8 +144,8 @@ OF_STARTS = ChapterKind(
             Column("noise floor", "floor", "{value:.3f}"),
         ),
         lines=("model", "stage"),
-        caption="Mean CCA, ± between pairs; small: 95 % interval, runs left out one at "
-        "a time.",
+        caption="Mean {similarity}, ± between pairs; small: 95 % interval, runs left "
+        "out one at a time.",
     ),
     sentences=(_say_of_starts,),
     marks=_pair_marks,
@@ -188,8 +189,8 @@ START_AND_END = ChapterKind(
                 missing="all start alike",
             ),
             title="{title}",
-            x="CCA at initialization",
-            y="CCA after training",
+            x="{similarity} at initialization",
+            y="{similarity} after training",
             where={"quantity": ("cca_at_start", "cca_at_end", "fit")},
             grid="both",
         ),

@@ -10,10 +10,15 @@ from transfusion_tf.studies.measurements.model_states import ModelStates
 Options = Mapping[str, Any]
 
 
+def similarity_measure(options: Options) -> str:
+    """By which measure stages are compared, one of `MEASURES`."""
+    return str(options.get("similarity_measure", "cca"))
+
+
 def sampling_options(options: Options) -> Options:
     """How a similarity by stage is sampled."""
     defaults = Sampling()
-    measure = options.get("similarity_measure", "cca")
+    measure = similarity_measure(options)
     return {
         # Comparisons by CCA keep what they were known by before there was a choice.
         **({"measure": measure} if measure != "cca" else {}),

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from transfusion_tf.representations import average_travel
+from transfusion_tf.representations.measure_names import MEASURE_NAMES
 
 
 def similarity_rows(before: str, after: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Of pairs of models: the measure, and the noise floor below it.
 
     Mean canonical correlations are called `cca`, in whatever directions they were
-    sought (`svcca`, `pwcca`): a chapter asks for one of these.
+    sought (`svcca`, `pwcca`): a chapter asks for one of these, and the unit says which.
     """
 
     def convert(table: pd.DataFrame) -> pd.DataFrame:
@@ -32,25 +33,20 @@ def similarity_rows(before: str, after: str) -> Callable[[pd.DataFrame], pd.Data
             }
         ).assign(weights=before, weights_b=after)
         names = table["measure"].where(~table["measure"].str.endswith("cca"), "cca")
+        units = table["measure"].map(MEASURE_NAMES)
         return pd.concat(
             [
-                common.assign(
-                    quantity=names, value=table["value"], unit=_measure_units(names)
-                ),
+                common.assign(quantity=names, value=table["value"], unit=units),
                 common.assign(
                     quantity=names + "_noise_floor",
                     value=table["noise_floor"],
-                    unit=_measure_units(names),
+                    unit=units,
                 ),
             ],
             ignore_index=True,
         )
 
     return convert
-
-
-def _measure_units(names: pd.Series) -> pd.Series:
-    return names.str.upper()
 
 
 def _network_order(table: pd.DataFrame) -> pd.Series:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from transfusion_tf.initialization import parse_spec
 from transfusion_tf.representations import KNNSettings
+from transfusion_tf.representations.measure_names import MEASURE_MEANINGS, MEASURE_NAMES
 from transfusion_tf.studies.measurements.attended_distance import run_attention
 from transfusion_tf.studies.measurements.comparison_options import (
     Options,
@@ -24,6 +25,7 @@ from transfusion_tf.studies.measurements.comparison_options import (
     robustness_options,
     sampling_options,
     sampling_sentence,
+    similarity_measure,
     stage_settings,
     trained_options,
     travel_options,
@@ -147,17 +149,13 @@ def _pairs(
     )
 
 
-_MEASURES = {
-    "svcca": " Similarity is SVCCA: CCA of the leading principal directions that hold "
-    "99 % of the variance.",
-    "pwcca": " Similarity is PWCCA: canonical correlations weighted by how much of the "
-    "first model each accounts for.",
-}
-
-
 def _of_states(options: Options) -> str:
-    measure = _MEASURES.get(options.get("similarity_measure", ""), "")
-    return ModelStates.of(options).sentence() + measure
+    said = ModelStates.of(options).sentence()
+    measure = similarity_measure(options)
+    if measure != "cca":
+        name, meaning = MEASURE_NAMES[measure], MEASURE_MEANINGS[measure]
+        said += f" Similarity is {name}: {meaning}."
+    return said
 
 
 def _of_samples(options: Options) -> str:
