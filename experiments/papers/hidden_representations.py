@@ -38,6 +38,8 @@ TITLE = "Hidden representations (Juodelyte et al., 2023)"
 
 # Of the head alone: the authors' code.
 _HEAD_RATE = 1e-3
+# Figure 4: "the first 36 filters".
+FILTERS = 36
 
 
 def table1(scale: Scale) -> Chapter:
@@ -139,10 +141,11 @@ def figure4(scale: Scale) -> Chapter:
     return scale.chapter(
         "figure4",
         "First-layer filters of each donor",
-        "The first 36 filters, or all where there are fewer, each donor on its own "
-        "scale, and how much of a Gabor function is in them.",
+        f"The first {FILTERS} filters, or all where there are fewer, each donor on its "
+        "own scale, and how much of a Gabor function is in them.",
         view="donor_filters",
         measurements=("gabors",),
+        options={"fitted": FILTERS},
         runs=[
             runs_of_cell(scale, target, donor)[0].replace(steps=0)
             for donor in scale.donors

@@ -7,6 +7,7 @@ said, models were fine-tuned as a whole from the first step on.
 """
 
 from transfusion_tf.studies.claims import Claim
+from transfusion_tf_experiments.papers.hidden_representations import FILTERS
 from transfusion_tf_experiments.papers.hidden_representations_effects import (
     STEP,
     Effects,
@@ -105,7 +106,7 @@ def _before_and_after(
             "The natural donor's first filters are more like Gabor functions.",
             "figure 4, section 5.2",
             f"share of a filter's energy in one Gabor function, {natural} minus "
-            f"{medical}, mean over the first 36 filters",
+            f"{medical}, mean over the first {FILTERS} filters",
             "",
             "above",
             effects.gabor_difference(),

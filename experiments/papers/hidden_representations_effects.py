@@ -94,7 +94,8 @@ class Effects:
         if len(self._scale.donors) < 2:
             return _ONE_DONOR
         natural, medical = (
-            Average("gabor_share", (run,)) for run in figure4(self._scale).runs[:2]
+            Average("gabor_share_before", (run,))
+            for run in figure4(self._scale).runs[:2]
         )
         return natural - medical
 

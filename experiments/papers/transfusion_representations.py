@@ -141,7 +141,7 @@ def figure5(scale: Scale) -> Chapter:
         "Filters of one run of each start, before and after, on one scale; how far "
         "they moved, and how much of a Gabor function is in them.",
         view="filters",
-        measurements=("erased_gabors",),
+        measurements=("gabor_changes",),
         runs=_population(scale, "pair"),
         options=scale.options.get("filters"),
     )
@@ -159,7 +159,7 @@ def figure9(scale: Scale) -> Chapter:
         "First-layer filters of CBR-Small on chest radiographs",
         "Filters before and after training from random and from pretrained weights.",
         view="filters",
-        measurements=("erased_gabors",),
+        measurements=("gabor_changes",),
         runs=scale.runs(CHEST, ("cbr_small",), STARTS),
         options=scale.options.get("filters"),
     )
@@ -178,7 +178,7 @@ def figure10(scale: Scale) -> Chapter:
         f"First-layer filters of {PRINTED_NAMES[largest]} on chest radiographs",
         "Filters before and after training from random and from pretrained weights.",
         view="filters",
-        measurements=("erased_gabors",),
+        measurements=("gabor_changes",),
         runs=scale.runs(CHEST, (largest,), STARTS),
         options=scale.options.get("filters"),
     )
@@ -197,6 +197,7 @@ def figure14(scale: Scale) -> Chapter:
         "First-layer weights by initialization",
         "Distribution of the first layer's weights, and its filters, before training.",
         view="filters",
+        measurements=("gabors",),
         runs=scale.runs(
             RETINA, ("large",), ("transfer", "random", "mean_var"), seeds=1, steps=0
         ),

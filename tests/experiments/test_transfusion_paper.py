@@ -468,7 +468,7 @@ def comparisons_of(leaf):
     if isinstance(leaf, Average) and leaf.quantity == "cca":
         return ("before_after",)
     if isinstance(leaf, Average) and leaf.quantity.startswith("gabor"):
-        return ("erased_gabors",)
+        return ("gabor_changes",)
     return ()
 
 

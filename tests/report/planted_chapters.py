@@ -5,6 +5,11 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from transfusion_tf.studies.measurements.first_layer_gabors import (
+    gabor_changes,
+    initial_gabors,
+)
+
 MODELS = ("cbr_tiny", "cbr_small")
 SLIM = "cbr_small[slim_after=pool2,width=0.5]"
 STAGES = ("pool1", "pool2", "pool3", "pool4")
@@ -80,7 +85,12 @@ class PlantedChapters:
                 both,
                 analyses=population | {"population_initial": ["analyses/initial.csv"]},
             ),
-            chapter("figure5", "filters", self._runs(MODELS, ("random", "transfer"))),
+            chapter(
+                "figure5",
+                "filters",
+                self._runs(MODELS, ("random", "transfer")),
+                analyses={"gabor_changes": ["analyses/gabor_changes.csv"]},
+            ),
             chapter(
                 "figure6",
                 "convergence",
@@ -107,6 +117,7 @@ class PlantedChapters:
                 "filters",
                 self._runs(MODELS[:1], ("random", "mean_var")),
                 options={"histogram": True},
+                analyses={"gabors": ["analyses/gabors.csv"]},
             ),
             chapter(
                 "figure16",
@@ -197,7 +208,21 @@ class PlantedChapters:
             ("before_after", moved),
         ):
             pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+        self._fit_gabors(folder)
         return {"initial": initial, "best": best, "before_after": moved}
+
+    def _fit_gabors(self, folder):
+        """Of the runs that are shown, which is the lowest seed of each start."""
+        for name, fit, models, starts in (
+            ("gabor_changes", gabor_changes, MODELS, ("random", "transfer")),
+            ("gabors", initial_gabors, MODELS[:1], ("random", "mean_var")),
+        ):
+            runs = [
+                self.root / "runs" / self.ids[(model, start, SEEDS[0])]
+                for model, start in itertools.product(models, starts)
+            ]
+            table = pd.concat([fit(run) for run in runs])
+            table.to_csv(folder / f"{name}.csv", index=False)
 
 
 def chapter(name, view, runs, **fields):

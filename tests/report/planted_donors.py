@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.initialization import gabor_filter_bank
+from transfusion_tf.studies.measurements.first_layer_gabors import initial_gabors
 from transfusion_tf.studies.measurements.prediction_agreement import compare_mistakes
 
 NATURAL, MEDICAL = "photographs", "phantom_chest_donor"
@@ -87,7 +88,12 @@ class PlantedDonors:
                 whole,
                 analyses={kind: [f"analyses/{kind}-0.csv"] for kind in kinds},
             ),
-            chapter("figure4", "donor_filters", whole),
+            chapter(
+                "figure4",
+                "donor_filters",
+                whole,
+                analyses={"gabors": ["analyses/gabors-0.csv"]},
+            ),
             chapter(
                 "figure5",
                 "mistakes",
@@ -181,6 +187,11 @@ class PlantedDonors:
             for pair in itertools.combinations(
                 self.of(dataset=dataset, fold=fold, first=False), 2
             )
+        )
+        # Those that are shown: of the first target's first fold.
+        shown = self.of(dataset=next(iter(TARGETS)), first=False, fold=0)
+        tables["gabors"] = pd.concat(
+            initial_gabors(self.root / "runs" / run) for run in shown
         )
         for name, table in tables.items():
             table.to_csv(folder / f"{name}-0.csv", index=False)

@@ -10,12 +10,14 @@ from report.levels import check_levels
 from report.planted_chapters import CCA, SLIM, STAGES, PlantedChapters
 from report.seen import empty_axes, quotes_its_table, words_shown
 
+from transfusion_tf.errors import UserError
 from transfusion_tf.initialization import gabor_filter_bank
 from transfusion_tf.report import paper_values
 from transfusion_tf.report.chapters import KINDS, draw_chapter
 from transfusion_tf.report.material import read_material
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.measurements.collect import measure_study
+from transfusion_tf.studies.measurements.first_layer_gabors import gabor_changes
 from transfusion_tf.studies.measurements.table import TABLE, Measurements
 from transfusion_tf.studies.study_folder import ChapterRecord
 
@@ -336,6 +338,20 @@ def test_filters_tell_how_far_they_moved(record, measurements, drawn):
     assert shares.between(0.05, 0.5).all()
 
 
+def test_what_gabors_a_chapter_shows_were_measured_and_are_not_fitted_again(
+    record, measurements, drawn, tmp_path
+):
+    chapter = chapter_of(record, "figure5")
+    rows = measurements.rows
+    of_gabors = rows["quantity"].str.startswith("gabor_share")
+    planted = rows.assign(value=rows["value"].where(~of_gabors, 0.25))
+    material = read_material(record, chapter, Measurements(planted))
+    view = draw_chapter(material, tmp_path)
+    shares = view.table[view.table["quantity"].str.startswith("gabor_share")]
+    assert shares["value"].tolist() == [0.25] * 12
+    assert "(Gabor share 25 % → 25 %, chance 25 %)" in view.sentences[0]
+
+
 def test_filters_too_small_for_a_gabor_are_still_shown(planted_study, plant, tmp_path):
     study = planted_study(tmp_path, patients=60)
     run = study.add("cbr_tiny", "random", 0, plant())
@@ -345,7 +361,11 @@ def test_filters_too_small_for_a_gabor_are_still_shown(planted_study, plant, tmp
     chapter = ChapterRecord("f", "F", "", "filters", runs=(run.path.name,))
     view = draw_chapter(read_material(record, chapter), tmp_path)
     assert value_of(view, quantity="moved") == pytest.approx(0.5)
-    assert "too small" in view.sentences[-1]
+    assert not view.table["quantity"].str.startswith("gabor").any()
+    assert "Gabor" not in view.sentences[0]
+    # What fits them says why there is none, which the chapter's notes tell.
+    with pytest.raises(UserError, match="too small"):
+        gabor_changes(run.path)
 
 
 def test_the_bank_has_sixteen_orientations_by_four_frequencies(drawn):

@@ -49,15 +49,18 @@ def gabor_shares(
     """How much of each filter a Gabor explains, after training over before.
 
     Args:
-      changes: from `filter_changes`, by label.
+      changes: by label, a row per filter with `gabor_share_before`,
+        `gabor_share_after` and `gabor_share_chance`.
       marks: of the labels.
     """
     figure, axes = new_figure(3.5)
-    columns = ["explained_before", "explained_after"]
+    columns = ["gabor_share_before", "gabor_share_after"]
     largest = max(float(table[columns].max().max()) for table in changes.values())
     end = min(1.0, np.ceil(10 * max(largest, 0.3) + 0.5) / 10)
     axes.plot([0, end], [0, end], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    chances = {label: table["chance"].mean() for label, table in changes.items()}
+    chances = {
+        label: table["gabor_share_chance"].mean() for label, table in changes.items()
+    }
     for label, chance in chances.items():
         axes.fill_between(
             [0, chance], 0, chance, color=marks[label].colour, alpha=0.1, linewidth=0
@@ -85,8 +88,8 @@ def gabor_shares(
     for label, table in changes.items():
         mark = marks[label]
         axes.plot(
-            table["explained_before"],
-            table["explained_after"],
+            table["gabor_share_before"],
+            table["gabor_share_after"],
             mark.marker,
             color=mark.colour,
             markersize=5,

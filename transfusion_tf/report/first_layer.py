@@ -15,6 +15,12 @@ from transfusion_tf.report.long_table import lines
 from transfusion_tf.report.pictures import keep
 from transfusion_tf.representations import filter_changes, weight_histograms
 
+# Columns of `filter_changes` -> what they are called in a study's measurements.
+_SHARES = {
+    "explained_before": "gabor_share_before",
+    "explained_after": "gabor_share_after",
+    "chance": "gabor_share_chance",
+}
 # Of a filter's line in the table.
 _CELLS = (
     *("{filter:.0f}", "{explained_before:.2f}", "{explained_after:.2f}"),
@@ -75,7 +81,13 @@ def first_layer_section(
         )
         result_tables.write_table(together, folder / "tables", "filters")
         picture = keep(
-            figures.gabor_shares(changes, marks),
+            figures.gabor_shares(
+                {
+                    label: table.rename(columns=_SHARES)
+                    for label, table in changes.items()
+                },
+                marks,
+            ),
             pictures_folder,
             "gabor_shares",
             "Share of each filter that a Gabor explains, before and after training",

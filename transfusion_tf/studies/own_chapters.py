@@ -91,6 +91,7 @@ _FILTERS = Chapter(
     "Filters of one run of each start on one scale, how far training moved them, and "
     "how much of a Gabor function is in the first four.",
     view="filters",
+    measurements=("gabor_changes",),
     options={"fitted": 4},
 )
 _DONOR_ACCURACY = Chapter(

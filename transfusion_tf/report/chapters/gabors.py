@@ -15,8 +15,8 @@ from transfusion_tf.report.charts import DrawnFigure
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.filters_rows import (
-    FILTERS,
     FREQUENCIES,
+    DonorKernel,
     bank_rows,
     donor_filter_rows,
     donor_kernels,
@@ -40,19 +40,19 @@ class DonorFilters:
             yield DrawnFigure(
                 _draw_donors(kernels, table.marks),
                 "",
-                f"First {FILTERS} first-layer filters of each donor",
+                "First-layer filters of each donor",
             )
 
 
-def _draw_donors(kernels: Mapping[str, np.ndarray], marks: Marks) -> Figure:
+def _draw_donors(donors: Mapping[str, DonorKernel], marks: Marks) -> Figure:
     # Donors differ in scale, as in which pixels they take: each has its own.
     tiles = [
         Tile(
-            filter_mosaic(kernel, float(np.abs(kernel).max()), columns=6),
+            filter_mosaic(donor.kernel, float(np.abs(donor.kernel).max()), columns=6),
             name,
             marks[name].colour,
         )
-        for name, kernel in kernels.items()
+        for name, donor in donors.items()
     ]
     return picture_grid([tiles[i : i + 2] for i in range(0, len(tiles), 2)])
 
@@ -73,7 +73,7 @@ DONOR_FILTERS = ChapterKind(
         lines=("initialization",),
         where={"quantity": "kernel"},
         caption="Gabor share: how much of a filter’s energy the best Gabor accounts "
-        f"for, mean of the first {FILTERS}; chance is the same with its pixels "
+        "for, mean of the filters that are shown; chance is the same with its pixels "
         "shuffled; Gabor-like: filters with more than half. Colour: energy that is "
         "not the same in red, green and blue.",
     ),

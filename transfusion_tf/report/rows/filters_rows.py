@@ -10,24 +10,30 @@ import numpy as np
 import pandas as pd
 
 from transfusion_tf.errors import UserError
+from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.estimator import estimate_mean
 from transfusion_tf.initialization import gabor_filter_bank
 from transfusion_tf.report import sample_images
-from transfusion_tf.report.long_table import Rows, lines, measured
+from transfusion_tf.report.long_table import Rows, effect_rows, lines, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import ModelResults, StartRuns
 from transfusion_tf.report.rows.accuracy_rows import keys_of, model_results
 from transfusion_tf.report.rows.donors_rows import donor_runs
-from transfusion_tf.representations import filter_changes, gabor_fits, weight_histograms
+from transfusion_tf.representations import gabor_fits, weight_histograms
 from transfusion_tf.studies.measurements.model_states import ModelStates
+from transfusion_tf.studies.measurements.table import Measurements
 
-FILTERS = 36  # of each donor
 # As `gabor_filter_bank` orders them: cycles per pixel before the paper's resizing.
 FREQUENCIES = (0.08, 0.16, 0.25, 0.32)
-GABOR = {
-    "gabor_share_before": "explained_before",
-    "gabor_share_after": "explained_after",
-    "gabor_share_chance": "chance",
+# What is shown -> what was measured; of weights that were not trained, and of others.
+_INITIAL = {
+    "gabor_share_before": "gabor_share_before",
+    "gabor_share_chance": "gabor_chance_before",
+}
+_TRAINED = {
+    "gabor_share_before": "gabor_share_before",
+    "gabor_share_after": "gabor_share_after",
+    "gabor_share_chance": "gabor_share_chance",
 }
 # More than half of a filter's energy in one Gabor function.
 _GABOR_LIKE = 0.5
@@ -41,11 +47,13 @@ class PanelKernels:
       keys: the columns that say which panel a row is of.
       panel: its runs.
       kernels: initialization -> before and after, of the lowest seed that kept them.
+      shown: initialization -> the id of that run.
     """
 
     keys: Mapping[str, Any]
     panel: ModelResults
     kernels: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    shown: Mapping[str, str]
 
 
 def kernels_of_panels(material: Material) -> list[PanelKernels]:
@@ -53,53 +61,59 @@ def kernels_of_panels(material: Material) -> list[PanelKernels]:
     trained = ModelStates.of(material.chapter.options).trained
     found = []
     for results, panel in model_results(material):
-        kernels = {
-            label: pairs[0]
+        first = {
+            label: next(iter(kernels.items()))
             for label, group in panel.starts.items()
-            if (pairs := _kernels(group, trained))
+            if (kernels := _kernels(group, trained))
         }
-        if kernels:
-            found.append(PanelKernels(keys_of(results, panel), panel, kernels))
+        if first:
+            kept = {label: pair for label, (_, pair) in first.items()}
+            shown = {label: run for label, (run, _) in first.items()}
+            keys = keys_of(results, panel)
+            found.append(PanelKernels(keys, panel, kept, shown))
     return found
 
 
-def _kernels(group: StartRuns, trained: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    found = []
+def _kernels(
+    group: StartRuns, trained: str
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Run id -> its filters before and after training, the lowest seed first."""
+    found = {}
     for _, run in sorted(group.runs.items()):
         # Runs of an earlier version kept the best filters and not the last.
         with contextlib.suppress(FileNotFoundError, UserError):
-            found.append(run.directory.first_layer(trained))
+            found[run.run_id] = run.directory.first_layer(trained)
     return found
 
 
 def filter_rows(material: Material) -> Rows:
     """How far filters moved, how much of a Gabor is in them, how weights spread.
 
-    Options: `histogram` looks at the weights at initialization only; `fitted` is the
-    number of filters that Gabor functions are fitted to, all by default.
+    Options: `histogram` looks at the weights at initialization only.
     """
     options = material.chapter.options
-    only_before, most = bool(options.get("histogram")), options.get("fitted")
+    only_before = bool(options.get("histogram"))
     states = ModelStates.of(options)
     rows: Rows = []
     if not only_before:
         said = {"quantity": "remark", "said": states.trained_sentence()}
         rows.append({"hidden": True, **said})
     for each in kernels_of_panels(material):
-        changes: dict[str, pd.DataFrame] = {}
-        try:
-            changes = {
-                label: _gabors(
-                    *(kernel[..., :most] for kernel in pair), only_before=only_before
-                )
-                for label, pair in each.kernels.items()
-            }
-        except UserError as error:
-            rows.append(_refusal(error))
         for label in each.kernels:
             keys = {**each.keys, "initialization": label}
-            pairs = _kernels(each.panel.starts[label], states.trained)
-            rows += _group_rows(keys, pairs, changes.get(label))
+            group = each.panel.starts[label]
+            pairs = list(_kernels(group, states.trained).values())
+            shares = {
+                shown: group.average(quantity)
+                for shown, quantity in (_INITIAL if only_before else _TRAINED).items()
+            }
+            rows += _group_rows(keys, pairs, shares)
+            if not only_before:
+                filters = _shares_by_filter(group, each.shown[label])
+                rows += [
+                    {**keys, "quantity": "filter", "hidden": True, **values}
+                    for values in lines(filters)
+                ]
         if only_before:
             before = {label: pair[0] for label, pair in each.kernels.items()}
             rows += [
@@ -110,43 +124,35 @@ def filter_rows(material: Material) -> Rows:
     return rows
 
 
-def _refusal(error: UserError) -> dict[str, Any]:
-    said = f"No Gabor fits: {error}."
-    return {"hidden": True, "quantity": "remark", "said": said}
+def _shares_by_filter(group: StartRuns, run: str) -> pd.DataFrame:
+    """How much of a Gabor is in every filter of one run; empty where none was fitted.
 
-
-def _gabors(
-    before: np.ndarray, after: np.ndarray, *, only_before: bool
-) -> pd.DataFrame:
-    """How much of a Gabor is in every filter."""
-    if only_before:
-        return gabor_fits(before).rename(columns={"explained": "explained_before"})
-    return filter_changes(before, after)
+    Returns:
+      A row per filter: `gabor_share_before gabor_share_after gabor_share_chance`.
+    """
+    columns = {
+        shown: group.measurements.of(quantity, run=[run]).set_index("item")["value"]
+        for shown, quantity in _TRAINED.items()
+    }
+    return pd.DataFrame(columns)
 
 
 def _group_rows(
     keys: Mapping[str, Any],
     pairs: Sequence[tuple[np.ndarray, np.ndarray]],
-    changes: pd.DataFrame | None,
+    shares: Mapping[str, Estimate | None],
 ) -> Rows:
     moved = [sample_images.filter_change(*pair) for pair in pairs]
     moved = [value for value in moved if np.isfinite(value)]
-    shown, shares = {}, {}
-    if changes is not None:
-        shown = {name: column for name, column in GABOR.items() if column in changes}
-        shares = {name: changes[column].mean() for name, column in shown.items()}
     rows: Rows = []
     if moved:
+        words = dict.fromkeys(_TRAINED) | {
+            name: share and share.estimate for name, share in shares.items()
+        }
         mean = measured(estimate_mean(moved))
-        rows.append({"quantity": "moved", **dict.fromkeys(GABOR), **shares, **mean})
-    rows += [
-        {"quantity": name, "value": value, "seeds": 1} for name, value in shares.items()
-    ]
-    if changes is not None:
-        rows += [
-            {"quantity": "filter", "hidden": True, **values}
-            for values in lines(changes[list(shown.values())])
-        ]
+        rows.append({"quantity": "moved", **words, **mean})
+    for name, share in shares.items():
+        rows += effect_rows(name, share)
     initial = pairs[0][0].astype(np.float64)
     deviation = initial.std()
     kurtosis = np.nan
@@ -164,46 +170,65 @@ def _group_rows(
     return [{**keys, **row} for row in rows]
 
 
-def donor_kernels(material: Material) -> dict[str, np.ndarray]:
-    """Donor -> the first of its filters, as the runs start from them."""
-    kernels: dict[str, np.ndarray] = {}
+@dataclasses.dataclass(frozen=True, eq=False)
+class DonorKernel:
+    """The first-layer filters that the runs of a donor start from.
+
+    Attributes:
+      kernel: the first of them, float [height, width, in, filters].
+      run: the id of the run that they are read from.
+    """
+
+    kernel: np.ndarray
+    run: str
+
+
+def donor_kernels(material: Material) -> dict[str, DonorKernel]:
+    """Donor -> its filters; of each as many as the option `fitted` says."""
+    most = material.chapter.options.get("fitted")
+    kernels: dict[str, DonorKernel] = {}
     for group in donor_runs(material):
         path = group.first.directory.path / "first_layer.npz"
         if not group.head_first and path.exists():
             initial, _ = group.first.directory.first_layer("initial")
-            kernels.setdefault(group.donor, initial[..., :FILTERS])
+            found = DonorKernel(initial[..., :most], group.first.run_id)
+            kernels.setdefault(group.donor, found)
     return kernels
 
 
 def donor_filter_rows(material: Material) -> Rows:
     """How much of a Gabor is in each donor's filters, and how much colour."""
     rows: Rows = []
-    for name, kernel in donor_kernels(material).items():
+    for name, donor in donor_kernels(material).items():
+        size = "{} × {}".format(*donor.kernel.shape[:2])
+        own: Rows = [{"hidden": True, "quantity": "kernel", "size": size}]
+        own += _fit_rows(material.measurements, donor)
         keys = {"initialization": name, "donor": name, "head_first": False}
-        size = "{} × {}".format(*kernel.shape[:2])
-        rows.append({**keys, "hidden": True, "quantity": "kernel", "size": size})
-        try:
-            rows += [{**keys, **row} for row in _fit_rows(gabor_fits(kernel), kernel)]
-        except UserError as error:
-            rows.append(_refusal(error))
+        rows += [{**keys, **row} for row in own]
     return rows
 
 
-def _fit_rows(fits: pd.DataFrame, kernel: np.ndarray) -> Rows:
-    values = {
-        "gabor_share": fits["explained"].mean(),
-        "gabor_share_chance": fits["chance"].mean(),
-        "gabor_like": (fits["explained"] > _GABOR_LIKE).mean(),
-        "color_share": color_share(kernel),
-    }
-    words = {"chance": values["gabor_share_chance"], "color": values["color_share"]}
+def _fit_rows(measurements: Measurements, donor: DonorKernel) -> Rows:
+    """Of the filters together, and of each; of colour alone where none was fitted."""
+    explained, chance = (
+        measurements.of(name, run=[donor.run])["value"] for name in _INITIAL.values()
+    )
+    values: dict[str, float] = {}
+    if len(explained):
+        values = {
+            "gabor_share": explained.mean(),
+            "gabor_share_chance": chance.mean(),
+            "gabor_like": (explained > _GABOR_LIKE).mean(),
+        }
+    values["color_share"] = color_share(donor.kernel)
+    words = {"chance": values.get("gabor_share_chance"), "color": values["color_share"]}
     rows: Rows = [
         {"quantity": quantity, "value": float(value), **words}
         for quantity, value in values.items()
     ]
     return rows + [
         {"stage": f"filter {index}", "quantity": "explained", "value": float(value)}
-        for index, value in enumerate(fits["explained"])
+        for index, value in enumerate(explained)
     ]
 
 

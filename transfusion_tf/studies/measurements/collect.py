@@ -31,7 +31,7 @@ from transfusion_tf.studies.study_folder import (
 )
 
 # Of the format: a change of columns or of a definition.
-_VERSION = 5
+_VERSION = 6
 _OF_THE_OTHER_RUN = ("initialization", "donor", "seed")
 
 

@@ -106,15 +106,24 @@ def travel_rows(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def gabor_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """How much of each first filter's energy the best Gabor accounts for."""
-    return pd.DataFrame({"run": table["run"], "item": table.index.astype(str)}).assign(
-        quantity="gabor_share",
-        value=table["explained"],
-        unit="share",
-        weights="initial",
-        stage="",
-    )
+def gabor_rows(quantities: Mapping[str, str]) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """How much of each first filter's energy the best Gabor accounts for.
+
+    Args:
+      quantities: column of the table -> name of the quantity.
+    """
+
+    def convert(table: pd.DataFrame) -> pd.DataFrame:
+        common = pd.DataFrame(
+            {"run": table["run"], "item": table["filter"].astype(str)}
+        ).assign(unit="share")
+        parts = [
+            common.assign(quantity=name, value=table[column])
+            for column, name in quantities.items()
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    return convert
 
 
 def agreement_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -145,12 +154,6 @@ def agreement_rows(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).assign(
         weights="best", weights_b="best", split="test", unit="share of the images"
     )
-
-
-def erased_gabor_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Of a run's first-layer filters, before and after training, and by chance."""
-    rows = table.melt("run", var_name="quantity")
-    return rows.assign(quantity="gabor_share_" + rows["quantity"], unit="share")
 
 
 def part_rows(

@@ -32,7 +32,6 @@ from transfusion_tf.studies.measurements.comparison_options import (
 )
 from transfusion_tf.studies.measurements.comparison_results import (
     agreement_rows,
-    erased_gabor_rows,
     gabor_rows,
     image_distance_rows,
     layer_similarity_rows,
@@ -51,7 +50,7 @@ from transfusion_tf.studies.measurements.data_set_distance import (
     run_image_distance,
 )
 from transfusion_tf.studies.measurements.first_layer_gabors import (
-    erased_gabors,
+    gabor_changes,
     initial_gabors,
 )
 from transfusion_tf.studies.measurements.layer_similarity import (
@@ -366,15 +365,21 @@ COMPARISONS: Mapping[str, Comparison] = {
         travel_rows,
         _of_trained,
     ),
-    "erased_gabors": Comparison(
+    "gabor_changes": Comparison(
         _each_run(
-            lambda run, data_root, given: erased_gabors(run, **given),
+            lambda run, data_root, given: gabor_changes(run, **given),
             lambda options: {
                 **trained_options(options),
                 "fitted": options.get("fitted"),
             },
         ),
-        erased_gabor_rows,
+        gabor_rows(
+            {
+                "explained_before": "gabor_share_before",
+                "explained_after": "gabor_share_after",
+                "chance": "gabor_share_chance",
+            }
+        ),
         _of_trained,
     ),
     "robustness": Comparison(
@@ -407,9 +412,11 @@ COMPARISONS: Mapping[str, Comparison] = {
     "gabors": Comparison(
         _each_run(
             lambda run, data_root, given: initial_gabors(run, **given),
-            lambda options: {"fitted": options.get("fitted", 36)},
+            lambda options: {"fitted": options.get("fitted")},
         ),
-        gabor_rows,
+        gabor_rows(
+            {"explained": "gabor_share_before", "chance": "gabor_chance_before"}
+        ),
     ),
     "frechet": Comparison(_frechet, image_distance_rows),
 }

@@ -26,28 +26,24 @@ def initial_gabors(run: str | Path, *, fitted: int | None = None) -> pd.DataFram
     return gabor_fits(initial[..., :fitted]).assign(run=directory.path.name)
 
 
-def erased_gabors(
+def gabor_changes(
     run: str | Path, *, trained: str = "final", fitted: int | None = None
 ) -> pd.DataFrame:
-    """The share of a filter's energy that the best Gabor accounts for, mean over them.
+    """The best Gabor in each of a run's first filters, before and after training.
 
     Args:
       run: a run directory.
       trained: which weights after training, `final` or `best`.
-      fitted: of how many filters, all by default.
+      fitted: how many filters, all by default.
 
     Returns:
-      One row: `run before after chance`.
+      As `filter_changes`, and `run`.
 
     Raises:
-      UserError: filters that are too small for a fit.
+      UserError: filters that are too small for a fit, or that an earlier version did
+        not keep.
     """
     directory = RunDirectory(Path(run))
     before, after = directory.first_layer(trained)
-    table = filter_changes(before[..., :fitted], after[..., :fitted])
-    means = {
-        "before": table["explained_before"].mean(),
-        "after": table["explained_after"].mean(),
-        "chance": table["chance"].mean(),
-    }
-    return pd.DataFrame([{"run": directory.path.name, **means}])
+    changes = filter_changes(before[..., :fitted], after[..., :fitted])
+    return changes.assign(run=directory.path.name)
