@@ -21,7 +21,7 @@ def random_batch(batch: int, size: int) -> dict[str, tf.Tensor]:
     return {
         "image": tf.constant(pixels),
         "label": tf.constant(labels),
-        "color": tf.constant(np.tile([0.01, 1.1, 0, 1, 1], (batch, 1)), tf.float32),
+        "color": tf.constant(np.tile([0.01, 1.1, 0, 1, 1, 0], (batch, 1)), tf.float32),
         "seed": tf.zeros([batch, 2], tf.int64),
         "index": tf.range(batch, dtype=tf.int64),
         "mask": tf.ones([batch]),

@@ -130,7 +130,7 @@ def small_base() -> RunConfig:
 def augmentation(
     grayscale: float, resized_crop: tuple[float, float] = (1.0, 1.0)
 ) -> Mapping[str, Any]:
-    """Crops of 224 px out of 256, flips both ways, jittered colours."""
+    """Crops of 224 px out of 256, flips both ways, colours as ColorJitter's."""
     from transfusion_tf.datasets import Augmentation
 
     return Policy(
@@ -144,6 +144,7 @@ def augmentation(
                 saturation=0.1,
                 hue=0.1,
                 color_share=0.2,
+                color_space="torchvision",
                 grayscale=grayscale,
                 resized_crop=resized_crop,
             )

@@ -1,12 +1,15 @@
 """Colour work on the batch: what it does, and that only seeds decide it."""
 
+import colorsys
 import dataclasses
 import functools
+import itertools
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image, ImageEnhance
 
 from transfusion_tf.datasets import Augmentation
 from transfusion_tf.errors import UserError
@@ -21,7 +24,7 @@ HSV = dataclasses.replace(YIQ, color_space="hsv")
 
 def augment(augmentation, colors, images=IMAGES, seeds=SEEDS):
     """With one change for all images: hue, contrast and what follows in a draw."""
-    colors = [*colors, *(0, 1, 0, 1, 1)[len(colors) :]]
+    colors = [*colors, *(0, 1, 0, 1, 1, 0)[len(colors) :]]
     colors = np.tile(np.float32(colors), (len(images), 1))
     augmenter = Augmenter(augmentation)
     return augmenter(
@@ -41,9 +44,14 @@ def test_contrast_is_that_of_tf_image(augmentation):
     np.testing.assert_allclose(augment(augmentation, [0.0, 1.25]), expected, atol=0.05)
 
 
-def test_hsv_hue_is_that_of_tf_image():
-    expected = tf.image.adjust_hue(IMAGES / np.float32(255), 0.07) * 255
-    np.testing.assert_allclose(augment(HSV, [0.07, 1.0]), expected, atol=0.05)
+@pytest.mark.parametrize("space", ["hsv", "torchvision"])
+def test_hue_turns_in_hsv(space):
+    policy = dataclasses.replace(YIQ, color_space=space)
+    result = augment(policy, [0.07, 1.0]).reshape(-1, 3)[:64]
+    for pixel, found in zip(IMAGES.reshape(-1, 3), result, strict=False):
+        hue, saturation, value = colorsys.rgb_to_hsv(*pixel / 255)
+        expected = colorsys.hsv_to_rgb((hue + 0.07) % 1, saturation, value)
+        np.testing.assert_allclose(found, 255 * np.array(expected), atol=0.05)
 
 
 def test_yiq_hue_keeps_luma_and_turns_chroma():
@@ -70,7 +78,7 @@ def test_without_colour_the_luma_is_left_in_all_channels():
 
 
 def test_only_the_images_that_were_drawn_lose_their_colour():
-    colors = np.tile(np.float32([0, 1, 0, 1, 1]), (4, 1))
+    colors = np.tile(np.float32([0, 1, 0, 1, 1, 0]), (4, 1))
     colors[1, 2] = 1
     result = Augmenter(Augmentation(grayscale=0.2))(
         tf.constant(IMAGES), tf.constant(colors), tf.constant(SEEDS)
@@ -100,6 +108,48 @@ def test_saturation_in_hsv_is_that_of_tf_image():
     np.testing.assert_allclose(result, expected, atol=0.05)
 
 
+def pil_changes(hue, contrast, brightness, saturation):
+    """Torchvision's changes of a PIL image, by Pillow and the standard library."""
+
+    def turned(image):
+        pixels = np.asarray(image).reshape(-1, 3) / 255
+        hsv = [colorsys.rgb_to_hsv(*pixel) for pixel in pixels]
+        rgb = [colorsys.hsv_to_rgb((h + hue) % 1, s, v) for h, s, v in hsv]
+        size = np.asarray(image).shape
+        return Image.fromarray(np.uint8(np.round(255 * np.reshape(rgb, size))))
+
+    return [
+        lambda image: ImageEnhance.Brightness(image).enhance(brightness),
+        lambda image: ImageEnhance.Contrast(image).enhance(contrast),
+        lambda image: ImageEnhance.Color(image).enhance(saturation),
+        turned,
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 9, 23])
+def test_torchvision_colours_are_those_of_pillow_in_the_same_order(number):
+    changes = pil_changes(0.08, 1.2, 1.15, 0.9)
+    # Bright ones are cut on the way, so that orders differ.
+    images = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
+    expected = []
+    for image in images:
+        image = Image.fromarray(image)
+        for index in list(itertools.permutations(range(4)))[number]:
+            image = changes[index](image)
+        expected.append(np.asarray(image, np.float32))
+    policy = dataclasses.replace(YIQ, color_space="torchvision")
+    result = augment(policy, [0.08, 1.2, 0.0, 1.15, 0.9, number], images, SEEDS[:2])
+    # Pillow cuts what is behind the point off after each of the four.
+    np.testing.assert_allclose(result, expected, atol=4)
+    assert np.abs(result - expected).mean() < 1.5
+
+
+def test_torchvision_changes_in_any_order():
+    orders = draws(dataclasses.replace(YIQ, color_space="torchvision"))[:, 5]
+    assert set(orders) == set(range(24))
+    assert (draws(YIQ)[:, 5] == 0).all()
+
+
 def draws(augmentation, count=400):
     seeds = tf.constant(np.arange(2 * count).reshape(count, 2))
     draw = functools.partial(color_draws, augmentation=augmentation)
@@ -114,9 +164,9 @@ def test_colours_are_changed_within_their_ranges_in_a_share_of_the_images():
             hue=0.1, contrast=0.2, brightness=0.2, saturation=0.1, color_share=0.25
         )
     )
-    same = (drawn == np.float32([0, 1, 0, 1, 1])).all(axis=1)
+    same = (drawn == np.float32([0, 1, 0, 1, 1, 0])).all(axis=1)
     assert 0.7 < same.mean() < 0.8
-    changed = np.abs(drawn[~same] - [0, 1, 0, 1, 1])
+    changed = np.abs(drawn[~same, :5] - [0, 1, 0, 1, 1])
     assert (changed <= np.array([0.1, 0.2, 0, 0.2, 0.1]) + 1e-6).all()
     assert (changed.max(axis=0)[[0, 1, 3, 4]] > [0.08, 0.16, 0.16, 0.08]).all()
 
@@ -124,7 +174,7 @@ def test_colours_are_changed_within_their_ranges_in_a_share_of_the_images():
 def test_more_that_can_change_leaves_hue_and_contrast_their_draws():
     fewer, more = draws(YIQ), draws(dataclasses.replace(YIQ, brightness=0.2))
     np.testing.assert_array_equal(fewer[:, :3], more[:, :3])
-    assert (fewer[:, 3:] == 1).all()
+    assert (fewer[:, 3:5] == 1).all()
 
 
 @pytest.mark.parametrize(

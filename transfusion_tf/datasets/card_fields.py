@@ -189,9 +189,11 @@ class Augmentation:
     """Largest hue rotation, as a share of the full circle."""
     contrast: _Change = 0.0
     """Largest relative change of contrast."""
-    color_space: Literal["yiq", "hsv"] = "yiq"
-    """Hue as a rotation in YIQ: one affine map an image, fast; or tf.image's own, the
-    papers' operation to the letter, slow."""
+    color_space: Literal["yiq", "hsv", "torchvision"] = "yiq"
+    """How colours are changed. Hue as a rotation in YIQ is one affine map an image,
+    fast. Slower, to the letter of others' code, `tf.image`'s operations (hue and
+    saturation in HSV) or those of torchvision's ColorJitter, in an order of each
+    image's own."""
     layers: tuple[_Layer, ...] = ()
     """Layers by name, applied to the batch on the device."""
     random_crop: Annotated[Number, Field(ge=1, le=2)] = 1.0

@@ -5,7 +5,9 @@ input pipeline at 0.72 of the decode-only rate where a float32 cast alone, insid
 tf.data, leaves 0.29.
 """
 
+import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -23,14 +25,18 @@ _YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ).astype(np.float32)
 # Added to an image's seed, so that these have draws of their own.
 _GRAY_STREAM = (2, 0)
 _JITTER_STREAM = (3, 0)
+_ORDER_STREAM = (4, 0)
+# In which order ColorJitter changes brightness, contrast, saturation and hue: any.
+_ORDERS = np.array(list(itertools.permutations(range(4))), np.int32)
 
 
 def color_draws(seed: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
     """One image's random colour change.
 
     Returns:
-      float32 [5]: hue in turns, contrast factor, 1 where all colour goes and else 0,
-      brightness factor, saturation factor.
+      float32 [6]: hue in turns, contrast factor, 1 where all colour goes and else 0,
+      brightness factor, saturation factor, and the number of the order in which they
+      are applied, from 0 to 23, where the policy applies them in any.
     """
     draws = tf.random.stateless_uniform([2], seed, -1.0, 1.0)
     hue, contrast = augmentation.hue * draws[0], augmentation.contrast * draws[1]
@@ -46,7 +52,12 @@ def color_draws(seed: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
         changed = tf.cast(draws[2] < share, tf.float32)
         hue, contrast = changed * hue, changed * contrast
         brightness, saturation = changed * brightness, changed * saturation
-    return tf.stack([hue, 1.0 + contrast, gray, 1.0 + brightness, 1.0 + saturation])
+    order = tf.constant(0.0)
+    if augmentation.color_space == "torchvision":
+        draw = tf.random.stateless_uniform([], seed + _ORDER_STREAM)
+        order = tf.floor(len(_ORDERS) * draw)
+    changes = [hue, 1.0 + contrast, gray, 1.0 + brightness, 1.0 + saturation]
+    return tf.stack([*changes, order])
 
 
 def _jitters(augmentation: Augmentation) -> bool:
@@ -79,7 +90,7 @@ class Augmenter:
 
         Args:
           images: uint8 [batch, height, width, 3].
-          colors: float32 [batch, 5] from `color_draws`.
+          colors: float32 [batch, 6] from `color_draws`.
           seeds: int64 [batch, 2], the images' own; the first one also seeds the
             layers, so that they too depend on nothing but seed and step.
         """
@@ -87,6 +98,8 @@ class Augmenter:
         if policy.hue or policy.contrast or policy.brightness or policy.saturation:
             if policy.color_space == "hsv":
                 result = _hsv_colors(images, colors, policy.saturation > 0)
+            elif policy.color_space == "torchvision":
+                result = _torchvision_colors(images, colors)
             else:
                 result = _yiq_colors(images, *_affine(colors))
         else:
@@ -145,6 +158,54 @@ def _hsv_colors(images: tf.Tensor, colors: tf.Tensor, saturate: bool) -> tf.Tens
         lambda pair: one(*pair), (images, colors), fn_output_signature=tf.float32
     )
     return tf.clip_by_value(changed * 255.0, 0.0, 255.0)
+
+
+def _torchvision_colors(images: tf.Tensor, colors: tf.Tensor) -> tf.Tensor:
+    """Torchvision's ColorJitter: brightness, contrast about the image's mean luma,
+    saturation about each pixel's, hue in HSV; in an order that is the image's own, and
+    cut to what a pixel can be after each. Torchvision rounds after each, too, where it
+    is given PIL images.
+    """
+
+    def one(image: tf.Tensor, color: tf.Tensor) -> tf.Tensor:
+        image = tf.cast(image, tf.float32) / 255.0
+        changed = tf.not_equal(color[0], 0.0) | tf.reduce_any(
+            tf.not_equal(tf.gather(color, [1, 3, 4]), 1.0)
+        )
+        return tf.cond(changed, lambda: _jittered(image, color), lambda: image)
+
+    changed = tf.map_fn(
+        lambda pair: one(*pair), (images, colors), fn_output_signature=tf.float32
+    )
+    return changed * 255.0
+
+
+def _jittered(image: tf.Tensor, color: tf.Tensor) -> tf.Tensor:
+    """One image, float32 [height, width, 3] in [0, 1], changed in its own order."""
+
+    def contrast(image: tf.Tensor) -> tf.Tensor:
+        mean = tf.reduce_mean(tf.image.rgb_to_grayscale(image))
+        return color[1] * image + (1.0 - color[1]) * mean
+
+    def saturation(image: tf.Tensor) -> tf.Tensor:
+        luma = tf.image.rgb_to_grayscale(image)
+        return color[4] * image + (1.0 - color[4]) * luma
+
+    changes: list[Callable[[tf.Tensor], tf.Tensor]] = [
+        lambda image: color[3] * image,
+        contrast,
+        saturation,
+        lambda image: tf.image.adjust_hue(image, color[0]),
+    ]
+
+    def apply(index: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+        found = tf.switch_case(index, [lambda c=c: c(image) for c in changes])
+        return tf.clip_by_value(found, 0.0, 1.0)
+
+    order = tf.gather(tf.constant(_ORDERS), tf.cast(color[5], tf.int32))
+    for place in range(len(changes)):
+        image = apply(order[place], image)
+    return image
 
 
 def _without_color(images: tf.Tensor, gray: tf.Tensor) -> tf.Tensor:
