@@ -141,12 +141,7 @@ def make(
     if name in _ALONE:
         given = {"--scale": scale_name, "--dataset": dataset, "--seeds": seeds}
         given |= {f"--{field}": value for field, value in (changes or {}).items()}
-        taken = [flag for flag, value in given.items() if value is not None]
-        if taken:
-            raise UserError(
-                f"--study={name} takes no {', '.join(taken)}; give --dataset without "
-                "--study for a study of your own"
-            )
+        _check_alone(name, given)
         return _ALONE[name]()
     from transfusion_tf.studies import Study
 
@@ -184,6 +179,16 @@ def make(
     return dataclasses.replace(
         study, protocol=rows, not_in_paper=protocol.not_in_the_paper(rows)
     )
+
+
+def _check_alone(name: str, given: Mapping[str, Any]) -> None:
+    """Refuses flags, by name, that are given with a study that takes none."""
+    taken = [flag for flag, value in given.items() if value is not None]
+    if taken:
+        raise UserError(
+            f"--study={name} takes no {', '.join(taken)}; give --dataset without "
+            "--study for a study of your own"
+        )
 
 
 def _without_published_similarity(chapter: Chapter) -> Chapter:

@@ -160,14 +160,7 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
         with contextlib.suppress(BrokenPipeError):
             print(f"{text.strip()}\n\nFlags:\n{_flags_help(main.__module__)}")
         sys.exit(UNREAD if _reader_is_gone() else 0)
-    # TensorFlow's start-up chatter hides what we say; its errors stay.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if not sys.stderr.isatty():
-        # A log gets a line per minute of what takes one, in place of bars.
-        os.environ.setdefault("TQDM_DELAY", "60")
-        os.environ.setdefault("TQDM_MININTERVAL", "60")
-        line = "{desc}: {percentage:.0f} %, {remaining} left\n"
-        os.environ.setdefault("TQDM_BAR_FORMAT", line)
+    _quieten()
     asked_to_end = threading.Event()
 
     def guarded(arguments: Sequence[str]) -> None:
@@ -197,3 +190,15 @@ def start(main: Callable[[Sequence[str]], None], text: str) -> None:
         if end.code != TERMINATED:
             raise
         _stop(TERMINATED)
+
+
+def _quieten() -> None:
+    """Keeps libraries' output to what a person or a log wants to read."""
+    # TensorFlow's start-up chatter hides what we say; its errors stay.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not sys.stderr.isatty():
+        # A log gets a line per minute of what takes one, in place of bars.
+        os.environ.setdefault("TQDM_DELAY", "60")
+        os.environ.setdefault("TQDM_MININTERVAL", "60")
+        line = "{desc}: {percentage:.0f} %, {remaining} left\n"
+        os.environ.setdefault("TQDM_BAR_FORMAT", line)

@@ -83,9 +83,13 @@ def _reuse_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
 
 def _layer_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
     """What training does to transferred layers."""
+    return (*_similarity_claims(scale, effects), *_travel_claims(scale, effects))
+
+
+def _similarity_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
+    """How alike layers are before and after training, and from two starts."""
     deit, cnn = trained.deit(scale), trained.cnn(scale)
     groups = scale.task_groups
-    first, swept = groups["sweep"][0], listed(groups["sweep"])
     return (
         Claim(
             f"{deit} keeps its early layers and adapts the later ones.",
@@ -124,6 +128,14 @@ def _layer_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
             "above",
             effects.early_are_of_first_half(deit),
         ),
+    )
+
+
+def _travel_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
+    """How far weights travel, and what setting them back costs."""
+    groups = scale.task_groups
+    first, swept = groups["sweep"][0], listed(groups["sweep"])
+    return (
         Claim(
             "Transferred weights stay closer to where they began.",
             "figure 4, section 3",

@@ -32,13 +32,30 @@ def _claims_on(
     scale: Scale, effects: LayerEffects, gain: Gain, unit: str
 ) -> tuple[Claim, ...]:
     """The claims on gains, as ratios of the metric or as differences of skill."""
-    groups, models = scale.task_groups, scale.models_of(TABLE1)
-    deit, cnns = trained.deit(scale), scale.models["cnns"]
-    few, many = listed(groups["few"]), listed(groups["many"])
-    alike = ", ".join(groups["alike"])
     what, suffix = "WT / RI", ""
     if unit == "skill":
         what, suffix = "skill from WT minus that from RI", ", in skill"
+    return (
+        *_data_claims(scale, effects, gain, unit, what, suffix),
+        *_model_claims(scale, effects, gain, unit, what, suffix),
+    )
+
+
+def _data_claims(
+    scale: Scale,
+    effects: LayerEffects,
+    gain: Gain,
+    unit: str,
+    what: str,
+    suffix: str,
+) -> tuple[Claim, ...]:
+    """On which data transfer pays.
+
+    `what` names the gain; `suffix` tells claims on skill from those on ratios.
+    """
+    groups, models = scale.task_groups, scale.models_of(TABLE1)
+    few, many = listed(groups["few"]), listed(groups["many"])
+    alike = ", ".join(groups["alike"])
     return (
         Claim(
             f"Transfer pays{suffix}.",
@@ -70,6 +87,21 @@ def _claims_on(
             published=_published(unit, dataset="isic2019")
             - _published(unit, dataset="patch_camelyon"),
         ),
+    )
+
+
+def _model_claims(
+    scale: Scale,
+    effects: LayerEffects,
+    gain: Gain,
+    unit: str,
+    what: str,
+    suffix: str,
+) -> tuple[Claim, ...]:
+    """In which models transfer pays; see `_data_claims`."""
+    groups = scale.task_groups
+    deit, cnns = trained.deit(scale), scale.models["cnns"]
+    return (
         Claim(
             f"Transfer pays more in models of weaker inductive bias{suffix}.",
             "figure 1, section 3",

@@ -16,9 +16,14 @@ Kinds of study, where their models, repetitions or options differ:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from transfusion_tf_experiments.papers.protocol import not_in_paper
 from transfusion_tf_experiments.papers.scale import Scale, Task
 from transfusion_tf_experiments.papers.transfusion_sources import SOURCES
+
+if TYPE_CHECKING:
+    from transfusion_tf.training import RunConfig
 
 RETINA, CHEST = ("retina",), ("chest",)
 STARTS = ("random", "transfer")
@@ -44,51 +49,15 @@ def paper() -> Scale:
     Some weeks on 8 GPUs. `transfusion_sources` has the source of every value, and says
     what the paper leaves open.
     """
-    from transfusion_tf.training import RunConfig
-
-    retina = RunConfig(
-        dataset="retina_eyepacs_all",
-        model="resnet50",
-        donor="imagenet2012",
-        input_scaling="imagenet_mean_std",
-        image_size=587,
-        optimizer="adam",
-        learning_rate=0.001,
-        batch_size=8,
-        # 120 evaluations.
-        steps=120_120,
-        eval_every=1_001,
-        test_curve=True,
-    )
-    chest = RunConfig(
-        dataset="chexpert",
-        model="resnet50",
-        donor="imagenet2012",
-        input_scaling="imagenet_mean_std",
-        image_size=224,
-        optimizer="sgd",
-        learning_rate=0.1 * 32 / 256,
-        schedule="imagenet",
-        batch_size=32,
-        steps=100 * _CHEST_EPOCH,
-        eval_every=_CHEST_EPOCH,
-        steps_per_epoch=_CHEST_EPOCH,
-        test_curve=True,
-    )
     # Published weights get the pixels that they were trained on.
     published = {("donor", "imagenet"): {"input_scaling": None}}
+    inception = {("model", "inception_v3"): {"donor": "imagenet"}}
+    few_images = {("train_examples", "5000"): {"early_stopping": 10}}
     return Scale(
         name="paper",
         tasks={
-            "retina": Task(
-                retina,
-                {
-                    ("model", "inception_v3"): {"donor": "imagenet"},
-                    ("train_examples", "5000"): {"early_stopping": 10},
-                    **published,
-                },
-            ),
-            "chest": Task(chest, published),
+            "retina": Task(_paper_retina(), {**inception, **few_images, **published}),
+            "chest": Task(_paper_chest(), published),
         },
         models={
             "all": ("resnet50", "inception_v3", *_CBR),
@@ -112,6 +81,47 @@ def paper() -> Scale:
         train_examples={size: size for size in (5_000, 10_000, 50_000, 100_000)},
         sources=SOURCES,
         default_source=not_in_paper(),
+    )
+
+
+def _paper_retina() -> RunConfig:
+    """A run on EyePACS."""
+    from transfusion_tf.training import RunConfig
+
+    return RunConfig(
+        dataset="retina_eyepacs_all",
+        model="resnet50",
+        donor="imagenet2012",
+        input_scaling="imagenet_mean_std",
+        image_size=587,
+        optimizer="adam",
+        learning_rate=0.001,
+        batch_size=8,
+        # 120 evaluations.
+        steps=120_120,
+        eval_every=1_001,
+        test_curve=True,
+    )
+
+
+def _paper_chest() -> RunConfig:
+    """A run on CheXpert."""
+    from transfusion_tf.training import RunConfig
+
+    return RunConfig(
+        dataset="chexpert",
+        model="resnet50",
+        donor="imagenet2012",
+        input_scaling="imagenet_mean_std",
+        image_size=224,
+        optimizer="sgd",
+        learning_rate=0.1 * 32 / 256,
+        schedule="imagenet",
+        batch_size=32,
+        steps=100 * _CHEST_EPOCH,
+        eval_every=_CHEST_EPOCH,
+        steps_per_epoch=_CHEST_EPOCH,
+        test_curve=True,
     )
 
 

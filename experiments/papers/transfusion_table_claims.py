@@ -94,8 +94,12 @@ def _finding(scale: Scale, effects: Effects, name: str) -> Claim:
 
 def _size_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
     """The rows of table 4, at the sizes that the scale has."""
+    return (*_claims_by_size(scale, effects), *_few_images_claims(scale, effects))
+
+
+def _claims_by_size(scale: Scale, effects: Effects) -> list[Claim]:
+    """Gains of transfer and of mean_var at every size."""
     (large,) = scale.models["large"]
-    first_stage, last_stage = stages_of(large)[0], stages_of(large)[-1]
     smallest = min(scale.train_examples)
     found = []
     for paper_size, size in scale.train_examples.items():
@@ -128,10 +132,17 @@ def _size_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
                     published=_table4(paper_size, "mean_var") - _table4(paper_size),
                 )
             )
+    return found
+
+
+def _few_images_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+    """What one layer, and what few images, are worth."""
+    (large,) = scale.models["large"]
+    first_stage, last_stage = stages_of(large)[0], stages_of(large)[-1]
+    smallest = min(scale.train_examples)
     few_images = scale.train_examples[smallest]
     start = f"transfer:{first_stage}"
     return (
-        *found,
         Claim(
             "With few images, the donor's first layer alone gains a little.",
             "table 4, appendix B",

@@ -8,6 +8,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -192,10 +193,7 @@ def audit(
     unambiguous, contradicting = separate(card, good)
     problems: list[Problem] = [*unread, *unreadable, *contradicting]
     if not kept:
-        raise UserError(
-            f"no image of data set {card.name!r} can be read"
-            + "".join(f"; {p.where}: {p.reason}" for p in problems[:1])
-        )
+        _refuse(card, problems)
     rows = _rows(card, good, [measures for _, measures in kept])
     counts = class_counts(card, unambiguous)
     sizes = Counter(assign_splits(card, unambiguous))
@@ -216,6 +214,11 @@ def audit(
         grouping=patients_in_names(card, good, rows["split"]),
         shortcuts=_shortcuts(card, good, rows, thumbnails),
     )
+
+
+def _refuse(card: DatasetCard, problems: Sequence[Problem]) -> NoReturn:
+    first = "".join(f"; {found.where}: {found.reason}" for found in problems[:1])
+    raise UserError(f"no image of data set {card.name!r} can be read{first}")
 
 
 def _rows(

@@ -13,13 +13,9 @@ from typing import Any
 from PIL import Image
 
 from transfusion_tf import files
+from transfusion_tf.datasets.draft_image_paths import DRAWN
 from transfusion_tf.datasets.draft_splits import SPLIT_NAMES, data_splits
-from transfusion_tf.datasets.draft_tables import (
-    DRAWN,
-    Draft,
-    draft_of_table,
-    patient_entry,
-)
+from transfusion_tf.datasets.draft_tables import Draft, draft_of_table, patient_entry
 from transfusion_tf.datasets.folder_files import entries, files_below, subfolders
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
 from transfusion_tf.datasets.names import as_number, find_name, normalized

@@ -107,13 +107,9 @@ def estimate(
         if name == over:
             values = tuple(pseudo_values.tolist())
     run_variance = sum(part for part, _ in parts) if parts else None
-    together_drawn = None if draws is None else draws(None)
-    patient_variance: float | None = None
-    if draws is not None and together_drawn is not None:
-        patient_variance = _variance_of(together_drawn)
-        without = [draws((over, each)) for each in levels] if len(values) > 1 else []
-        patient_variance -= _shared_variance(together_drawn, without)
-        patient_variance = max(0.0, patient_variance)
+    left_out = [(over, each) for each in levels] if len(values) > 1 else []
+    patient_variance = None if draws is None else _of_patients(draws, left_out)
+    if patient_variance is not None:
         parts.append((patient_variance, max(1, patients - 1)))
     if known_variance and parts:
         parts.append((known_variance, _KNOWN))
@@ -173,6 +169,17 @@ def _variance_of(draws: np.ndarray) -> float:
     """Of the samples in which the effect is defined; NaN of one or none."""
     known = draws[np.isfinite(draws)]
     return float(known.var(ddof=1)) if len(known) > 1 else float("nan")
+
+
+def _of_patients(
+    draws: Callable[[LeftOut], np.ndarray | None], left_out: Sequence[LeftOut]
+) -> float | None:
+    """Variance over patients, less what the runs' variance has of it; None of none."""
+    together = draws(None)
+    if together is None:
+        return None
+    without = [draws(each) for each in left_out]
+    return max(0.0, _variance_of(together) - _shared_variance(together, without))
 
 
 def _shared_variance(

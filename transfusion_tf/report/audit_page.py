@@ -96,16 +96,10 @@ def write_audit(audit: Audit, folder: str | Path, *, show_images: bool = True) -
 
 def checks(audit: Audit) -> list[Check]:
     """What was looked for and what was found, the gravest kinds first."""
-    copies, near, bad = audit.copies, audit.near, len(audit.problems)
-    conflicts = copies.loc[copies["conflict"] == True, "group"].nunique()  # noqa: E712
-    across = _count(copies, "across_splits", "group")
-    near_within = near[near["across_splits"] == False]  # noqa: E712
-    near_patients = _count(near_within, "across_patients")
-    others = copies["group"].nunique() - across + len(near_within) - near_patients
     return [
         _check(
             "Rows that can’t be used",
-            bad,
+            len(audit.problems),
             "no",
             "Preparing stops at them unless --max_bad_fraction lets them be left out.",
         ),
@@ -126,6 +120,19 @@ def checks(audit: Audit) -> list[Check]:
         *_boxes(audit),
         _shortcuts(audit),
         _patients(audit),
+        *_copy_checks(audit),
+    ]
+
+
+def _copy_checks(audit: Audit) -> list[Check]:
+    """Images that are there twice, and pairs that nearly are."""
+    copies, near = audit.copies, audit.near
+    conflicts = copies.loc[copies["conflict"] == True, "group"].nunique()  # noqa: E712
+    across = _count(copies, "across_splits", "group")
+    near_within = near[near["across_splits"] == False]  # noqa: E712
+    near_patients = _count(near_within, "across_patients")
+    others = copies["group"].nunique() - across + len(near_within) - near_patients
+    return [
         _check(
             "Same pixels in several splits",
             across,
