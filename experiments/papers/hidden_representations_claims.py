@@ -194,7 +194,8 @@ def _published_differences(scale: Scale) -> tuple[float | None, float | None]:
 
     None where one of them is not the paper's.
     """
-    datasets = {task.base.dataset for task in scale.tasks.values()}
+    # In their order: a sum of the same numbers in another may differ.
+    datasets = dict.fromkeys(task.base.dataset for task in scale.tasks.values())
     means = {
         (row["dataset"], row["initialization"]): row["value"]
         for row in read_published("hidden_representations_table2")
