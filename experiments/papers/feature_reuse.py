@@ -50,9 +50,7 @@ CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
         accuracy.truncated_deit,
         accuracy.capacity,
         appendix.appendix_a,
-        appendix.appendix_b,
         appendix.appendix_c,
-        appendix.appendix_d,
     )
 }
 # Studies of their own: no part of `feature_reuse/all`.

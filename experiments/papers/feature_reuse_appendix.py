@@ -1,8 +1,9 @@
-"""Chapters of feature reuse's appendices A to D: figures 3 to 6 in full.
+"""Chapters of feature reuse's appendices A and C: figures 3 and 5 in full.
 
-All four models on all data sets. The body names figure 9 (A), figure 16 (C) and figure
-17 (D), and says what these appendices hold; what each of their other figures shows is
-not in the text that this was made from.
+All four models on all data sets, as the chapters on figures 4 and 6 have them, which
+are appendices D and B too. The body names figure 9 (A), figure 16 (C) and figure 17
+(D), and says what these appendices hold; what each of their other figures shows is not
+in the text that this was made from.
 """
 
 from __future__ import annotations
@@ -41,21 +42,6 @@ def appendix_a(scale: Scale) -> Chapter:
     )
 
 
-def appendix_b(scale: Scale) -> Chapter:
-    """Appendix B: k-NN evaluation at every depth, all four models.
-
-    Command: `transfusion-study --study=feature_reuse/appendix_b`.
-    Cost: 36 runs, 7 minutes, and 2 minutes of analysis.
-    Paper: "A notable outlier is ISIC, where k-NN improvement is delayed."
-    """
-    return dataclasses.replace(
-        layers.figure6(scale),
-        name="appendix_b",
-        title="Appendix B: what features are good for, all models",
-        runs=sweeps(scale),
-    )
-
-
 def appendix_c(scale: Scale) -> Chapter:
     """Appendix C, figure 16: re-initialization robustness, all four models.
 
@@ -69,20 +55,4 @@ def appendix_c(scale: Scale) -> Chapter:
         name="appendix_c",
         title="Appendix C: re-initialization robustness, all models",
         runs=sweeps(scale),
-    )
-
-
-def appendix_d(scale: Scale) -> Chapter:
-    """Appendix D, figure 17: how far weights travel on each data set.
-
-    Command: `transfusion-study --study=feature_reuse/appendix_d`.
-    Cost: 36 runs, 7 minutes, and a minute of analysis.
-    Paper: weights stay near, "more so when transfer learning gains are strongest".
-    """
-    return dataclasses.replace(
-        layers.figure4(scale),
-        name="appendix_d",
-        title="Appendix D: which weights change, by data set",
-        text="Distance that each layer's weights travel from their start, over the "
-        "number of weights, mean over its tensors, on each data set.",
     )

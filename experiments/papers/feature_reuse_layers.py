@@ -53,16 +53,19 @@ def figure3(scale: Scale) -> Chapter:
 def figure4(scale: Scale) -> Chapter:
     """How far weights travel in training, layer by layer, by WT-ST fraction.
 
+    With appendix D, figure 17: on each data set.
+
     Command: `transfusion-study --study=feature_reuse/figure4`.
     Cost: 36 runs, 7 minutes, and a minute of analysis.
     Paper: transferred weights stay near; the more of a network begins from statistics,
     the further it moves. The patchifier and the first block at each scale move anyway.
+    Weights stay near "more so when transfer learning gains are strongest".
     """
     return scale.chapter(
         "figure4",
-        "Which transferred weights change?",
+        "Which transferred weights change? With appendix D",
         "Distance that each layer's weights travel from their start, over the number "
-        "of weights, mean over its tensors and over data sets.",
+        "of weights, mean over its tensors; on each data set, and mean over them.",
         view="travel",
         measurements=("travel",),
         runs=sweeps(scale),
@@ -94,15 +97,18 @@ def figure5(scale: Scale) -> Chapter:
 def figure6(scale: Scale) -> Chapter:
     """k-NN evaluation at every depth, by WT-ST fraction.
 
+    With appendix B: all four models on all data sets.
+
     Command: `transfusion-study --study=feature_reuse/figure6`.
     Cost: 36 runs, 7 minutes, and 2 minutes of analysis.
     Paper: DeiT's features are good for the task from the middle on, and the best score
     at any depth saturates halfway as more stages are transferred; those of ResNet50
-    improve up to its last layers.
+    improve up to its last layers. "A notable outlier is ISIC, where k-NN improvement is
+    delayed."
     """
     return scale.chapter(
         "figure6",
-        "Are reused features low-level or high-level?",
+        "Are reused features low-level or high-level? With appendix B",
         "Test metric of a vote of the nearest training images (cosine similarity) by "
         f"their features at each depth. {_BRANCHES}",
         view="knn_by_depth",

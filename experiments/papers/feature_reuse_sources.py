@@ -53,8 +53,8 @@ SOURCES = {
     ),
     "augmentation": Source(
         _SECTION,
-        "color jitter, random vertical and horizontal flips, and random crops; how, and "
-        "how far, colours are jittered is the code's",
+        "color jitter, random vertical and horizontal flips, and random crops; how "
+        "and how far colours are jittered is the code's",
     ),
     "splits": Source(
         _SECTION, "80/10/10 [...] with the exception of APTOS2019, 70/15/15"

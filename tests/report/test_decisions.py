@@ -102,6 +102,14 @@ def test_sides_of_few_patients_have_no_curve(record, tmp_path):
     view = drawn(dataclasses.replace(record, runs=(few,)), "decisions", tmp_path)
     assert not len(rows_of(view, quantity="sensitivity"))
     assert len(rows_of(view, quantity="confusion"))
+    labels, _ = outputs(first, "test")
+    patients = first.directory.predictions("test")["patient_id"]
+    count = patients[labels[:, 4] == 1].nunique()
+    assert 0 < count < 10
+    assert view.sentences == (
+        "cbr_tiny: no curve and no rates where the test set has fewer than 10 patients "
+        f"with a class, or without it: proliferative and up ({count}).",
+    )
 
 
 def test_runs_without_test_predictions_decide_nothing(study, plant, tmp_path):

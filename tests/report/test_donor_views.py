@@ -245,6 +245,36 @@ def test_prediction_similarity_is_that_of_the_folds_predictions(drawn, record, p
     assert ends(excess) == pytest.approx(expected)
 
 
+def test_one_donor_with_itself_stands_beside_two_donors(
+    record, measurements, planted, tmp_path
+):
+    # Two runs of each donor, which stand for two seeds on one test set.
+    planted_excess = {NATURAL: 0.05, MEDICAL: 0.02}
+    rows = measurements.rows
+    one = rows[rows["quantity"] == "prediction_similarity_excess"].iloc[0]
+    repeated = [
+        {**one, "run": runs[0], "run_b": runs[1], "value": value}
+        for donor, value in planted_excess.items()
+        for runs in [planted.of(dataset="retina", donor=donor, first=False)]
+    ]
+    rows = pd.concat([rows, pd.DataFrame(repeated)], ignore_index=True)
+    chapter = next(c for c in record.chapters if c.view == "mistakes")
+    known = dataclasses.replace(measurements, rows=rows)
+    view = draw_chapter(read_material(record, chapter, known), tmp_path)
+    row = value(view, dataset="retina", quantity="excess_of_one_donor")
+    assert row["value"] == pytest.approx((0.05 + 0.02) / 2)
+    cells = [dict(zip(view.sheet.heads, line, strict=True)) for line in view.sheet.rows]
+    assert [cell["of one donor with itself"] for cell in cells] == ["+0.035", ""]
+    # The other target has none, and that is said.
+    assert "--seeds=2" in " ".join(view.sentences)
+
+
+def test_where_no_donor_is_repeated_the_page_says_how_it_would_be(drawn):
+    view = drawn[0]["figure5"]
+    assert "excess_of_one_donor" not in set(view.table["quantity"])
+    assert "One donor with itself: empty where no two runs" in " ".join(view.sentences)
+
+
 def test_gain_against_similarity_has_a_point_a_fold_and_numpy_s_slope(
     drawn, record, planted
 ):

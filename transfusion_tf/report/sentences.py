@@ -37,6 +37,11 @@ def say_each(template: str, quantity: Quantity, **where: Any) -> Sentences:
     ]
 
 
+def say_remarks(table: LongTable) -> list[str]:
+    """What rows of the quantity `remark` say: why there is no number, and the like."""
+    return table.where(quantity="remark").values("said")
+
+
 def say_listed(
     template: str, item: str, quantity: Quantity, by: tuple[str, ...] = ()
 ) -> Sentences:

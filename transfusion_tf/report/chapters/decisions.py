@@ -18,7 +18,7 @@ from transfusion_tf.report.rows.decision_rows import (
     decision_rows,
     reliabilities,
 )
-from transfusion_tf.report.sentences import say_listed
+from transfusion_tf.report.sentences import say_listed, say_remarks
 from transfusion_tf.report.sheets import PERCENT, Column, SheetPlan
 from transfusion_tf.report.style import MUTED
 
@@ -162,7 +162,7 @@ DECISIONS = ChapterKind(
         "the spread between seeds.",
         show_empty=False,
     ),
-    sentences=(_say_sensitivity,),
+    sentences=(_say_sensitivity, say_remarks),
     columns=(
         *("dataset", "model", "train_examples", "initialization", "question", "point"),
         *("true_class", "predicted_class", "quantity", "value", "low", "high"),

@@ -160,12 +160,18 @@ def _say_mistakes(table: LongTable) -> list[str]:
         return []
     low, *_, high = sorted([float(row["value"]) for row in rows] * 2)
     above = [row for row in rows if row["low"] > 0]
-    return [
+    said = [
         "Models from two donors are both right or both wrong on "
         f"{wording.signed(100 * low, 1)} to {wording.signed(100 * high, 1)} % of the "
         "images more than with independent mistakes; the interval lies above zero for "
         f"{len(above)} of {len(rows)}."
     ]
+    if len(table.where(quantity=CONTROL)) < len(rows):
+        said.append(
+            "One donor with itself: empty where no two runs of a donor, of other "
+            "seeds, were tested on the same images; --seeds=2 makes such runs."
+        )
+    return said
 
 
 MISTAKES = ChapterKind(
@@ -205,8 +211,8 @@ MISTAKES = ChapterKind(
         words=2,
         caption="± over folds; small: 95 % interval over folds. Folds above: those "
         "whose own interval, over patients, lies above zero. One donor with itself: "
-        "the excess of two of its runs, of other seeds, on one test set, where there "
-        "are such (--seeds=2): what is hard is hard for all.",
+        "the excess of two of its runs, of other seeds, on one test set: what is hard "
+        "is hard for all.",
     ),
     sentences=(_say_mistakes, _say_once),
     marks=lambda table: _MISTAKE_MARKS,

@@ -17,7 +17,7 @@ from transfusion_tf.report.rows.filters_rows import (
     filter_rows,
     kernels_of_panels,
 )
-from transfusion_tf.report.sentences import say_listed
+from transfusion_tf.report.sentences import say_listed, say_remarks
 from transfusion_tf.report.sheets import PERCENT, Column, SheetPlan
 from transfusion_tf.report.style import Mark
 
@@ -91,11 +91,6 @@ class Histogram:
 def _draw_grids(each: PanelKernels, marks: Marks, sides: Sequence[str]) -> Figure:
     shown = {label: pair[: len(sides)] for label, pair in each.kernels.items()}
     return filter_grid(shown, marks, sides, each.keys["model"])
-
-
-def say_remarks(table: LongTable) -> list[str]:
-    """Which weights are meant, and why no Gabor was looked for."""
-    return table.where(quantity="remark").values("said")
 
 
 def _filter_sheet(columns: tuple[Column, ...], caption: str) -> SheetPlan:

@@ -10,7 +10,6 @@ from transfusion_tf.initialization import gabor_filter_bank
 from transfusion_tf.report import style
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.chapters.donor_accuracy import donor_marks
-from transfusion_tf.report.chapters.first_layer_filters import say_remarks
 from transfusion_tf.report.charts import DrawnFigure
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.material import Material
@@ -83,7 +82,6 @@ DONOR_FILTERS = ChapterKind(
             "by chance); {color:%} of the energy is colour.",
             "gabor_share",
         ),
-        say_remarks,
     ),
     marks=donor_marks,
 )

@@ -20,6 +20,7 @@ from transfusion_tf.evaluation.operating_points import (
     threshold_at_sensitivity,
     threshold_at_specificity,
 )
+from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import StartRuns
@@ -48,6 +49,7 @@ def decision_rows(material: Material) -> Rows:
     rows: Rows = []
     for results, panel in model_results(material):
         keys = keys_of(results, panel) | dict.fromkeys(_OWN_COLUMNS)
+        rows += _left_out(keys, list(panel.starts.values()))
         for start in panel.starts.values():
             own = {**keys, "initialization": start.initialization}
             chosen_on = _asked(start, "validation")
@@ -56,6 +58,26 @@ def decision_rows(material: Material) -> Rows:
                 rows += _of_question(keyed, runs, chosen_on.get(question, ()))
             rows += _confusion_rows(own, list(start.runs.values()))
     return rows
+
+
+def _left_out(keys: Mapping[str, Any], starts: Sequence[StartRuns]) -> Rows:
+    """A remark on the questions that have too few test patients for a curve."""
+    fewest: dict[str, int] = {}
+    for run in (run for start in starts for run in start.runs.values()):
+        if not len(run.directory.predictions("test")):
+            continue
+        for question, scores in _questions(run, "test").items():
+            count = min(_patients_of_sides(scores))
+            fewest[question] = min(count, fewest.get(question, count))
+    few = {name: count for name, count in fewest.items() if count < LEAST_PATIENTS}
+    if not few:
+        return []
+    sides = wording.listed([f"{name} ({count})" for name, count in few.items()])
+    said = (
+        f"{keys['panel']}: no curve and no rates where the test set has fewer than "
+        f"{LEAST_PATIENTS} patients with a class, or without it: {sides}."
+    )
+    return [{**keys, "quantity": "remark", "hidden": True, "said": said}]
 
 
 def reliabilities(
@@ -144,8 +166,16 @@ def _asked(start: StartRuns, split: str) -> dict[str, list[BinaryScores]]:
 
 
 def _enough(scores: BinaryScores, least: int) -> bool:
-    sides = (scores.positive, ~scores.positive)
-    return all(len(np.unique(scores.patients[side])) >= least for side in sides)
+    return min(_patients_of_sides(scores)) >= least
+
+
+def _patients_of_sides(scores: BinaryScores) -> tuple[int, int]:
+    """How many patients have images with the finding, and without."""
+    with_it, without = (
+        len(np.unique(scores.patients[side]))
+        for side in (scores.positive, ~scores.positive)
+    )
+    return with_it, without
 
 
 def _questions(run: Run, split: str) -> _Scores:
