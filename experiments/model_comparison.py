@@ -28,7 +28,7 @@ from transfusion_tf.representations.batch_norm_statistics import (
     MOST_IMAGES,
     estimate_statistics,
 )
-from transfusion_tf.representations.compare import compare_pair
+from transfusion_tf.representations.similarity_by_stage import compare_pair
 from transfusion_tf.representations.snapshots import Snapshot, check_image_sizes
 from transfusion_tf.studies.measurements.image_sources import FolderImages
 from transfusion_tf.studies.measurements.run_images import (

@@ -16,7 +16,7 @@ from transfusion_tf_experiments.papers.scale import Scale
 if TYPE_CHECKING:
     from transfusion_tf.studies import Chapter
 
-# Figure 6, footnote 3; `transfusion_tf.representations.branches`.
+# Figure 6, footnote 3; `transfusion_tf.representations.residual_branches`.
 _BRANCHES = (
     "Transformers are read at what each attention and each MLP gives, before it is "
     "added to the residual stream."

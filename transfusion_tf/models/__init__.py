@@ -31,7 +31,7 @@ from transfusion_tf.models.input_scaling import (
     reads_bgr,
     units_of,
 )
-from transfusion_tf.models.names import ModelSpec, model_names, parse_model_name
+from transfusion_tf.models.model_spec import ModelSpec, model_names, parse_model_name
 from transfusion_tf.models.random_weights import (
     fold_seed,
     randomize,

@@ -15,7 +15,7 @@ from transfusion_tf.models.input_scaling import (
     dataset_scaling,
     scale_images,
 )
-from transfusion_tf.models.names import parse_model_name
+from transfusion_tf.models.model_spec import parse_model_name
 from transfusion_tf.models.random_weights import randomize, seed_random_layers
 from transfusion_tf.models.slimming import slim
 

@@ -21,12 +21,6 @@ from transfusion_tf.representations.attention_distance import (
 )
 from transfusion_tf.representations.cca import CCA, Directions, cca, cca_from_moments
 from transfusion_tf.representations.cka import CKA, biased_cka_from_moments, cka
-from transfusion_tf.representations.compare import (
-    MEASURES,
-    Settings,
-    compare_models,
-    over_repeats,
-)
 from transfusion_tf.representations.filters import (
     GaborFit,
     filter_changes,
@@ -67,6 +61,12 @@ from transfusion_tf.representations.procrustes import (
 )
 from transfusion_tf.representations.pwcca import PWCCA, pwcca
 from transfusion_tf.representations.reinitialization import reinitialize_parts
+from transfusion_tf.representations.similarity_by_stage import (
+    MEASURES,
+    Settings,
+    compare_models,
+    over_repeats,
+)
 from transfusion_tf.representations.stage_pairs import compare_stage_pairs
 from transfusion_tf.representations.svcca import svcca, svcca_from_moments
 from transfusion_tf.representations.travel import (

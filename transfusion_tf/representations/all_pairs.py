@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.representations.activations import StageReader, sample_activations
-from transfusion_tf.representations.compare import (
+from transfusion_tf.representations.similarity_by_stage import (
     Settings,
     common_stages,
     score_pair,

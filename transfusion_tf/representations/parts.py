@@ -20,13 +20,13 @@ from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.models import Stage, head_layers, stages
 from transfusion_tf.models.heads import LOGITS, PROBABILITIES
 from transfusion_tf.models.tensors import NamedTensor, layer_tensors
-from transfusion_tf.representations.branches import branches
 from transfusion_tf.representations.layer_graph import (
     Users,
     passed_by_all,
     users_of,
 )
 from transfusion_tf.representations.outputs import layer_outputs
+from transfusion_tf.representations.residual_branches import branches
 
 KINDS = ("layer", "unit", "branch", "stage")
 HEAD = "head"

@@ -5,7 +5,7 @@ from transfusion_tf.studies.engines.execution import Execution
 from transfusion_tf.studies.own_chapters import own_chapters
 from transfusion_tf.studies.runner import StudyResult, run_study, train_with_donor
 from transfusion_tf.studies.shard import Shard
-from transfusion_tf.studies.study import Chapter, Study, grid, split_names
+from transfusion_tf.studies.study_declaration import Chapter, Study, grid, split_names
 from transfusion_tf.studies.study_folder import (
     ChapterRecord,
     Run,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from transfusion_tf.studies.comparison_tables import compare_runs_of
-from transfusion_tf.studies.study import Chapter, Study
+from transfusion_tf.studies.study_declaration import Chapter, Study
 from transfusion_tf.training import RunConfig, RunDirectory
 
 

@@ -19,7 +19,7 @@ from transfusion_tf import files
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.representations import RepresentationWarning
 from transfusion_tf.studies.measurements.comparisons import COMPARISONS, Part
-from transfusion_tf.studies.study import Chapter
+from transfusion_tf.studies.study_declaration import Chapter
 from transfusion_tf.training import RunDirectory
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transfusion_tf.initialization import parse_spec
-from transfusion_tf.studies.study import Chapter
+from transfusion_tf.studies.study_declaration import Chapter
 from transfusion_tf.training import RunConfig
 
 # Of what is compared of models. Papers take 10 000 points, five times over.

@@ -22,7 +22,7 @@ from transfusion_tf.studies.donor_runs import (
     with_donor_card,
 )
 from transfusion_tf.studies.schedule import PlannedRun
-from transfusion_tf.studies.study import Study
+from transfusion_tf.studies.study_declaration import Study
 from transfusion_tf.training import RunConfig
 from transfusion_tf.training.resolved_config import answered, card_of
 from transfusion_tf.training.weights import initialize_run

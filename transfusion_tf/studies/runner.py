@@ -34,7 +34,7 @@ from transfusion_tf.studies.progress import StudyProgress
 from transfusion_tf.studies.queue import train_all
 from transfusion_tf.studies.schedule import PlannedRun
 from transfusion_tf.studies.shard import Shard
-from transfusion_tf.studies.study import Study
+from transfusion_tf.studies.study_declaration import Study
 from transfusion_tf.studies.study_names import question
 from transfusion_tf.training import (
     RunConfig,

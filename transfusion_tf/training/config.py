@@ -46,7 +46,7 @@ class RunConfig:
         location=True,
     )
     model: str = dataclasses.field(
-        metadata=described("See transfusion_tf.models.model_names().", recipe="never")
+        metadata=described("See transfusion_tf.models.model_spec().", recipe="never")
     )
     initialization: str = setting(
         "random",

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from transfusion_tf.representations.all_pairs import compare_all_pairs
-from transfusion_tf.representations.compare import Settings, compare_pair
+from transfusion_tf.representations.similarity_by_stage import Settings, compare_pair
 from transfusion_tf.studies.measurements.model_states import ModelStates
 from transfusion_tf.studies.measurements.run_images import (
     check_same_data,
