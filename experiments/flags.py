@@ -138,6 +138,15 @@ def data_root() -> str:
     return FLAGS.data_root or os.path.join(FLAGS.root, "data")
 
 
+def check_locations(*names: str) -> None:
+    """Raises UserError where nothing can be written to `root` or `data_root`."""
+    from transfusion_tf.files import require_writable
+
+    folders = {"root": FLAGS.root, "data_root": data_root()}
+    for name in names:
+        require_writable(folders[name])
+
+
 def run_values(card: "DatasetCard") -> dict[str, Any]:
     """What the flags, or else the card, say about training, by RunConfig's names.
 

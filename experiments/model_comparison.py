@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from transfusion_tf.errors import UserError
+from transfusion_tf.files import require_writable
 from transfusion_tf.report import (
     Comparison,
     FirstLayer,
@@ -94,6 +95,7 @@ def compare(names: Sequence[str], request: Request) -> tuple[Path, str, list[str
             "has weights of before and after training"
         )
     folder = _out_folder(sources, request)
+    require_writable(folder)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RepresentationWarning)
         models, sides = _models(sources, request.trained_weights)

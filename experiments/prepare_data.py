@@ -19,6 +19,7 @@ from absl import flags
 
 from transfusion_tf_experiments.flags import (
     FLAGS,
+    check_locations,
     data_root,
     define_field_flags,
     define_location_flags,
@@ -105,6 +106,7 @@ def _audit(name: str) -> None:
     from transfusion_tf.report.audit_page import checks, write_audit
 
     card = _card(name)
+    check_locations("data_root")
     found = audit(card, data_root(), workers=FLAGS.workers)
     folder = Path(data_root()) / card.name / "audit"
     page = write_audit(found, folder, show_images=FLAGS.show_images)
@@ -181,12 +183,14 @@ def _card(name: str) -> "DatasetCard":
 def _prepared(name: str) -> "PreparedDataset":
     from transfusion_tf.datasets import prepare
 
+    card = _card(name)
+    check_locations("data_root")
     import_tensorflow()
     options = FLAGS.beam_pipeline_options
     if options is not None:
         options = [f"--{option.lstrip('-')}" for option in options if option]
     return prepare(
-        _card(name),
+        card,
         data_root(),
         workers=FLAGS.workers,
         max_bad_fraction=FLAGS.max_bad_fraction,

@@ -15,7 +15,11 @@ from pathlib import Path
 
 from absl import flags
 
-from transfusion_tf_experiments.flags import FLAGS, define_location_flags
+from transfusion_tf_experiments.flags import (
+    FLAGS,
+    check_locations,
+    define_location_flags,
+)
 from transfusion_tf_experiments.process import import_tensorflow, say_report, start
 
 define_location_flags()
@@ -78,6 +82,8 @@ def _published(study: Path | None) -> None:
         hidden_representations_published,
     )
 
+    if study is None:
+        check_locations("root")
     source = Path(FLAGS.published).expanduser()
     table = hidden_representations_published.judged(source)
     results = PublishedResults(

@@ -27,6 +27,7 @@ from transfusion_tf_experiments.execution_flags import (
 from transfusion_tf_experiments.flags import (
     FLAGS,
     changed_run_values,
+    check_locations,
     command_line,
     define_field_flags,
     define_location_flags,
@@ -126,6 +127,7 @@ def _main(arguments: Sequence[str]) -> None:
     if report is not None:
         say_report(report)
         return
+    check_locations("root", "data_root")
     import_tensorflow()
     from transfusion_tf.report import write_report
     from transfusion_tf.studies import Shard, run_study

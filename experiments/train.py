@@ -20,6 +20,7 @@ from transfusion_tf.training.config import RunConfig
 from transfusion_tf_experiments.flags import (
     FLAGS,
     RUN_FIELDS,
+    check_locations,
     define_field_flags,
     define_location_flags,
     define_run_flags,
@@ -41,6 +42,7 @@ def _main(arguments: Sequence[str]) -> None:
         raise UserError(f"unexpected argument {arguments[0]!r}; see --help")
     if not FLAGS.dataset:
         raise UserError("--dataset is missing; see transfusion-data list")
+    check_locations("root", "data_root")
     import_tensorflow()
     from transfusion_tf.datasets import load_card
     from transfusion_tf.studies import train_with_donor

@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,6 +62,33 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file/a\.txt"):
         files.write_text(tmp_path / "file" / "a.txt", "text")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
+def test_where_no_folder_can_be_made_is_said():
+    """There the system says that there is no such file, as of one to be read."""
+    with pytest.raises(UserError, match="cannot write /proc/new"):
+        files.write_text("/proc/new/folder/a.txt", "text")
+    with pytest.raises(UserError, match="cannot write /proc/new"):
+        files.require_writable("/proc/new/folder")
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link to nowhere", "a link to itself"])
+def test_what_is_no_folder_cannot_be_written_to(tmp_path, kind):
+    path = tmp_path / "x"
+    if kind == "a file":
+        path.write_text("")
+    else:
+        path.symlink_to("x" if kind.endswith("itself") else "nowhere")
+    for folder in (path, path / "runs"):
+        with pytest.raises(UserError, match=rf"cannot write {folder}: "):
+            files.require_writable(folder)
+
+
+def test_asking_whether_a_folder_can_be_written_to_leaves_nothing(tmp_path):
+    files.require_writable(tmp_path)
+    files.require_writable(tmp_path / "new" / "folder")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_a_killed_process_left_half_is_removed_and_nothing_else(tmp_path):

@@ -59,7 +59,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     # `remove_leftovers` knows it by this name.
     temporary = target.with_name(f".{os.getpid()}.{target.name}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -69,6 +69,30 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        # Where no folder can be made, as below `/proc`; else its parents were.
+        raise _cannot_write(folder, error) from error
+
+
+def require_writable(folder: str | os.PathLike) -> None:
+    """Raises UserError unless files can be made in `folder`; leaves nothing behind.
+
+    Of a folder that is not there yet, the nearest that is counts.
+    """
+    existing = Path(folder).absolute()
+    while not os.path.lexists(existing):
+        existing = existing.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=".", dir=existing):
+            pass
+    except OSError as error:
+        told = as_user_error(error, Path(folder))
+        raise _cannot_write(folder, error) if told is error else told from error
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -88,11 +112,15 @@ def as_user_error(error: Exception, target: Path) -> Exception:
     if number in _FULL or any(text in str(error) for text in _FULL_IN_WORDS):
         return disk_full(target)
     if isinstance(error, OSError) and number in _UNWRITABLE:
-        return UserError(
-            f"cannot write {target}: {error.strerror}; choose a folder that can be "
-            "written to with --root or --data_root"
-        )
+        return _cannot_write(target, error)
     return error
+
+
+def _cannot_write(target: str | os.PathLike, error: OSError) -> UserError:
+    return UserError(
+        f"cannot write {target}: {error.strerror}; choose a folder that can be "
+        "written to with --root or --data_root"
+    )
 
 
 def disk_full(target: str | os.PathLike) -> UserError:

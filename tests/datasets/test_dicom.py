@@ -96,6 +96,56 @@ def shown(path, rule="error"):
     return read_rgb(path, rule)[..., 0]
 
 
+SHAPES = {
+    "PixelSpacing": [0.4, 0.2],
+    "ImagerPixelSpacing": [0.4, 0.2],
+    "NominalScannedPixelSpacing": [0.4, 0.2],
+    "PixelAspectRatio": [2, 1],
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_pixels_that_are_no_squares_become_such_the_longer_way_up(tmp_path, name):
+    """A disc of 20 mm that was stored with half as many rows is round again."""
+    rows, columns = np.mgrid[:100:2, :100] + 0.5 - 50
+    disc = np.where(rows**2 + columns**2 < 40**2, 255, 0).astype(np.uint8)
+    path = write(tmp_path / "a.dcm", disc, **{name: SHAPES[name]})
+    seen = shown(path) > 127
+    assert seen.shape == (100, 100)
+    assert abs(int(seen.any(axis=1).sum()) - int(seen.any(axis=0).sum())) <= 2
+    path = write(tmp_path / "b.dcm", disc.T, **{name: SHAPES[name][::-1]})
+    np.testing.assert_array_equal(shown(path) > 127, seen.T)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"PixelSpacing": [0.143, 0.1431]},
+        {"PixelSpacing": [0, 0.2]},
+        {"PixelSpacing": None},
+        {"PixelSpacing": [0.2, 0.2], "PixelAspectRatio": [2, 1]},
+        {"PixelSpacing": [0.2, 0.2], "ImagerPixelSpacing": [0.2, 0.4]},
+    ],
+)
+def test_pixels_that_are_squares_stay(tmp_path, tags):
+    path = write(tmp_path / "a.dcm", GREY, **tags)
+    np.testing.assert_array_equal(shown(path), GREY)
+
+
+def test_the_shape_of_an_enhanced_images_pixels_is_in_its_groups(tmp_path):
+    measures, group = pydicom.Dataset(), pydicom.Dataset()
+    measures.PixelSpacing = [0.2, 0.6]
+    group.PixelMeasuresSequence = [measures]
+    path = write(tmp_path / "a.dcm", GREY, SharedFunctionalGroupsSequence=[group])
+    assert shown(path).shape == (GREY.shape[0], 3 * GREY.shape[1])
+
+
+def test_an_image_that_its_header_stretches_out_of_bounds_is_refused(tmp_path):
+    path = write(tmp_path / "a.dcm", GREY, PixelSpacing=[1e-4, 1e4])
+    with pytest.raises(UserError, match="million are accepted"):
+        read_rgb(path)
+
+
 def test_a_falling_slope_turns_eight_bits_upside_down(tmp_path):
     tags = {"RescaleSlope": -1, "RescaleIntercept": 255}
     path = write(tmp_path / "a.dcm", GREY, **tags)

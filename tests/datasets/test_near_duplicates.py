@@ -9,8 +9,10 @@ from PIL import Image
 
 from transfusion_tf.datasets.altered_copies import altered_pairs
 from transfusion_tf.datasets.near_duplicates import near_pairs, perceptual_hashes
+from transfusion_tf.datasets.rotated_copies import rotated_pairs
 from transfusion_tf.phantoms import chest, retina
 
+BICUBIC = Image.Resampling.BICUBIC
 FILMS = [chest.draw_chest(i, size=96) for i in range(30)]
 PICTURES = [retina.draw_retina(i, size=96, lesion_scale=2.0) for i in range(60)]
 
@@ -53,7 +55,7 @@ def mirrored_and_cropped(picture):
     return cropped(mirrored(picture))
 
 
-@pytest.mark.parametrize("pairs_in", [near_pairs, altered_pairs])
+@pytest.mark.parametrize("pairs_in", [near_pairs, altered_pairs, rotated_pairs])
 @pytest.mark.parametrize("pictures", [PICTURES, FILMS])
 def test_different_pictures_of_one_organ_raise_no_alarm(pairs_in, pictures):
     assert pairs_in(thumbnails(pictures)) == []
@@ -75,6 +77,20 @@ def test_an_altered_copy_is_found(change):
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_few_pictures_have_no_altered_copies(count):
     assert altered_pairs(thumbnails(PICTURES)[:count]) == []
+
+
+@pytest.mark.parametrize("degrees", [-5.3, -2.2, 0.8, 3, 5.9])
+def test_a_copy_rotated_by_a_few_degrees_is_found(degrees):
+    copies = [
+        np.asarray(Image.fromarray(FILMS[i]).rotate(degrees, BICUBIC))
+        for i in (3, 20, 27)
+    ]
+    pairs = rotated_pairs(thumbnails([*FILMS, *copies]))
+    assert {(pair.first, pair.second, pair.change) for pair in pairs} == {
+        (3, 30, "rotated"),
+        (20, 31, "rotated"),
+        (27, 32, "rotated"),
+    }
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
@@ -112,7 +128,7 @@ def test_copies_are_found_among_few_pictures():
     assert [(pair.first, pair.second) for pair in pairs] == [(1, 3)]
 
 
-@pytest.mark.parametrize("pairs_in", [near_pairs, altered_pairs])
+@pytest.mark.parametrize("pairs_in", [near_pairs, altered_pairs, rotated_pairs])
 def test_blank_pictures_resemble_nothing(pairs_in):
     assert pairs_in(np.zeros((4, 32, 32), np.uint8)) == []
 
@@ -133,4 +149,5 @@ def test_thousands_that_look_alike_take_seconds():
     start = time.perf_counter()
     assert near_pairs(np.clip(noisy, 0, 255).astype(np.uint8)) == []
     assert altered_pairs(np.clip(noisy, 0, 255).astype(np.uint8)) == []
+    assert rotated_pairs(np.clip(noisy, 0, 255).astype(np.uint8)) == []
     assert time.perf_counter() - start < 60

@@ -12,6 +12,7 @@ from transfusion_tf.datasets import load_card
 from transfusion_tf_experiments.flags import command_line
 
 ROOT = Path(__file__).parents[2]
+NOWHERE = "--root=/proc/nowhere"
 EXAMPLE = "--dataset=own_data_example"
 BINARIES = ("prepare_data", "train", "study", "report")
 
@@ -84,6 +85,11 @@ def test_studies_are_listed_with_one_line_each():
         ("train", [], "--dataset is missing"),
         ("prepare_data", ["prepare"], "usage"),
         ("report", ["nothing"], "no study 'nothing'"),
+        ("prepare_data", ["audit", "phantom_skin_few", NOWHERE], "cannot write /proc"),
+        ("prepare_data", ["show", "phantom_skin_few", NOWHERE], "cannot write /proc"),
+        ("train", [EXAMPLE, NOWHERE], "cannot write /proc"),
+        ("study", [EXAMPLE, NOWHERE], "cannot write /proc"),
+        ("report", ["--published=x", NOWHERE], "cannot write /proc"),
     ],
 )
 @pytest.mark.slow

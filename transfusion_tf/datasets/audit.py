@@ -17,7 +17,7 @@ from transfusion_tf.datasets.altered_copies import altered_pairs
 from transfusion_tf.datasets.card import SPLITS, DatasetCard
 from transfusion_tf.datasets.examined import Measures
 from transfusion_tf.datasets.examined_store import examine_all
-from transfusion_tf.datasets.near_duplicates import near_pairs
+from transfusion_tf.datasets.near_duplicates import NearPair, near_pairs
 from transfusion_tf.datasets.patient_names import Grouping, patients_in_names
 from transfusion_tf.datasets.problems import (
     Losses,
@@ -27,6 +27,7 @@ from transfusion_tf.datasets.problems import (
     problem_table,
 )
 from transfusion_tf.datasets.readers import Example, Problem, Remark, read_card
+from transfusion_tf.datasets.rotated_copies import rotated_pairs
 from transfusion_tf.datasets.shortcuts import (
     Shortcut,
     file_properties,
@@ -277,9 +278,10 @@ def _copies(rows: pd.DataFrame) -> pd.DataFrame:
 def _near(rows: pd.DataFrame, thumbnails: np.ndarray) -> pd.DataFrame:
     # One of each group of exact copies: the others would repeat its pairs.
     single = np.flatnonzero(~rows.duplicated("digest"))
-    pairs = {(p.first, p.second): p for p in altered_pairs(thumbnails[single])}
-    # Of a pair that both find, the one that tells no more than it must.
-    pairs |= {(p.first, p.second): p for p in near_pairs(thumbnails[single])}
+    pairs: dict[tuple[int, int], NearPair] = {}
+    # Of a pair that several find, the last tells no more than it must.
+    for pairs_in in (rotated_pairs, altered_pairs, near_pairs):
+        pairs |= {(p.first, p.second): p for p in pairs_in(thumbnails[single])}
     found = []
     for pair in pairs.values():
         one, other = (rows.iloc[single[i]] for i in (pair.first, pair.second))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from transfusion_tf.datasets.dicom_display import dicom_to_rgb8
+from transfusion_tf.datasets.dicom_display import dicom_to_rgb8, with_square_pixels
 from transfusion_tf.datasets.jpeg_files import decode_jpeg
 from transfusion_tf.datasets.pixels import Intensity, check_size
 from transfusion_tf.errors import UserError
@@ -24,6 +24,8 @@ _DEFLATED = b"1.2.840.10008.1.2.1.99"
 
 def read_dicom(path: Path, intensity: Intensity) -> np.ndarray:
     """One DICOM image, shown as its header says: see `dicom_to_rgb8`.
+
+    Pixels that are no squares are made such: see `with_square_pixels`.
 
     Args:
       path: a single-frame image; its preamble may be missing.
@@ -50,7 +52,8 @@ def read_dicom(path: Path, intensity: Intensity) -> np.ndarray:
             data = pydicom.dcmread(path, force=True)
             _name_encoding(data)
             _check_codestream(data)
-            return dicom_to_rgb8(data, _pixels(data), intensity)
+            image = dicom_to_rgb8(data, _pixels(data), intensity)
+            return with_square_pixels(data, image)
     except InvalidDicomError as error:
         raise UserError(f"not a DICOM file: {error}") from None
     except UserError:

@@ -1,11 +1,23 @@
-"""What is to be seen of a DICOM image: rescaling, window, padding, inversion."""
+"""What is to be seen of a DICOM image: rescaling, window, padding, inversion, shape."""
 
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from transfusion_tf.datasets.pixels import Intensity, to_rgb8
+from transfusion_tf.datasets.pixels import Intensity, check_size, to_rgb8
 from transfusion_tf.errors import UserError
+
+# Where a header says how far rows and columns are apart; the first counts. The last is
+# written where lengths are unknown. DICOM PS3.3, C.7.6.3.1.7.
+_SPACINGS = (
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "NominalScannedPixelSpacing",
+    "PixelAspectRatio",
+)
+# Below it, the shape of pixels is a rounding of their square's.
+_LEAST_STRETCH = 1.01
 
 
 def dicom_to_rgb8(data: Any, raw: np.ndarray, intensity: Intensity) -> np.ndarray:
@@ -50,6 +62,43 @@ def dicom_to_rgb8(data: Any, raw: np.ndarray, intensity: Intensity) -> np.ndarra
         rule = (float(values[seen].min()), float(values[seen].max()))
     inverted = (photometric == "MONOCHROME1") != falling
     return to_rgb8(values, rule, inverted=inverted) * seen[..., None]
+
+
+def with_square_pixels(data: Any, image: np.ndarray) -> np.ndarray:
+    """The image as wide and as high as what it shows, where pixels are no squares.
+
+    The axis with the coarser pixels gets more of them, so that none is lost.
+
+    Args:
+      data: the header.
+      image: uint8 [height, width, 3].
+
+    Raises:
+      UserError: it would be too large then.
+    """
+    stretch = _height_of_pixels(data)
+    if 1 / _LEAST_STRETCH <= stretch <= _LEAST_STRETCH:
+        return image
+    height, width = image.shape[:2]
+    height, width = round(height * max(1, stretch)), round(width * max(1, 1 / stretch))
+    check_size(height, width)
+    picture = Image.fromarray(image)
+    return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _height_of_pixels(data: Any) -> float:
+    """Over their width; 1 where the header does not say, or says nonsense."""
+    for group in _from_groups(data, "PixelMeasuresSequence"):
+        if group.get("PixelSpacing"):
+            data = group
+    for name in _SPACINGS:
+        try:
+            height, width = (float(value) for value in data.get(name) or ())
+        except (TypeError, ValueError):
+            continue
+        if height > 0 and width > 0:
+            return height / width
+    return 1.0
 
 
 def _to_shown(
@@ -136,14 +185,20 @@ def _padding(data: Any, raw: np.ndarray) -> np.ndarray:
 
 def _take_from_groups(data: Any) -> None:
     """Brings rescaling and window of an enhanced image, of one frame, to the top."""
-    for groups in (
-        "SharedFunctionalGroupsSequence",
-        "PerFrameFunctionalGroupsSequence",
-    ):
-        for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
-            for group in (data.get(groups) or ())[:1]:
-                for item in group.get(name) or ():
-                    data.update(item)
+    for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+        for item in _from_groups(data, name):
+            data.update(item)
+
+
+def _from_groups(data: Any, name: str) -> list[Any]:
+    """What an enhanced image says of its frame under this name, the last counts."""
+    groups = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+    return [
+        item
+        for sequence in groups
+        for group in (data.get(sequence) or ())[:1]
+        for item in group.get(name) or ()
+    ]
 
 
 def _own_window(data: Any, values: np.ndarray) -> np.ndarray | None:

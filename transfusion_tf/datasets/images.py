@@ -48,8 +48,9 @@ IMAGE_SUFFIXES = (
 
 # Raised when the same file gives other pixels than before: prepared data hang on it.
 # 2: JPEGs are halved or quartered by their decoder, see `decode_for`. 3: the one
-# transparent colour of a PNG is black, 32 bits have no sign unless a TIFF says so.
-DECODING = 3
+# transparent colour of a PNG is black, 32 bits have no sign unless a TIFF says so. 4:
+# DICOM pixels that are no squares are resampled.
+DECODING = 4
 
 _METHOD = Image.Resampling.LANCZOS
 # Lesions are a few pixels wide and differ by colour: no chroma subsampling.

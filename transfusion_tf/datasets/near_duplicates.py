@@ -52,7 +52,7 @@ class NearPair:
       distance: bits in which the hashes differ.
       correlation: of what sets the thumbnails apart, up to 1.
       change: what was done to one of them: `saved again`, `turned` (or upside
-        down), `negative`, `cropped`, `mirrored`.
+        down), `negative`, `cropped`, `mirrored`, `rotated`.
     """
 
     first: int
@@ -97,9 +97,8 @@ def near_pairs(thumbnails: np.ndarray) -> list[NearPair]:
         if change:
             turned = np.ascontiguousarray(turn(thumbnails))
             others = perceptual_hashes(turned)
-        for pair in _pairs(
-            hashes, fine, others, details(turned, mean=mean)[0], change or "saved again"
-        ):
+        seen = (others, details(turned, mean=mean)[0])
+        for pair in pairs_of((hashes, fine), seen, change or "saved again"):
             key = (pair.first, pair.second)
             if key not in best or pair.correlation > best[key].correlation:
                 best[key] = pair
@@ -108,20 +107,32 @@ def near_pairs(thumbnails: np.ndarray) -> list[NearPair]:
     )
 
 
-def _pairs(
-    hashes: np.ndarray,
-    fine: np.ndarray,
-    other_hashes: np.ndarray,
-    other_fine: np.ndarray,
+def pairs_of(
+    images: tuple[np.ndarray, np.ndarray],
+    changed: tuple[np.ndarray, np.ndarray],
     change: str,
+    *,
+    max_distance: int = MAX_DISTANCE,
+    min_correlation: float = MIN_CORRELATION,
 ) -> Iterator[NearPair]:
+    """Images and others, changed in some way, that are alike.
+
+    Args:
+      images: their hashes, and their `details`.
+      changed: the same of the same images after the change.
+      change: what was done to them.
+      max_distance: bits that hashes may differ in.
+      min_correlation: of details.
+    """
+    hashes, fine = images
+    other_hashes, other_fine = changed
     for rows in blocks(len(hashes)):
         later = slice(rows.start, None)
         distances = np.bitwise_count(hashes[rows, None] ^ other_hashes[None, later])
         # Above the diagonal: the pairs that were not seen yet.
-        candidates = np.triu(distances <= MAX_DISTANCE, k=1)
+        candidates = np.triu(distances <= max_distance, k=1)
         alike = _correlations(fine[rows], other_fine[later], candidates)
-        for one, other in zip(*np.nonzero(alike >= MIN_CORRELATION), strict=True):
+        for one, other in zip(*np.nonzero(alike >= min_correlation), strict=True):
             yield NearPair(
                 int(one) + rows.start,
                 int(other) + rows.start,
@@ -148,7 +159,10 @@ def _correlations(
 
 
 def details(
-    pictures: np.ndarray, size: int = 9, mean: np.ndarray | None = None
+    pictures: np.ndarray,
+    size: int = 9,
+    mean: np.ndarray | None = None,
+    within: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What sets each image apart: without its smooth part, and what all share.
 
@@ -156,14 +170,17 @@ def details(
       pictures: [images, side, side], grey.
       size: of the neighbourhood that is the smooth part.
       mean: what all share; of these images, if it is not given.
+      within: bool [side, side], the pixels that count; all, if it is not given.
 
     Returns:
-      float32 [images, side²] of unit length, and the mean.
+      float32 [images, pixels that count] of unit length, and the mean.
     """
     smooth = ndimage.uniform_filter(
         pictures.astype(np.float32), size=(0, size, size), mode="nearest"
     )
-    fine = _unit_length((pictures - smooth).reshape(len(pictures), -1))
+    rest = pictures - smooth
+    chosen = rest.reshape(len(pictures), -1) if within is None else rest[:, within]
+    fine = _unit_length(chosen)
     if mean is None:
         mean = fine.mean(axis=0) * (len(fine) / (len(fine) + _FEW))
     return _unit_length(fine - mean), mean

@@ -150,8 +150,8 @@ def _copy_checks(audit: Audit) -> list[Check]:
             "Near copies in several splits",
             len(near) - len(near_within),
             "no",
-            "Pairs that show the same picture, saved again, resized, mirrored, turned "
-            "or slightly cropped. " + _remedy("near_copies"),
+            "Pairs that show the same picture, saved again, resized, mirrored, turned, "
+            "rotated by a few degrees or slightly cropped. " + _remedy("near_copies"),
         ),
         _check(
             "Near copies of several patients",
