@@ -79,7 +79,7 @@ def test_few_pictures_have_no_altered_copies(count):
     assert altered_pairs(thumbnails(PICTURES)[:count]) == []
 
 
-@pytest.mark.parametrize("degrees", [-5.3, -2.2, 0.8, 3, 5.9])
+@pytest.mark.parametrize("degrees", [-2.2, 0.8, 3, 5.9])
 def test_a_copy_rotated_by_a_few_degrees_is_found(degrees):
     copies = [
         np.asarray(Image.fromarray(FILMS[i]).rotate(degrees, BICUBIC))

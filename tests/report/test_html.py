@@ -161,7 +161,14 @@ def test_notes_on_the_data_name_no_file_and_no_patient(study, plant):
     moved = "patient {!r} is in two splits of the data: moved to test"
     study.dataset |= {
         "left_out": {"no image 'ann-smith.png' in scans/2024": 3},
-        "remarks": [moved.format("ann"), moved.format("bea"), "4 images more"],
+        "remarks": [
+            moved.format("ann"),
+            moved.format("bea"),
+            "4 images more",
+            # As runs noted them before these were reasons alone.
+            "/home/ann/an eye/images (first ann s.png): 5 images that no row names",
+            "labels.csv, row 3 (scan ann 04): 6 images more",
+        ],
     }
     study.add("cbr_tiny", "random", 0, plant())
     (data,) = data_header(read_study(study.write()))
@@ -169,6 +176,8 @@ def test_notes_on_the_data_name_no_file_and_no_patient(study, plant):
         "3 rows could not be used: no image … in …",
         "patient … is in two splits of the data: moved to test (2 times)",
         "4 images more",
+        "5 images that no row names",
+        "6 images more",
     ]
 
 

@@ -291,7 +291,10 @@ def data_notes(dataset: Mapping[str, Any]) -> list[str]:
         notes.append(f"{count} rows left out by the card: {reason}")
     for reason, count in dataset.get("left_out", {}).items():
         notes.append(f"{count} rows could not be used: {wording.without_names(reason)}")
-    remarks = Counter(map(wording.without_names, dataset.get("remarks", ())))
+    remarks = Counter(
+        wording.without_names(wording.without_place(remark))
+        for remark in dataset.get("remarks", ())
+    )
     return notes + [
         f"{remark} ({times} times)" if times > 1 else remark
         for remark, times in remarks.items()

@@ -14,6 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transfusion_tf.report.glyphs import FONT, text_where_glyphs_are_missing
+
 INK = "#22211f"
 MUTED = "#6f6b64"
 RULE = "#d8d3c8"
@@ -36,7 +38,7 @@ _SPARE = ("#56b4e9", "#7f3c8d", "#4b7f1b", "#a5463a", "#2f4b7c", "#8c6d46")
 _MARKERS = "osD^vPX<>h"
 
 _SETTINGS: Any = {
-    "font.family": "DejaVu Sans",
+    "font.family": FONT,
     "font.size": 8.5,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
@@ -126,7 +128,8 @@ def lay_out(figure: Figure) -> None:
     """
     engine = figure.get_layout_engine()
     if engine is not None:
-        engine.execute(figure)
+        with text_where_glyphs_are_missing(figure):
+            engine.execute(figure)
         figure.set_layout_engine(None)
 
 
@@ -134,12 +137,13 @@ def lay_out(figure: Figure) -> None:
 def encode(figure: Figure, kind: str) -> bytes:
     """The figure as `svg` or `png`, without a date in it."""
     buffer = io.BytesIO()
-    figure.savefig(
-        buffer,
-        format=kind,
-        dpi=200,
-        transparent=kind == "svg",
-        facecolor="none" if kind == "svg" else "white",
-        metadata={"Date": None} if kind == "svg" else {"Software": None},
-    )
+    with text_where_glyphs_are_missing(figure):
+        figure.savefig(
+            buffer,
+            format=kind,
+            dpi=200,
+            transparent=kind == "svg",
+            facecolor="none" if kind == "svg" else "white",
+            metadata={"Date": None} if kind == "svg" else {"Software": None},
+        )
     return buffer.getvalue()

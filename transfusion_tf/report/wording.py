@@ -90,6 +90,14 @@ def without_folders(text: str) -> str:
     return re.sub(r"(?<![\w./<])~?/(?:[^\s/'\"]+/)+", ".../", text)
 
 
+def without_place(text: str) -> str:
+    """A remark without the file, perhaps a path with spaces, that it begins with.
+
+    So those of runs begin that were made before remarks kept their reason alone.
+    """
+    return re.sub(r"^.*/[^:]*: |^[^:/]*\.[A-Za-z]\w{1,4}\b[^:]*: ", "", text)
+
+
 def without_names(text: str) -> str:
     """A message about data without what it quotes, and without paths."""
     return re.sub(r"'[^']*'|\"[^\"]*\"|\S*/\S*", "…", text)
