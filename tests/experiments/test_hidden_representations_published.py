@@ -1,10 +1,12 @@
 """The authors' published results, in files of their format that are drawn here."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from binaries import run
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.evaluation.estimates import NO_SPREAD
@@ -165,6 +167,30 @@ def test_intervals_count_that_folds_share_training_images(folder, table):
     by_fold = whole.groupby("fold")["value"].mean()
     half = 2.7764451 * np.sqrt((1 / 5 + 1 / 4) * by_fold.var(ddof=1))
     assert row["high"] - row["estimate"] == pytest.approx(half, rel=1e-6)
+
+
+def test_the_command_judges_a_folder_and_writes_its_page(folder, tmp_path):
+    done = run("report", f"--published={folder}", "--root=ws", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = tmp_path / "ws" / "published" / "hidden_representations" / "published.html"
+    assert Path(done.stdout.strip()) == page
+    # Five grey targets 0.9 - 0.8, two in colour 0.95 - 0.8: (0.5 + 0.3) / 7.
+    claim = "A natural donor does at least as well as a medical one."
+    kept = pd.read_csv(page.with_name("published_claims.csv")).set_index("claim")
+    assert kept.loc[claim, "estimate"] == pytest.approx(0.114286, abs=1e-6)
+    assert f"holds: {claim}" in done.stderr
+    html = page.read_text()
+    assert "+0.114 AUC" in html
+    # Its own folder's name, and no place of the machine.
+    assert folder.name in html
+    assert str(folder) not in html
+
+
+def test_the_command_without_their_files_says_what_it_wants(tmp_path):
+    done = run("report", "--published=nowhere", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "error: no file nowhere/AUC.csv" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_rows_that_a_second_run_appended_count_once(folder, tmp_path):
