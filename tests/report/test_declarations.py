@@ -67,7 +67,7 @@ def table(rows=ROWS, published=()):
 
 @style.styled
 def drawn(chart, rows=ROWS, published=()):
-    return list(chart.figures(material(), table(rows, published)))
+    return list(chart(material(), table(rows, published)))
 
 
 def legend_of(figure):

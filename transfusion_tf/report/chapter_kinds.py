@@ -113,7 +113,7 @@ def draw(kind: ChapterKind, material: Material, folder: Path) -> View:
             drawn.text,
         )
         for chart in several(kind.charts)
-        for drawn in chart.figures(material, table)
+        for drawn in chart(material, table)
     ]
     return View(
         pictures=tuple(pictures),

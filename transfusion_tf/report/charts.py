@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -31,16 +31,8 @@ _SUPTITLE: dict[str, Any] = {
 }
 
 
-class Layer(Protocol):
-    """Something that is drawn into axes from the rows of a panel."""
-
-    def draw(self, axes: Axes, table: LongTable) -> None:
-        """Draws it.
-
-        Args:
-          axes: of the panel.
-          table: the panel's rows; `table.whole` has those of the figure.
-        """
+# Draws into a panel's axes from its rows; `table.whole` has those of the figure.
+Layer = Callable[[Axes, LongTable], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,11 +50,8 @@ class DrawnFigure:
     text: str
 
 
-class Drawing(Protocol):
-    """A chart, or what draws figures unlike any other."""
-
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
-        """Its figures, in order."""
+# A chart, or what draws figures unlike any other: its figures, in order.
+Drawing = Callable[[Material, LongTable], Iterator[DrawnFigure]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +127,7 @@ class Chart:
     marks: Callable[[LongTable], Mapping[str, Mark]] | None = None
     finish: Callable[[Figure, Sequence[Axes], LongTable], None] | None = None
 
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
+    def __call__(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
         """Its figures, in order."""
         parts = list(table.where(**self.where).split(*self.by))
         for part in parts:
@@ -158,7 +147,7 @@ class Chart:
         figure, axes = self._lay_out(drawn, whole)
         for each, (panel, own) in zip(axes, drawn, strict=True):
             for layer in several(panel.layers):
-                layer.draw(each, own)
+                layer(each, own)
             self._name(each, panel, own, axes.index(each))
             if panel.adjust:
                 panel.adjust(each, own)
@@ -236,11 +225,11 @@ class ForEach:
     by: tuple[str, ...]
     charts: tuple[Drawing, ...]
 
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
+    def __call__(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
         """All of the first combination, then all of the second, ..."""
         for part in table.split(*self.by):
             for chart in self.charts:
-                yield from chart.figures(material, part)
+                yield from chart(material, part)
 
 
 def several(parts: Any) -> tuple[Any, ...]:

@@ -51,7 +51,7 @@ class Dots:
     repetitions: str = ""
     shows_paper = True
 
-    def draw(self, axes: Axes, table: LongTable) -> None:
+    def __call__(self, axes: Axes, table: LongTable) -> None:
         names = table.whole.where(quantity=self.quantity).values(self.rows)
         for place, name in enumerate(names):
             own = table.where(**{self.rows: name})
@@ -104,7 +104,7 @@ class Lines:
     def shows_paper(self) -> bool:
         return self.ends == "bars"
 
-    def draw(self, axes: Axes, table: LongTable) -> None:
+    def __call__(self, axes: Axes, table: LongTable) -> None:
         own = table.where(quantity=self.quantity)
         place_of = name_places(axes, table.whole.where(quantity=self.quantity), self)
         each = list(series(own, self))
@@ -156,7 +156,7 @@ class Curves:
     label: str = ""
     width: float = 1.8
 
-    def draw(self, axes: Axes, table: LongTable) -> None:
+    def __call__(self, axes: Axes, table: LongTable) -> None:
         for key, label, part in series(table.where(quantity=self.quantity), self):
             mark = table.mark(key)
             style: Style = {"linewidth": self.width, "label": label}
@@ -194,7 +194,7 @@ class Strip:
     top: str = ""
     marker: str = ""
 
-    def draw(self, axes: Axes, table: LongTable) -> None:
+    def __call__(self, axes: Axes, table: LongTable) -> None:
         place_of = name_places(axes, table.whole.where(quantity=self.quantity), self)
         for key, _, part in series(table.where(quantity=self.quantity), self):
             mark = table.mark(key)
@@ -258,7 +258,7 @@ class Scatter:
     only: str = ""
     missing: str = ""
 
-    def draw(self, axes: Axes, table: LongTable) -> None:
+    def __call__(self, axes: Axes, table: LongTable) -> None:
         shown = table.where(quantity=self.x)
         if self.only:
             shown = shown.where(**{self.only: True})

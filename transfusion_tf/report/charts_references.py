@@ -32,7 +32,7 @@ class Floor:
     quantity: str = "floor"
     missing: str = ""
 
-    def draw(self, axes: Axes, table: LongTable) -> None:
+    def __call__(self, axes: Axes, table: LongTable) -> None:
         own = table.where(quantity=self.quantity)
         if not len(own):
             write(axes, self.missing)
@@ -53,7 +53,7 @@ class RowFloor:
 
     quantity: str = "floor"
 
-    def draw(self, axes: Axes, table: LongTable) -> None:
+    def __call__(self, axes: Axes, table: LongTable) -> None:
         style: Style = {"color": MUTED, "linewidth": 0.8}
         for place, row in enumerate(table.where(quantity=self.quantity).rows):
             level, ends = row["value"], [-place - 0.35, -place + 0.35]
@@ -78,7 +78,7 @@ class HeatMap:
     written: bool = False
     text_size: float = 8
 
-    def draw(self, axes: Axes, table: LongTable) -> None:
+    def __call__(self, axes: Axes, table: LongTable) -> None:
         own = table.where(quantity=self.quantity)
         down, across = own.values(self.down), own.values(self.across)
         values = own.frame["value"].to_numpy().reshape(len(down), len(across))
@@ -105,7 +105,7 @@ class Level:
     colour: str = INK
     width: float = 0.9
 
-    def draw(self, axes: Axes, table: LongTable) -> None:
+    def __call__(self, axes: Axes, table: LongTable) -> None:
         axes.axhline(self.at, color=self.colour, linewidth=self.width)
 
 
@@ -115,7 +115,7 @@ class Threshold:
 
     quantity: str = "threshold"
 
-    def draw(self, axes: Axes, table: LongTable) -> None:
+    def __call__(self, axes: Axes, table: LongTable) -> None:
         row = table.find(quantity=self.quantity)
         if row is not None:
             dots = (0, (1.2, 1.6))

@@ -1,52 +1,16 @@
 """The chapters' kinds, by the names that studies use; a module for each family."""
 
+import importlib
+import pkgutil
 from pathlib import Path
 
 from transfusion_tf.report.chapter_kinds import ChapterKind, View, draw
-from transfusion_tf.report.chapters import (
-    accuracy,
-    costs,
-    decisions,
-    differences,
-    donor_accuracy,
-    donor_comparisons,
-    example_images,
-    first_layer_filters,
-    frozen,
-    gabors,
-    gains,
-    layers,
-    learning_rates,
-    learning_speed,
-    missed_images,
-    profiles,
-    similarity,
-    stage_sweeps,
-    targets,
-)
 from transfusion_tf.report.material import Material
 
-_FAMILIES = (
-    accuracy,
-    costs,
-    decisions,
-    learning_speed,
-    missed_images,
-    differences,
-    donor_comparisons,
-    donor_accuracy,
-    example_images,
-    first_layer_filters,
-    frozen,
-    gabors,
-    gains,
-    layers,
-    learning_rates,
-    profiles,
-    similarity,
-    stage_sweeps,
-    targets,
-)
+_FAMILIES = [
+    importlib.import_module(f"{__name__}.{found.name}")
+    for found in pkgutil.iter_modules(__path__)
+]
 
 KINDS: dict[str, ChapterKind] = {
     kind.name: kind for family in _FAMILIES for kind in family.KINDS

@@ -36,33 +36,28 @@ class _FewOrMany:
     few: Chart
     many: Chart
 
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
+    def __call__(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
         few = len(table.values(self.column)) <= self.most
-        return (self.few if few else self.many).figures(material, table)
+        return (self.few if few else self.many)(material, table)
 
 
-@dataclasses.dataclass(frozen=True)
-class _ReliabilityDiagram:
+def _draw_reliability(material: Material, table: LongTable) -> Iterator[DrawnFigure]:
     """Whether a model's outputs can be read as probabilities, by start."""
-
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
-        name = table.first["panel"]
-        for results, panel in model_results(material):
-            dataset = results.record.runs[0].dataset
-            if (dataset["name"], results.panel_name(panel)) != (
-                table.first["dataset"],
-                name,
-            ):
-                continue
-            curves, errors = reliabilities(panel.starts)
-            if curves:
-                yield DrawnFigure(
-                    reliability_diagram(
-                        curves, errors, table.marks, dataset["kind"], name
-                    ),
-                    f"reliability-{name}",
-                    f"Reliability diagram of {name}, by start",
-                )
+    name = table.first["panel"]
+    for results, panel in model_results(material):
+        dataset = results.record.runs[0].dataset
+        if (dataset["name"], results.panel_name(panel)) != (
+            table.first["dataset"],
+            name,
+        ):
+            continue
+        curves, errors = reliabilities(panel.starts)
+        if curves:
+            yield DrawnFigure(
+                reliability_diagram(curves, errors, table.marks, dataset["kind"], name),
+                f"reliability-{name}",
+                f"Reliability diagram of {name}, by start",
+            )
 
 
 def _square(axes: Axes, own: LongTable) -> None:
@@ -142,7 +137,7 @@ DECISIONS = ChapterKind(
                 "question", 1, _ROC, dataclasses.replace(_ROC, small=2.2, share="xy")
             ),
             _FewOrMany("true_class", _MOST_SMALL, _SMALL_CONFUSION, _CONFUSION),
-            _ReliabilityDiagram(),
+            _draw_reliability,
         ),
     ),
     sheet=SheetPlan(

@@ -1,6 +1,5 @@
 """The chapter on how well donors do: test AUC by target and donor; calibration."""
 
-import dataclasses
 from collections.abc import Iterator
 
 from matplotlib.axes import Axes
@@ -57,23 +56,19 @@ def donor_marks(table: LongTable) -> dict[str, Mark]:
     return marks
 
 
-@dataclasses.dataclass(frozen=True)
-class ReliabilityDiagrams:
+def draw_reliability(material: Material, table: LongTable) -> Iterator[DrawnFigure]:
     """Whether outputs can be read as probabilities: a diagram for each target."""
-
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
-        """Of the targets that have predictions."""
-        for name, groups in by_target(donor_runs(material)).items():
-            # Errors of the others are in the table; more curves than three tangle.
-            whole = {group.label: group for group in groups if not group.head_first}
-            curves, errors = reliabilities(whole)
-            if curves:
-                title, kind = target_title(groups[0]), groups[0].first.dataset["kind"]
-                yield DrawnFigure(
-                    reliability_diagram(curves, errors, table.marks, kind, title),
-                    f"calibration-{name}",
-                    f"Reliability diagram on {title}, by donor",
-                )
+    for name, groups in by_target(donor_runs(material)).items():
+        # Errors of the others are in the table; more curves than three tangle.
+        whole = {group.label: group for group in groups if not group.head_first}
+        curves, errors = reliabilities(whole)
+        if curves:
+            title, kind = target_title(groups[0]), groups[0].first.dataset["kind"]
+            yield DrawnFigure(
+                reliability_diagram(curves, errors, table.marks, kind, title),
+                f"calibration-{name}",
+                f"Reliability diagram on {title}, by donor",
+            )
 
 
 def _name_units(axes: Axes, own: LongTable) -> None:
@@ -115,7 +110,7 @@ DONOR_ACCURACY = ChapterKind(
             text="Test AUC by target and donor, mean over folds with 95 % intervals",
             height=lambda own: 1.0 + 0.8 * len(own.values("target")),
         ),
-        ReliabilityDiagrams(),
+        draw_reliability,
     ),
     sheet=SheetPlan(
         (

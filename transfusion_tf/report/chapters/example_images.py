@@ -1,6 +1,5 @@
 """The chapter that shows images of each data set beside one another."""
 
-import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,33 +31,29 @@ def _rows(material: Material) -> Rows:
     return rows
 
 
-@dataclasses.dataclass(frozen=True)
-class _Examples:
+def _draw_examples(material: Material, table: LongTable) -> Iterator[DrawnFigure]:
     """A row of images of each data set, where the report may show any."""
-
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
-        """One figure of all data sets."""
-        if not material.show_images:
-            return
-        rows = []
-        for results in material.results:
-            run = results.record.runs[0]
-            images, _ = run.directory.samples()
-            # Of different classes, as far as there are.
-            chosen = np.linspace(0, len(images) - 1, _COUNT).round().astype(int)
-            names = [run.dataset["name"], *[""] * (_COUNT - 1)]
-            pairs = zip(dict.fromkeys(chosen), names, strict=False)
-            rows.append([Tile(images[index], name) for index, name in pairs])
-        if rows:
-            yield DrawnFigure(
-                picture_grid(rows), "", "Example images of each data set, a row each"
-            )
+    if not material.show_images:
+        return
+    rows = []
+    for results in material.results:
+        run = results.record.runs[0]
+        images, _ = run.directory.samples()
+        # Of different classes, as far as there are.
+        chosen = np.linspace(0, len(images) - 1, _COUNT).round().astype(int)
+        names = [run.dataset["name"], *[""] * (_COUNT - 1)]
+        pairs = zip(dict.fromkeys(chosen), names, strict=False)
+        rows.append([Tile(images[index], name) for index, name in pairs])
+    if rows:
+        yield DrawnFigure(
+            picture_grid(rows), "", "Example images of each data set, a row each"
+        )
 
 
 EXAMPLES = ChapterKind(
     name="example_images",
     rows=_rows,
-    charts=_Examples(),
+    charts=_draw_examples,
     sheet=SheetPlan(
         (
             Column("Data", word="title"),

@@ -1,6 +1,5 @@
 """The chapter on first-layer filters: before and after training, and their weights."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -29,63 +28,51 @@ _CAPTION = (
 Marks = Mapping[str, Mark]
 
 
-@dataclasses.dataclass(frozen=True)
-class FilterChanges:
+def draw_filter_changes(material: Material, table: LongTable) -> Iterator[DrawnFigure]:
     """Grids before and after training, and how much of a Gabor is in each filter."""
-
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
-        """Both figures of every panel."""
-        for each in kernels_of_panels(material):
-            model, name = each.keys["model"], each.keys["panel"]
+    for each in kernels_of_panels(material):
+        model, name = each.keys["model"], each.keys["panel"]
+        yield DrawnFigure(
+            _draw_grids(each, table.marks, ("before", "after")),
+            name,
+            f"First-layer filters of {model} before and after training, by start",
+        )
+        keys = {column: each.keys[column] for column in _PANEL}
+        filters = table.where(quantity="filter", **keys)
+        changes = {
+            own.first["initialization"]: own.frame
+            for own in filters.split("initialization")
+        }
+        if changes:
             yield DrawnFigure(
-                _draw_grids(each, table.marks, ("before", "after")),
-                name,
-                f"First-layer filters of {model} before and after training, by start",
+                gabor_shares(changes, table.marks),
+                f"{name}-gabor",
+                f"Share of each filter of {model} that a Gabor explains, before "
+                "and after training",
             )
-            keys = {column: each.keys[column] for column in _PANEL}
-            filters = table.where(quantity="filter", **keys)
-            changes = {
-                own.first["initialization"]: own.frame
-                for own in filters.split("initialization")
-            }
-            if changes:
-                yield DrawnFigure(
-                    gabor_shares(changes, table.marks),
-                    f"{name}-gabor",
-                    f"Share of each filter of {model} that a Gabor explains, before "
-                    "and after training",
-                )
 
 
-@dataclasses.dataclass(frozen=True)
-class FiltersBefore:
+def draw_filters_before(material: Material, table: LongTable) -> Iterator[DrawnFigure]:
     """The filters that training starts from."""
-
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
-        """One figure of every panel of the table."""
-        for each in kernels_of_panels(material):
-            model, name = each.keys["model"], each.keys["panel"]
-            if len(table.where(**{column: each.keys[column] for column in _PANEL})):
-                yield DrawnFigure(
-                    _draw_grids(each, table.marks, ("before",)),
-                    name,
-                    f"First-layer filters of {model} before training, by start",
-                )
+    for each in kernels_of_panels(material):
+        model, name = each.keys["model"], each.keys["panel"]
+        if len(table.where(**{column: each.keys[column] for column in _PANEL})):
+            yield DrawnFigure(
+                _draw_grids(each, table.marks, ("before",)),
+                name,
+                f"First-layer filters of {model} before training, by start",
+            )
 
 
-@dataclasses.dataclass(frozen=True)
-class Histogram:
+def draw_histogram(axes: Axes, table: LongTable) -> None:
     """The distribution of the weights of one start: bins from `left` to `right`."""
-
-    def draw(self, axes: Axes, table: LongTable) -> None:
-        """See `Layer`."""
-        frame, label = table.frame, table.first["initialization"]
-        edges = np.append(frame["left"], frame["right"].iloc[-1:])
-        colour = table.mark(label).colour
-        axes.stairs(frame["value"], edges, color=colour, fill=True)
-        axes.set_title(label, color=colour, pad=3)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
+    frame, label = table.frame, table.first["initialization"]
+    edges = np.append(frame["left"], frame["right"].iloc[-1:])
+    colour = table.mark(label).colour
+    axes.stairs(frame["value"], edges, color=colour, fill=True)
+    axes.set_title(label, color=colour, pad=3)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
 
 
 def _draw_grids(each: PanelKernels, marks: Marks, sides: Sequence[str]) -> Figure:
@@ -113,7 +100,7 @@ _HISTOGRAM = ChapterKind(
         _PANEL,
         (
             Chart(
-                Panel(Histogram(), grid="", height=1.15),
+                Panel(draw_histogram, grid="", height=1.15),
                 text="Distribution of the first layer's weights of {model} before "
                 "training",
                 suffix="{panel}-weights",
@@ -123,7 +110,7 @@ _HISTOGRAM = ChapterKind(
                 share="x",
                 legend=False,
             ),
-            FiltersBefore(),
+            draw_filters_before,
         ),
     ),
     sheet=_filter_sheet(
@@ -151,7 +138,7 @@ _HISTOGRAM = ChapterKind(
 FILTERS_CHAPTER = ChapterKind(
     name="filters",
     rows=filter_rows,
-    charts=FilterChanges(),
+    charts=draw_filter_changes,
     sheet=_filter_sheet(
         (
             Column("Moved", "moved", PERCENT),

@@ -1,6 +1,5 @@
 """Chapters on Gabor functions: in the first filters of donors, and the bank itself."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -28,19 +27,15 @@ from transfusion_tf.report.style import MUTED, Mark
 Marks = Mapping[str, Mark]
 
 
-@dataclasses.dataclass(frozen=True)
-class DonorFilters:
+def draw_donor_filters(material: Material, table: LongTable) -> Iterator[DrawnFigure]:
     """The first filters of each donor, as the runs start from them."""
-
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
-        """One figure of all donors."""
-        kernels = donor_kernels(material)
-        if kernels:
-            yield DrawnFigure(
-                _draw_donors(kernels, table.marks),
-                "",
-                "First-layer filters of each donor",
-            )
+    kernels = donor_kernels(material)
+    if kernels:
+        yield DrawnFigure(
+            _draw_donors(kernels, table.marks),
+            "",
+            "First-layer filters of each donor",
+        )
 
 
 def _draw_donors(donors: Mapping[str, DonorKernel], marks: Marks) -> Figure:
@@ -59,7 +54,7 @@ def _draw_donors(donors: Mapping[str, DonorKernel], marks: Marks) -> Figure:
 DONOR_FILTERS = ChapterKind(
     name="donor_filters",
     rows=donor_filter_rows,
-    charts=DonorFilters(),
+    charts=draw_donor_filters,
     sheet=SheetPlan(
         (
             Column("Donor", word="initialization"),
@@ -87,15 +82,11 @@ DONOR_FILTERS = ChapterKind(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class BankGrid:
+def draw_bank_grid(material: Material, table: LongTable) -> Iterator[DrawnFigure]:
     """The synthetic filters as a grid: orientations across, frequencies down."""
-
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
-        """One figure."""
-        yield DrawnFigure(
-            _draw_bank(), "", "The synthetic Gabor filters by orientation and frequency"
-        )
+    yield DrawnFigure(
+        _draw_bank(), "", "The synthetic Gabor filters by orientation and frequency"
+    )
 
 
 def _draw_bank() -> Figure:
@@ -133,7 +124,7 @@ def _say_bank(table: LongTable) -> list[str]:
 GABOR_BANK = ChapterKind(
     name="gabor_bank",
     rows=bank_rows,
-    charts=BankGrid(),
+    charts=draw_bank_grid,
     sheet=SheetPlan(
         tuple(
             Column(head, "filter", template, missing="")

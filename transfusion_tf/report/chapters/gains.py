@@ -1,6 +1,5 @@
 """The chapter on where transfer pays: by distance from the source and by images."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import matplotlib
@@ -23,34 +22,30 @@ _WITH_ENDS = "{value:.3f}[\n{low:.3f} to {high:.3f}]"
 _DOT = 26.0  # points², of a gain of nothing
 
 
-@dataclasses.dataclass(frozen=True)
-class Bubbles:
+def draw_bubbles(axes: Axes, table: LongTable) -> None:
     """Gains as dots over distance and images; their colour is the share of reuse."""
-
-    def draw(self, axes: Axes, table: LongTable) -> None:
-        """See `Layer`."""
-        for row in table.where(quantity="relative_gain").rows:
-            if not finite(row):
-                continue
-            at = (row["place"], int(row["train_examples"]))
-            shade = row["shade"]
-            axes.scatter(
-                *at,
-                s=_area(row["value"]),
-                color=_COLOURS(shade) if np.isfinite(shade) else "white",
-                edgecolors=INK,
-                linewidths=0.6,
-                zorder=3,
-            )
-            axes.annotate(
-                f"{row['value']:.2f}",
-                at,
-                xytext=(9, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=7,
-                color=MUTED,
-            )
+    for row in table.where(quantity="relative_gain").rows:
+        if not finite(row):
+            continue
+        at = (row["place"], int(row["train_examples"]))
+        shade = row["shade"]
+        axes.scatter(
+            *at,
+            s=_area(row["value"]),
+            color=_COLOURS(shade) if np.isfinite(shade) else "white",
+            edgecolors=INK,
+            linewidths=0.6,
+            zorder=3,
+        )
+        axes.annotate(
+            f"{row['value']:.2f}",
+            at,
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+            color=MUTED,
+        )
 
 
 def _area(gain: float) -> float:
@@ -103,7 +98,7 @@ GAINS = ChapterKind(
     rows=gain_rows,
     charts=Chart(
         Panel(
-            Bubbles(),
+            draw_bubbles,
             title="{model}",
             y="training images",
             where={"quantity": ("task", "relative_gain")},

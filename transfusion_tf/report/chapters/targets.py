@@ -24,27 +24,23 @@ _TITLE_HEIGHT, _BAR_HEIGHT, _LINE_HEIGHT = 0.26, 0.3, 0.14
 _BAR_COLOUR = style.marks(["transfer"])["transfer"].colour
 
 
-@dataclasses.dataclass(frozen=True)
-class ClassShares:
+def draw_class_shares(axes: Axes, table: LongTable) -> None:
     """Shares of the classes of every target: of one bar, or of one for each finding."""
-
-    def draw(self, axes: Axes, table: LongTable) -> None:
-        """See `Layer`."""
-        top = 0.0
-        for own in table.split("dataset"):
-            total = own.find(quantity="images")
-            assert total is not None
-            title = f"{total['target']}: {wording.count(total['value'])} images"
-            axes.text(0, top - 0.6 * _TITLE_HEIGHT, title, fontsize=8)
-            shares = {row["class"]: row["share"] for row in _class_rows(own)}
-            bars = _side_by_side if total["kind"] == "findings" else _in_one
-            bars(axes, top - _TITLE_HEIGHT, shares)
-            top -= _shares_height(own)
-        axes.set_ylim(top - 0.03, 0)
-        axes.set_xlim(0, 1)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    top = 0.0
+    for own in table.split("dataset"):
+        total = own.find(quantity="images")
+        assert total is not None
+        title = f"{total['target']}: {wording.count(total['value'])} images"
+        axes.text(0, top - 0.6 * _TITLE_HEIGHT, title, fontsize=8)
+        shares = {row["class"]: row["share"] for row in _class_rows(own)}
+        bars = _side_by_side if total["kind"] == "findings" else _in_one
+        bars(axes, top - _TITLE_HEIGHT, shares)
+        top -= _shares_height(own)
+    axes.set_ylim(top - 0.03, 0)
+    axes.set_xlim(0, 1)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
 
 
 def _class_rows(own: LongTable) -> list:
@@ -92,29 +88,25 @@ def _alpha(index: int, most: int) -> float:
     return 0.35 + 0.5 * index / max(1, most - 1)
 
 
-@dataclasses.dataclass(frozen=True)
-class SampleImages:
+def draw_sample_images(material: Material, table: LongTable) -> Iterator[DrawnFigure]:
     """Example images of every target, one of each class before a second of any."""
-
-    def figures(self, material: Material, table: LongTable) -> Iterator[DrawnFigure]:
-        """One figure, a row for each target that kept samples."""
-        shown = {}
-        for groups in by_target(donor_runs(material)).values():
-            run = groups[0].first
-            if (run.directory.path / "samples.npz").exists():
-                found = sample_images.samples_by_class(
-                    *run.directory.samples(), run.dataset["classes"]
-                )
-                mixed = [
-                    pictures[turn]
-                    for turn in range(_MOST_IMAGES)
-                    for pictures in found.values()
-                    if turn < len(pictures)
-                ]
-                shown[target_title(groups[0])] = mixed[:_MOST_IMAGES]
-        if shown:
-            figure = sample_images.samples_figure(shown)
-            yield DrawnFigure(figure, "", "Example images of every target")
+    shown = {}
+    for groups in by_target(donor_runs(material)).values():
+        run = groups[0].first
+        if (run.directory.path / "samples.npz").exists():
+            found = sample_images.samples_by_class(
+                *run.directory.samples(), run.dataset["classes"]
+            )
+            mixed = [
+                pictures[turn]
+                for turn in range(_MOST_IMAGES)
+                for pictures in found.values()
+                if turn < len(pictures)
+            ]
+            shown[target_title(groups[0])] = mixed[:_MOST_IMAGES]
+    if shown:
+        figure = sample_images.samples_figure(shown)
+        yield DrawnFigure(figure, "", "Example images of every target")
 
 
 def _say_targets(table: LongTable) -> list[str]:
@@ -149,7 +141,7 @@ TARGETS = ChapterKind(
     name="targets",
     rows=target_rows,
     charts=Chart(
-        Panel(ClassShares(), x="share of the images", grid=""),
+        Panel(draw_class_shares, x="share of the images", grid=""),
         text="Class shares by target",
         height=lambda table: (
             0.55 + sum(_shares_height(own) for own in table.split("dataset"))
@@ -173,7 +165,8 @@ TARGETS = ChapterKind(
     marks=lambda table: {},
 )
 TARGETS = dataclasses.replace(
-    TARGETS, variants={"samples": dataclasses.replace(TARGETS, charts=SampleImages())}
+    TARGETS,
+    variants={"samples": dataclasses.replace(TARGETS, charts=draw_sample_images)},
 )
 
 
