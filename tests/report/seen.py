@@ -53,7 +53,7 @@ def words_shown(kind, material):
     drawn = [
         figure
         for chart in several(kind.charts)
-        for figure in chart.figures(material, table)
+        for figure in chart(material, table)
     ]
     words = [text for sentences in kind.sentences for text in sentences(table)]
     for each in drawn:

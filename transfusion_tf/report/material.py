@@ -1,7 +1,6 @@
 """What a chapter is drawn from: its runs by data set, the study's measurements."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -76,7 +75,12 @@ def read_material(
     return Material(
         chapter=chapter,
         results=tuple(
-            _collect(record, part, measurements) for part in by_dataset.values()
+            collect(
+                dataclasses.replace(record, runs=tuple(part)),
+                measurements,
+                each_model=True,
+            )
+            for part in by_dataset.values()
         ),
         missing=(
             *_missing_runs(record, chapter, len(runs)),
@@ -84,31 +88,6 @@ def read_material(
         ),
         measurements=measurements,
         show_images=show_images,
-    )
-
-
-def _collect(
-    record: StudyRecord, runs: Sequence[Run], measurements: Measurements
-) -> Results:
-    """Results of one data set.
-
-    Collected a model at a time: what only sets one model apart from another, such as
-    its batch norm's momentum, is no setting of the chapter, and belongs in no label.
-    """
-    by_model: dict[str, list[Run]] = {}
-    for run in runs:
-        by_model.setdefault(run.config.model, []).append(run)
-    parts = [
-        collect(dataclasses.replace(record, runs=tuple(part)), measurements)
-        for part in by_model.values()
-    ]
-    panels = [panel for part in parts for panel in part.model_results]
-    panels.sort(key=lambda p: (p.parameters or 0, p.model, p.train_examples))
-    return Results(
-        dataclasses.replace(record, runs=tuple(runs)),
-        runs[0].metric,
-        tuple(panels),
-        measurements,
     )
 
 

@@ -10,12 +10,15 @@ import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from transfusion_tf.evaluation import Estimate
 from transfusion_tf.evaluation.units import metric_unit, unit
+from transfusion_tf.report import wording
 from transfusion_tf.report.class_patients import too_few_for_metric
+from transfusion_tf.report.shown_runs import ShownRuns
 from transfusion_tf.report.style import start_rank
 from transfusion_tf.studies.contrasts import StepsToThreshold, WhileLearning
 from transfusion_tf.studies.learned import NotLearned, why_nothing_learned
@@ -24,7 +27,7 @@ from transfusion_tf.studies.measurements.table import NOTHING, Measurements
 from transfusion_tf.studies.run_groups import (
     RunGroup,
     RunKey,
-    run_key,
+    grouped,
     training_sizes,
 )
 from transfusion_tf.studies.study_folder import Run, StudyRecord
@@ -39,19 +42,13 @@ _NOT_SETTINGS = {"model", "initialization", "train_examples", "seed", "data"} | 
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StartRuns(RunGroup):
+class StartRuns(ShownRuns):
     """The runs of one model, initialization and training size.
 
     Attributes:
-      model: its name, with the setting where runs of one model differ in one.
-      initialization: the spec, with donor and freezing where they differ.
-      train_examples: how many training images.
       baseline: ids of the runs that set the panel's threshold and horizon.
     """
 
-    model: str
-    initialization: str
-    train_examples: int
     baseline: tuple[str, ...]
 
     @property
@@ -125,8 +122,7 @@ class ModelResults:
     """The initializations of one model at one training size.
 
     Attributes:
-      model: its name.
-      train_examples: how many training images.
+      columns: what rows about them have, see `ShownRuns`.
       starts: runs by initialization, in the report's order.
       threshold: of the validation metric, for the race.
       threshold_from: the initialization that the threshold was set by.
@@ -134,12 +130,21 @@ class ModelResults:
         step where one never does; see `WhileLearning`.
     """
 
-    model: str
-    train_examples: int
+    columns: Mapping[str, Any]
     starts: Mapping[str, StartRuns]
     threshold: float
     threshold_from: str
     horizon: float
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        return self.columns["model"]
+
+    @property
+    def train_examples(self) -> int:
+        """How many training images."""
+        return self.columns["train_examples"]
 
     @property
     def baseline(self) -> StartRuns | None:
@@ -219,11 +224,8 @@ class Results:
         )
 
     def panel_name(self, panel: ModelResults) -> str:
-        """As short as it can be told apart: the model, the size, or both."""
-        size = f"{panel.train_examples:,} images".replace(",", "\u202f")
-        if len(self.sizes) == 1:
-            return panel.model
-        return f"{panel.model} on {size}"
+        """As short as it can be told apart: the model, or the model and the size."""
+        return str(panel.columns["panel"])
 
 
 def scheme(initialization: str) -> str:
@@ -237,26 +239,52 @@ def test_difference(left: StartRuns | None, right: StartRuns | None) -> Estimate
     return None if left is None else left.test_minus(right)
 
 
-def collect(record: StudyRecord, measurements: Measurements | None = None) -> Results:
+def collect(
+    record: StudyRecord,
+    measurements: Measurements | None = None,
+    *,
+    each_model: bool = False,
+) -> Results:
     """Groups the finished runs of one data set.
 
     Args:
       record: of a study, or some runs of it.
       measurements: of the whole study; None collects those of the record.
+      each_model: whether what only sets one model apart from another, such as its batch
+        norm's momentum, is no setting, and belongs in no label.
     """
     if measurements is None:
         measurements = collect_measurements(record)
-    labels = _labels(record.runs, record.donors)
-    sizes = training_sizes(record.runs)
-    grouped: dict[tuple[str, int], dict[str, dict[RunKey, Run]]] = {}
-    for run in record.runs:
-        model, initialization = labels[run.run_id]
-        panel = grouped.setdefault((model, sizes[run.run_id]), {})
-        panel.setdefault(initialization, {})[run_key(run)] = run
-    metric = record.runs[0].metric if record.runs else "referable_auc"
+    runs = record.runs
+    labels: dict[str, tuple[str, str]] = {}
+    sizes: dict[str, int] = {}
+    for name in dict.fromkeys(run.config.model if each_model else "" for run in runs):
+        alike = [run for run in runs if name in ("", run.config.model)]
+        labels |= _labels(alike, record.donors)
+        sizes |= training_sizes(alike)
+    starts: dict[tuple[str, int], dict[str, Mapping[RunKey, Run]]] = {}
+    for (model, start, size), repetitions in grouped(
+        runs, lambda run: (*labels[run.run_id], sizes[run.run_id])
+    ).items():
+        starts.setdefault((model, size), {})[start] = repetitions
+    metric = runs[0].metric if runs else "referable_auc"
+    several = len(set(sizes.values())) > 1
     panels = [
-        _panel(model, size, groups, measurements)
-        for (model, size), groups in grouped.items()
+        _panel(
+            {
+                "dataset": runs[0].dataset["name"],
+                "model": model,
+                "train_examples": size,
+                "images": wording.count(size),
+                "panel": f"{model} on {wording.count(size)} images"
+                if several
+                else model,
+                "unit": wording.metric_unit(metric),
+            },
+            repetitions,
+            measurements,
+        )
+        for (model, size), repetitions in starts.items()
     ]
     panels.sort(
         key=lambda panel: (panel.parameters or 0, panel.model, panel.train_examples)
@@ -265,8 +293,7 @@ def collect(record: StudyRecord, measurements: Measurements | None = None) -> Re
 
 
 def _panel(
-    model: str,
-    size: int,
+    columns: Mapping[str, Any],
     grouped: Mapping[str, Mapping[RunKey, Run]],
     measurements: Measurements,
 ) -> ModelResults:
@@ -278,11 +305,16 @@ def _panel(
     start = BASELINE if BASELINE in grouped else min(best, key=lambda k: best[k])
     baseline = RunGroup(grouped[start], measurements).ids
     groups = {
-        label: StartRuns(grouped[label], measurements, model, label, size, baseline)
+        label: StartRuns(
+            grouped[label],
+            measurements,
+            {**columns, "initialization": label},
+            baseline,
+        )
         for label in sorted(grouped, key=start_rank)
     }
     threshold, horizon = groups[start].learning.race(measurements)
-    return ModelResults(model, size, groups, threshold, start, horizon)
+    return ModelResults(columns, groups, threshold, start, horizon)
 
 
 def _labels(runs: Sequence[Run], donors: Sequence[Run]) -> dict[str, tuple[str, str]]:

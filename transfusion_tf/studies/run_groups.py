@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from transfusion_tf.studies.study_folder import Run
 
 # A seed; in a cross-validation, seed and fold.
 RunKey = int | tuple[int, int]
+# What its runs have in common.
+Setting = TypeVar("Setting", bound=Hashable)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -134,6 +136,16 @@ def run_key(run: Run) -> RunKey:
     """What tells the runs of a group apart."""
     config = run.config
     return config.seed if config.fold is None else (config.seed, config.fold)
+
+
+def grouped(
+    runs: Iterable[Run], setting: Callable[[Run], Setting]
+) -> dict[Setting, dict[RunKey, Run]]:
+    """The repetitions of every setting, which come in the order of their first runs."""
+    found: dict[Setting, dict[RunKey, Run]] = {}
+    for run in runs:
+        found.setdefault(setting(run), {})[run_key(run)] = run
+    return found
 
 
 def folded(keys: Iterable[RunKey]) -> bool:

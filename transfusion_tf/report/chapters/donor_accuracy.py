@@ -19,7 +19,6 @@ from transfusion_tf.report.rows.donors_rows import (
     by_target,
     donor_accuracy_rows,
     donor_runs,
-    target_title,
 )
 from transfusion_tf.report.sentences import say_extremes, settled
 from transfusion_tf.report.sheets import (
@@ -63,7 +62,8 @@ def draw_reliability(material: Material, table: LongTable) -> Iterator[DrawnFigu
         whole = {group.label: group for group in groups if not group.head_first}
         curves, errors = reliabilities(whole)
         if curves:
-            title, kind = target_title(groups[0]), groups[0].first.dataset["kind"]
+            title = groups[0].columns["target"]
+            kind = groups[0].first.dataset["kind"]
             yield DrawnFigure(
                 reliability_diagram(curves, errors, table.marks, kind, title),
                 f"calibration-{name}",

@@ -14,7 +14,6 @@ from transfusion_tf.report.rows.donors_rows import (
     by_target,
     donor_runs,
     target_rows,
-    target_title,
 )
 from transfusion_tf.report.sheets import COUNT, Column, SheetPlan
 
@@ -103,7 +102,7 @@ def draw_sample_images(material: Material, table: LongTable) -> Iterator[DrawnFi
                 for pictures in found.values()
                 if turn < len(pictures)
             ]
-            shown[target_title(groups[0])] = mixed[:_MOST_IMAGES]
+            shown[groups[0].columns["target"]] = mixed[:_MOST_IMAGES]
     if shown:
         figure = sample_images.samples_figure(shown)
         yield DrawnFigure(figure, "", "Example images of every target")

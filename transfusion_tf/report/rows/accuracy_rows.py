@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from transfusion_tf.evaluation.units import unit
-from transfusion_tf.report import wording
-from transfusion_tf.report.long_table import Rows, effect_rows, mean_rows, measured
+from transfusion_tf.report.long_table import Rows, mean_rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, ModelResults, Results, StartRuns
+from transfusion_tf.report.shown_runs import ShownRuns
 from transfusion_tf.studies.contrasts import Average
 from transfusion_tf.studies.study_folder import Run
 
@@ -26,28 +26,22 @@ def model_results(material: Material) -> Iterator[tuple[Results, ModelResults]]:
             yield results, panel
 
 
-def keys_of(results: Results, panel: ModelResults) -> dict[str, Any]:
-    """The columns that say which panel a row is of."""
-    return {
-        "dataset": results.record.runs[0].dataset["name"],
-        "model": panel.model,
-        "train_examples": panel.train_examples,
-        "images": wording.count(panel.train_examples),
-        "panel": results.panel_name(panel),
-        "unit": wording.metric_unit(results.metric),
-    }
+def all_starts(material: Material) -> Iterator[tuple[ModelResults, StartRuns]]:
+    """Every start of every model and size of every data set."""
+    for _, panel in model_results(material):
+        for start in panel.starts.values():
+            yield panel, start
 
 
 def accuracy_rows(material: Material) -> Rows:
     """The test metric by model and start; with `by_class`, class by class as well."""
     rows = []
     for results, panel in model_results(material):
-        keys = keys_of(results, panel)
-        for group in panel.starts.values():
-            rows += start_test_rows(results, panel, group)
+        keys = panel.columns
+        for start in panel.starts.values():
+            rows += start.test_rows(panel.baseline)
             if material.chapter.options.get("by_class"):
-                own = {**keys, "initialization": group.initialization}
-                rows += class_rows(own, group, panel.baseline)
+                rows += class_rows(start, panel.baseline)
         first = next(iter(panel.starts.values()))
         for name in ("parameters", "parameters_table1"):
             value = first.mean_status(name)
@@ -68,9 +62,8 @@ def size_rows(material: Material) -> Rows:
     """The test metric of every model, size and start."""
     return [
         row
-        for results, panel in model_results(material)
-        for group in panel.starts.values()
-        for row in start_test_rows(results, panel, group)
+        for panel, start in all_starts(material)
+        for row in start.test_rows(panel.baseline)
     ]
 
 
@@ -79,30 +72,18 @@ def difference_rows(material: Material) -> Rows:
     return [row | {"margin": unit(row["unit"]).margin} for row in size_rows(material)]
 
 
-def start_test_rows(results: Results, panel: ModelResults, group: StartRuns) -> Rows:
-    """The test metric and its difference to random weights."""
-    keys = {**keys_of(results, panel), "initialization": group.initialization}
-    rows = [{**keys, "quantity": "test", "shown": "mean", **measured(group.test)}]
-    if group.initialization == BASELINE:
-        return rows
-    gap = panel.test_difference(group.initialization, BASELINE)
-    return rows + effect_rows("difference_to_random", gap, **keys)
-
-
-def class_rows(
-    keys: dict[str, Any], group: StartRuns, baseline: StartRuns | None
-) -> Rows:
+def class_rows(group: ShownRuns, baseline: ShownRuns | None, **columns: Any) -> Rows:
     """AUC of every class, and its difference to random."""
     rows: Rows = []
     for name in group.first.dataset["classes"]:
         ours = Average("auc", group.ids, split="test", of_class=name)
         found, quantity = group.effect(ours, unit("AUC").limits), f"auc/{name}"
-        rows += effect_rows(quantity, found, **keys, shown=name)
+        rows += group.rows(quantity, found, **columns, shown=name)
         if found is None or baseline is None or group is baseline:
             continue
         gap = group.effect(ours - dataclasses.replace(ours, runs=baseline.ids))
         quantity = f"difference_to_random/{quantity}"
-        rows += effect_rows(quantity, gap, **keys, gain_of=name)
+        rows += group.rows(quantity, gap, **columns, gain_of=name)
     return rows
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from transfusion_tf.report import wording
-from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.long_table import Rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import StartRuns
-from transfusion_tf.report.rows.accuracy_rows import keys_of, model_results
+from transfusion_tf.report.rows.accuracy_rows import model_results
 from transfusion_tf.studies.measurements.run_labels import donor_name
 from transfusion_tf.studies.study_folder import StudyRecord
 
@@ -18,15 +18,14 @@ def cost_rows(material: Material) -> Rows:
     rows: Rows = []
     for results, panel in model_results(material):
         for start in panel.starts.values():
-            keys = keys_of(results, panel) | {"initialization": start.initialization}
             seconds = [run.seconds for run in start.runs.values()]
             costs = {
                 "parameters": start.mean_status("parameters"),
                 "seconds": float(np.mean(seconds)),
                 "donor_seconds": _donor_seconds(results.record, start),
             }
-            keys["place"] = costs["parameters"]
-            rows.append({**keys, "quantity": "test", **measured(start.test)})
+            keys = {**start.columns, "place": costs["parameters"]}
+            rows.append(start.row("test", start.test, **keys))
             rows += [
                 {**keys, "quantity": name, "value": value}
                 | {"took": wording.duration(value)}

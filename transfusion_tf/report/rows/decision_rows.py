@@ -24,7 +24,7 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.long_table import Rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import StartRuns
-from transfusion_tf.report.rows.accuracy_rows import keys_of, model_results
+from transfusion_tf.report.rows.accuracy_rows import model_results
 from transfusion_tf.studies.run_groups import RunGroup
 from transfusion_tf.studies.study_folder import Run
 
@@ -47,16 +47,17 @@ def decision_rows(material: Material) -> Rows:
     answer, and the confusion matrix.
     """
     rows: Rows = []
-    for results, panel in model_results(material):
-        keys = keys_of(results, panel) | dict.fromkeys(_OWN_COLUMNS)
-        rows += _left_out(keys, list(panel.starts.values()))
-        for start in panel.starts.values():
-            own = {**keys, "initialization": start.initialization}
+    for _, panel in model_results(material):
+        own_columns = dict.fromkeys(_OWN_COLUMNS)
+        starts = list(panel.starts.values())
+        rows += _left_out({**panel.columns, **own_columns}, starts)
+        for start in starts:
+            keys = {**start.columns, **own_columns}
             chosen_on = _asked(start, "validation")
             for question, runs in _asked(start, "test").items():
-                keyed = own | {"question": question}
+                keyed = keys | {"question": question}
                 rows += _of_question(keyed, runs, chosen_on.get(question, ()))
-            rows += _confusion_rows(own, list(start.runs.values()))
+            rows += _confusion_rows(keys, list(start.runs.values()))
     return rows
 
 

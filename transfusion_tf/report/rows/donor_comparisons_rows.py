@@ -20,7 +20,6 @@ from transfusion_tf.report.rows.donors_rows import (
     by_target,
     donor_runs,
     repetition_rows,
-    target_title,
     tuned_whole,
 )
 from transfusion_tf.report.rows.similarity_rows import cca_rows, mean_floor
@@ -63,7 +62,7 @@ def donor_similarity_rows(material: Material) -> Rows:
                 r for r in found if (r["itself"], r.get("stage")) == (itself, stage)
             ]
             found += mean_floor(panel, "floor", itself=itself, stage=stage)
-        rows += [{**own[0].keys, **row} for row in found]
+        rows += [{**own[0].columns, **row} for row in found]
     return rows + repetition_rows(groups)
 
 
@@ -126,9 +125,9 @@ def mistake_rows(material: Material) -> Rows:
     several = len({(left.donor, right.donor) for left, right in pairs}) > 1
     rows: Rows = []
     for left, right in pairs:
-        title, pair = target_title(left), f"{left.donor} – {right.donor}"
+        title, pair = left.columns["target"], f"{left.donor} – {right.donor}"
         keys = {
-            **left.keys,
+            **left.columns,
             "pair": pair,
             "compared": True,
             "name": f"{title}\n{pair}" if several else title,
@@ -274,7 +273,7 @@ def gain_points(groups: list[DonorRuns]) -> pd.DataFrame:
             values = group.test_values
             rows += [
                 {
-                    **group.keys,
+                    **group.columns,
                     "donor": group.donor,
                     "run": group.runs[key].run_id,
                     "stage": stage,

@@ -6,10 +6,11 @@ from typing import Any
 
 from transfusion_tf.report import wording
 from transfusion_tf.report.donor_facts import donor_facts, is_gray
-from transfusion_tf.report.long_table import Rows, effect_rows, mean_rows, measured
+from transfusion_tf.report.long_table import Rows, mean_rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
-from transfusion_tf.studies.run_groups import RunGroup, RunKey, run_key
+from transfusion_tf.report.shown_runs import ShownRuns
+from transfusion_tf.studies.run_groups import grouped
 from transfusion_tf.studies.study_folder import Run
 
 HEAD_FIRST = "head first"
@@ -17,16 +18,14 @@ CALIBRATION, BALANCED = "expected_calibration_error", "balanced_accuracy"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class DonorRuns(RunGroup):
+class DonorRuns(ShownRuns):
     """The runs of one target, donor and way of fine-tuning: one per fold or seed.
 
     Attributes:
-      dataset: name of the target.
       donor: its name; `random` where there is none.
       head_first: whether the head was trained alone first, on frozen weights.
     """
 
-    dataset: str
     donor: str
     head_first: bool
 
@@ -35,30 +34,29 @@ class DonorRuns(RunGroup):
         """`photographs`, or `photographs, head first`."""
         return f"{self.donor}, {HEAD_FIRST}" if self.head_first else self.donor
 
-    @property
-    def keys(self) -> dict[str, Any]:
-        """The columns that say of which target a row is."""
-        return {"dataset": self.dataset, "target": target_title(self)}
-
 
 def donor_runs(material: Material) -> list[DonorRuns]:
     """The chapter's groups: target by target, random weights first, then each donor."""
-    runs: dict[tuple[str, str, bool], dict[RunKey, Run]] = {}
+    names = {}
     for results in material.results:
         for run in results.record.runs:
             facts = donor_facts(results.record, run)
-            donor = BASELINE if facts is None else facts.name
-            key = (run.dataset["name"], donor, run.config.head_steps > 0)
-            runs.setdefault(key, {})[run_key(run)] = run
-    targets = list(dict.fromkeys(key[0] for key in runs))
-    donors = [BASELINE, *dict.fromkeys(key[1] for key in runs if key[1] != BASELINE)]
-    order = sorted(
-        runs, key=lambda key: (targets.index(key[0]), donors.index(key[1]), key[2])
+            names[run.run_id] = BASELINE if facts is None else facts.name
+    settings = grouped(
+        material.runs.values(),
+        lambda run: (run.dataset["name"], names[run.run_id], run.config.head_steps > 0),
     )
-    return [
-        DonorRuns(dict(sorted(runs[key].items())), material.measurements, *key)
-        for key in order
-    ]
+    targets = list(dict.fromkeys(target for target, _, _ in settings))
+    donors = list(dict.fromkeys([BASELINE, *names.values()]))
+    found = []
+    for target, donor, head_first in sorted(
+        settings, key=lambda key: (targets.index(key[0]), donors.index(key[1]), key[2])
+    ):
+        runs = dict(sorted(settings[target, donor, head_first].items()))
+        title = _target_title(next(iter(runs.values())))
+        columns = {"dataset": target, "target": title}
+        found.append(DonorRuns(runs, material.measurements, columns, donor, head_first))
+    return found
 
 
 def by_target(groups: Iterable[DonorRuns]) -> dict[str, list[DonorRuns]]:
@@ -69,9 +67,9 @@ def by_target(groups: Iterable[DonorRuns]) -> dict[str, list[DonorRuns]]:
     return found
 
 
-def target_title(group: DonorRuns) -> str:
+def _target_title(run: Run) -> str:
     """The target's title, without what follows its first comma or colon."""
-    title = str(group.first.dataset.get("title") or group.dataset)
+    title = str(run.dataset.get("title") or run.dataset["name"])
     return title.partition(":")[0].partition(",")[0]
 
 
@@ -101,7 +99,7 @@ def target_rows(material: Material) -> Rows:
         run = own[0].first
         config, total, counts = run.config, _count_images(run), _count_classes(run)
         keys = {
-            **own[0].keys,
+            **own[0].columns,
             "kind": run.dataset["kind"],
             "gray": {True: "grey", False: "colour", None: wording.MISSING}[
                 is_gray(run)
@@ -150,8 +148,7 @@ def donor_accuracy_rows(material: Material) -> Rows:
     for own in by_target(donor_runs(material)).values():
         baseline = baseline_of(own)
         for group in own:
-            keys = {
-                **group.keys,
+            columns = {
                 "population": _count_images(group.first),
                 "initialization": group.label,
                 "train_examples": group.first.train_examples,
@@ -159,12 +156,10 @@ def donor_accuracy_rows(material: Material) -> Rows:
                 "head_first": group.head_first,
                 "unit": wording.metric_unit(group.first.metric),
             }
-            gap = None if group is baseline else group.test_minus(baseline)
-            rows.append({**keys, "quantity": "test", **measured(group.test)})
-            rows += effect_rows("difference_to_random", gap, **keys)
+            rows += group.test_rows(baseline, **columns)
             for name in (BALANCED, CALIBRATION):
                 mean = group.average(name, split="test")
-                rows += effect_rows(name, mean, **keys)
+                rows += group.rows(name, mean, **columns)
     for quantity in ("difference_to_random", CALIBRATION):
         own_rows = [row for row in rows if row["quantity"] == quantity]
         rows += mean_rows(own_rows, "initialization", f"mean_{quantity}")

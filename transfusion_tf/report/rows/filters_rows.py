@@ -17,7 +17,7 @@ from transfusion_tf.report import sample_images
 from transfusion_tf.report.long_table import Rows, effect_rows, lines, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import ModelResults, StartRuns
-from transfusion_tf.report.rows.accuracy_rows import keys_of, model_results
+from transfusion_tf.report.rows.accuracy_rows import model_results
 from transfusion_tf.report.rows.donors_rows import donor_runs
 from transfusion_tf.representations import gabor_fits, weight_histograms
 from transfusion_tf.studies.measurements.model_states import ModelStates
@@ -60,7 +60,7 @@ def kernels_of_panels(material: Material) -> list[PanelKernels]:
     """The filters of all panels that kept any."""
     trained = ModelStates.of(material.chapter.options).trained
     found = []
-    for results, panel in model_results(material):
+    for _, panel in model_results(material):
         first = {
             label: next(iter(kernels.items()))
             for label, group in panel.starts.items()
@@ -69,8 +69,7 @@ def kernels_of_panels(material: Material) -> list[PanelKernels]:
         if first:
             kept = {label: pair for label, (_, pair) in first.items()}
             shown = {label: run for label, (run, _) in first.items()}
-            keys = keys_of(results, panel)
-            found.append(PanelKernels(keys, panel, kept, shown))
+            found.append(PanelKernels(panel.columns, panel, kept, shown))
     return found
 
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from transfusion_tf.report.long_table import Rows, effect_rows, measured
+from transfusion_tf.report.long_table import Rows, effect_rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, ModelResults, StartRuns
-from transfusion_tf.report.rows.accuracy_rows import class_rows, keys_of, model_results
+from transfusion_tf.report.rows.accuracy_rows import class_rows, model_results
 from transfusion_tf.report.rows.network_order import in_order, stage_order, through
 
 WHOLE, BELOW, RANDOM = "all donor", "donor below, random above", "random"
@@ -18,8 +18,8 @@ def frozen_rows(material: Material) -> Rows:
     """
     several = len(material.results) > 1
     rows: Rows = []
-    for results, panel in model_results(material):
-        keys = keys_of(results, panel)
+    for _, panel in model_results(material):
+        keys = panel.columns
         title = f"{keys['dataset']}: {keys['panel']}" if several else keys["panel"]
         rows += _panel_rows(
             {**keys, "title": title},
@@ -44,19 +44,15 @@ def _panel_rows(keys: dict[str, Any], panel: ModelResults, *, by_class: bool) ->
             group = groups.get((name, stage))
             if group is None:
                 continue
-            config = group.first.config
             own = {
                 **keys,
-                "initialization": config.initialization,
+                "initialization": group.first.config.initialization,
                 "frozen": stage,
                 "treatment": name,
             }
-            test = {"quantity": "test", "shown": "mean"}
-            rows.append({**own, **test, **measured(group.test)})
-            gap = None if baseline is group else group.test_minus(baseline)
-            rows += effect_rows("difference_to_random", gap, **own)
+            rows += group.test_rows(baseline, **own)
             if by_class:
-                rows += class_rows(own, group, baseline)
+                rows += class_rows(group, baseline, **own)
         whole, below = (groups.get((name, stage)) for name in (WHOLE, BELOW))
         above = whole.test_minus(below) if whole is not None else None
         rows += effect_rows("donor_above", above, **keys, frozen=stage, hidden=True)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from transfusion_tf.report import wording
-from transfusion_tf.report.long_table import Row, Rows, measured
+from transfusion_tf.report.long_table import Row, Rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.rows.transfer_runs import (
     TransferRuns,
@@ -39,14 +39,12 @@ def _gains(group: TransferRuns, found: list[TransferRuns]) -> Rows:
     rows: Rows = []
     random, statistics = (same_task(group, found, fraction=f) for f in (None, 0.0))
     if random is not None:
-        gain = measured(group.test_over(random))
-        rows.append({**group.keys, "quantity": "relative_gain", **gain})
+        rows.append(group.row("relative_gain", group.test_over(random)))
         rows.append(_in_skill(group, random, "skill_over_random"))
     if statistics is not None:
         weights = on_test(group.ids)
         share = Ratio(weights - on_test(statistics.ids), weights)
-        reuse = measured(group.effect(share))
-        rows.append({**group.keys, "quantity": "feature_reuse_share", **reuse})
+        rows.append(group.row("feature_reuse_share", group.effect(share)))
         rows.append(_in_skill(group, statistics, "skill_over_statistics"))
     return rows
 
@@ -59,7 +57,7 @@ def _in_skill(
     Ratios of metrics weigh AUC, whose chance is 0.5, half as much as kappa.
     """
     more = group.effect(Skill(tuple(group.ids)) - Skill(tuple(other.ids)))
-    return {**group.keys, "quantity": quantity, **measured(more), "unit": "skill"}
+    return group.row(quantity, more, unit="skill")
 
 
 def _shades(gains: Rows) -> dict[tuple[str, str], float]:
@@ -124,7 +122,7 @@ def _task_rows(
     """What is drawn and printed of all models and data; and how many runs there are."""
     data = {group.data: group for group in found}
     rows: Rows = [
-        {**group.keys, **places[name], "model": model, "has_gains": has_gains}
+        {**group.columns, **places[name], "model": model, "has_gains": has_gains}
         | {"images": wording.count(group.train_examples), "quantity": "task"}
         for (name, group), model in itertools.product(data.items(), models_of(found))
     ]

@@ -11,14 +11,13 @@ from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
 from transfusion_tf.report.rows.network_order import through
 from transfusion_tf.report.rows.start_curves import (
-    Start,
     StartCurves,
     all_curves,
     by_class,
     stage_labels,
     transfer_curves,
 )
-from transfusion_tf.report.rows.transfer_runs import start_name
+from transfusion_tf.report.shown_runs import ShownRuns
 from transfusion_tf.studies.contrasts import Ratio
 
 LEAD = "lead_over_random"
@@ -44,7 +43,7 @@ def convergence_rows(material: Material) -> Rows:
 
 def _of_one_class(curves: StartCurves, classes: Mapping[str, str]) -> StartCurves:
     """The curves of the class that is asked for on their data set, if it is there."""
-    wanted = classes.get(curves.lead.keys["dataset"])
+    wanted = classes.get(curves.lead.columns["dataset"])
     found = (part for part in by_class(curves) if part.of_class == wanted)
     part = next(found, None) if wanted else None
     if part is None:
@@ -70,14 +69,12 @@ def speed_up_rows(material: Material) -> Rows:
     rows = []
     for curves, own in transfer_curves(material):
         statistics = next((group for group in own if group.fraction == 0), None)
-        of_statistics = statistics and curves.starts[start_name(statistics)]
-        for start, group in zip(curves.starts.values(), own, strict=True):
-            rows += _steps_and_means(curves, start)
-            if of_statistics and group.fraction is not None:
-                theirs, ours = map(curves.to_threshold, (of_statistics, start))
-                speed = start.effect(Ratio(theirs, ours))
-                keys = {**curves.keys(start), "quantity": "speed_up"}
-                rows.append({**keys, **measured(speed)})
+        for group in own:
+            rows += _steps_and_means(curves, group)
+            if statistics is not None and group.fraction is not None:
+                theirs, ours = map(curves.to_threshold, (statistics, group))
+                speed = group.effect(Ratio(theirs, ours))
+                rows.append(group.row("speed_up", speed, **curves.keys(group)))
         rows += drawn_rows(curves)
     return rows
 
@@ -92,7 +89,7 @@ def learning_rows(curves: StartCurves, suffix: str = "") -> Rows:
     return rows
 
 
-def _steps_and_means(curves: StartCurves, start: Start, suffix: str = "") -> Rows:
+def _steps_and_means(curves: StartCurves, start: ShownRuns, suffix: str = "") -> Rows:
     keys = curves.keys(start)
     steps = {k: v for k, v in curves.steps(start).items() if v is not None}
     count = {"value": len(steps), "seeds": len(start.runs)}
@@ -127,7 +124,7 @@ def drawn_rows(curves: StartCurves, labels: Iterable[str] = ()) -> Rows:
                 {**keys, "quantity": quantity, "value": value}
                 for value in values.values()
             ]
-    source = "" if curves.set_threshold is not None else curves.lead.keys["label"]
+    source = "" if curves.set_threshold is not None else curves.lead.columns["label"]
     keys = {"hidden": True, "curves": curves.name, "from": source}
     longest = max(run.config.steps for run in curves.runs)
     return [
@@ -137,7 +134,7 @@ def drawn_rows(curves: StartCurves, labels: Iterable[str] = ()) -> Rows:
     ]
 
 
-def _curve(curves: StartCurves, start: Start) -> Rows:
+def _curve(curves: StartCurves, start: ShownRuns) -> Rows:
     """Mean over seeds and its range, at all steps at which one was evaluated."""
     by_run = curves.learning(start).curves(start.measurements)
     found = list(start.by_key(by_run).values())

@@ -107,8 +107,7 @@ def knn_rows(material: Material) -> Rows:
     several = tokens.groupby([table["run"], table["position"]]).transform("nunique") > 1
     found = profiles(material, table[~several | (tokens == _ALL_TOKENS)])
     rows += [
-        {**profile.group.keys, "quantity": "best_knn"}
-        | measured(estimate_mean(list(profile.best)))
+        profile.group.row("best_knn", estimate_mean(list(profile.best)))
         for profile in found
     ]
     return rows + drawn_rows(found) + _best_rows(found)
@@ -120,7 +119,7 @@ def _best_rows(found: Sequence[Profile]) -> Rows:
     sets = [("mean_best", profile) for profile in _over_data(found)]
     sets += [("best_of_data", profile) for profile in found if several]
     return [
-        {**profile.group.keys, "hidden": True, "dataset": None, "quantity": quantity}
+        {**profile.group.columns, "hidden": True, "dataset": None, "quantity": quantity}
         | {"value": float(profile.best.mean())}
         for quantity, profile in sets
     ]
@@ -129,8 +128,9 @@ def _best_rows(found: Sequence[Profile]) -> Rows:
 def part_rows(found: Sequence[Profile], quantity: str) -> Rows:
     """A row per part, as `stage`."""
     return [
-        {**profile.group.keys, "stage": part, "quantity": quantity}
-        | measured(estimate_mean(list(profile.values[:, index])))
+        profile.group.row(
+            quantity, estimate_mean(list(profile.values[:, index])), stage=part
+        )
         for profile in found
         for index, part in enumerate(profile.parts)
     ]
@@ -160,7 +160,7 @@ def drawn_rows(found: Sequence[Profile], *, with_mean: bool = False) -> Rows:
 
 
 def _panel_rows(panel: str, profile: Profile) -> Rows:
-    keys = {**profile.group.keys, "hidden": True, "dataset": None, "panel": panel}
+    keys = {**profile.group.columns, "hidden": True, "dataset": None, "panel": panel}
     values, body = profile.values, list(profile.body)
     means = profile.means[body]
     top = int(np.nanargmax(means)) if np.isfinite(means).any() else 0
@@ -203,8 +203,8 @@ def attention_rows(material: Material) -> Rows:
         )
         if own.empty:
             continue
-        name = f"{group.model}, {group.keys['label']}"
-        keys = {**group.keys, "group": number, "title": name}
+        name = f"{group.model}, {group.label}"
+        keys = {**group.columns, "group": number, "title": name}
         keys["task"] = name.replace(", ", "\n", 1)
         rows += [{**keys, **row} for row in _ranked_heads(own)]
         rows += [{**keys, **row, "hidden": True} for row in _drawn_heads(own, at_class)]

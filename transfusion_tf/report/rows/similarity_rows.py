@@ -13,7 +13,7 @@ from transfusion_tf.report.results import BASELINE
 from transfusion_tf.studies.contrasts import Average, PairAverage, effect_or_none
 from transfusion_tf.studies.measurements.run_labels import start_names
 from transfusion_tf.studies.measurements.table import Measurements
-from transfusion_tf.studies.run_groups import RunGroup, RunKey, run_key
+from transfusion_tf.studies.run_groups import RunGroup, grouped
 from transfusion_tf.studies.study_folder import Run
 
 TRANSFER, RANDOM, MIXED = (
@@ -122,16 +122,18 @@ def _populations(material: Material, *, itself: bool = False) -> list[_Populatio
       material: of the chapter.
       itself: to their own start, and not to one another.
     """
-    groups: dict[tuple[str, str], dict[str, dict[RunKey, Run]]] = {}
-    for run, start in started(material):
-        by_start = groups.setdefault((run.dataset["name"], run.config.model), {})
-        by_start.setdefault(start, {})[run_key(run)] = run
+    starts = {run.run_id: start for run, start in started(material)}
     measurements = material.measurements
+    groups: dict[tuple[str, str], dict[str, RunGroup]] = {}
+    for (dataset, model, start), runs in grouped(
+        material.runs.values(),
+        lambda run: (run.dataset["name"], run.config.model, starts[run.run_id]),
+    ).items():
+        group = RunGroup(runs, measurements)
+        groups.setdefault((dataset, model), {})[start] = group
     found = []
     for (dataset, model), by_start in groups.items():
-        own = {
-            start: RunGroup(by_start[start], measurements) for start in sorted(by_start)
-        }
+        own = dict(sorted(by_start.items()))
         ids = [run for group in own.values() for run in group.ids]
         weights = "initial" if itself else "trained"
         rows = measurements.of("cca", run=ids, run_b=ids, weights=weights)

@@ -10,32 +10,17 @@ from transfusion_tf.evaluation import Estimate
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.report import wording
 from transfusion_tf.report.material import Material
-from transfusion_tf.report.results import BASELINE, ModelResults, Results
+from transfusion_tf.report.results import BASELINE, ModelResults
 from transfusion_tf.report.rows.network_order import in_order, stage_order, through
-from transfusion_tf.report.rows.transfer_runs import (
-    TransferRuns,
-    start_name,
-    transfer_runs,
-)
+from transfusion_tf.report.rows.transfer_runs import TransferRuns, transfer_runs
+from transfusion_tf.report.shown_runs import ShownRuns
 from transfusion_tf.studies.contrasts import (
     MissingMeasurementError,
     StepsToThreshold,
     WhileLearning,
 )
-from transfusion_tf.studies.run_groups import RunGroup, RunKey
+from transfusion_tf.studies.run_groups import RunKey
 from transfusion_tf.studies.study_folder import Run
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Start(RunGroup):
-    """Runs that differ in their seed alone.
-
-    Attributes:
-      keys: the columns that say which runs a row is of; `label`, in legends, says the
-        model too where several share the axes.
-    """
-
-    keys: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,7 +29,7 @@ class StartCurves:
 
     Attributes:
       name: what tells it from the others of the chapter.
-      starts: by label.
+      starts: by label, which says the model too where several share the axes.
       lead: the start that sets threshold and horizon: random weights where there are
         any.
       of_class: the class whose AUC is the metric; empty for the main one.
@@ -53,8 +38,8 @@ class StartCurves:
     """
 
     name: str
-    starts: Mapping[str, Start]
-    lead: Start
+    starts: Mapping[str, ShownRuns]
+    lead: ShownRuns
     of_class: str = ""
     set_threshold: float | None = None
     at_evaluations: bool = False
@@ -71,11 +56,11 @@ class StartCurves:
         """All of them."""
         return [run for start in self.starts.values() for run in start.runs.values()]
 
-    def keys(self, start: Start) -> dict[str, Any]:
+    def keys(self, start: ShownRuns) -> dict[str, Any]:
         """The columns that say which runs a row is of, and how it is shown."""
         main = self.lead.first.metric
         return {
-            **start.keys,
+            **start.columns,
             "curves": self.name,
             "unit": wording.metric_unit("mean_auc" if self.of_class else main),
             "curve_of": self.curve_of,
@@ -89,11 +74,11 @@ class StartCurves:
         split = self.learning(self.lead).split(self.lead.measurements)
         return split.removesuffix("_curve")
 
-    def learning(self, start: Start) -> WhileLearning:
+    def learning(self, start: ShownRuns) -> WhileLearning:
         """The metric of a start while random weights learn."""
         return WhileLearning(start.ids, self.lead.ids, self.of_class)
 
-    def to_threshold(self, start: Start) -> StepsToThreshold:
+    def to_threshold(self, start: ShownRuns) -> StepsToThreshold:
         """Steps of a start to the threshold."""
         return StepsToThreshold(
             start.ids,
@@ -103,11 +88,11 @@ class StartCurves:
             self.at_evaluations,
         )
 
-    def steps(self, start: Start) -> dict[RunKey, float | None]:
+    def steps(self, start: ShownRuns) -> dict[RunKey, float | None]:
         """Steps to the threshold, one per run; None is never."""
         return start.by_key(self.to_threshold(start).by_run(start.measurements))
 
-    def ahead(self, start: Start, other: Start | None) -> Estimate | None:
+    def ahead(self, start: ShownRuns, other: ShownRuns | None) -> Estimate | None:
         """How much higher the mean metric up to the horizon is than another's."""
         if other is None or other is start:
             return None
@@ -138,9 +123,12 @@ def all_curves(material: Material, *, together: bool = False) -> list[StartCurve
             # The whole model's starts first, then those of what was cut from it.
             panels.sort(key=lambda panel: panel.model != whole)
             starts = {
-                _label(panel, start, whole): _start(results, panel, start, whole)
+                label: ShownRuns(
+                    start.runs, start.measurements, {**start.columns, "label": label}
+                )
                 for panel in panels
-                for start in panel.starts
+                for start in panel.starts.values()
+                for label in [_label(panel, start.initialization, whole)]
             }
             first = min(panels, key=lambda panel: panel.baseline is None)
             lead = starts[_label(first, first.threshold_from, whole)]
@@ -160,38 +148,23 @@ def _label(panel: ModelResults, start: str, whole: str) -> str:
     return f"{start} {panel.model.removeprefix(whole).strip()}"
 
 
-def _start(results: Results, panel: ModelResults, start: str, whole: str) -> Start:
-    group = panel.starts[start]
-    keys = {
-        "dataset": results.record.runs[0].dataset["name"],
-        "model": panel.model,
-        "initialization": start,
-        "train_examples": panel.train_examples,
-        "label": _label(panel, start, whole),
-    }
-    return Start(group.runs, group.measurements, keys)
-
-
 def transfer_curves(
     material: Material,
 ) -> Iterable[tuple[StartCurves, list[TransferRuns]]]:
     """One for each model and data set, with its groups: random weights first, then by
     share transferred.
     """
-    groups: dict[tuple[str, int, str], list[TransferRuns]] = {}
+    groups: dict[tuple[str, str], list[TransferRuns]] = {}
     for group in transfer_runs(material):
         groups.setdefault(group.task, []).append(group)
-    several = len({task[:2] for task in groups}) > 1
-    for (_, _, model), own in groups.items():
-        starts = {
-            start_name(group): Start(group.runs, group.measurements, group.keys)
-            for group in own
-        }
+    several = len({data for data, _ in groups}) > 1
+    for (_, model), own in groups.items():
+        starts = {group.label: group for group in own}
         # Without random weights the start that ends lowest sets the mark.
         lowest = min(own, key=_best_validation)
         baseline = next((group for group in own if group.fraction is None), lowest)
         name = f"{model} on {own[0].data}" if several else model
-        yield StartCurves(name, starts, starts[start_name(baseline)]), own
+        yield StartCurves(name, starts, baseline), own
 
 
 def _best_validation(group: TransferRuns) -> float:
@@ -211,7 +184,7 @@ def by_class(curves: StartCurves) -> list[StartCurves]:
     return parts
 
 
-def _best(start: Start, name: str) -> float | None:
+def _best(start: ShownRuns, name: str) -> float | None:
     """The best AUC of a class on validation, mean over runs; None without a curve."""
     curves = WhileLearning(start.ids, start.ids, name)
     try:

@@ -14,56 +14,41 @@ import numpy as np
 from transfusion_tf.models import parse_model_name
 from transfusion_tf.models.architectures import ARCHITECTURES
 from transfusion_tf.report import wording
-from transfusion_tf.report.long_table import Rows, measured
+from transfusion_tf.report.long_table import Rows
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE, scheme
 from transfusion_tf.report.rows.network_order import stage_order, through
-from transfusion_tf.studies.run_groups import RunGroup, RunKey, run_key
-from transfusion_tf.studies.study_folder import Run
+from transfusion_tf.report.shown_runs import ShownRuns
+from transfusion_tf.studies.run_groups import grouped
 
 STATISTICS = "mean_var"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TransferRuns(RunGroup):
+class TransferRuns(ShownRuns):
     """Runs that differ in their seed alone.
 
     Attributes:
-      dataset: the card's name.
-      train_examples: how many training images.
-      model: its name.
-      initialization: the spec.
       fraction: share of the stages, or of the groups of them that the chapter's
         options name, with the donor's weights: 0 is ST, 1 is WT; None is RI.
-      data: the data set; with its number of images where it comes in several sizes.
     """
 
-    dataset: str
-    train_examples: int
-    model: str
-    initialization: str
     fraction: float | None
-    data: str
 
     @property
-    def keys(self) -> dict[str, Any]:
-        """The columns that say which group a row is of, and how it is called."""
-        return {
-            "dataset": self.dataset,
-            "train_examples": self.train_examples,
-            "model": self.model,
-            "initialization": self.initialization,
-            "data": self.data,
-            "label": start_name(self),
-            "fraction": np.nan if self.fraction is None else self.fraction,
-            "share": wording.number(self.fraction, 2),
-            "unit": wording.metric_unit(self.first.metric),
-        }
+    def data(self) -> str:
+        """The data set; with its number of images where it comes in several sizes."""
+        return self.columns["data"]
 
     @property
-    def task(self) -> tuple[str, int, str]:
-        """Data set, number of images and model."""
-        return self.dataset, self.train_examples, self.model
+    def label(self) -> str:
+        """`RI`, `ST`, `WT`, or `WT-ST block2`."""
+        return self.columns["label"]
+
+    @property
+    def task(self) -> tuple[str, str]:
+        """Data set, with the number of images where there are several, and model."""
+        return self.data, self.model
 
 
 def transfer_runs(material: Material) -> list[TransferRuns]:
@@ -72,41 +57,45 @@ def transfer_runs(material: Material) -> list[TransferRuns]:
     The learning rate from random weights is another than from others (feature reuse,
     section 2): here groups are told apart by model and start alone.
     """
-    grouped: dict[tuple[str, int, str, str], dict[RunKey, Run]] = {}
-    for name in material.chapter.runs:
-        run = material.runs.get(name)
-        if run is not None:
-            key = (
-                run.dataset["name"],
-                run.train_examples,
-                run.config.model,
-                run.config.initialization,
-            )
-            grouped.setdefault(key, {})[run_key(run)] = run
-    models = list(dict.fromkeys(model for _, _, model, _ in grouped))
+    known = material.runs
+    runs = [known[name] for name in material.chapter.runs if name in known]
+    settings = grouped(
+        runs,
+        lambda run: (
+            run.dataset["name"],
+            run.train_examples,
+            run.config.model,
+            run.config.initialization,
+        ),
+    )
+    models = list(dict.fromkeys(run.config.model for run in runs))
     groups = material.chapter.options.get("groups", {})
     orders = {
         model: groups.get(model)
-        or stage_order(
-            run for run in material.runs.values() if run.config.model == model
-        )
+        or stage_order(run for run in known.values() if run.config.model == model)
         for model in models
     }
-    data = list(dict.fromkeys(key[:2] for key in grouped))
-    found = [
-        TransferRuns(
-            runs,
-            material.measurements,
-            *key,
-            fraction(key[3], orders[key[2]]),
-            _data_name(key[:2], data),
-        )
-        for key, runs in grouped.items()
-    ]
+    data = list(dict.fromkeys(setting[:2] for setting in settings))
+    found = []
+    for (dataset, images, model, start), repetitions in settings.items():
+        share = fraction(start, orders[model])
+        columns = {
+            "dataset": dataset,
+            "train_examples": images,
+            "model": model,
+            "initialization": start,
+            "data": _data_name((dataset, images), data),
+            "label": _start_name(start, share),
+            "fraction": np.nan if share is None else share,
+            "share": wording.number(share, 2),
+            "unit": wording.metric_unit(next(iter(repetitions.values())).metric),
+        }
+        found.append(TransferRuns(repetitions, material.measurements, columns, share))
+    names = [_data_name(each, data) for each in data]
     return sorted(
         found,
         key=lambda group: (
-            data.index((group.dataset, group.train_examples)),
+            names.index(group.data),
             models.index(group.model),
             -1.0 if group.fraction is None else group.fraction,
         ),
@@ -135,19 +124,11 @@ def models_of(found: Iterable[TransferRuns]) -> list[str]:
     return list(dict.fromkeys(group.model for group in found))
 
 
-def start_name(group: TransferRuns) -> str:
-    """`RI`, `ST`, `WT`, or `WT-ST block2`."""
-    if group.fraction is None:
-        return "RI" if group.initialization == BASELINE else group.initialization
-    stage = through(group.initialization)
-    return f"WT-ST {stage}" if stage else ("ST", "WT")[round(group.fraction)]
-
-
-def test_rows(found: Iterable[TransferRuns]) -> Rows:
-    """The test metric of each."""
-    return [
-        {**group.keys, "quantity": "test", **measured(group.test)} for group in found
-    ]
+def _start_name(initialization: str, share: float | None) -> str:
+    if share is None:
+        return "RI" if initialization == BASELINE else initialization
+    stage = through(initialization)
+    return f"WT-ST {stage}" if stage else ("ST", "WT")[round(share)]
 
 
 def start_rows(material: Material) -> Rows:
@@ -158,11 +139,14 @@ def start_rows(material: Material) -> Rows:
         count = group.first.status.get("parameters")
         if count is not None:
             counts.setdefault(group.model, count)
+    sizes = {model: wording.amount(count) for model, count in counts.items()}
     rows: Rows = [
-        {**row, "sized_model": f"{name}\n{wording.amount(counts[name])}"}
-        if (name := row["model"]) in counts
-        else {**row, "sized_model": f"{name}\n"}
-        for row in test_rows(found)
+        group.row(
+            "test",
+            group.test,
+            sized_model=f"{group.model}\n{sizes.get(group.model, '')}",
+        )
+        for group in found
     ]
     rows += [
         {"model": model, "quantity": "parameters", "value": count}
@@ -171,9 +155,8 @@ def start_rows(material: Material) -> Rows:
     for group in found:
         random = same_task(group, found, initialization=BASELINE)
         if group.initialization == "transfer" and random is not None:
-            gap = measured(group.test_minus(random))
-            keys = {**group.keys, "quantity": "weights_minus_random", "hidden": True}
-            rows.append({**keys, **gap})
+            gap = group.test_minus(random)
+            rows.append(group.row("weights_minus_random", gap, hidden=True))
     return rows
 
 
@@ -181,7 +164,7 @@ def sweep_rows(material: Material) -> Rows:
     """The test metric by share transferred, and over that of statistics alone."""
     found = transfer_runs(material)
     swept = {group.data for group in found if through(group.initialization)}
-    rows = test_rows(found)
+    rows = [group.row("test", group.test) for group in found]
     gains: dict[tuple[str, float], list[float]] = {
         (model, 0.0): [1.0] for model in models_of(found)
     }
@@ -190,13 +173,12 @@ def sweep_rows(material: Material) -> Rows:
         if not group.fraction or statistics is None:
             continue
         gain = group.test_over(statistics)
-        rows.append({**group.keys, "quantity": "statistics_gain", **measured(gain)})
+        rows.append(group.row("statistics_gain", gain))
         if gain is not None:
             gains.setdefault((group.model, group.fraction), []).append(gain.estimate)
     # Where random weights stand, left of a share of 0.
     rows += [
-        {**group.keys, "hidden": True, "quantity": "test_of_random", "place": -0.14}
-        | measured(group.test)
+        group.row("test_of_random", group.test, hidden=True, place=-0.14)
         for group in found
         if group.fraction is None
     ]
@@ -215,15 +197,13 @@ def block_rows(material: Material) -> Rows:
     for group in found:
         wholes[group.data] = max(wholes.get(group.data, group), group, key=blocks_of)
     rows = [
-        {**row, "blocks": float(blocks_of(group))}
-        for group in found
-        for row in test_rows([group])
+        group.row("test", group.test, blocks=float(blocks_of(group))) for group in found
     ]
     for group in found:
         if group is not wholes[group.data]:
             gap = group.test_minus(wholes[group.data])
-            keys = {**group.keys, "blocks": float(blocks_of(group))}
-            rows.append({**keys, "quantity": "difference_to_whole", **measured(gap)})
+            blocks = float(blocks_of(group))
+            rows.append(group.row("difference_to_whole", gap, blocks=blocks))
     return rows
 
 
