@@ -51,9 +51,7 @@ def words_shown(kind, material):
     """All that a chapter's charts, sheet and sentences say, however they are drawn."""
     table = chapter_table(kind, material)
     drawn = [
-        figure
-        for chart in several(kind.charts)
-        for figure in chart(material, table)
+        figure for chart in several(kind.charts) for figure in chart(material, table)
     ]
     words = [text for sentences in kind.sentences for text in sentences(table)]
     for each in drawn:

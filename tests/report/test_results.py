@@ -204,12 +204,12 @@ def test_a_table_is_the_same_in_three_formats(results, tmp_path):
 
 
 def test_bars_of_the_accuracy_table_share_one_scale(results):
-    rows = accuracy_rows(results)
+    rows = accuracy_rows(results_table(results))
     tests = [c.test for panel in results.model_results for c in panel.starts.values()]
     order = np.argsort([test.estimate for test in tests])
-    assert order.tolist() == np.argsort([row.bar[1] for row in rows]).tolist()
-    assert min(row.bar[0] for row in rows) >= 0
-    assert max(row.bar[2] for row in rows) <= 100
+    assert order.tolist() == np.argsort([row["bar"][1] for row in rows]).tolist()
+    assert min(row["bar"][0] for row in rows) >= 0
+    assert max(row["bar"][2] for row in rows) <= 100
 
 
 def test_the_matrix_marks_every_case_as_the_verdict_calls_it(results):

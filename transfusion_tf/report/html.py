@@ -95,7 +95,6 @@ def _whether_it_pays(
     }
     for name, frame in frames.items():
         result_tables.write_table(frame, folder / "tables", name)
-    rows = page.accuracy_rows(results)
     samples = (
         sample_images.draw_samples(results, folder / "figures") if show_images else {}
     )
@@ -104,7 +103,7 @@ def _whether_it_pays(
         "dataset": record.runs[0].dataset,
         "marks": style.marks(results.initializations),
         "unit": wording.metric_unit(results.metric),
-        "rows": rows,
+        "rows": page.accuracy_rows(frames["results"]),
         "classes": _class_rows(frames["classes"], rare_classes(results)),
         "gains": gains_picture(results),
         "gains_width": WIDTH,

@@ -1,6 +1,5 @@
 """What the page says, section by section, as plain values for the template."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,10 +15,10 @@ from transfusion_tf.report.judged_differences import (
     brackets,
     transfers,
 )
+from transfusion_tf.report.long_table import lines
 from transfusion_tf.report.results import (
     BASELINE,
     Results,
-    StartRuns,
     scheme,
 )
 from transfusion_tf.representations.measure_names import (
@@ -42,25 +41,8 @@ SYMBOLS = {
 _MOST_COLUMNS = 6
 
 _SPLITS = {"train": "training"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A line of the accuracy table, ready to print."""
-
-    model: str
-    size: str
-    initialization: str
-    seeds: int
-    test: str
-    std: str
-    interval: str
-    bar: tuple[float, float, float] | None
-    validation: str
-    parameters: str
-    time: str
-    speed: str
-    first: bool
+_INTERVAL = "{test_low:.3f} – {test_high:.3f}"
+_VALIDATION = "{best_validation:.3f}[ ± {best_validation_std:.3f}]"
 
 
 def data_header(record: StudyRecord) -> list[dict[str, Any]]:
@@ -112,52 +94,46 @@ def class_splits(run: Run) -> dict[str, Any]:
     return {"splits": [_SPLITS.get(name, name) for name in counts], "rows": rows}
 
 
-def accuracy_rows(results: Results) -> list[Row]:
-    """The accuracy table; `bar` holds low, estimate and high on a scale of 0 to 100."""
-    tests = [
-        group.test for panel in results.model_results for group in panel.starts.values()
-    ]
-    ends = [value for test in tests if test for value in (test.low, test.high)]
-    ends = [value for value in ends if np.isfinite(value)]
-    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+def accuracy_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The accuracy table, ready to print.
+
+    Args:
+      table: of `results_table`.
+
+    Returns:
+      Rows whose `bar` holds low, estimate and high on a scale of 0 to 100, if known.
+    """
+    ends = table[["test_low", "test_high"]].to_numpy(float)
+    ends = ends[np.isfinite(ends)]
+    low, high = (ends.min(), ends.max()) if ends.size else (0.0, 1.0)
     span = max(high - low, 1e-9)
     rows = []
-    for panel in results.model_results:
-        for index, group in enumerate(panel.starts.values()):
-            bar = None
-            if group.test and np.isfinite([group.test.low, group.test.high]).all():
-                points = (group.test.low, group.test.estimate, group.test.high)
-                start, middle, end = (
-                    round(4 + 92 * (point - low) / span, 2) for point in points
-                )
-                bar = (start, middle, end)
-            rows.append(_row(group, bar, index == 0))
+    above: tuple[str, int] | None = None
+    for row in lines(table):
+        points = [row["test_low"], row["test"], row["test_high"]]
+        places = [round(float(4 + 92 * (point - low) / span), 2) for point in points]
+        panel = row["model"], row["train_examples"]
+        rows.append(
+            {
+                "model": row["model"],
+                "size": wording.count(row["train_examples"]),
+                "initialization": row["initialization"],
+                "seeds": row["seeds"],
+                "test": wording.number(row["test"]),
+                "std": wording.number(row["test_std"]),
+                "interval": wording.fill(_INTERVAL, row)
+                if np.isfinite(row["test"])
+                else wording.MISSING,
+                "bar": places if np.isfinite(places).all() else None,
+                "validation": wording.fill(_VALIDATION, row),
+                "parameters": wording.amount(row["parameters"]),
+                "time": wording.duration(row["train_seconds"]),
+                "speed": wording.count(row["images_per_second"]),
+                "first": panel != above,
+            }
+        )
+        above = panel
     return rows
-
-
-def _row(group: StartRuns, bar: tuple[float, float, float] | None, first: bool) -> Row:
-    test, best = group.test, group.best_validation
-    spread = float(np.std(best, ddof=1)) if len(best) > 1 else float("nan")
-    validation = wording.number(float(np.mean(best)))
-    return Row(
-        model=group.model,
-        size=wording.count(group.train_examples),
-        initialization=group.initialization,
-        seeds=len(group.runs),
-        test=wording.number(test.estimate if test else None),
-        std=wording.number(test.std if test else None),
-        interval=f"{wording.number(test.low)} – {wording.number(test.high)}"
-        if test
-        else wording.MISSING,
-        bar=bar,
-        validation=f"{validation} ± {wording.number(spread)}"
-        if len(best) > 1
-        else validation,
-        parameters=wording.amount(group.mean_status("parameters")),
-        time=wording.duration(group.mean_status("train_seconds")),
-        speed=wording.count(group.mean_status("images_per_second")),
-        first=first,
-    )
 
 
 def verdict_matrix(results: Results, cases: Iterable[Case]) -> dict[str, Any] | None:
