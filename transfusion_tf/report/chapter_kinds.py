@@ -93,13 +93,7 @@ def chapter_table(kind: ChapterKind, material: Material) -> LongTable:
 
 @style.styled
 def draw(kind: ChapterKind, material: Material, folder: Path) -> View:
-    """Draws a chapter.
-
-    Args:
-      kind: of the chapter.
-      material: its runs and analyses.
-      folder: where its pictures go.
-    """
+    """Draws a chapter; its pictures go into the folder."""
     chapter = material.chapter
     for option, variant in kind.variants.items():
         if chapter.options.get(option):

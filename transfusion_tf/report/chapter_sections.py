@@ -49,15 +49,9 @@ def draw_sections(
     *,
     show_images: bool = True,
 ) -> list[Section]:
-    """Draws every chapter into `figures/`, with its numbers in `tables/`.
+    """Draws every chapter into `figures/`, and writes its numbers into `tables/`.
 
     What a chapter lacks is named in it.
-
-    Args:
-      record: from `read_study`.
-      folder: the study's.
-      measurements: of the study.
-      show_images: whether images of the data set may be shown.
 
     Raises:
       UserError: the folder cannot be written to.

@@ -71,16 +71,7 @@ def draw_value(
 def draw_line(
     axes: Axes, places: Any, own: LongTable, colour: str, opacity: float, **style: Any
 ) -> None:
-    """A line through the values, and a band where their ends are known.
-
-    Args:
-      axes: to draw into.
-      places: of the values.
-      own: rows with the values.
-      colour: of both.
-      opacity: of the band; 0 for none.
-      **style: of the line.
-    """
+    """A line through the values, and a band where their ends are known."""
     frame = own.frame
     if opacity and np.isfinite(frame["low"]).any():
         fill_band(axes, places, frame["low"], frame["high"], colour, opacity)

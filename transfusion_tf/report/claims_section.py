@@ -77,11 +77,7 @@ def claims_section(
 
 
 def claims_in_words(table: pd.DataFrame) -> dict[str, Any]:
-    """Judged claims, ready to print, and how many of them hold.
-
-    Args:
-      table: of `judge_claims`.
-    """
+    """The table of `judge_claims`, ready to print, and how many of its claims hold."""
     table = table.copy()
     texts = ["claim", "source", "effect", "unit", "rule", "verdict", "reason"]
     table[texts] = table[texts].fillna("")

@@ -256,11 +256,7 @@ def score_rows(scores: pd.DataFrame, measures: Sequence[str]) -> list[dict[str, 
 
 
 def score_text(scores: pd.DataFrame) -> str:
-    """The table for a terminal: `0.794 ± 0.003 (0.05)`, the floor in brackets.
-
-    Args:
-      scores: from `over_repeats`.
-    """
+    """The table of `over_repeats` for a terminal, `0.794 ± 0.003 (floor)`."""
     measures = list(dict.fromkeys(scores["measure"]))
     lines = [["stage", "points", *(MEASURE_NAMES.get(m, m) for m in measures)]]
     for row in score_rows(scores, measures):

@@ -13,13 +13,7 @@ from transfusion_tf.report.verdict_answers import Answer
 
 
 def answer_donor(cases: Sequence[Case], unit: str, margin: float) -> Answer | None:
-    """Each donor against each other one on test; None where there is one alone.
-
-    Args:
-      cases: of `donor_cases`.
-      unit: of the metric.
-      margin: in that unit.
-    """
+    """Each donor against each other one on test; None where there is one alone."""
     if not cases:
         return None
     sentences = grouped(

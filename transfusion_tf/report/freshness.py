@@ -26,12 +26,7 @@ _UNREAD = (".h5", ".keras")
 
 
 def is_current(study_dir: str | Path, *, show_images: bool) -> bool:
-    """Whether the report that lies there is whole, and made of what is there now.
-
-    Args:
-      study_dir: `<root>/studies/<name>`.
-      show_images: as `write_report` would be asked.
-    """
+    """Whether the report that lies there is whole, and made of what is there now."""
     folder = Path(study_dir)
     try:
         stamp = files.read_json(folder / _NAME)
@@ -46,13 +41,7 @@ def is_current(study_dir: str | Path, *, show_images: bool) -> bool:
 def mark_current(
     study_dir: str | Path, *, show_images: bool, headline: str = ""
 ) -> None:
-    """Notes what the report was made of that has just been written.
-
-    Args:
-      study_dir: `<root>/studies/<name>`.
-      show_images: as `write_report` was asked.
-      headline: what the report says first.
-    """
+    """Notes what the report that was just written is made of, and its headline."""
     folder = Path(study_dir)
     stamp = {
         "made_of": _made_of(folder, show_images),

@@ -58,12 +58,7 @@ class LongTable:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row], published: Sequence[Row] = ()) -> LongTable:
-        """The rows with the paper's values beside them.
-
-        Args:
-          rows: `quantity`, `value` and any other of the columns.
-          published: the paper's rows.
-        """
+        """Our rows, with the values of the paper's beside them."""
         frame = pd.DataFrame(list(rows))
         others = [name for name in frame.columns if name not in COLUMNS]
         frame = frame.reindex(columns=[*COLUMNS, *others])
@@ -85,11 +80,7 @@ class LongTable:
         return dataclasses.replace(self, frame=frame)
 
     def publish(self, columns: Sequence[str] = ()) -> pd.DataFrame:
-        """The rows for the file beside the page, unrounded.
-
-        Args:
-          columns: in place of a long table's.
-        """
+        """The rows for the file beside the page, unrounded; all columns, or these."""
         if columns:
             return self.frame[~self.frame["hidden"]].reindex(columns=list(columns))
         shown = self.frame.loc[~self.frame["hidden"], list(COLUMNS)]

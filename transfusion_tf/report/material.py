@@ -40,12 +40,7 @@ class Material:
         }
 
     def of(self, quantity: str, **wanted: Any) -> pd.DataFrame:
-        """The measurements of one quantity that are about the chapter's runs alone.
-
-        Args:
-          quantity: its name.
-          **wanted: see `Measurements.of`.
-        """
+        """The measurements of one quantity that are about the chapter's runs alone."""
         ids = list(self.runs)
         return self.measurements.of(quantity, run=ids, run_b=[*ids, ""], **wanted)
 
@@ -57,14 +52,7 @@ def read_material(
     *,
     show_images: bool = True,
 ) -> Material:
-    """Gathers a chapter's runs; what is missing is said, and no error.
-
-    Args:
-      record: of the whole study.
-      chapter: one of its chapters.
-      measurements: of the study; None collects them.
-      show_images: whether images of the data set may be shown.
-    """
+    """Gathers a chapter's runs, and measurements if not given; says what is missing."""
     if measurements is None:
         measurements = collect_measurements(record)
     wanted = set(chapter.runs)

@@ -13,15 +13,11 @@ _KEYS = (
 
 
 def join(table: pd.DataFrame, published: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Fills `paper` and `paper_spread`.
+    """Fills `paper` and `paper_spread` of a long table.
 
     A row of the paper stands beside one of ours where all the keys that it names
     agree: `model`, `initialization`, `train_examples`, `stage`, `pair`, `quantity`;
     `dataset`, and `population`, its number of images, where ours say them.
-
-    Args:
-      table: ours, with all columns of a long table.
-      published: the paper's rows.
     """
     table = table.copy()
     table["paper"], table["paper_spread"] = np.nan, np.nan

@@ -12,12 +12,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
-    """The page. Text is escaped, and a value that is not given raises.
-
-    Args:
-      template: a file name in `templates/`.
-      context: what the template is given.
-    """
+    """The page of a file in `templates/`: escaped; a value that is not given raises."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,

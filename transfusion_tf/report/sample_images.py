@@ -151,21 +151,13 @@ class Tile:
 
 
 @styled
-def picture_grid(
-    rows: Sequence[Sequence[Tile]], title: str = "", width: float = WIDTH
-) -> Figure:
-    """Pictures in rows, from the left; shorter rows are not filled up.
-
-    Args:
-      rows: of the grid, none of them empty.
-      title: of the figure.
-      width: of the figure, inches.
-    """
+def picture_grid(rows: Sequence[Sequence[Tile]], title: str = "") -> Figure:
+    """Pictures in rows from the left, none of them empty; shorter ones end early."""
     columns = max(map(len, rows))
     tiles = [tile for row in rows for tile in row]
     ratio = max(tile.pixels.shape[0] / tile.pixels.shape[1] for tile in tiles)
-    height = len(rows) * (width / columns * ratio + 0.25) + (0.3 if title else 0)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    height = len(rows) * (WIDTH / columns * ratio + 0.25) + (0.3 if title else 0)
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     panels = figure.subplots(len(rows), columns, squeeze=False)
     for axes in panels.flat:
         axes.axis("off")

@@ -23,13 +23,7 @@ def extremes(
 
 
 def say_each(template: str, quantity: Quantity, **where: Any) -> Sentences:
-    """A sentence about every row of a quantity that has a value.
-
-    Args:
-      template: of a row.
-      quantity: of the rows.
-      **where: what else they have.
-    """
+    """A sentence about every row of a quantity that has a value, from a template."""
     return lambda table: [
         fill(template, row)
         for row in table.where(quantity=quantity, **where).rows
@@ -47,11 +41,7 @@ def say_listed(
 ) -> Sentences:
     """A sentence for every value of some columns, that lists the rows with it.
 
-    Args:
-      template: of the first row, with `{listed}`.
-      item: template of each row.
-      quantity: of the rows.
-      by: the columns.
+    `template` is of the first row, with `{listed}` for the items of all.
     """
 
     def said(table: LongTable) -> list[str]:

@@ -113,9 +113,9 @@ def ramp(labels: Sequence[str]) -> dict[str, Mark]:
     }
 
 
-def new_figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+def new_figure(height: float) -> tuple[Figure, Axes]:
     """A figure of one plot, inches; no pyplot, so nothing global remembers it."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.add_subplot()
 
 

@@ -46,12 +46,7 @@ class Profile:
 
 
 def profiles(material: Material, table: pd.DataFrame) -> list[Profile]:
-    """The profiles of all groups that were compared.
-
-    Args:
-      material: of the chapter.
-      table: measurements of one quantity, one row per run and part.
-    """
+    """The profiles of all groups in the measurements of one quantity."""
     found = []
     for group in transfer_runs(material):
         own = table[table["run"].isin(group.ids)]

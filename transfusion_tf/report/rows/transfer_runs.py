@@ -103,12 +103,7 @@ def transfer_runs(material: Material) -> list[TransferRuns]:
 
 
 def fraction(initialization: str, order: Sequence[str]) -> float | None:
-    """Share of the stages that have the donor's weights; None of another start.
-
-    Args:
-      initialization: a spec.
-      order: the model's stages from the input up.
-    """
+    """Share of the stages that have the donor's weights; None of another start."""
     if scheme(initialization) == STATISTICS:
         return 0.0
     if initialization == "transfer":
