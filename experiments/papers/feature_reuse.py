@@ -4,10 +4,11 @@
 Weight transfer (WT) is `transfer` here, stats transfer (ST) `mean_var`, random
 initialization (RI) `random`, and WT-ST `transfer:STAGE+mean_var`. Each function of
 `CHAPTERS` is one table or figure: the runs that it is made of at a scale, how it is
-drawn, and the paper's numbers. Its command makes it at `--scale=paper` (the paper's own
-sizes and hyperparameters), `published_code` (the same with what the authors' code
-adds), `small` (drawn data, small siblings of the models, two CPU cores) or `smoke`
-(seconds); `--study=feature_reuse/all` makes them all, every run once.
+drawn, and the paper's numbers. `transfusion-study --study=feature_reuse/table1` makes
+the one of that name at `--scale=paper` (the paper's own sizes and hyperparameters),
+`published_code` (the same with what the authors' code adds), `small` (drawn data, small
+siblings of the models, two CPU cores) or `smoke` (seconds); `--study=feature_reuse/all`
+makes them all, every run once.
 
 Costs are for the scale `small` in minutes of one CPU core, estimated from single runs,
 for a study on its own, without the donors that it may have to pretrain first (5

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 def table1(scale: Scale) -> Chapter:
     """Test metric from random weights, statistics and weights: models and data sets.
 
-    Command: `transfusion-study --study=feature_reuse/table1`.
     Cost: 108 runs, 20 minutes.
     Paper, DeiT-S on APTOS, DDSM, ISIC, CheXpert and Camelyon: RI 0.684, 0.907, 0.576,
     0.740, 0.921; ST 0.721, 0.895, 0.607, 0.734, 0.916; WT 0.894, 0.949, 0.824, 0.792,
@@ -53,7 +52,6 @@ def table1(scale: Scale) -> Chapter:
 def figure1(scale: Scale) -> Chapter:
     """When transfer pays: data size, distance from the source, inductive bias.
 
-    Command: `transfusion-study --study=feature_reuse/figure1`.
     Cost: those of table 1, and a minute of analysis.
     Paper: gains WT / RI grow as data shrink, as the Fréchet distance to ImageNet falls
     (ISIC 141, DDSM 155, APTOS 160, CheXpert 181, Camelyon 202), and as the inductive
@@ -79,7 +77,6 @@ def figure1(scale: Scale) -> Chapter:
 def figure2(scale: Scale) -> Chapter:
     """Which layers benefit: donor weights up to each stage, statistics above.
 
-    Command: `transfusion-study --study=feature_reuse/figure2`.
     Cost: 45 runs, 8 minutes.
     Paper: DeiT gains in a jump from its first blocks; CNNs gain evenly, or on large
     and distant data not at all; Swin lies between.
@@ -102,7 +99,6 @@ def figure2(scale: Scale) -> Chapter:
 def figure7(scale: Scale) -> Chapter:
     """Weight transfer in models of different capacities.
 
-    Command: `transfusion-study --study=feature_reuse/figure7`.
     Cost: 24 runs, 4 minutes.
     Paper: larger models gain slightly more; the pattern of an architecture stays.
     """
@@ -122,7 +118,6 @@ def figure7(scale: Scale) -> Chapter:
 def figure8(scale: Scale) -> Chapter:
     """Convergence: curves at a constant rate, and the speed-up by stage transferred.
 
-    Command: `transfusion-study --study=feature_reuse/figure8`.
     Cost: 45 runs, 8 minutes.
     Paper: the speed-up grows with each transferred stage, in CNNs evenly, in
     transformers fast up to half of the network and then hardly.
@@ -144,7 +139,6 @@ def figure8(scale: Scale) -> Chapter:
 def truncated_deit(scale: Scale) -> Chapter:
     """Appendix I: a DeiT cut to its first blocks, with transferred weights.
 
-    Command: `transfusion-study --study=feature_reuse/truncated_deit`.
     Cost: 6 runs, 2 minutes.
     Paper: the first 5 of DeiT's 12 blocks do about as well as all of them.
     """
@@ -164,7 +158,6 @@ def truncated_deit(scale: Scale) -> Chapter:
 def capacity(scale: Scale) -> Chapter:
     """Gains of transfer by the model's capacity.
 
-    Command: `transfusion-study --study=feature_reuse/capacity`.
     Cost: 18 runs, 3 minutes.
     Paper: transfer gains slightly more in larger models; the differences between
     architectures are due to their inductive bias, not their size.

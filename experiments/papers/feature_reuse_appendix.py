@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 def appendix_a(scale: Scale) -> Chapter:
     """Appendix A, figure 9 on: CKA of every layer with every layer, all four models.
 
-    Command: `transfusion-study --study=feature_reuse/appendix_a`.
     Cost: 24 runs, 5 minutes, and 2 minutes of analysis.
     Paper: "A common trend shared by both ViTs and CNNs is that when more data is
     available, the transition point from feature reuse to feature adaptation shifts
@@ -45,7 +44,6 @@ def appendix_a(scale: Scale) -> Chapter:
 def appendix_c(scale: Scale) -> Chapter:
     """Appendix C, figure 16: re-initialization robustness, all four models.
 
-    Command: `transfusion-study --study=feature_reuse/appendix_c`.
     Cost: 36 runs, 7 minutes, and 2 minutes of analysis.
     Paper: where transfer is least effective "the gap in robustness between WT and ST is
     at its smallest".

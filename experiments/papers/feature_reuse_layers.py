@@ -26,7 +26,6 @@ _BRANCHES = (
 def figure3(scale: Scale) -> Chapter:
     """CKA of every layer with every layer: before and after, and ST against WT.
 
-    Command: `transfusion-study --study=feature_reuse/figure3`.
     Cost: 12 runs, 3 minutes, and a minute of analysis.
     Paper: DeiT keeps its early and middle layers and adapts the later; ResNet50 keeps
     all but its last. Layers of an ST model resemble the first half of a WT model's in
@@ -55,7 +54,6 @@ def figure4(scale: Scale) -> Chapter:
 
     With appendix D, figure 17: on each data set.
 
-    Command: `transfusion-study --study=feature_reuse/figure4`.
     Cost: 36 runs, 7 minutes, and a minute of analysis.
     Paper: transferred weights stay near; the more of a network begins from statistics,
     the further it moves. The patchifier and the first block at each scale move anyway.
@@ -76,7 +74,6 @@ def figure4(scale: Scale) -> Chapter:
 def figure5(scale: Scale) -> Chapter:
     """Re-initialization robustness: each layer in turn set back to its start.
 
-    Command: `transfusion-study --study=feature_reuse/figure5`.
     Cost: 36 runs, 7 minutes, and 2 minutes of analysis.
     Paper: from transferred weights few layers are critical; in DeiT under WT-ST those
     at the transition; in ResNet50 the last ones and those where the scale changes.
@@ -99,7 +96,6 @@ def figure6(scale: Scale) -> Chapter:
 
     With appendix B: all four models on all data sets.
 
-    Command: `transfusion-study --study=feature_reuse/figure6`.
     Cost: 36 runs, 7 minutes, and 2 minutes of analysis.
     Paper: DeiT's features are good for the task from the middle on, and the best score
     at any depth saturates halfway as more stages are transferred; those of ResNet50
@@ -121,7 +117,6 @@ def figure6(scale: Scale) -> Chapter:
 def attention_distance(scale: Scale) -> Chapter:
     """Appendix E: how far the heads of every block look.
 
-    Command: `transfusion-study --study=feature_reuse/attention_distance`.
     Cost: 6 runs, 2 minutes.
     Paper: with transferred weights early blocks have heads that look near and heads
     that look far; from statistics none learns to look near.

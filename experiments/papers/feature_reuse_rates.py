@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 def learning_rates(scale: Scale) -> Chapter:
     """The grid search for learning rates, by model, start and data set.
 
-    Command: `transfusion-study --study=feature_reuse/learning_rates`.
     Cost: 54 runs, 8 minutes. It is no part of `feature_reuse/all`.
     Paper: "We performed independent grid searches to find suitable learning rates, and
     found that 1e-4 works best for both CNNs and ViTs, except for RI which used 3e-4."

@@ -4,12 +4,14 @@ Two donors, one of natural and one of medical images, fine-tuned on medical targ
 the paper finds that they end in different representations, yet make similar mistakes.
 
 Each function is one table or figure: the runs that it is made of at a scale, how it is
-drawn, and the paper's numbers. Its command makes it at `--scale=paper` (the paper's own
-sizes and hyperparameters), `small` (drawn data, two CPU cores) or `smoke` (seconds);
-`--study=hidden_representations/all` makes them all, every run once, with a front page
-that says which of the paper's findings hold. `--fold_protocol=paper` chooses weights on
-the fold that is tested, as the paper does; `--scale=published_code` does whatever else
-its authors' code does. `transfusion-report --published` asks the same of their results.
+drawn, and the paper's numbers. `transfusion-study
+--study=hidden_representations/table1` makes the one of that name at `--scale=paper`
+(the paper's own sizes and hyperparameters), `small` (drawn data, two CPU cores) or
+`smoke` (seconds); `--study=hidden_representations/all` makes them all, every run once,
+with a front page that says which of the paper's findings hold. `--fold_protocol=paper`
+chooses weights on the fold that is tested, as the paper does; `--scale=published_code`
+does whatever else its authors' code does. `transfusion-report --published` asks the
+same of their results.
 
 Costs are for the scale `small` on two CPU cores, for a study on its own, without the
 two donors (3 minutes). At the scale `paper` a run takes about half an hour on one GPU.
@@ -45,7 +47,6 @@ FILTERS = 36
 def table1(scale: Scale) -> Chapter:
     """The target data sets: images, classes and pixels.
 
-    Command: `transfusion-study --study=hidden_representations/table1`.
     Cost: nothing is trained, seconds.
     Paper: seven targets of 480 (thyroid) to 10 015 images (ISIC), 2 to 7 classes, 96 to
     224 px; two of them, ISIC and PCam-small, in colour.
@@ -63,7 +64,6 @@ def table1(scale: Scale) -> Chapter:
 def table2(scale: Scale) -> Chapter:
     """AUC after fine-tuning by target and donor, all at once or the head first.
 
-    Command: `transfusion-study --study=hidden_representations/table2`.
     Cost: 75 runs, 16 minutes.
     Paper, ImageNet, RadImageNet and random weights: thyroid 52.3, 50.2, 52.9; breast
     90.5, 88.2, 51.2; chest 98.7, 98.8, 82.5; mammograms 63.4, 62.0, 49.6; knee 91.5,
@@ -89,7 +89,6 @@ def table2(scale: Scale) -> Chapter:
 def figure2(scale: Scale) -> Chapter:
     """Example images of each target.
 
-    Command: `transfusion-study --study=hidden_representations/figure2`.
     Cost: nothing is trained, seconds.
     Paper: seven targets; all but ISIC and PCam-small are grey.
     """
@@ -106,7 +105,6 @@ def figure2(scale: Scale) -> Chapter:
 def figure3(scale: Scale) -> Chapter:
     """CCA by layer: donors before and after fine-tuning, donor against donor.
 
-    Command: `transfusion-study --study=hidden_representations/figure3`.
     Cost: 75 runs, 16 minutes, and 5 minutes of analysis.
     Paper (knee): ImageNet changes less than RadImageNet in fine-tuning; the two are
     less alike after it than before, and less than two random starts; at the lowest
@@ -132,7 +130,6 @@ def figure3(scale: Scale) -> Chapter:
 def figure4(scale: Scale) -> Chapter:
     """The first 36 filters of the first layer of each donor.
 
-    Command: `transfusion-study --study=hidden_representations/figure4`.
     Cost: nothing is trained but the donors, seconds.
     Paper: ImageNet's filters resemble Gabor functions more than RadImageNet's, which
     are fuzzier.
@@ -156,7 +153,6 @@ def figure4(scale: Scale) -> Chapter:
 def figure5(scale: Scale) -> Chapter:
     """Prediction similarity of models from two donors, against independent mistakes.
 
-    Command: `transfusion-study --study=hidden_representations/figure5`.
     Cost: 30 runs, 6 minutes.
     Paper: above the similarity of independent mistakes on average over all targets,
     with large spread on thyroid.
@@ -180,7 +176,6 @@ def figure5(scale: Scale) -> Chapter:
 def figure6(scale: Scale) -> Chapter:
     """AUC gain over random weights against CCA before and after fine-tuning.
 
-    Command: `transfusion-study --study=hidden_representations/figure6`.
     Cost: 45 runs, 9 minutes, and 2 minutes of analysis.
     Paper: the more alike before and after, the smaller the gain, at all layers, more
     so for RadImageNet.

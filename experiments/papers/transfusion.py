@@ -1,10 +1,11 @@
 """Transfusion (Raghu, Zhang, Kleinberg, Bengio; NeurIPS 2019), table by table.
 
 Each function of `CHAPTERS` is one table or figure: the runs that it is made of at a
-scale, how it is drawn, and the paper's numbers. Its command makes it at `--scale=paper`
-(the paper's own sizes and hyperparameters), `small` (drawn data, two CPU cores) or
-`smoke` (seconds); `--study=transfusion/all` makes them all, every run once, with a
-front page that says which of the paper's findings hold.
+scale, how it is drawn, and the paper's numbers. `transfusion-study
+--study=transfusion/table1` makes the one of that name at `--scale=paper` (the paper's
+own sizes and hyperparameters), `small` (drawn data, two CPU cores) or `smoke`
+(seconds); `--study=transfusion/all` makes them all, every run once, with a front page
+that says which of the paper's findings hold.
 
 Costs are for the scale `small` on two CPU cores, for a study on its own, without the
 donors that it may have to pretrain first (9 minutes for all four). At the scale

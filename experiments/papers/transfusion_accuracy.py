@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 def table1(scale: Scale) -> Chapter:
     """AUC on RETINA from random and from pretrained weights, six architectures.
 
-    Command: `transfusion-study --study=transfusion/table1`.
     Cost: 24 runs, 19 minutes.
     Paper: ResNet50 96.4 % from random weights, 96.7 % transferred; Inception-v3
     96.6, 96.7; CBR-LargeT 96.2, 96.2; CBR-LargeW 95.8, 95.8; CBR-Small 95.7, 95.8;
@@ -40,7 +39,6 @@ def table1(scale: Scale) -> Chapter:
 def table2(scale: Scale) -> Chapter:
     """AUC of five findings on CheXpert, five architectures, SGD schedule.
 
-    Command: `transfusion-study --study=transfusion/table2`.
     Cost: 18 runs, 14 minutes.
     Paper: mixed. Transfer helps edema (CBR-Tiny 84.9 to 89.8 %) and pleural effusion,
     and costs a little on atelectasis and consolidation.
@@ -59,7 +57,6 @@ def table2(scale: Scale) -> Chapter:
 def table3(scale: Scale) -> Chapter:
     """The very small data regime: 5 000 training images on RETINA.
 
-    Command: `transfusion-study --study=transfusion/table3`.
     Cost: 12 runs, 7 minutes.
     Paper: ResNet50 92.2 % from random weights, 94.6 % transferred; CBR-LargeT 93.6,
     93.9; CBR-LargeW 93.6, 93.7. Transfer helps the large model.
@@ -89,7 +86,6 @@ def table3(scale: Scale) -> Chapter:
 def table4(scale: Scale) -> Chapter:
     """Data-size regimes on RETINA by start, mean_var and conv1 alone included.
 
-    Command: `transfusion-study --study=transfusion/table4`.
     Cost: 39 runs, 28 minutes.
     Paper, ResNet50 transferred and random: 94.6 and 92.2 % at 5k images, 94.8 and
     93.3 at 10k, 95.7 and 95.3 at 50k, 96.0 and 95.9 at 100k; mean_var 94.4 at 10k;
@@ -119,7 +115,6 @@ def table4(scale: Scale) -> Chapter:
 def figure12(scale: Scale) -> Chapter:
     """Fixed features on RETINA: stages frozen up to each, three treatments.
 
-    Command: `transfusion-study --study=transfusion/figure12`.
     Cost: 33 runs, 8 minutes.
     Paper: pretrained features are much better than random ones when frozen; random
     weights above the frozen stages do as well as the donor's (no co-adaptation).
@@ -130,7 +125,6 @@ def figure12(scale: Scale) -> Chapter:
 def figure13(scale: Scale) -> Chapter:
     """Fixed features on chest radiographs: as figure 12.
 
-    Command: `transfusion-study --study=transfusion/figure13`.
     Cost: 33 runs, 11 minutes.
     Paper: pretrained features are better for most findings, by less than on RETINA.
     """

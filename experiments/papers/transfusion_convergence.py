@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 def figure6(scale: Scale) -> Chapter:
     """Convergence of transfer, mean_var and random weights on both tasks.
 
-    Command: `transfusion-study --study=transfusion/figure6`.
     Cost: 18 runs, 16 minutes.
     Paper: mean_var, which keeps only the scale of the pretrained weights, converges
     faster than random weights: (a) ResNet50 and (b) CBR-LargeT on RETINA, (c) ResNet50
@@ -50,7 +49,6 @@ def figure6(scale: Scale) -> Chapter:
 def figure7(scale: Scale) -> Chapter:
     """Weight transfusion into ResNet50: donor weights up to each stage.
 
-    Command: `transfusion-study --study=transfusion/figure7`.
     Cost: 18 runs, 17 minutes.
     Paper: conv1 alone gives the largest gain in convergence speed; each further
     stage gives less.
@@ -69,7 +67,6 @@ def figure7(scale: Scale) -> Chapter:
 def figure8(scale: Scale) -> Chapter:
     """Hybrids: a slim top on donor weights, and synthetic Gabor filters.
 
-    Command: `transfusion-study --study=transfusion/figure8`.
     Cost: 21 runs, 16 minutes.
     Paper, steps to a test AUC of 0.91: ResNet50 69 069 from random weights, 25 425
     from Gabor filters, 8 208 slim on the donor's weights, 8 008 transferred;
@@ -95,7 +92,6 @@ def figure8(scale: Scale) -> Chapter:
 def figure15(scale: Scale) -> Chapter:
     """Convergence of mean_var on RETINA with CBR-LargeW, CBR-Small and CBR-Tiny.
 
-    Command: `transfusion-study --study=transfusion/figure15`.
     Cost: 18 runs, 8 minutes.
     Paper: the effect of mean_var is less pronounced in the smaller models.
     """
@@ -115,7 +111,6 @@ def figure15(scale: Scale) -> Chapter:
 def figure16(scale: Scale) -> Chapter:
     """Convergence of ResNet50 on chest radiographs, finding by finding.
 
-    Command: `transfusion-study --study=transfusion/figure16`.
     Cost: 9 runs, 10 minutes.
     Paper: mean_var is faster than random weights for all findings but cardiomegaly.
     """
@@ -132,7 +127,6 @@ def figure16(scale: Scale) -> Chapter:
 def figure17(scale: Scale) -> Chapter:
     """Three treatments of batch norm under mean_var.
 
-    Command: `transfusion-study --study=transfusion/figure17`.
     Cost: 15 runs, 16 minutes.
     Paper (means of five runs): identity is slightly better than resampled
     parameters; the donor's own are the worst.
@@ -154,7 +148,6 @@ def figure17(scale: Scale) -> Chapter:
 def figure18(scale: Scale) -> Chapter:
     """mean_var against the full distribution of the pretrained weights.
 
-    Command: `transfusion-study --study=transfusion/figure18`.
     Cost: 15 runs, 14 minutes.
     Paper (means of three runs): mean_var converges like weights drawn from the
     pretrained ones (sampled) and like the pretrained ones shuffled.
@@ -173,7 +166,6 @@ def figure18(scale: Scale) -> Chapter:
 def figure19(scale: Scale) -> Chapter:
     """Weight transfusion into ResNet50 and CBR-LargeW.
 
-    Command: `transfusion-study --study=transfusion/figure19`.
     Cost: 33 runs, 25 minutes.
     Paper: the same in both: the lowest stages give the largest speed-up. In
     CBR-LargeW the higher stages add a little more.
@@ -191,7 +183,6 @@ def figure19(scale: Scale) -> Chapter:
 def figure20(scale: Scale) -> Chapter:
     """The slim ResNet50 without any pretrained weights.
 
-    Command: `transfusion-study --study=transfusion/figure20`.
     Cost: 12 runs, 9 minutes.
     Paper: from random weights it is much slower than on the donor's weights.
     """

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 def figure1(scale: Scale) -> Chapter:
     """Example images of ImageNet, the retina and the chest.
 
-    Command: `transfusion-study --study=transfusion/figure1`.
     Cost: nothing is trained, seconds.
     Paper: "The fundus photographs and chest x-rays have much higher resolution than the
     ImageNet images, and are classified by looking for small local variations in
@@ -49,7 +48,6 @@ def figure1(scale: Scale) -> Chapter:
 def table5(scale: Scale) -> Chapter:
     """CCA between models of one start with different seeds, stage by stage.
 
-    Command: `transfusion-study --study=transfusion/table5`.
     Cost: 12 runs, 11 minutes, and 3 minutes of analysis.
     Paper, lowest stage: ResNet50 0.865 between models from the same pretrained
     weights, 0.647 between random starts; CBR-Small 0.825 and 0.723.
@@ -70,7 +68,6 @@ def table5(scale: Scale) -> Chapter:
 def figure2(scale: Scale) -> Chapter:
     """Are random and pretrained starts further apart than two random starts?
 
-    Command: `transfusion-study --study=transfusion/figure2`.
     Cost: 24 runs, 19 minutes, and 8 minutes of analysis.
     Paper: for ResNet50 and Inception-v3 clearly so; for the CBR models hardly.
     """
@@ -89,7 +86,6 @@ def figure2(scale: Scale) -> Chapter:
 def figure3(scale: Scale) -> Chapter:
     """Similarity before and after training, stage by stage.
 
-    Command: `transfusion-study --study=transfusion/figure3`.
     Cost: 24 runs, 19 minutes, and 8 minutes of analysis.
     Paper: ResNet50 moves less than the CBR models, most so at conv1; pretrained
     weights stay nearer to their start than random ones in the lowest stages only.
@@ -109,7 +105,6 @@ def figure3(scale: Scale) -> Chapter:
 def figure4(scale: Scale) -> Chapter:
     """Do models that start alike end alike? R² at conv1 and at higher stages.
 
-    Command: `transfusion-study --study=transfusion/figure4`.
     Cost: 12 runs, 11 minutes, and 6 minutes of analysis.
     Paper, lowest stage: R² 0.838 for pairs of random ResNet50s and 0.752 for mixed
     pairs; 0.197 and 0.160 for CBR-Small. Higher stages: 0.322 at most.
@@ -130,7 +125,6 @@ def figure4(scale: Scale) -> Chapter:
 def figure5(scale: Scale) -> Chapter:
     """First-layer filters before and after training on RETINA.
 
-    Command: `transfusion-study --study=transfusion/figure5`.
     Cost: 12 runs, 11 minutes; one of each start is drawn.
     Paper: ResNet50's filters hardly change; CBR-Small's change much, and training
     erases some of the Gabor filters that it starts with.
@@ -150,7 +144,6 @@ def figure5(scale: Scale) -> Chapter:
 def figure9(scale: Scale) -> Chapter:
     """First-layer filters of CBR-Small on chest radiographs.
 
-    Command: `transfusion-study --study=transfusion/figure9`.
     Cost: 6 runs, 3 minutes; one of each start is drawn.
     Paper: as figure 5: the small model's filters change much.
     """
@@ -168,7 +161,6 @@ def figure9(scale: Scale) -> Chapter:
 def figure10(scale: Scale) -> Chapter:
     """First-layer filters of ResNet50 on chest radiographs.
 
-    Command: `transfusion-study --study=transfusion/figure10`.
     Cost: 6 runs, 6 minutes; one of each start is drawn.
     Paper: as figure 5: the large model's filters hardly change.
     """
@@ -187,7 +179,6 @@ def figure10(scale: Scale) -> Chapter:
 def figure14(scale: Scale) -> Chapter:
     """Weights of the first layer by initialization: histogram and filters.
 
-    Command: `transfusion-study --study=transfusion/figure14`.
     Cost: nothing is trained but the donor, seconds.
     Paper: mean_var has the mean and variance of the pretrained weights, not their
     heavy-tailed distribution, and none of their Gabor-like structure.
@@ -208,7 +199,6 @@ def figure14(scale: Scale) -> Chapter:
 def figure21(scale: Scale) -> Chapter:
     """The bank of 64 synthetic Gabor filters (appendix F.3).
 
-    Command: `transfusion-study --study=transfusion/figure21`.
     Cost: no run, seconds.
     Paper: 16 orientations by 4 frequencies (0.08, 0.16, 0.25, 0.32 cycles per pixel),
     sigma 2, 7 × 7 pixels, grey.
