@@ -68,7 +68,8 @@ class Panel:
       height: inches, where panels stand one above the other.
       pad: between title and axes, points.
       legend: whether the figure's legend names what is drawn here.
-      adjust: called last with axes and rows, for scales, ticks and limits.
+      axes: properties of them, as `Axes.set` takes them: scales, ticks and limits.
+      adjust: called last with axes and rows, for those that depend on the rows.
     """
 
     layers: Layer | tuple[Layer, ...]
@@ -80,6 +81,7 @@ class Panel:
     height: float = 3.1
     pad: float = 4
     legend: bool = True
+    axes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     adjust: Callable[[Axes, LongTable], None] | None = None
 
 
@@ -148,6 +150,7 @@ class Chart:
         for each, (panel, own) in zip(axes, drawn, strict=True):
             for layer in several(panel.layers):
                 layer(each, own)
+            each.set(**panel.axes)
             self._name(each, panel, own, axes.index(each))
             if panel.adjust:
                 panel.adjust(each, own)

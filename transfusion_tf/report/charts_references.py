@@ -19,6 +19,9 @@ from transfusion_tf.report.long_table import LongTable, Quantity
 from transfusion_tf.report.style import INK, MUTED, RULE
 from transfusion_tf.report.wording import number
 
+# Limits of the axes of a similarity.
+TO_ONE = {"ylim": (0, 1.04)}
+
 
 @dataclasses.dataclass(frozen=True)
 class Floor:
@@ -121,11 +124,6 @@ class Threshold:
             dots = (0, (1.2, 1.6))
             axes.axhline(row["value"], color=MUTED, linewidth=0.8, linestyle=dots)
             name_at_right(axes, row["value"], f"threshold\n{row['value']:.3f}", 7, 4)
-
-
-def to_one(axes: Axes, table: LongTable) -> None:
-    """Vertical limits of a similarity; as panels are adjusted."""
-    axes.set_ylim(0, 1.04)
 
 
 def colour_bar(figure: Figure, axes: Sequence[Axes], table: LongTable) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transfusion_tf import files
@@ -150,16 +149,15 @@ def _score_table(scores: pd.DataFrame, measures: Sequence[str]) -> LongTable:
     return dataclasses.replace(table, marks=marks)
 
 
-def _to_one(axes: Axes, own: LongTable) -> None:
-    axes.set_ylim(-0.03, 1.04)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
-
-
 _SIMILARITY = Chart(
     Panel(
         (Floor("stage"), Lines("similarity", "stage", series="measure")),
         title="{measure}",
-        adjust=_to_one,
+        axes={
+            "ylim": (-0.03, 1.04),
+            "yticks": [0, 0.25, 0.5, 0.75, 1],
+            "yticklabels": ["0", "", "0.5", "", "1"],
+        },
     ),
     text="",
     facet="measure",

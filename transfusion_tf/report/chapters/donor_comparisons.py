@@ -8,7 +8,7 @@ from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
 from transfusion_tf.report.chapters.donor_accuracy import RANDOM_COLOUR, donor_colours
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots, Lines, Scatter
-from transfusion_tf.report.charts_references import Floor, Level
+from transfusion_tf.report.charts_references import TO_ONE, Floor, Level
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.rows.donor_comparisons_rows import (
     CONTROL,
@@ -59,11 +59,6 @@ def _line_marks(table: LongTable) -> dict[str, Mark]:
     return marks | {RANDOM: Mark(RANDOM_COLOUR, "o")}
 
 
-def _tick_quarters(axes: Axes, own: LongTable) -> None:
-    axes.set_ylim(0, 1.04)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
-
-
 def _similarity_panel(title: str, x: str, height: float, *, itself: bool) -> Panel:
     return Panel(
         (Floor("stage", missing="not compared"), Lines("cca", "stage", series="pair")),
@@ -72,7 +67,7 @@ def _similarity_panel(title: str, x: str, height: float, *, itself: bool) -> Pan
         y="mean {similarity}",
         where={"itself": itself},
         height=height,
-        adjust=_tick_quarters,
+        axes={**TO_ONE, "yticks": [0, 0.25, 0.5, 0.75, 1]},
     )
 
 

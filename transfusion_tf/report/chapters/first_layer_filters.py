@@ -31,13 +31,14 @@ Marks = Mapping[str, Mark]
 def draw_filter_changes(material: Material, table: LongTable) -> Iterator[DrawnFigure]:
     """Grids before and after training, and how much of a Gabor is in each filter."""
     for each in kernels_of_panels(material):
-        model, name = each.keys["model"], each.keys["panel"]
+        columns = each.panel.columns
+        model, name = columns["model"], columns["panel"]
         yield DrawnFigure(
             _draw_grids(each, table.marks, ("before", "after")),
             name,
             f"First-layer filters of {model} before and after training, by start",
         )
-        keys = {column: each.keys[column] for column in _PANEL}
+        keys = {column: columns[column] for column in _PANEL}
         filters = table.where(quantity="filter", **keys)
         changes = {
             own.first["initialization"]: own.frame
@@ -55,8 +56,9 @@ def draw_filter_changes(material: Material, table: LongTable) -> Iterator[DrawnF
 def draw_filters_before(material: Material, table: LongTable) -> Iterator[DrawnFigure]:
     """The filters that training starts from."""
     for each in kernels_of_panels(material):
-        model, name = each.keys["model"], each.keys["panel"]
-        if len(table.where(**{column: each.keys[column] for column in _PANEL})):
+        columns = each.panel.columns
+        model, name = columns["model"], columns["panel"]
+        if len(table.where(**{column: columns[column] for column in _PANEL})):
             yield DrawnFigure(
                 _draw_grids(each, table.marks, ("before",)),
                 name,
@@ -76,8 +78,8 @@ def draw_histogram(axes: Axes, table: LongTable) -> None:
 
 
 def _draw_grids(each: PanelKernels, marks: Marks, sides: Sequence[str]) -> Figure:
-    shown = {label: pair[: len(sides)] for label, pair in each.kernels.items()}
-    return filter_grid(shown, marks, sides, each.keys["model"])
+    shown = {label: pair[: len(sides)] for label, pair in each.shown.items()}
+    return filter_grid(shown, marks, sides, each.panel.model)
 
 
 def _filter_sheet(columns: tuple[Column, ...], caption: str) -> SheetPlan:

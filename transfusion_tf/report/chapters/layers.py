@@ -7,11 +7,11 @@ from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Lines
 from transfusion_tf.report.charts_references import (
+    TO_ONE,
     Floor,
     HeatMap,
     Level,
     colour_bar,
-    to_one,
 )
 from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.results import BASELINE
@@ -58,7 +58,7 @@ def _moved_panel(title: str, start: str) -> Panel:
         y="mean {similarity}",
         where={"initialization": start},
         height=1.9,
-        adjust=to_one,
+        axes=TO_ONE,
     )
 
 

@@ -1,20 +1,12 @@
 """The chapter on a search for learning rates: the metric by the rate, and the best."""
 
-from matplotlib.axes import Axes
-
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Lines
-from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.rows.rate_rows import rate_rows
 from transfusion_tf.report.sentences import one_seed_note, say_listed
 from transfusion_tf.report.sheets import Column, SheetPlan
 from transfusion_tf.report.start_marks import start_marks
-
-
-def _in_powers(axes: Axes, own: LongTable) -> None:
-    axes.set_xscale("log")
-
 
 LEARNING_RATES = ChapterKind(
     name="learning_rates",
@@ -25,7 +17,7 @@ LEARNING_RATES = ChapterKind(
             title="{panel}",
             y="validation {unit}",
             where={"quantity": "validation"},
-            adjust=_in_powers,
+            axes={"xscale": "log"},
         ),
         text="Validation metric by learning rate, a panel a model and data set",
         facet="panel",

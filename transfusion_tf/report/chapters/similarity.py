@@ -6,7 +6,7 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots, Lines, Scatter
-from transfusion_tf.report.charts_references import Floor, Level, RowFloor, to_one
+from transfusion_tf.report.charts_references import TO_ONE, Floor, Level, RowFloor
 from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.rows.similarity_rows import (
     MIXED,
@@ -58,7 +58,7 @@ BY_START = ChapterKind(
                 y="mean {similarity}",
                 height=2.7,
                 pad=8,
-                adjust=to_one,
+                axes=TO_ONE,
             ),
             Panel(
                 (

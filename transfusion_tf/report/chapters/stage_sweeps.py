@@ -3,8 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 
-from matplotlib.axes import Axes
-
 from transfusion_tf.report import style, wording
 from transfusion_tf.report.chapter_kinds import ChapterKind, marks_of
 from transfusion_tf.report.chapters.learning_speed import (
@@ -141,10 +139,6 @@ STAGES = ChapterKind(
 )
 
 
-def _tick_shares(axes: Axes, own: LongTable) -> None:
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["ST", "¼", "½", "¾", "WT"])
-
-
 SPEED_UP = ChapterKind(
     name="speed_up",
     rows=speed_up_rows,
@@ -183,7 +177,10 @@ SPEED_UP = ChapterKind(
                     x="share of stages transferred",
                     height=2.0,
                     pad=5,
-                    adjust=_tick_shares,
+                    axes={
+                        "xticks": [0, 0.25, 0.5, 0.75, 1],
+                        "xticklabels": ["ST", "¼", "½", "¾", "WT"],
+                    },
                 ),
             ),
             text="Speed-up and mean validation metric by share transferred, by model",
@@ -221,9 +218,11 @@ SPEED_UP = ChapterKind(
 )
 
 
-def _tick_starts(axes: Axes, own: LongTable) -> None:
-    axes.set_xlim(-0.26, 1.08)
-    axes.set_xticks([-0.14, 0.0, 0.5, 1.0], ["RI", "ST", "½", "WT"])
+_STARTS = {
+    "xlim": (-0.26, 1.08),
+    "xticks": [-0.14, 0.0, 0.5, 1.0],
+    "xticklabels": ["RI", "ST", "½", "WT"],
+}
 
 
 def _say_sweep(table: LongTable) -> list[str]:
@@ -262,7 +261,7 @@ SWEEP = ChapterKind(
                 title="{data}",
                 y="test {unit}",
                 where={"swept": True},
-                adjust=_tick_starts,
+                axes=_STARTS,
             ),
             Panel(
                 (
@@ -271,7 +270,7 @@ SWEEP = ChapterKind(
                 ),
                 title="gain over ST, mean",
                 y="metric / ST",
-                adjust=_tick_starts,
+                axes=_STARTS,
             ),
         ),
         text="Test metric by share of transferred stages, a line a model",

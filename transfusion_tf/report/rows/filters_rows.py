@@ -44,16 +44,18 @@ class PanelKernels:
     """First-layer filters of one model at one training size.
 
     Attributes:
-      keys: the columns that say which panel a row is of.
       panel: its runs.
-      kernels: initialization -> before and after, of the lowest seed that kept them.
-      shown: initialization -> the id of that run.
+      kernels: initialization -> run id -> filters before and after training, of the
+        runs that kept them, the lowest seed first.
     """
 
-    keys: Mapping[str, Any]
     panel: ModelResults
-    kernels: Mapping[str, tuple[np.ndarray, np.ndarray]]
-    shown: Mapping[str, str]
+    kernels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]
+
+    @property
+    def shown(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Those of the first run of each initialization."""
+        return {label: next(iter(own.values())) for label, own in self.kernels.items()}
 
 
 def kernels_of_panels(material: Material) -> list[PanelKernels]:
@@ -61,22 +63,19 @@ def kernels_of_panels(material: Material) -> list[PanelKernels]:
     trained = ModelStates.of(material.chapter.options).trained
     found = []
     for _, panel in model_results(material):
-        first = {
-            label: next(iter(kernels.items()))
+        kernels = {
+            label: own
             for label, group in panel.starts.items()
-            if (kernels := _kernels(group, trained))
+            if (own := _kernels(group, trained))
         }
-        if first:
-            kept = {label: pair for label, (_, pair) in first.items()}
-            shown = {label: run for label, (run, _) in first.items()}
-            found.append(PanelKernels(panel.columns, panel, kept, shown))
+        if kernels:
+            found.append(PanelKernels(panel, kernels))
     return found
 
 
 def _kernels(
     group: StartRuns, trained: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Run id -> its filters before and after training, the lowest seed first."""
     found = {}
     for _, run in sorted(group.runs.items()):
         # Runs of an earlier version kept the best filters and not the last.
@@ -98,25 +97,23 @@ def filter_rows(material: Material) -> Rows:
         said = {"quantity": "remark", "said": states.trained_sentence()}
         rows.append({"hidden": True, **said})
     for each in kernels_of_panels(material):
-        for label in each.kernels:
-            keys = {**each.keys, "initialization": label}
+        for label, kernels in each.kernels.items():
             group = each.panel.starts[label]
-            pairs = list(_kernels(group, states.trained).values())
             shares = {
                 shown: group.average(quantity)
                 for shown, quantity in (_INITIAL if only_before else _TRAINED).items()
             }
-            rows += _group_rows(keys, pairs, shares)
+            rows += _group_rows(group.columns, list(kernels.values()), shares)
             if not only_before:
-                filters = _shares_by_filter(group, each.shown[label])
+                filters = _shares_by_filter(group, next(iter(kernels)))
                 rows += [
-                    {**keys, "quantity": "filter", "hidden": True, **values}
+                    {**group.columns, "quantity": "filter", "hidden": True, **values}
                     for values in lines(filters)
                 ]
         if only_before:
-            before = {label: pair[0] for label, pair in each.kernels.items()}
+            before = {label: pair[0] for label, pair in each.shown.items()}
             rows += [
-                {**each.keys, "quantity": "density", "hidden": True, **row}
+                {**each.panel.columns, "quantity": "density", "hidden": True, **row}
                 | {"value": row["density"]}
                 for row in lines(weight_histograms(before))
             ]
