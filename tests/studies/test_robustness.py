@@ -12,7 +12,7 @@ def test_a_runs_scan_has_its_metric_its_record_and_its_images(
     trained_root, data_root, prepared
 ):
     run = sorted((trained_root / "runs").iterdir())[0]
-    table = reinitialization_robustness(run, data_root, kind="stage", progress=False)
+    table = reinitialization_robustness(run, data_root, kind="stage")
     assert table["part"].tolist() == ["pool1", "pool2", "pool3", "pool4", "head"]
     directory = RunDirectory(run)
     metric = directory.config().metric
@@ -23,9 +23,7 @@ def test_a_runs_scan_has_its_metric_its_record_and_its_images(
     recorded = directory.status()["test"]
     directory.update_status(test={})
     try:
-        again = reinitialization_robustness(
-            run, data_root, kind="stage", progress=False
-        )
+        again = reinitialization_robustness(run, data_root, kind="stage")
     finally:
         directory.update_status(test=recorded)
     np.testing.assert_allclose(again["unchanged"], table["unchanged"], atol=1e-6)

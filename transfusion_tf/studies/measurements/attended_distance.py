@@ -4,7 +4,6 @@ Feature reuse, appendix E.
 """
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -18,25 +17,16 @@ def run_attention(
     run: str | Path,
     data_root: str | Path,
     *,
-    weights: str = "final",
-    images: Any = None,
+    trained: str = "final",
     most_images: int = 512,
-    seed: int = 0,
-    batch_size: int = 16,
-    progress: bool = True,
 ) -> pd.DataFrame:
-    """`model_attention` of a run.
+    """`model_attention` of a run, on validation images.
 
     Args:
       run: A run directory of a DeiT.
       data_root: Where prepared data lie.
-      weights: `initial`, `best` or `final`.
-      images: As `model_attention` takes them; None takes the validation split of the
-        run's data.
+      trained: The weights after training: `final` or `best`.
       most_images: Images at most, drawn at random.
-      seed: Seed of the draw.
-      batch_size: Images a forward pass.
-      progress: Whether to show a progress bar.
 
     Returns:
       `run`, `model`, `initialization`, `weights`, and the columns of
@@ -46,11 +36,9 @@ def run_attention(
       UserError: As `model_attention` and `load_run_model`.
     """
     table = model_attention(
-        run_snapshot(run, weights).restore(),
-        run_images(run, data_root) if images is None else images,
+        run_snapshot(run, trained).restore(),
+        run_images(run, data_root),
         most_images=most_images,
-        seed=seed,
-        batch_size=batch_size,
-        progress=progress,
+        progress=False,
     )
-    return labelled(table, run_labels(run) | {"weights": weights})
+    return labelled(table, run_labels(run) | {"weights": trained})

@@ -93,14 +93,15 @@ class Comparison:
 
 
 def _each_run(
-    compute: Callable[[Path, str | Path, Options], pd.DataFrame],
+    compute: Callable[..., pd.DataFrame],
     given: Callable[[Options], Options] = lambda options: {},
     wanted: Callable[[RunConfig], bool] = lambda config: True,
 ) -> Parts:
     """A table of each run.
 
     Args:
-      compute: from a run directory, the folder of prepared data and what is given.
+      compute: from a run directory, the folder of prepared data and, by name, what is
+        given.
       given: of the chapter's options, what the table depends on.
       wanted: the runs that are looked at.
     """
@@ -109,7 +110,7 @@ def _each_run(
         chosen = given(options)
         for run in runs:
             if wanted(run.config()):
-                made = functools.partial(compute, run.path, data_root, chosen)
+                made = functools.partial(compute, run.path, data_root, **chosen)
                 yield _content([run], chosen), made
 
     return parts
@@ -165,7 +166,7 @@ def _of_trained(options: Options) -> str:
     return ModelStates.of(options).trained_sentence()
 
 
-def _before_after(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
+def _before_after(run: Path, data_root: str | Path, **given: Any) -> pd.DataFrame:
     """A run before and after training: similarity by stage."""
     return compare_before_and_after(
         run,
@@ -175,25 +176,12 @@ def _before_after(run: Path, data_root: str | Path, given: Options) -> pd.DataFr
     )
 
 
-def _robustness(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
-    """What a run loses where one part is set back to where it began."""
-    return reinitialization_robustness(run, data_root, **given, progress=False)
-
-
-def _knn(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
+def _knn(
+    run: Path, data_root: str | Path, *, split: str, trained: str, **how: Any
+) -> pd.DataFrame:
     """How well each stage's features tell the classes apart."""
-    how = dict(given)
-    split, weights = how.pop("split"), how.pop("trained")
     settings = KNNSettings(**how, progress=False)
-    return run_knn(run, data_root, weights=weights, split=split, settings=settings)
-
-
-def _attention(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
-    """How far each head of a DeiT looks."""
-    images, weights = given["most_images"], given["trained"]
-    return run_attention(
-        run, data_root, weights=weights, most_images=images, progress=False
-    )
+    return run_knn(run, data_root, weights=trained, split=split, settings=settings)
 
 
 def _is_transferred_whole(config: RunConfig) -> bool:
@@ -220,7 +208,7 @@ def _layer_cka_pairs(
             yield _content(pair, given), compute
 
 
-def _layers_of_one(run: Path, data_root: str | Path, given: Options) -> pd.DataFrame:
+def _layers_of_one(run: Path, data_root: str | Path, **given: Any) -> pd.DataFrame:
     """Initial layers (a) against trained ones (b)."""
     table = layer_cka_before_and_after(run, data_root, **layer_settings(given))
     return table[(table["model_a"] == "initial") & (table["model_b"] == "trained")]
@@ -360,14 +348,14 @@ COMPARISONS: Mapping[str, Comparison] = {
     "layer_cka_pairs_initial": _layer_cka_of_pairs("initial"),
     "travel": Comparison(
         _each_run(
-            lambda run, data_root, given: run_travel(run, **given), travel_options
+            lambda run, data_root, **given: run_travel(run, **given), travel_options
         ),
         travel_rows,
         _of_trained,
     ),
     "gabor_changes": Comparison(
         _each_run(
-            lambda run, data_root, given: gabor_changes(run, **given),
+            lambda run, data_root, **given: gabor_changes(run, **given),
             lambda options: {
                 **trained_options(options),
                 "fitted": options.get("fitted"),
@@ -383,7 +371,7 @@ COMPARISONS: Mapping[str, Comparison] = {
         _of_trained,
     ),
     "robustness": Comparison(
-        _each_run(_robustness, robustness_options),
+        _each_run(reinitialization_robustness, robustness_options),
         part_rows({"drop": ("robustness_drop", "of the metric")}, "best"),
         lambda options: "Parts are set back in the best weights on validation.",
     ),
@@ -394,7 +382,7 @@ COMPARISONS: Mapping[str, Comparison] = {
     ),
     "attention": Comparison(
         _each_run(
-            _attention,
+            run_attention,
             lambda options: {
                 "most_images": options.get("images", 512),
                 **trained_options(options),
@@ -411,7 +399,7 @@ COMPARISONS: Mapping[str, Comparison] = {
     ),
     "gabors": Comparison(
         _each_run(
-            lambda run, data_root, given: initial_gabors(run, **given),
+            lambda run, data_root, **given: initial_gabors(run, **given),
             lambda options: {"fitted": options.get("fitted")},
         ),
         gabor_rows(

@@ -6,7 +6,6 @@ Feature reuse, figure 3 and appendix A.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -21,17 +20,16 @@ def layer_cka_before_and_after(
     run: str | Path,
     data_root: str | Path,
     *,
-    images: Any = None,
     settings: LayerSettings = _DEFAULT,
     states: ModelStates = _STATES,
 ) -> pd.DataFrame:
     """A run's layers before training and after, all with all: figure 3, top.
 
+    Compared on the validation split of the run's data.
+
     Args:
       run: A run directory.
       data_root: Where prepared data lie.
-      images: As `layer_cka` takes them; None takes the validation split of the
-        run's data.
       settings: What is compared.
       states: Which weights, and batch norm statistics.
 
@@ -42,7 +40,7 @@ def layer_cka_before_and_after(
     Raises:
       UserError: As `layer_cka` and `load_run_model`.
     """
-    models, images = states.before_and_after(run, data_root, images)
+    models, images = states.before_and_after(run, data_root)
     table = layer_cka(models, images, settings)
     table.insert(0, "run", os.path.basename(os.path.abspath(run)))
     return table
@@ -53,7 +51,6 @@ def layer_cka_of_runs(
     data_root: str | Path,
     *,
     state: str = "trained",
-    images: Any = None,
     settings: LayerSettings = _DEFAULT,
     states: ModelStates = _STATES,
 ) -> pd.DataFrame:
@@ -63,8 +60,6 @@ def layer_cka_of_runs(
       runs: Run directories, of one image size, none twice.
       data_root: Where prepared data lie.
       state: `initial` or `trained`, of all.
-      images: As `layer_cka` takes them; None takes the validation split of the
-        first run's data.
       settings: What is compared.
       states: Which weights, and batch norm statistics.
 
@@ -77,5 +72,5 @@ def layer_cka_of_runs(
     Warns:
       RepresentationWarning: If the runs saw different versions of a data set.
     """
-    models, images = states.of_runs(runs, state, data_root, images)
+    models, images = states.of_runs(runs, state, data_root)
     return layer_cka(models, images, settings)

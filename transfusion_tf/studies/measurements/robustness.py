@@ -25,8 +25,6 @@ def reinitialization_robustness(
     *,
     kind: str = "unit",
     split: str = "test",
-    batch_size: int = 32,
-    progress: bool = True,
 ) -> pd.DataFrame:
     """A run's metric with each part in turn at its initial weights: figure 5.
 
@@ -37,8 +35,6 @@ def reinitialization_robustness(
       data_root: Where prepared data lie.
       kind: What is set back at a time: `layer`, `unit`, `branch` or `stage`.
       split: `test` or `validation`.
-      batch_size: Images a forward pass.
-      progress: Whether to show a progress bar.
 
     Returns:
       `run`, `model`, `initialization`, `split`, `metric` (the run's), the columns of
@@ -58,7 +54,6 @@ def reinitialization_robustness(
         run_dataset(run, data_root),
         split,
         head=config.head or "sigmoid",
-        batch_size=batch_size,
     )
     table = reinitialize_parts(
         model,
@@ -66,7 +61,7 @@ def reinitialization_robustness(
         lambda: scorer().get(metric, np.nan),
         kind=kind,
         unchanged=_recorded(directory, split, metric),
-        progress=progress,
+        progress=False,
     )
     table = table.assign(images=scorer.images)
     return labelled(table, run_labels(run) | {"split": split, "metric": metric})

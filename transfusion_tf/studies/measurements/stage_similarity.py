@@ -32,17 +32,16 @@ def compare_before_and_after(
     run: str | Path,
     data_root: str | Path,
     *,
-    images: Any = None,
     settings: Settings = _ALL_MEASURES,
     states: ModelStates = _STATES,
 ) -> pd.DataFrame:
     """A run before training against itself afterwards, a stage at a time.
 
+    They are compared on the run's `held_out_images`.
+
     Args:
       run: A run directory.
       data_root: Where prepared data lie.
-      images: RGB in [0, 255], as `compare_models` takes them; None takes the
-        run's `held_out_images`.
       settings: How they are compared; PWCCA's weights come from the initial side.
       states: Which weights, and batch norm statistics.
 
@@ -53,9 +52,8 @@ def compare_before_and_after(
       UserError: If there is no run, weights are missing, damaged or NaN, a stage
         is unknown, or the data are not the run's.
     """
-    if images is None:
-        images = held_out_images(run, data_root)
-    models, images = states.before_and_after(run, data_root, images)
+    images = held_out_images(run, data_root)
+    models, _ = states.before_and_after(run, data_root, images)
     table = compare_pair(models["initial"], models["trained"], images, settings)
     table.insert(0, "run", os.path.basename(os.path.abspath(run)))
     return table
