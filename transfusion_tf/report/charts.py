@@ -291,9 +291,9 @@ def _paper_key(text: str) -> Line2D:
     )
 
 
-def short(text: str, most: int = 30) -> str:
+def short(text: str) -> str:
     """The text, broken before its options where it is long."""
-    if len(text) <= most or "[" not in text:
+    if len(text) <= 30 or "[" not in text:
         return text
     return text.replace("[", "\n[", 1)
 

@@ -19,6 +19,8 @@ from transfusion_tf.report.long_table import LongTable, Quantity
 from transfusion_tf.report.style import INK, MUTED, RULE
 from transfusion_tf.report.wording import number
 
+# Along an axis of a heat map; of more names, every so many.
+_MOST_NAMES = 14
 # Limits of the axes of a similarity.
 TO_ONE = {"ylim": (0, 1.04)}
 
@@ -32,11 +34,10 @@ class Floor:
     """
 
     places: str
-    quantity: str = "floor"
     missing: str = ""
 
     def __call__(self, axes: Axes, table: LongTable) -> None:
-        own = table.where(quantity=self.quantity)
+        own = table.where(quantity="floor")
         if not len(own):
             write(axes, self.missing)
             return
@@ -50,18 +51,13 @@ class Floor:
         axes.set_xlim(wide[0], wide[-1])
 
 
-@dataclasses.dataclass(frozen=True)
-class RowFloor:
+def draw_row_floors(axes: Axes, table: LongTable) -> None:
     """The noise floor of every row of a dot plot."""
-
-    quantity: str = "floor"
-
-    def __call__(self, axes: Axes, table: LongTable) -> None:
-        style: Style = {"color": MUTED, "linewidth": 0.8}
-        for place, row in enumerate(table.where(quantity=self.quantity).rows):
-            level, ends = row["value"], [-place - 0.35, -place + 0.35]
-            axes.barh(-place, level, 0.7, color=RULE, alpha=0.75)
-            axes.plot([level] * 2, ends, label="noise floor", **style)
+    style: Style = {"color": MUTED, "linewidth": 0.8}
+    for place, row in enumerate(table.where(quantity="floor").rows):
+        level, ends = row["value"], [-place - 0.35, -place + 0.35]
+        axes.barh(-place, level, 0.7, color=RULE, alpha=0.75)
+        axes.plot([level] * 2, ends, label="noise floor", **style)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +65,6 @@ class HeatMap:
     """Values in [0, 1] of one column's names with another's.
 
     Attributes:
-      most_names: along an axis; of more, every so many.
       written: whether values are written too, where all names are.
       text_size: of values that are written, points.
     """
@@ -77,7 +72,6 @@ class HeatMap:
     quantity: Quantity = None
     down: str = "stage"
     across: str = "pair"
-    most_names: int = 14
     written: bool = False
     text_size: float = 8
 
@@ -87,12 +81,12 @@ class HeatMap:
         values = own.frame["value"].to_numpy().reshape(len(down), len(across))
         axes.imshow(values, vmin=0, vmax=1, cmap="magma", origin="lower")
         for names, axis in ((down, axes.yaxis), (across, axes.xaxis)):
-            step = -(-len(names) // self.most_names)
+            step = -(-len(names) // _MOST_NAMES)
             axis.set_ticks(range(0, len(names), step), names[::step])
             axis.set_tick_params(length=0, labelsize=8 if self.written else 6)
         axes.tick_params(axis="x", rotation=90)
         axes.spines[:].set_visible(False)
-        if self.written and max(values.shape) <= self.most_names:
+        if self.written and max(values.shape) <= _MOST_NAMES:
             style: Style = {"ha": "center", "va": "center"}
             style["fontsize"] = self.text_size
             for (row, column), value in np.ndenumerate(values):

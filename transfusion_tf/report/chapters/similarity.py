@@ -6,7 +6,12 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.chapter_kinds import ChapterKind
 from transfusion_tf.report.charts import Chart, Panel
 from transfusion_tf.report.charts_layers import Dots, Lines, Scatter
-from transfusion_tf.report.charts_references import TO_ONE, Floor, Level, RowFloor
+from transfusion_tf.report.charts_references import (
+    TO_ONE,
+    Floor,
+    Level,
+    draw_row_floors,
+)
 from transfusion_tf.report.long_table import LongTable, finite
 from transfusion_tf.report.rows.similarity_rows import (
     MIXED,
@@ -127,7 +132,7 @@ OF_STARTS = ChapterKind(
     rows=of_starts_rows,
     charts=Chart(
         Panel(
-            (RowFloor(), Dots("cca", rows="model", series="pair", gap=0.26)),
+            (draw_row_floors, Dots("cca", rows="model", series="pair", gap=0.26)),
             x="mean {similarity} at {at}",
             grid="x",
             adjust=_limit_cca,
