@@ -51,10 +51,11 @@ def paper() -> Scale:
     without a lower validation loss.
 
     What the paper leaves open: the head alone is trained for 10 epochs at 1e-3; its
-    loss is softmax cross-entropy where classes exclude one another; images are
-    augmented as their cards say. By default weights are chosen on a validation part
-    held out of the training folds; `--fold_protocol=paper` chooses them on the test
-    fold, as the paper does. An epoch is of the training images that a fold then has.
+    loss is softmax cross-entropy where classes exclude one another; images are not
+    augmented, for none is named and none is cropped. By default weights are chosen on a
+    validation part held out of the training folds; `--fold_protocol=paper` chooses them
+    on the test fold, as the paper does. An epoch is of the training images that a fold
+    then has.
     """
     return Scale(
         name="paper",
@@ -173,8 +174,6 @@ SCALES = {
 
 def _augmentation(*, mirrored: bool) -> Policy:
     """The code's ImageDataGenerator: edges are filled with the nearest pixel."""
-    from transfusion_tf.datasets import Augmentation
-
     filled = {"fill_mode": "nearest"}
     layers = (
         {"name": "keras.layers.RandomRotation", "factor": 10 / 360, **filled},
@@ -191,8 +190,14 @@ def _augmentation(*, mirrored: bool) -> Policy:
             **filled,
         },
     )
-    chosen = Augmentation(flip_horizontal=mirrored, layers=layers)
-    return Policy(dataclasses.asdict(chosen))
+    return _policy(flip_horizontal=mirrored, layers=layers)
+
+
+def _policy(**fields: Any) -> Policy:
+    """An augmentation of these alone, whatever the card says."""
+    from transfusion_tf.datasets import Augmentation
+
+    return Policy(dataclasses.asdict(Augmentation(**fields)))
 
 
 def _target(dataset: str, images: int, size: int, share: float = 0.7) -> Task:
@@ -225,7 +230,8 @@ def _target(dataset: str, images: int, size: int, share: float = 0.7) -> Task:
         learning_rate=1e-5,
         dropout=0.5,
     )
-    return _task(base, _HEAD_EPOCHS * epoch, **_EXCLUSIVE_CLASSES)
+    fields = {**_EXCLUSIVE_CLASSES, "augmentation": _policy()}
+    return _task(base, _HEAD_EPOCHS * epoch, **fields)
 
 
 def _drawn(dataset: str, **fields: Any) -> Task:

@@ -13,9 +13,9 @@ _BATCHES = (
 _STOPPED = "early stopping after 3 epochs of no decrease in validation loss"
 _FOLDS = "five-fold cross-validation"
 _HEAD = "we froze all the pre-trained weights to train the classification layer first"
-_OWN_PICTURES = (
-    "no augmentation is named: images are changed as their cards say, and as the "
-    "authors' code does at --scale=published_code"
+_NO_AUGMENTATION = (
+    "none is named, and section 4.1 reduces images “without image cropping”; what the "
+    "authors' code does is at --scale=published_code"
 )
 
 SOURCES = {
@@ -58,7 +58,7 @@ SOURCES = {
     "batch_norm_momentum": not_in_paper("as ResNet50 of keras.applications has it"),
     "input_scaling": Source("code", "preprocess_input in its default mode, caffe"),
     "aspect": Source("section 4.1", "using interpolation without image cropping"),
-    "augmentation": not_in_paper(_OWN_PICTURES),
+    "augmentation": not_in_paper(_NO_AUGMENTATION),
 }
 
 _CODE_SHEARS = "its shear, of 0.1 degrees at most, is left out: a fifth of a pixel"

@@ -94,8 +94,7 @@ def _figure4(model: str, stage: str) -> float:
 
 def _gabor_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
     """Figures 5, 9 and 10."""
-    large, small = scale.models["pair"][0], scale.models["pair"][-1]
-    unit = "share"
+    small, unit = scale.models["pair"][-1], "share"
     found = [
         Claim(
             "Training erases Gabor filters that a small model begins with.",
@@ -124,19 +123,37 @@ def _gabor_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
             effects.erased_gabors(RETINA, small, "random"),
         ),
     ]
-    if large != small:
-        found.append(
-            Claim(
-                "A large model keeps the Gabor filters that it begins with.",
-                "figures 5 and 10, section 4",
-                f"what training erases of them, {small} minus {large}",
-                unit,
-                "above",
-                effects.erased_gabors(RETINA, small, "transfer")
-                - effects.erased_gabors(RETINA, large, "transfer"),
-            )
+    return (*found, *_kept_gabor_claims(scale, effects))
+
+
+def _kept_gabor_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
+    """Figures 5 and 10 beside a small model: a large one keeps its filters."""
+    large, small = scale.models["pair"][0], scale.models["pair"][-1]
+    kept = "what training erases of them"
+    of_pairs = (
+        (RETINA, large, small, "A", "figure 5, section 4", kept),
+        (
+            CHEST,
+            scale.models["chest"][0],
+            "cbr_small",
+            "On chest radiographs, too, a",
+            "figure 10, appendix D",
+            f"{kept} on chest radiographs",
+        ),
+    )
+    return tuple(
+        Claim(
+            f"{words} large model keeps the Gabor filters that it begins with.",
+            source,
+            f"{effect}, {other} minus {model}",
+            "share",
+            "above",
+            effects.erased_gabors(task, other, "transfer")
+            - effects.erased_gabors(task, model, "transfer"),
         )
-    return tuple(found)
+        for task, model, other, words, source, effect in of_pairs
+        if model != other
+    )
 
 
 def _speed_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:

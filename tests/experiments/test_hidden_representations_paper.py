@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transfusion_tf.datasets import load_card
+from transfusion_tf.datasets import Augmentation, load_card
 from transfusion_tf.input_pipeline.seeded_layers import SeededLayers
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.training.resolved_config import augmentation_of, with_own_epochs
@@ -234,7 +234,11 @@ def test_the_published_code_augments():
         assert translation["height_factor"] == translation["width_factor"] == 0.1
         assert zoom["height_factor"] == zoom["width_factor"] == 0.1
         assert {layer["fill_mode"] for layer in policy.layers} == {"nearest"}
-    assert {run.augmentation for run in RUNS} == {None}
+
+
+def test_the_paper_names_no_augmentation_and_crops_nothing():
+    # "using interpolation without image cropping" (section 4.1).
+    assert {augmentation_of(run) for run in RUNS} == {Augmentation()}
 
 
 def test_the_layers_of_the_published_code_change_a_batch_and_keep_its_range():
@@ -250,11 +254,12 @@ def test_the_layers_of_the_published_code_change_a_batch_and_keep_its_range():
 
 
 def test_everything_else_is_the_paper_s():
+    (plain,) = {run.augmentation for run in RUNS}
     same = {
         run.replace(
             fold_protocol="separate",
             head_early_stopping=0,
-            augmentation=None,
+            augmentation=plain,
             head_steps=0,
             head_learning_rate=None,
             steps=run.steps - run.head_steps,
