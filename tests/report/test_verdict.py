@@ -157,7 +157,7 @@ def test_runs_that_never_trained_are_named_and_not_called(study, plant):
     found = verdict(study)
     assert found.headline.startswith("No answer")
     (warning,) = found.warnings
-    assert "3 of 3 runs never trained: its best weights are those" in warning
+    assert "3 of 3 runs never trained: of the first, its best weights" in warning
 
 
 def test_a_donor_at_chance_is_named_and_its_transfer_not_called(study, plant):

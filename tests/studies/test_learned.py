@@ -55,7 +55,9 @@ def test_a_level_above_chance_is_not_enough_the_interval_counts_too():
 
 def test_runs_that_are_best_before_their_first_step_never_trained():
     rows = runs([0.8, 0.82, 0.81], best_step=0)
-    assert why(*rows).startswith("3 of 3 runs never trained: its best weights are")
+    assert why(*rows).startswith(
+        "3 of 3 runs never trained: of the first, its best weights are"
+    )
 
 
 def test_runs_whose_loss_ran_away_never_trained():

@@ -6,7 +6,7 @@ from transfusion_tf.evaluation.estimates import LEAST_PATIENTS
 from transfusion_tf.report import wording
 from transfusion_tf.report.class_patients import class_patients
 from transfusion_tf.report.results import ModelResults, Results, StartRuns
-from transfusion_tf.studies.learned import collapsed, untrained
+from transfusion_tf.studies.learned import collapsed, say_untrained, untrained
 
 
 def verdict_warnings(results: Results) -> tuple[str, ...]:
@@ -54,8 +54,7 @@ def _of_start(results: Results, panel: ModelResults, start: StartRuns) -> str:
         return f"{name} has learned nothing that can be compared: {why.text}."
     count, sentences = len(start.ids), []
     if bad := untrained(start.measurements, start.ids):
-        reason = next(iter(bad.values())).text
-        sentences.append(f"{len(bad)} of {count} runs never trained: {reason}")
+        sentences.append(say_untrained(bad, count))
     fallen = collapsed(start.measurements, start.ids)
     if fallen := {run: level for run, level in fallen.items() if run not in bad}:
         seeds = start.measurements.runs.loc[list(fallen), "seed"]

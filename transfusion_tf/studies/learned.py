@@ -19,7 +19,7 @@ looks like learning. Where there is no interval, the estimate stands for its low
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -71,6 +71,13 @@ def untrained(measurements: Measurements, runs: Sequence[str]) -> dict[str, NotL
     return found
 
 
+def say_untrained(bad: Mapping[str, NotLearned], count: int) -> str:
+    """How many of so many runs never trained, and why, or why the first did not."""
+    first = next(iter(bad.values())).text
+    which = "" if len(bad) == 1 else " of the first,"
+    return f"{len(bad)} of {count} runs never trained:{which} {first}"
+
+
 def collapsed(measurements: Measurements, runs: Sequence[str]) -> dict[str, float]:
     """Run -> its test metric, of runs at chance whose repetitions have learned.
 
@@ -97,8 +104,7 @@ def why_nothing_learned(
     bad = untrained(measurements, runs)
     if len(bad) > _TOLERATED_SHARE * len(runs):
         first = next(iter(bad.values()))
-        text = f"{len(bad)} of {len(runs)} runs never trained: {first.text}"
-        return NotLearned(first.kind, text)
+        return NotLearned(first.kind, say_untrained(bad, len(runs)))
     skill = effect_or_none(Skill(tuple(runs)), measurements)
     if skill is not None and not is_above(skill):
         chance = float(measurements.of("chance", run=runs)["value"].mean())
