@@ -18,7 +18,6 @@ one GPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from transfusion_tf_experiments.papers import feature_reuse_accuracy as accuracy
@@ -26,36 +25,32 @@ from transfusion_tf_experiments.papers import feature_reuse_appendix as appendix
 from transfusion_tf_experiments.papers import feature_reuse_layers as layers
 from transfusion_tf_experiments.papers.feature_reuse_rates import learning_rates
 from transfusion_tf_experiments.papers.feature_reuse_scales import SCALES as SCALES
-from transfusion_tf_experiments.papers.scale import Scale
+from transfusion_tf_experiments.papers.scale import Scale, named_chapters
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
-    from transfusion_tf.studies import Chapter
     from transfusion_tf.studies.claims import Claim
 
 TITLE = "Feature reuse (Matsoukas et al., CVPR 2022)"
 
-CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
-    function.__name__: function
-    for function in (
-        accuracy.table1,
-        accuracy.figure1,
-        accuracy.figure2,
-        layers.figure3,
-        layers.figure4,
-        layers.figure5,
-        layers.figure6,
-        accuracy.figure7,
-        accuracy.figure8,
-        layers.attention_distance,
-        accuracy.truncated_deit,
-        accuracy.capacity,
-        appendix.appendix_a,
-        appendix.appendix_c,
-    )
-}
+CHAPTERS = named_chapters(
+    accuracy.table1,
+    accuracy.figure1,
+    accuracy.figure2,
+    layers.figure3,
+    layers.figure4,
+    layers.figure5,
+    layers.figure6,
+    accuracy.figure7,
+    accuracy.figure8,
+    layers.attention_distance,
+    accuracy.truncated_deit,
+    accuracy.capacity,
+    appendix.appendix_a,
+    appendix.appendix_c,
+)
 # Studies of their own: no part of `feature_reuse/all`.
-APART: dict[str, Callable[[Scale], Chapter]] = {"learning_rates": learning_rates}
+APART = named_chapters(learning_rates)
 
 
 def claims(scale: Scale) -> tuple[Claim, ...]:

@@ -38,7 +38,6 @@ def table1(scale: Scale) -> Chapter:
     """
     masses = ("masses",) if "masses" in scale.task_groups else ()
     return scale.chapter(
-        "table1",
         "Weights, statistics or neither, by model and data set",
         "Test metric of each data set from random weights, from the statistics of the "
         "donor's weights (mean_var) and from the weights themselves (transfer).",
@@ -60,7 +59,6 @@ def figure1(scale: Scale) -> Chapter:
     task = scale.tasks[scale.task_groups["main"][0]]
     source = scale.options["sources"].get(task.base.donor)
     return scale.chapter(
-        "figure1",
         "When does transfer pay, and when are features reused?",
         "Each dot is a model on a data set. Its place says how far the images are from "
         "the donor's and how many there are; its size the gain WT / RI; its colour how "
@@ -86,7 +84,6 @@ def figure2(scale: Scale) -> Chapter:
         *scale.runs(SWEEP, TABLE1, (RANDOM,)),
     ]
     return scale.chapter(
-        "figure2",
         "Which layers benefit from feature reuse?",
         "Test metric by the share of stages that have the donor's weights, the others "
         "their statistics (WT-ST); stars: random weights. Last: gains over statistics "
@@ -107,7 +104,6 @@ def figure7(scale: Scale) -> Chapter:
         specs = (RANDOM, *sweep(scale, model))
         runs += scale.runs(SWEEP, (model,), specs)
     return scale.chapter(
-        "figure7",
         "Which layers benefit, by the model's capacity",
         "As figure 2, for smaller and larger members of the families.",
         view="sweep",
@@ -127,7 +123,6 @@ def figure8(scale: Scale) -> Chapter:
         specs = (RANDOM, *sweep(scale, model))
         runs += scale.runs(CONVERGENCE, (model,), specs)
     return scale.chapter(
-        "figure8",
         "Transfer and the speed of convergence",
         "Validation metric over training at a constant learning rate; how many times "
         "sooner than from statistics alone a threshold is reached.",
@@ -143,7 +138,6 @@ def truncated_deit(scale: Scale) -> Chapter:
     Paper: the first 5 of DeiT's 12 blocks do about as well as all of them.
     """
     return scale.chapter(
-        "truncated_deit",
         "Do later blocks matter?",
         "Test metric of a transferred transformer cut to its first blocks.",
         view="truncated",
@@ -163,7 +157,6 @@ def capacity(scale: Scale) -> Chapter:
     architectures are due to their inductive bias, not their size.
     """
     return scale.chapter(
-        "capacity",
         "Weights, statistics or neither, by the model's capacity",
         "As table 1, for smaller and larger members of the families.",
         view="starts",

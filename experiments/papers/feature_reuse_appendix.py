@@ -35,7 +35,6 @@ def appendix_a(scale: Scale) -> Chapter:
     runs = scale.runs(("sweep", "few", "many"), TABLE1, starts)
     return dataclasses.replace(
         layers.figure3(scale),
-        name="appendix_a",
         title="Appendix A: similarity of all layers, all models",
         runs=tuple(dict.fromkeys(runs)),
     )
@@ -50,7 +49,6 @@ def appendix_c(scale: Scale) -> Chapter:
     """
     return dataclasses.replace(
         layers.figure5(scale),
-        name="appendix_c",
         title="Appendix C: re-initialization robustness, all models",
         runs=sweeps(scale),
     )

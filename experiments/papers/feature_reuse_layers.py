@@ -32,7 +32,6 @@ def figure3(scale: Scale) -> Chapter:
     DeiT; CNNs learn similar features from either start.
     """
     return scale.chapter(
-        "figure3",
         "What transfer keeps: similarity of all layers",
         "Linear CKA of every layer with every layer: of a run before and after "
         "training, from transferred weights; and of a run from statistics with one "
@@ -60,7 +59,6 @@ def figure4(scale: Scale) -> Chapter:
     Weights stay near "more so when transfer learning gains are strongest".
     """
     return scale.chapter(
-        "figure4",
         "Which transferred weights change? With appendix D",
         "Distance that each layer's weights travel from their start, over the number "
         "of weights, mean over its tensors; on each data set, and mean over them.",
@@ -79,7 +77,6 @@ def figure5(scale: Scale) -> Chapter:
     at the transition; in ResNet50 the last ones and those where the scale changes.
     """
     return scale.chapter(
-        "figure5",
         "Re-initialization robustness",
         "Test metric that is lost where one layer of the trained model is set back to "
         "the weights it began from. In transformers that is an attention or an MLP, "
@@ -103,7 +100,6 @@ def figure6(scale: Scale) -> Chapter:
     delayed."
     """
     return scale.chapter(
-        "figure6",
         "Are reused features low-level or high-level? With appendix B",
         "Test metric of a vote of the nearest training images (cosine similarity) by "
         f"their features at each depth. {_BRANCHES}",
@@ -122,7 +118,6 @@ def attention_distance(scale: Scale) -> Chapter:
     that look far; from statistics none learns to look near.
     """
     return scale.chapter(
-        "attention_distance",
         "How far each head looks",
         "Mean attended distance of every head of a trained transformer, by block.",
         view="attention",

@@ -36,7 +36,6 @@ def learning_rates(scale: Scale) -> Chapter:
         )
     ]
     return scale.chapter(
-        "learning_rates",
         "Which learning rate is best?",
         "Validation metric at the end of a short training at a constant learning rate, "
         "by that rate; one seed.",

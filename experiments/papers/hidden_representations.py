@@ -19,14 +19,13 @@ two donors (3 minutes). At the scale `paper` a run takes about half an hour on o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from transfusion_tf_experiments.papers.hidden_representations_scales import (
     SCALES as SCALES,
 )
 from transfusion_tf_experiments.papers.published_numbers import read_published
-from transfusion_tf_experiments.papers.scale import Scale
+from transfusion_tf_experiments.papers.scale import Scale, named_chapters
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
@@ -52,7 +51,6 @@ def table1(scale: Scale) -> Chapter:
     224 px; two of them, ISIC and PCam-small, in colour.
     """
     return scale.chapter(
-        "table1",
         "The target data sets",
         "Images, classes and pixels of each target, and how folds are dealt.",
         view="targets",
@@ -71,7 +69,6 @@ def table2(scale: Scale) -> Chapter:
     ImageNet is highest on all targets but chest; training the head first seldom helps.
     """
     return scale.chapter(
-        "table2",
         "Natural against medical donors",
         "Test AUC after fine-tuning from each donor and from random weights, all at "
         "once or the head first, over the folds; and what the paper names as missing: "
@@ -93,7 +90,6 @@ def figure2(scale: Scale) -> Chapter:
     Paper: seven targets; all but ISIC and PCam-small are grey.
     """
     return scale.chapter(
-        "figure2",
         "Example images",
         "Images of each target, one of every class first.",
         view="targets",
@@ -111,7 +107,6 @@ def figure3(scale: Scale) -> Chapter:
     layers they are as alike as random ones.
     """
     return scale.chapter(
-        "figure3",
         "Do two donors end alike?",
         f"Mean {scale.similarity} by stage: of each donor with itself after "
         "fine-tuning; of one donor with the other, before and after; of two random "
@@ -136,7 +131,6 @@ def figure4(scale: Scale) -> Chapter:
     """
     target = next(iter(scale.tasks))
     return scale.chapter(
-        "figure4",
         "First-layer filters of each donor",
         f"The first {FILTERS} filters, or all where there are fewer, each donor on its "
         "own scale, and how much of a Gabor function is in them.",
@@ -158,7 +152,6 @@ def figure5(scale: Scale) -> Chapter:
     with large spread on thyroid.
     """
     return scale.chapter(
-        "figure5",
         "Do models from two donors make the same mistakes?",
         "Share of the test images on which both models are right or both are wrong, "
         "and what it would be if their mistakes were independent, "
@@ -181,7 +174,6 @@ def figure6(scale: Scale) -> Chapter:
     so for RadImageNet.
     """
     return scale.chapter(
-        "figure6",
         "Does it pay to keep the donor’s features?",
         "Each point is a fold: its AUC gain over random weights, relative to theirs, "
         "and how alike the model’s representations are before and after fine-tuning; "
@@ -194,10 +186,7 @@ def figure6(scale: Scale) -> Chapter:
     )
 
 
-CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
-    function.__name__: function
-    for function in (table1, table2, figure2, figure3, figure4, figure5, figure6)
-}
+CHAPTERS = named_chapters(table1, table2, figure2, figure3, figure4, figure5, figure6)
 
 
 def claims(scale: Scale) -> tuple[Claim, ...]:

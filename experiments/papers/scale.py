@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +193,6 @@ class Scale:
 
     def chapter(
         self,
-        name: str,
         title: str,
         text: str,
         *,
@@ -203,12 +203,12 @@ class Scale:
         published: tuple[Mapping[str, Any], ...] = (),
         notes: tuple[str, ...] = (),
     ) -> Chapter:
-        """A table or figure of the paper at this scale; see `studies.Chapter`."""
+        """A table or figure of the paper at this scale; `named_chapters` names it."""
         from transfusion_tf.studies import Chapter
 
         groups = {"groups": self.groups} if self.groups else {}
         return Chapter(
-            name=name,
+            name="",
             title=title,
             text=text,
             view=view,
@@ -307,6 +307,21 @@ def stages_of(model: str) -> tuple[str, ...]:
     if options.startswith("blocks="):
         return names[: 1 + int(options.removeprefix("blocks=").rstrip("]"))]
     return names
+
+
+def named_chapters(
+    *functions: Callable[[Scale], Chapter],
+) -> dict[str, Callable[[Scale], Chapter]]:
+    """What makes a paper's chapters, each named as its function is."""
+
+    def with_name(function: Callable[[Scale], Chapter]) -> Callable[[Scale], Chapter]:
+        @functools.wraps(function)
+        def make(scale: Scale) -> Chapter:
+            return dataclasses.replace(function(scale), name=function.__name__)
+
+        return make
+
+    return {function.__name__: with_name(function) for function in functions}
 
 
 def make_scale(scales: Mapping[str, Callable[[], Scale]], name: str) -> Scale:

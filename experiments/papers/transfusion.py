@@ -14,7 +14,6 @@ donors that it may have to pretrain first (9 minutes for all four). At the scale
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from transfusion_tf_experiments.papers import transfusion_accuracy as accuracy
@@ -22,46 +21,42 @@ from transfusion_tf_experiments.papers import transfusion_convergence as converg
 from transfusion_tf_experiments.papers import (
     transfusion_representations as representations,
 )
-from transfusion_tf_experiments.papers.scale import Scale
+from transfusion_tf_experiments.papers.scale import Scale, named_chapters
 from transfusion_tf_experiments.papers.transfusion_scales import SCALES as SCALES
 
 if TYPE_CHECKING:
     from transfusion_tf.datasets import DatasetCard
-    from transfusion_tf.studies import Chapter
     from transfusion_tf.studies.claims import Claim
 
 TITLE = "Transfusion (Raghu et al., NeurIPS 2019)"
 
-CHAPTERS: dict[str, Callable[[Scale], Chapter]] = {
-    function.__name__: function
-    for function in (
-        accuracy.table1,
-        accuracy.table2,
-        accuracy.table3,
-        accuracy.table4,
-        representations.figure1,
-        representations.table5,
-        representations.figure2,
-        representations.figure3,
-        representations.figure4,
-        representations.figure5,
-        convergence.figure6,
-        convergence.figure7,
-        convergence.figure8,
-        representations.figure9,
-        representations.figure10,
-        accuracy.figure12,
-        accuracy.figure13,
-        representations.figure14,
-        convergence.figure15,
-        convergence.figure16,
-        convergence.figure17,
-        convergence.figure18,
-        convergence.figure19,
-        convergence.figure20,
-        representations.figure21,
-    )
-}
+CHAPTERS = named_chapters(
+    accuracy.table1,
+    accuracy.table2,
+    accuracy.table3,
+    accuracy.table4,
+    representations.figure1,
+    representations.table5,
+    representations.figure2,
+    representations.figure3,
+    representations.figure4,
+    representations.figure5,
+    convergence.figure6,
+    convergence.figure7,
+    convergence.figure8,
+    representations.figure9,
+    representations.figure10,
+    accuracy.figure12,
+    accuracy.figure13,
+    representations.figure14,
+    convergence.figure15,
+    convergence.figure16,
+    convergence.figure17,
+    convergence.figure18,
+    convergence.figure19,
+    convergence.figure20,
+    representations.figure21,
+)
 
 
 def claims(scale: Scale) -> tuple[Claim, ...]:

@@ -26,7 +26,6 @@ def table1(scale: Scale) -> Chapter:
     CBR-Tiny 95.8, 95.8. Transfer helps little, and small models do as well.
     """
     return scale.chapter(
-        "table1",
         "Transfer and random weights on RETINA, six architectures",
         "AUC of referable disease on test, from random and from pretrained weights; "
         "parameters as the paper counts them and as Keras does; the donors' accuracy.",
@@ -44,7 +43,6 @@ def table2(scale: Scale) -> Chapter:
     and costs a little on atelectasis and consolidation.
     """
     return scale.chapter(
-        "table2",
         "Transfer and random weights on chest radiographs, finding by finding",
         "AUC of every finding on test, from random and from pretrained weights.",
         view="accuracy",
@@ -68,7 +66,6 @@ def table3(scale: Scale) -> Chapter:
         if row["paper_train_examples"] == smallest and row["initialization"] in STARTS
     )
     return scale.chapter(
-        "table3",
         "The very small data regime",
         "AUC on test of models trained on few images: whom transfer helps.",
         view="accuracy",
@@ -102,7 +99,6 @@ def table4(scale: Scale) -> Chapter:
     runs += scale.runs(RETINA, ("scarce",), STARTS)
     runs += scale.runs(RETINA, ("large",), ("mean_var",))
     return scale.chapter(
-        "table4",
         "How much data it takes",
         "AUC on test by number of training images and start.",
         view="data_sizes",
@@ -119,7 +115,7 @@ def figure12(scale: Scale) -> Chapter:
     Paper: pretrained features are much better than random ones when frozen; random
     weights above the frozen stages do as well as the donor's (no co-adaptation).
     """
-    return _frozen("figure12", scale, "retina", "RETINA")
+    return _frozen(scale, "retina", "RETINA")
 
 
 def figure13(scale: Scale) -> Chapter:
@@ -128,10 +124,10 @@ def figure13(scale: Scale) -> Chapter:
     Cost: 33 runs, 11 minutes.
     Paper: pretrained features are better for most findings, by less than on RETINA.
     """
-    return _frozen("figure13", scale, "chest", "chest radiographs")
+    return _frozen(scale, "chest", "chest radiographs")
 
 
-def _frozen(name: str, scale: Scale, task: str, where: str) -> Chapter:
+def _frozen(scale: Scale, task: str, where: str) -> Chapter:
     runs: list[RunConfig] = []
     for model in scale.models[f"frozen/{task}"]:
         for stage in scale.levels_of(model):
@@ -141,7 +137,6 @@ def _frozen(name: str, scale: Scale, task: str, where: str) -> Chapter:
         last = stages_of(model)[-1]
         runs += scale.runs((task,), (model,), STARTS, freeze=last)
     return scale.chapter(
-        name,
         f"Fixed features on {where}",
         "Stages up to one are frozen, the rest is trained: all from the donor; the "
         "donor below and random weights above; random weights throughout.",

@@ -32,7 +32,6 @@ def figure6(scale: Scale) -> Chapter:
     starts = ("random", "mean_var", "transfer")
     chest = scale.tasks["chest"].base.dataset
     return scale.chapter(
-        "figure6",
         "Does the scale of the pretrained weights speed training up?",
         "The metric over training from random weights, from the scale of the "
         "pretrained weights alone (mean_var), and from the weights themselves; on "
@@ -54,7 +53,6 @@ def figure7(scale: Scale) -> Chapter:
     stage gives less.
     """
     return scale.chapter(
-        "figure7",
         "Weight transfusion: where the gain in speed comes from",
         "Donor weights up to a stage, random weights above: curves, and steps to a "
         "threshold of the metric.",
@@ -74,7 +72,6 @@ def figure8(scale: Scale) -> Chapter:
     transferred.
     """
     return scale.chapter(
-        "figure8",
         "Hybrid approaches: a slim top, synthetic Gabor filters",
         f"{_large_name(scale)} with donor weights up to {slim_model(scale)[1]} and "
         "half of the channels above; synthetic Gabor filters as first layer; random "
@@ -96,7 +93,6 @@ def figure15(scale: Scale) -> Chapter:
     Paper: the effect of mean_var is less pronounced in the smaller models.
     """
     return scale.chapter(
-        "figure15",
         "Convergence by initialization in the CBR models",
         "The metric over training for three CBR models.",
         view="convergence",
@@ -115,7 +111,6 @@ def figure16(scale: Scale) -> Chapter:
     Paper: mean_var is faster than random weights for all findings but cardiomegaly.
     """
     return scale.chapter(
-        "figure16",
         "Convergence on chest radiographs, finding by finding",
         "The AUC of every finding over training.",
         view="convergence",
@@ -132,7 +127,6 @@ def figure17(scale: Scale) -> Chapter:
     parameters; the donor's own are the worst.
     """
     return scale.chapter(
-        "figure17",
         "Batch norm under mean_var: identity, resampled, transferred",
         "Other layers from mean_var. Random weights and full transfer for reference.",
         view="convergence",
@@ -153,7 +147,6 @@ def figure18(scale: Scale) -> Chapter:
     pretrained ones (sampled) and like the pretrained ones shuffled.
     """
     return scale.chapter(
-        "figure18",
         "mean_var against sampled and shuffled weights",
         "Does more than mean and variance of the pretrained weights matter?",
         view="convergence",
@@ -171,7 +164,6 @@ def figure19(scale: Scale) -> Chapter:
     CBR-LargeW the higher stages add a little more.
     """
     return scale.chapter(
-        "figure19",
         "Weight transfusion in two architectures",
         f"As figure 7, and for {PRINTED_NAMES[scale.models['second'][0]]}.",
         view="stages",
@@ -192,7 +184,6 @@ def figure20(scale: Scale) -> Chapter:
         if row["model"].startswith("resnet50")
     )
     return scale.chapter(
-        "figure20",
         f"The slim {_large_name(scale)} from random weights",
         f"Half of the channels above {slim_model(scale)[1]}, with and without the "
         "donor's weights.",

@@ -37,7 +37,6 @@ def figure1(scale: Scale) -> Chapter:
         if is_dataset(run.donor)
     ]
     return scale.chapter(
-        "figure1",
         "Example images",
         "Images of each data set, as they are stored for training.",
         view="example_images",
@@ -53,7 +52,6 @@ def table5(scale: Scale) -> Chapter:
     weights, 0.647 between random starts; CBR-Small 0.825 and 0.723.
     """
     return scale.chapter(
-        "table5",
         "Similarity between models of the same start",
         f"Mean {scale.similarity} between trained models from the same pretrained "
         "weights, between models from random weights, and the difference, by stage.",
@@ -72,7 +70,6 @@ def figure2(scale: Scale) -> Chapter:
     Paper: for ResNet50 and Inception-v3 clearly so; for the CBR models hardly.
     """
     return scale.chapter(
-        "figure2",
         "Pretrained and random starts, against two random starts",
         f"Mean {scale.similarity} at the top two stages of trained models: pairs of a "
         "random and a pretrained start, and pairs of two random starts.",
@@ -91,7 +88,6 @@ def figure3(scale: Scale) -> Chapter:
     weights stay nearer to their start than random ones in the lowest stages only.
     """
     return scale.chapter(
-        "figure3",
         "How far training moves each stage",
         f"Mean {scale.similarity} of a model before and after training, by stage; "
         "beside it, that of pretrained minus that of random starts.",
@@ -110,7 +106,6 @@ def figure4(scale: Scale) -> Chapter:
     pairs; 0.197 and 0.160 for CBR-Small. Higher stages: 0.322 at most.
     """
     return scale.chapter(
-        "figure4",
         "Similarity at initialization against similarity after training",
         "Each point is a pair of models. A line that fits says that what a pair "
         "shared at the start it still shares at the end.",
@@ -130,7 +125,6 @@ def figure5(scale: Scale) -> Chapter:
     erases some of the Gabor filters that it starts with.
     """
     return scale.chapter(
-        "figure5",
         "First-layer filters before and after training on RETINA",
         "Filters of one run of each start, before and after, on one scale; how far "
         "they moved, and how much of a Gabor function is in them.",
@@ -148,7 +142,6 @@ def figure9(scale: Scale) -> Chapter:
     Paper: as figure 5: the small model's filters change much.
     """
     return scale.chapter(
-        "figure9",
         "First-layer filters of CBR-Small on chest radiographs",
         "Filters before and after training from random and from pretrained weights.",
         view="filters",
@@ -166,7 +159,6 @@ def figure10(scale: Scale) -> Chapter:
     """
     largest = scale.models["chest"][0]
     return scale.chapter(
-        "figure10",
         f"First-layer filters of {PRINTED_NAMES[largest]} on chest radiographs",
         "Filters before and after training from random and from pretrained weights.",
         view="filters",
@@ -184,7 +176,6 @@ def figure14(scale: Scale) -> Chapter:
     heavy-tailed distribution, and none of their Gabor-like structure.
     """
     return scale.chapter(
-        "figure14",
         "First-layer weights by initialization",
         "Distribution of the first layer's weights, and its filters, before training.",
         view="filters",
@@ -204,7 +195,6 @@ def figure21(scale: Scale) -> Chapter:
     sigma 2, 7 × 7 pixels, grey.
     """
     return scale.chapter(
-        "figure21",
         "The synthetic Gabor filters",
         "16 orientations, 4 frequencies, 7 × 7 pixels, repeated over the colours.",
         view="gabor_bank",
