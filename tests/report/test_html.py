@@ -13,6 +13,7 @@ from transfusion_tf.report import write_report
 from transfusion_tf.report.page import data_header
 from transfusion_tf.report.sample_images import filter_mosaic
 from transfusion_tf.studies import own_chapters, read_study
+from transfusion_tf.studies.measurements.first_layer_gabors import gabor_changes
 from transfusion_tf.studies.measurements.table import TABLE
 from transfusion_tf.studies.study_folder import ChapterRecord
 from transfusion_tf.training import RunDirectory
@@ -62,7 +63,7 @@ class Page(html.parser.HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def write_own(study, **values):
+def write_own(study, *, with_gabors=False, **values):
     """Writes a planted study with the chapters that its runs allow."""
     ids = {RunDirectory(study.root / "runs" / run).config(): run for run in study.runs}
     chapters = [
@@ -72,6 +73,13 @@ def write_own(study, **values):
         }
         for chapter in own_chapters(list(ids))
     ]
+    if with_gabors:
+        (shown,) = (chapter for chapter in chapters if chapter["view"] == "filters")
+        fits = [gabor_changes(study.root / "runs" / run) for run in shown["runs"]]
+        table = study.root / "analyses" / "gabor_changes.csv"
+        table.parent.mkdir()
+        pd.concat(fits).to_csv(table, index=False)
+        shown["analyses"] = {"gabor_changes": ["analyses/gabor_changes.csv"]}
     return study.write(chapters=chapters, after_paper=False, **values)
 
 
@@ -83,7 +91,8 @@ def written(planted_study, plant, tmp_path_factory):
     study.grid(["cbr_tiny", "cbr_small"], plants)
     study.add_donor()
     study.add_failed("cbr_small", "gabor", 1, "loss is NaN at <step> 120")
-    return write_report(write_own(study, title="Fundus & <friends>"))
+    folder = write_own(study, with_gabors=True, title="Fundus & <friends>")
+    return write_report(folder)
 
 
 @pytest.fixture(scope="module")
