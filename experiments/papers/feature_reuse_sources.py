@@ -46,7 +46,7 @@ SOURCES = {
     "eval_every": not_in_paper("twice per epoch, as in the code"),
     "batch_norm_momentum": not_in_paper("PyTorch's, as its weights are"),
     "head": not_in_paper("softmax where classes exclude one another"),
-    "dropout": not_in_paper("the code sets none but Inception's own"),
+    "dropout": not_in_paper("the code's Inception-v3 is torchvision's, which has 0.5"),
     "metric": Source("section 3", _METRICS),
     "input_scaling": Source(
         _SECTION, "Images were normalised: as each donor's weights expect"

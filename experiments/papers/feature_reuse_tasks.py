@@ -77,6 +77,8 @@ def paper_tasks() -> dict[str, Task]:
     cnns = {"kernel_initializer": "he_normal", "batch_norm_momentum": 0.9}
     for name in ("inception_v3", "resnet18", "resnet50", "resnet152"):
         overrides["model", name] = cnns
+    # torchvision's Inception-v3 has it before its last layer.
+    overrides["model", "inception_v3"] = {**cnns, "dropout": 0.5}
     return tasks_of(configs, overrides, random_rate=3.0)
 
 

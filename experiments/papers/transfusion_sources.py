@@ -40,7 +40,12 @@ SOURCES = {
         "figure 8", "printed steps are multiples of 1 001, or means of five such"
     ),
     "threshold": Source("figures 7 and 8", "train steps taken to reach 91% AUC"),
-    "model": Source("section 3.1", "appendix A has the layers of the CBR models"),
+    "model": Source(
+        "section 3.1",
+        "appendix A has the layers of the CBR models. Keras's ResNet50 has its strides "
+        "where a block begins, the paper's where it ends: of 587 px, block 3 leaves "
+        "37 × 37 positions here and 19 × 19 in appendix C",
+    ),
     "initialization": Source("sections 3.2 and 5", "appendices E and F"),
     "freeze": Source("appendix E", "keep up to layer L fixed"),
     "train_examples": Source(

@@ -50,6 +50,14 @@ def test_what_all_runs_share(field, value, source):
     assert {getattr(run, field) for run in runs_of(PAPER)} == {value}, source
 
 
+@pytest.mark.parametrize("scale", [PAPER, CODE], ids=["paper", "code"])
+def test_inception_alone_has_dropout(scale):
+    # `cnn_models.__dict__["inception_v3"]`: torchvision's, with dropout of 0.5.
+    found = {(run.model, run.dropout) for run in runs_of(scale)}
+    assert {model for model, share in found if share} == {"inception_v3"}
+    assert {share for model, share in found if model == "inception_v3"} == {0.5}
+
+
 def test_cnns_have_adam_and_transformers_adamw():
     found = {(run.model, run.optimizer) for run in CHAPTERS["table1"].runs}
     assert found == {
