@@ -131,8 +131,10 @@ def published_code() -> Scale:
     pretrained under stats transfer, "No Finding" where CheXpert has no other label,
     and first layers that see one channel of CheXpert and DDSM, with the donor's of red.
     Normalised images come in our donors' units, which for Keras's ResNets and Inception
-    are not PyTorch's. Random crops have 0.8 to 1.2 of the area of 256 px and sides of
-    3 : 4 to 4 : 3, and are resized to 224 px; where none fits, the whole image is.
+    are not PyTorch's. Layers are read in the best weights on validation, with the batch
+    norm statistics that are stored with them. Random crops have 0.8 to 1.2 of the area
+    of 256 px and sides of 3 : 4 to 4 : 3, and are resized to 224 px; where none fits,
+    the whole image is.
     """
     scale = paper().with_changes(
         {
@@ -163,9 +165,21 @@ def published_code() -> Scale:
     }
     own = {"dataset", *gray}
     sources = {f"{task}.{name}": PUBLISHED_CODE for task in changes for name in own}
+    # `save_session` keeps the best by the validation metric as `state_dict`.
+    best = {"trained_weights": "best"}
+    as_saved = {
+        "layers": {**best, "batch_norm_statistics": "stored"},
+        "travel": best,
+        "neighbours": best,
+    }
+    sources |= dict.fromkeys(as_saved["layers"], PUBLISHED_CODE)
     return dataclasses.replace(
         scale,
         tasks=tasks,
+        options={
+            kind: {**options, **as_saved.get(kind, {})}
+            for kind, options in scale.options.items()
+        },
         sources={**scale.sources, **sources},
         name="published_code",
         statistics="mean_var[strict_reference]",

@@ -91,8 +91,9 @@ def published_code() -> Scale:
     Images are turned by up to 10 degrees, shifted and zoomed by up to a tenth, and, but
     for chest radiographs, mirrored. Weights are chosen by the fold that is tested, and
     networks are compared on its images. The head alone is trained until two epochs pass
-    without a better validation accuracy, at most 200. Softmax over two classes stands
-    for the code's one sigmoid: it is the same function.
+    without a better validation accuracy, at most 200. Networks are compared as they
+    were saved: the weights of the least validation loss, batch norm's own statistics.
+    Softmax over two classes stands for the code's one sigmoid: it is the same function.
     """
     tasks = {}
     for name, of_table_1 in _TARGETS.items():
@@ -104,8 +105,14 @@ def published_code() -> Scale:
             }
         )
         tasks[name] = dataclasses.replace(task, head_steps=task.base.steps)
+    scale = paper()
+    as_saved = {"trained_weights": "best", "batch_norm_statistics": "stored"}
     return dataclasses.replace(
-        paper(), name="published_code", tasks=tasks, sources={**SOURCES, **CODE}
+        scale,
+        name="published_code",
+        tasks=tasks,
+        options={"similarity": {**scale.options["similarity"], **as_saved}},
+        sources={**SOURCES, **CODE},
     )
 
 

@@ -72,5 +72,9 @@ CODE = {
     "head_steps": Source("code", "at most as many epochs as everything"),
     "head_early_stopping": Source("code", "EarlyStopping(monitor val_acc, patience 2)"),
     "head_learning_rate": Source("code", "Adam's default"),
+    "trained_weights": Source(
+        "code", 'ModelCheckpoint(monitor="val_loss", save_best_only=True)'
+    ),
+    "batch_norm_statistics": Source("code", "K.function of the model that was saved"),
     "augmentation": Source("code", f"ImageDataGenerator; {_CODE_SHEARS}"),
 }

@@ -58,6 +58,16 @@ def test_inception_alone_has_dropout(scale):
     assert {share for model, share in found if model == "inception_v3"} == {0.5}
 
 
+def test_the_published_code_looks_into_the_best_weights():
+    # `self.best_model`, saved as `state_dict`, which ablations load; `model.eval()`.
+    for name in ("figure3", "figure4", "figure6", "appendix_a"):
+        options = feature_reuse.CHAPTERS[name](CODE).options
+        assert options["trained_weights"] == "best"
+        assert "trained_weights" not in CHAPTERS[name].options
+    options = feature_reuse.CHAPTERS["figure3"](CODE).options
+    assert options["batch_norm_statistics"] == "stored"
+
+
 def test_cnns_have_adam_and_transformers_adamw():
     found = {(run.model, run.optimizer) for run in CHAPTERS["table1"].runs}
     assert found == {

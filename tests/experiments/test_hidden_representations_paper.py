@@ -253,6 +253,15 @@ def test_the_layers_of_the_published_code_change_a_batch_and_keep_its_range():
     assert found.min() >= 127.9
 
 
+def test_the_published_code_compares_networks_as_it_saved_them():
+    # ModelCheckpoint(monitor="val_loss", save_best_only=True); K.function in inference.
+    as_saved = {"trained_weights": "best", "batch_norm_statistics": "stored"}
+    for name in ("figure3", "figure6"):
+        chapter = hidden_representations.CHAPTERS[name](CODE)
+        assert as_saved.items() <= chapter.options.items()
+        assert not as_saved.keys() & CHAPTERS[name].options.keys()
+
+
 def test_everything_else_is_the_paper_s():
     (plain,) = {run.augmentation for run in RUNS}
     same = {
