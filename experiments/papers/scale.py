@@ -77,14 +77,22 @@ class Task:
         self, model: str, initialization: str, seed: int, changes: Mapping[str, Any]
     ) -> RunConfig:
         """One run; `changes` are fields of `RunConfig` that override all others."""
-        run = self.base.replace(model=model, initialization=initialization, seed=seed)
-        asked = run.replace(**changes)
-        for (field, value), fields in self.overrides.items():
-            if str(getattr(asked, field)).partition("[")[0] == value:
-                run, asked = run.replace(**fields), asked.replace(**fields)
+        # Gathered before a run is made of them: a study has thousands, and each is
+        # checked field by field.
+        fields: dict[str, Any] = {
+            "model": model,
+            "initialization": initialization,
+            "seed": seed,
+        }
+        asked = {**vars(self.base), **fields, **changes}
+        for (field, value), override in self.overrides.items():
+            if str(asked[field]).partition("[")[0] == value:
+                fields.update(override)
+                asked.update(override)
         if initialization == "random":
-            run = run.replace(learning_rate=run.learning_rate * self.random_rate)
-        return run.replace(**changes)
+            rate = fields.get("learning_rate", self.base.learning_rate)
+            fields["learning_rate"] = rate * self.random_rate
+        return self.base.replace(**{**fields, **changes})
 
     def with_changes(self, changes: Mapping[str, Any]) -> Task:
         """The same with other values of `RunConfig`'s fields, in every run.

@@ -1,5 +1,7 @@
 """The feature-reuse studies at the scale `paper`, against the text, value by value."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,21 @@ from transfusion_tf_experiments.papers import feature_reuse
 from transfusion_tf_experiments.papers.published_numbers import read_published
 from transfusion_tf_experiments.papers.scale import STAGES
 
+
+@functools.cache
+def chapters_of(scale):
+    """All chapters at the scale of that name: thousands of runs, made once."""
+    made = feature_reuse.SCALES[scale]()
+    return {name: make(made) for name, make in feature_reuse.CHAPTERS.items()}
+
+
+@functools.cache
+def runs_of(scale):
+    return {run for chapter in chapters_of(scale).values() for run in chapter.runs}
+
+
 PAPER = feature_reuse.SCALES["paper"]()
-CODE = feature_reuse.SCALES["published_code"]()
-CHAPTERS = {name: make(PAPER) for name, make in feature_reuse.CHAPTERS.items()}
+CHAPTERS, CODE = chapters_of("paper"), chapters_of("published_code")
 
 FOUR = {"deit_s", "swin_t", "inception_v3", "resnet50"}
 DEIT_FAMILY = {"deit_ti", "deit_s", "deit_b"}
@@ -18,10 +32,6 @@ PATCHIFIER_AND_BLOCKS = ["patch_embed"] + [f"block{n}" for n in range(1, 12)]
 RESNET_FAMILY = {"resnet18", "resnet50", "resnet152"}
 CHEXPERT = "chexpert_14_by_patient"
 FIVE = {"aptos2019", "cbis_ddsm", "isic2019", CHEXPERT, "patch_camelyon"}
-
-
-def runs_of(scale):
-    return {run for make in feature_reuse.CHAPTERS.values() for run in make(scale).runs}
 
 
 def values(name, field, **wanted):
@@ -47,7 +57,7 @@ def values(name, field, **wanted):
     ],
 )
 def test_what_all_runs_share(field, value, source):
-    assert {getattr(run, field) for run in runs_of(PAPER)} == {value}, source
+    assert {getattr(run, field) for run in runs_of("paper")} == {value}, source
 
 
 @pytest.mark.parametrize("scale", [PAPER, CODE], ids=["paper", "code"])
@@ -81,7 +91,7 @@ def test_cnns_have_adam_and_transformers_adamw():
 
 
 def test_the_rate_is_1e_4_and_3e_4_from_random_weights():
-    for run in runs_of(PAPER):
+    for run in runs_of("paper"):
         expected = 3e-4 if run.initialization == "random" else 1e-4
         assert run.learning_rate == pytest.approx(expected)
 
@@ -94,7 +104,7 @@ def test_the_rate_warms_up_for_1000_steps_and_falls_at_plateaus_down_to_1e_6():
 
 
 def test_images_of_256_px_are_cropped_flipped_and_jittered():
-    (policy,) = {run.augmentation for run in runs_of(PAPER)}
+    (policy,) = {run.augmentation for run in runs_of("paper")}
     assert 224 * policy["random_crop"] == pytest.approx(256)
     assert policy["flip_horizontal"]
     assert policy["flip_vertical"]
@@ -108,7 +118,7 @@ def test_images_of_256_px_are_cropped_flipped_and_jittered():
 def test_random_convolutions_are_kaimings_and_batch_norm_is_pytorchs():
     # "Random init. (RI) – Kaiming initialization [15]"; "available in PyTorch [33]",
     # whose batch norm has a momentum of 0.1: nine tenths of the statistics stay.
-    for run in runs_of(PAPER) | runs_of(CODE):
+    for run in runs_of("paper") | runs_of("published_code"):
         is_cnn = run.model.startswith(("resnet", "inception"))
         assert run.kernel_initializer == ("he_normal" if is_cnn else None)
         assert run.batch_norm_momentum == (0.9 if is_cnn else None)
@@ -118,7 +128,7 @@ def test_images_are_stretched_not_padded():
     # "Images were normalised and resized to 256×256"; the code: `Resize((256, 256))`.
     from transfusion_tf.training.resolved_config import card_of
 
-    runs = runs_of(PAPER) | runs_of(CODE)
+    runs = runs_of("paper") | runs_of("published_code")
     assert {run.aspect for run in runs} == {"stretch"}
     card = card_of(next(run for run in runs if run.dataset == "isic2019"))
     assert (card.aspect, card.stored_size) == ("stretch", 256)
@@ -186,7 +196,7 @@ def test_metrics_are_those_of_the_data_sets_cards():
         CHEXPERT: "mean_auc",
         "patch_camelyon": "mean_auc",
     }
-    assert {run.metric for run in runs_of(PAPER)} == {None}
+    assert {run.metric for run in runs_of("paper")} == {None}
 
 
 @pytest.mark.parametrize(
@@ -234,7 +244,7 @@ def test_layers_are_set_back_at_every_level_between_statistics_and_weights(
 ):
     # "in ViTs with partial weight transfer (WT-ST), critical layers often appear at the
     # transition between WT and ST".
-    made = feature_reuse.CHAPTERS[chapter](feature_reuse.SCALES[name]())
+    made = chapters_of(name)[chapter]
     assert "analysed" not in made.options
     assert any(run.initialization.startswith("transfer:") for run in made.runs)
 
@@ -259,14 +269,14 @@ def test_representations_are_looked_into_as_the_paper_does():
     # "The zig-zag pattern in row 2 of Fig. 6 is due to alternating self-attention (+) &
     # MLP layers (-)": of their outputs, not of the residual stream.
     for name in ("figure3", "figure4", "figure5", "figure6"):
-        for scale in feature_reuse.SCALES.values():
-            options = feature_reuse.CHAPTERS[name](scale()).options
+        for scale in feature_reuse.SCALES:
+            options = chapters_of(scale)[name].options
             assert options["kind"] == "branch", name
     assert CHAPTERS["figure1"].options["source"] == "imagenet2012"
 
 
 def test_the_published_code_adds_what_the_paper_does_not_say():
-    for run in runs_of(CODE):
+    for run in runs_of("published_code"):
         assert run.optimizer == "adam"
         assert run.weight_decay == 1e-5
         assert run.gradient_clipping == 1.0
@@ -286,8 +296,7 @@ def test_the_published_code_feeds_each_donor_the_pixels_that_it_was_trained_on()
     # keras.applications' do not.
     units = {
         run.model.partition("[")[0]: answered(run, card_of(run)).pixel_units
-        for run in feature_reuse.CHAPTERS["table1"](CODE).runs
-        + feature_reuse.CHAPTERS["figure7"](CODE).runs
+        for run in CODE["table1"].runs + CODE["figure7"].runs
         if run.seed == 0 and run.dataset == "aptos2019"
     }
     standard, keras = "imagenet_mean_std", "caffe"
@@ -302,32 +311,36 @@ def test_the_published_code_feeds_each_donor_the_pixels_that_it_was_trained_on()
 def test_neighbours_vote_by_their_similarity(name):
     # "apply a k-NN evaluation protocol at the layers in question [7]": DINO's, a vote
     # by exp(similarity / T). The code's call: `knn_t=0.1`.
-    figure6 = feature_reuse.CHAPTERS["figure6"](feature_reuse.SCALES[name]())
+    figure6 = chapters_of(name)["figure6"]
     assert (figure6.options["vote"], figure6.options["temperature"]) == ("softmax", 0.1)
 
 
 def test_what_the_published_code_starts_from_stands_beside_the_papers_values():
-    starts = {run.initialization for run in feature_reuse.CHAPTERS["table1"](CODE).runs}
-    rows = feature_reuse.CHAPTERS["table1"](CODE).published
+    starts = {run.initialization for run in CODE["table1"].runs}
+    rows = CODE["table1"].published
     named = {row["initialization"] for row in rows if "initialization" in row}
     assert named == starts
-    datasets = {run.dataset for run in feature_reuse.CHAPTERS["figure1"](CODE).runs}
+    datasets = {run.dataset for run in CODE["figure1"].runs}
     assert {row["dataset"] for row in rows if "dataset" in row} == datasets
 
 
 def test_images_in_grey_are_one_channel_in_the_published_code_alone():
     # `img_channels = 1` of CheXpert and DDSM; `modify_first_layer`.
-    of_one = {run.dataset for run in runs_of(CODE) if run.one_channel}
+    of_one = {run.dataset for run in runs_of("published_code") if run.one_channel}
     assert of_one == {"cbis_ddsm", "cbis_ddsm_masses", "chexpert_14_no_finding"}
-    assert all(run.one_channel == (run.dataset in of_one) for run in runs_of(CODE))
-    assert not any(run.one_channel for run in runs_of(PAPER))
+    assert all(
+        run.one_channel == (run.dataset in of_one) for run in runs_of("published_code")
+    )
+    assert not any(run.one_channel for run in runs_of("paper"))
 
 
 def test_chexpert_has_no_finding_where_the_published_code_does():
     # "converting to 0: 'No Finding' every label that has only zeros".
     from transfusion_tf.datasets import load_card
 
-    names = {run.dataset for run in runs_of(CODE) if "chexpert" in run.dataset}
+    names = {
+        run.dataset for run in runs_of("published_code") if "chexpert" in run.dataset
+    }
     assert names == {"chexpert_14_no_finding"}
     assert load_card("chexpert_14_no_finding").labels.if_none == "No Finding"
 
@@ -344,7 +357,7 @@ def test_both_protocols_train_the_same_cells():
             for run in runs_of(scale)
         }
 
-    assert cells(PAPER) == cells(CODE)
+    assert cells("paper") == cells("published_code")
 
 
 @pytest.mark.parametrize(
@@ -438,11 +451,8 @@ def test_every_value_is_said_to_be_the_papers_its_codes_or_ours():
 
 def test_every_chapter_says_that_donors_are_other_networks():
     # "either available in PyTorch [33] or downloaded from the official repositories".
-    for scale in (PAPER, CODE):
-        for make in feature_reuse.CHAPTERS.values():
-            assert any(
-                "other networks than the paper's" in n for n in make(scale).notes
-            )
+    for chapter in (*CHAPTERS.values(), *CODE.values()):
+        assert any("other networks than the paper's" in n for n in chapter.notes)
 
 
 def test_every_table_and_figure_is_there():
@@ -594,7 +604,8 @@ def test_small_scales_need_no_download_and_three_domains(name):
 
 def test_changes_reach_every_run():
     scale = feature_reuse.SCALES["small"]().with_changes({"steps": 7}).with_seeds(1)
-    runs = runs_of(scale)
+    made = [make(scale) for make in feature_reuse.CHAPTERS.values()]
+    runs = {run for chapter in made for run in chapter.runs}
     assert {run.steps for run in runs} == {7}
     assert {run.seed for run in runs} == {0}
 
@@ -602,8 +613,8 @@ def test_changes_reach_every_run():
 def test_every_initialization_is_a_spec():
     from transfusion_tf.initialization import parse_spec
 
-    for make in feature_reuse.SCALES.values():
-        for run in runs_of(make()):
+    for scale in feature_reuse.SCALES:
+        for run in runs_of(scale):
             spec = parse_spec(run.initialization)
             model = run.model.partition("[")[0]
             assert spec.through is None or spec.through in STAGES[model]
