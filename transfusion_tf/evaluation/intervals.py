@@ -6,6 +6,7 @@ narrow.
 """
 
 import dataclasses
+import functools
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,9 @@ from transfusion_tf.evaluation.metrics import metric
 
 # Sample-by-example cells held at once: 32 MB of float64.
 _CHUNK_CELLS = 4_000_000
+# Sample-by-patient cells drawn in one call: what is counted stays in the cache. 1 000
+# samples of 150 patients take 1.5 ms so, and 7.5 ms with a call for each.
+_CALL_CELLS = 50_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,21 +112,44 @@ def patient_weights(
     if not patients.size:
         raise ValueError("no examples to draw from")
     names = "\n".join(str(patient) for patient in patients)
-    generator = np.random.default_rng([seed, zlib.crc32(names.encode())])
+    entropy = (seed, zlib.crc32(names.encode()))
     block = max(1, _CHUNK_CELLS // max(len(member), len(patients)))
+    if samples <= block:
+        yield _all_patient_counts(entropy, len(patients), samples)[:, member]
+        return
+    generator = np.random.default_rng(entropy)
     for start in range(0, samples, block):
         size = min(block, samples - start)
-        # One call a sample: the draws must not depend on the size of a block.
-        counts = np.stack(
-            [
-                np.bincount(
-                    generator.integers(patients.size, size=patients.size),
-                    minlength=patients.size,
-                )
-                for _ in range(size)
-            ]
-        )
-        yield counts[:, member]
+        yield _patient_counts(generator, len(patients), size)[:, member]
+
+
+# The runs of a study share a few test sets, and all their metrics are drawn alike.
+@functools.lru_cache(maxsize=4)
+def _all_patient_counts(
+    entropy: tuple[int, int], patients: int, samples: int
+) -> np.ndarray:
+    counts = _patient_counts(np.random.default_rng(entropy), patients, samples)
+    counts.flags.writeable = False
+    return counts
+
+
+def _patient_counts(
+    generator: np.random.Generator, patients: int, samples: int
+) -> np.ndarray:
+    """How often each patient is drawn: int64 [samples, patients].
+
+    The generator gives the same draws however they are split into calls.
+    """
+    together = max(1, _CALL_CELLS // patients)
+    parts = []
+    for start in range(0, samples, together):
+        size = min(together, samples - start)
+        drawn = generator.integers(patients, size=(size, patients))
+        # A range of numbers of its own for each sample.
+        drawn += patients * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * patients)
+        parts.append(counts.reshape(size, patients))
+    return np.concatenate(parts)
 
 
 def metric_replicates(
