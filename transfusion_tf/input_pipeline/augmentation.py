@@ -126,7 +126,7 @@ def _affine(colors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return brightness[:, None, None] * hue, colors[:, 1][:, None, None, None]
 
 
-@tf.function(jit_compile=True)
+@tf.function(autograph=False, jit_compile=True)
 def _yiq_colors(images: tf.Tensor, hue: tf.Tensor, contrast: tf.Tensor) -> tf.Tensor:
     """Contrast about each channel's mean, then hue: one affine map an image.
 

@@ -122,11 +122,8 @@ def _training_pipeline(
         # Where the batches begin; then all positions of each.
         last = np.iinfo(np.int64).max - size
         dataset = tf.data.Dataset.range(first, last, batch_size)
-        dataset = dataset.map(locate, num_parallel_calls=2, deterministic=True)
-        dataset = dataset.unbatch()
-        dataset = dataset.map(
-            load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-        )
+        dataset = _mapped(dataset, locate, 2)
+        dataset = _mapped(dataset.unbatch(), load)
         return _untuned(dataset.batch(size, drop_remainder=True).prefetch(2))
 
     return pipeline
@@ -141,7 +138,7 @@ class _Traced:
     def __init__(self, pipeline: Callable[..., tf.data.Dataset]):
         self._element_spec: Any = None
 
-        @tf.function
+        @tf.function(autograph=False)
         def make(seed: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
             dataset = pipeline(seed, first)
             self._element_spec = dataset.element_spec
@@ -185,9 +182,8 @@ def eval_batches(
         return read(indices), indices, tf.cast(positions < count, tf.float32)
 
     dataset = tf.data.Dataset.range(padded).batch(batch_size, drop_remainder=True)
-    dataset = dataset.map(locate, num_parallel_calls=2, deterministic=True)
-    dataset = dataset.unbatch()
-    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = _mapped(dataset, locate, 2)
+    dataset = _mapped(dataset.unbatch(), load)
     return _untuned(dataset.batch(batch_size, drop_remainder=True).prefetch(2))
 
 
@@ -206,6 +202,19 @@ def kept_eval_batches(
     return _kept.get(
         key, lambda: list(eval_batches(prepared, split, batch_size, limit=limit))
     )
+
+
+def _mapped(
+    dataset: tf.data.Dataset,
+    function: Callable[..., Any],
+    calls: int = tf.data.AUTOTUNE,
+) -> tf.data.Dataset:
+    """What the function makes of each element, in order, so many at once.
+
+    It must not branch on a tensor in Python: converting it would take half a second.
+    """
+    plain = tf.autograph.experimental.do_not_convert(function)
+    return dataset.map(plain, num_parallel_calls=calls, deterministic=True)
 
 
 def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:

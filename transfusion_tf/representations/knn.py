@@ -258,7 +258,7 @@ def _unit_length(features: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(features, tf.norm(features, axis=1, keepdims=True))
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(autograph=False, reduce_retracing=True)
 def _nearest(
     queries: tf.Tensor,
     chunk: tf.Tensor,

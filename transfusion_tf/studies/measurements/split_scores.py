@@ -18,7 +18,8 @@ def logits_function(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """Logits of images, whatever the model's weights are by then; traced once."""
     with_logits = logits_model(model)
     return tf.function(
-        lambda images: with_logits(tf.cast(images, tf.float32), training=False)
+        lambda images: with_logits(tf.cast(images, tf.float32), training=False),
+        autograph=False,
     )
 
 

@@ -66,7 +66,7 @@ class ClusterWorkers(Workers):
         self.index = cluster.worker
         self.local_replicas = strategy.num_replicas_in_sync // self.count
 
-        @tf.function
+        @tf.function(autograph=False)
         def sum_up(values: Any) -> Any:
             def replica(value: tf.Tensor) -> tf.Tensor:
                 context = tf.distribute.get_replica_context()
