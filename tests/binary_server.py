@@ -6,6 +6,7 @@ code goes.
 """
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -99,6 +100,8 @@ if __name__ == "__main__":
     import transfusion_tf.training  # noqa: F401
     import transfusion_tf_experiments.named_studies  # noqa: F401
 
+    # As in `conftest`; and what a forked process looks through it copies.
+    gc.freeze()
     request = serve(socket.socket(fileno=int(sys.argv[1])))
     if request is not None:
         become(request)

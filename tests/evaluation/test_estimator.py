@@ -270,14 +270,15 @@ def coverage(statistic, sources, draws=None, **options):
     """Share of 95 % intervals that hold zero; statistic and draws of every repeat."""
     levels = [(name, level) for name, own in sources.items() for level in own]
     values = {left_out: statistic(left_out) for left_out in (None, *levels)}
+    drawn = {each: draws(each) for each in values} if draws else {}
     held = 0
     for repeat in range(REPEATS):
         found = estimate(
             lambda left_out, repeat=repeat: values[left_out][repeat],
             sources,
-            draws=None
-            if draws is None
-            else lambda left_out, repeat=repeat: draws(left_out)[repeat],
+            draws=(lambda left_out, repeat=repeat: drawn[left_out][repeat])
+            if drawn
+            else None,
             **options,
         )
         held += found.low <= 0 <= found.high

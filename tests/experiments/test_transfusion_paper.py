@@ -367,7 +367,7 @@ def test_every_initialization_fits_its_model(weightless_model):
         for run in chapter.runs
         if "[" in run.model or ":" in run.initialization
     }
-    models = {model: weightless_model(model, 64) for model, _, _ in cells}
+    models = {model: weightless_model(model, (64, 64)) for model, _, _ in cells}
     for model, initialization, _ in sorted(cells, key=str):
         plan_tensors(models[model], parse_spec(initialization))
     for model, _, freeze in cells:

@@ -36,6 +36,31 @@ SMALL = [
     *("cbr_large_t", "cbr_large_w", "cbr_small", "cbr_tiny", "cbr_tiny_appendix"),
     *("resnet50", "inception_v3", "deit_mini", "swin_mini"),
 ]
+# Weights below the head, those of batch norms included. Of DeiTs: timm's, without
+# distillation, less their heads; of Swin and ResNet18: KerasHub's presets; ResNet34:
+# torchvision's 21 284 672 and 17 024 moving statistics; ResNet101 and 152:
+# keras.applications without top.
+PUBLISHED = {
+    "deit_ti": 5_524_416,
+    "deit_s": 21_665_664,
+    "deit_b": 85_798_656,
+    "swin_t": 27_519_354,
+    "resnet18": 11_186_112,
+    "resnet34": 21_301_696,
+    "resnet101": 42_658_176,
+    "resnet152": 58_370_944,
+}
+# What is left to the nightly tests is a narrower, a wider or a shorter one of the same.
+LARGE = [
+    pytest.param(name, marks=pytest.mark.exhaustive)
+    if name in ("deit_ti", "deit_b", "resnet101")
+    else name
+    for name in PUBLISHED
+]
+
+
+def test_every_model_is_looked_at():
+    assert {*SMALL, *PUBLISHED} == set(model_names()) == set(EXPECTED)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -44,7 +69,7 @@ def test_every_model_has_its_stages(smallest_model, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n in model_names() if n not in SMALL])
+@pytest.mark.parametrize("name", LARGE)
 def test_every_large_model_has_its_stages(weightless_model, name):
     model = weightless_model(name)
 
@@ -57,6 +82,16 @@ def test_every_layer_with_weights_is_in_exactly_one_stage_or_the_head(
     smallest_model, name
 ):
     assert_every_weight_has_one_place(smallest_model(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_parameters_are_as_published(weightless_model, name):
+    model = weightless_model(name)
+
+    assert PUBLISHED[name] == sum(
+        layer.count_params() for stage in stages(model) for layer in stage.layers
+    )
 
 
 def assert_every_weight_has_one_place(model):

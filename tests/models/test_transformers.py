@@ -8,7 +8,6 @@ from hub_backbones import hub_features
 
 from transfusion_tf.models import (
     DEIT_ARCHITECTURES,
-    SWIN_ARCHITECTURES,
     SwinArchitecture,
     build,
     cut_blocks,
@@ -26,20 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Layer 'attn'.*mask:UserWarning")
 
 MINIS = ("deit_mini", "swin_mini")
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 64, 64, 3)).astype("float32")
-# Weights below the head, those of batch norms included. Of DeiTs: timm's, without
-# distillation, less their heads; of Swin and ResNet18: KerasHub's presets; ResNet34:
-# torchvision's 21 284 672 and 17 024 moving statistics; ResNet101 and 152:
-# keras.applications without top.
-PUBLISHED = {
-    "deit_ti": 5_524_416,
-    "deit_s": 21_665_664,
-    "deit_b": 85_798_656,
-    "swin_t": 27_519_354,
-    "resnet18": 11_186_112,
-    "resnet34": 21_301_696,
-    "resnet101": 42_658_176,
-    "resnet152": 58_370_944,
-}
 
 
 def drawn(variables, seed=0) -> None:
@@ -108,16 +93,6 @@ def test_resnet18_computes_what_kerashubs_backbone_computes():
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_parameters_are_as_published(weightless_model, name):
-    model = weightless_model(name)
-
-    assert PUBLISHED[name] == sum(
-        layer.count_params() for stage in stages(model) for layer in stage.layers
-    )
-
-
 @pytest.mark.parametrize("name", MINIS)
 def test_the_minis_have_a_few_hundred_thousand_weights(smallest_model, name):
     assert 200_000 < smallest_model(name).count_params() < 500_000
@@ -171,21 +146,28 @@ OBLONG = np.random.default_rng(1).uniform(0, 255, (2, 64, 80, 3)).astype("float3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [(224, 224), (224, 256), (544, 544), (64, 64)])
-def test_swins_window_is_the_published_one_at_every_size(size):
-    image = keras.Input((*size, 3))
-    model = keras.Model(image, swin_features(image, SWIN_ARCHITECTURES["swin_t"]))
-
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param((224, 224), marks=pytest.mark.exhaustive),
+        (224, 256),
+        pytest.param((544, 544), marks=pytest.mark.exhaustive),
+        (64, 64),
+    ],
+)
+def test_swins_window_is_the_published_one_at_every_size(weightless_model, size):
     tables = [
         weight.shape
-        for weight in model.weights
+        for weight in weightless_model("swin_t", size).weights
         if weight.name == "relative_position_bias_table"
     ]
     heads = [3] * 2 + [6] * 2 + [12] * 6 + [24] * 2
     assert tables == [(13 * 13, number) for number in heads]
 
 
-@pytest.mark.parametrize("size", [(64, 80), (80, 80), (32, 48)])
+@pytest.mark.parametrize(
+    "size", [(64, 80), pytest.param((80, 80), marks=pytest.mark.exhaustive), (32, 48)]
+)
 def test_a_swins_weights_fit_it_at_another_size(smallest_model, size):
     donor = smallest_model("swin_mini")
     model = build("swin_mini", (*size, 3), 5)
@@ -216,7 +198,14 @@ def test_shifted_windows_hand_on_what_one_window_has_seen():
     np.testing.assert_array_equal(shifted, expected)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+# What is masked is -infinity in float16, whose range is the narrower one.
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "mixed_float16",
+        pytest.param("mixed_bfloat16", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_filled_up_swin_answers_in_mixed_precision(policy):
     keras.config.set_dtype_policy(policy)
     try:
@@ -242,10 +231,12 @@ def test_a_saved_model_loads_in_safe_mode_and_computes_the_same(
 
 
 @pytest.mark.parametrize("name", MINIS)
-def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32(name):
+def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32(
+    smallest_model, name
+):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = build(name, (64, 64, 3), 3, seed=0)
+        model = build(name, (64, 64, 3), 5, seed=0)
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -253,9 +244,7 @@ def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32(name):
     assert {variable.dtype for variable in model.weights} == {"float32"}
     probabilities = model(IMAGES)
     assert keras.backend.standardize_dtype(probabilities.dtype) == "float32"
-    np.testing.assert_allclose(
-        probabilities, build(name, (64, 64, 3), 3, seed=0)(IMAGES), atol=0.02
-    )
+    np.testing.assert_allclose(probabilities, smallest_model(name)(IMAGES), atol=0.02)
 
 
 @pytest.mark.slow
@@ -277,10 +266,10 @@ def test_a_training_step_moves_every_embedding_and_kernel(name):
     assert still == []
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_does_not():
-    first, again, other = (
-        build("swin_mini", (64, 64, 3), 3, seed=seed).get_weights()
-        for seed in (1, 1, 2)
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(smallest_model):
+    first = smallest_model("swin_mini").get_weights()
+    again, other = (
+        build("swin_mini", (64, 64, 3), 5, seed=seed).get_weights() for seed in (0, 1)
     )
 
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -349,10 +338,10 @@ def test_a_precision_policy_holds_for_the_models_built_under_it(smallest_model):
     before = smallest_model("deit_mini")  # KerasHub's layers are looked up once
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        mixed = build("deit_mini", (64, 64, 3), 2)
+        mixed = build("deit_mini[blocks=1]", (64, 64, 3), 2)
     finally:
         keras.config.set_dtype_policy("float32")
-    after = build("deit_mini", (64, 64, 3), 2)
+    after = build("deit_mini[blocks=1]", (64, 64, 3), 2)
 
     for model, dtype in ((before, "float32"), (mixed, "bfloat16"), (after, "float32")):
         assert model.get_layer("block1_mlp_dense").compute_dtype == dtype

@@ -10,7 +10,7 @@ from matplotlib import pyplot
 from report.levels import check_levels
 
 from transfusion_tf.report import write_report
-from transfusion_tf.report.page import data_header
+from transfusion_tf.report.page import data_header, reproduction
 from transfusion_tf.report.sample_images import filter_mosaic
 from transfusion_tf.studies import own_chapters, read_study
 from transfusion_tf.studies.measurements.first_layer_gabors import gabor_changes
@@ -63,8 +63,8 @@ class Page(html.parser.HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def write_own(study, *, with_gabors=False, **values):
-    """Writes a planted study with the chapters that its runs allow."""
+def write_own(study, names=(), *, with_gabors=False, **values):
+    """Writes a planted study with the chapters that its runs allow, or some of them."""
     ids = {RunDirectory(study.root / "runs" / run).config(): run for run in study.runs}
     chapters = [
         {
@@ -72,6 +72,7 @@ def write_own(study, *, with_gabors=False, **values):
             "runs": [ids[run] for run in chapter.runs],
         }
         for chapter in own_chapters(list(ids))
+        if not names or chapter.name in names
     ]
     if with_gabors:
         (shown,) = (chapter for chapter in chapters if chapter["view"] == "filters")
@@ -279,18 +280,11 @@ def test_curves_of_two_evaluations_have_no_chapter_on_speed(
 ):
     study = planted_study(tmp_path, steps=20)
     study.grid(["cbr_tiny"], {"random": plant(1.0, 9), "transfer": plant(2.0, 2)})
-    folder = write_own(study)
+    folder = write_own(study, ["convergence"])
     text = Page(write_report(folder).read_text()).text
     speed = text[text.index("Who learns faster The validation") :]
     assert "A curve of fewer than 4 evaluations says nothing of speed" in speed
     assert not list((folder / "figures").glob("convergence*"))
-
-
-def test_a_study_that_was_asked_for_no_chapters_has_its_verdict_alone(study, plant):
-    study.grid(["cbr_tiny"], {"random": plant(1.0, 90), "transfer": plant(2.0, 30)})
-    page = Page(write_report(study.write()).read_text())
-    assert "Does transfer help?" in page.text
-    assert "Tables and figures" not in page.text
 
 
 def test_the_same_study_makes_the_same_bytes(written):
@@ -302,13 +296,48 @@ def test_the_same_study_makes_the_same_bytes(written):
     assert [file.read_bytes() for file in files] == before
 
 
-def test_images_can_be_left_out(study, plant):
-    study.grid(["cbr_tiny"], {"random": plant()}, seeds=(0,))
+@pytest.fixture(scope="module")
+def bare(planted_study, plant, tmp_path_factory):
+    """The report of two runs that left little, without chapters and images.
+
+    With it, matplotlib's settings before and after.
+    """
+    study = planted_study(tmp_path_factory.mktemp("bare"))
+    plants = {"random": plant(1.0, 90), "transfer": plant(2.0, 30)}
+    study.grid(["cbr_tiny"], plants, seeds=(0,))
+    for name in study.runs:
+        run = RunDirectory(study.root / "runs" / name)
+        run.update_status(images_per_second=None, parameters_table1=None, machine=None)
+    before = dict(matplotlib.rcParams)
     report = write_report(study.write(), show_images=False)
-    page = Page(report.read_text())
-    assert "Sample images were left out of this report on request." in page.text
-    assert not any("jpeg" in reference for reference in page.references)
-    assert not (report.parent / "figures" / "samples.png").exists()
+    return report, before, dict(matplotlib.rcParams)
+
+
+@pytest.fixture(scope="module")
+def bare_page(bare):
+    return Page(bare[0].read_text())
+
+
+def test_images_can_be_left_out(bare, bare_page):
+    assert "Sample images were left out of this report on request." in bare_page.text
+    assert not any("jpeg" in reference for reference in bare_page.references)
+    assert not (bare[0].parent / "figures" / "samples.png").exists()
+
+
+def test_a_study_that_was_asked_for_no_chapters_has_its_verdict_alone(bare_page):
+    assert "Does transfer help?" in bare_page.text
+    assert "Tables and figures" not in bare_page.text
+
+
+def test_numbers_survive_a_status_without_speed(bare_page):
+    assert "Accuracy" in bare_page.text
+    assert "Table 1" not in bare_page.text
+
+
+def test_drawing_leaves_matplotlibs_global_state_alone(bare):
+    _, before, after = bare
+    assert after == before
+    assert pyplot.get_fignums() == []
 
 
 def test_a_study_without_results_still_has_a_page(study):
@@ -321,7 +350,8 @@ def test_a_study_without_results_still_has_a_page(study):
 def test_runs_that_never_reach_the_threshold_are_drawn(study, plant):
     plants = {"random": plant(2.0, 30), "transfer": plant(0.1, 2000)}
     study.grid(["cbr_tiny"], plants)
-    page = Page(write_report(write_own(study)).read_text())
+    folder = write_own(study, ["convergence"])
+    page = Page(write_report(folder).read_text())
     assert "never from transfer" in page.text
     assert "not all seeds get there from transfer" in page.text
 
@@ -343,23 +373,8 @@ def test_runs_without_pictures_are_reported(study, plant):
     run = study.add("cbr_tiny", "random", 0, plant())
     for name in ("samples.npz", "first_layer.npz", "initialization.csv"):
         (run.path / name).unlink()
-    page = Page(write_report(write_own(study)).read_text())
+    page = Page(write_report(write_own(study, ["filters"])).read_text())
     assert "The runs kept no sample images." in page.text
-
-
-def test_numbers_survive_a_status_without_speed(study, plant):
-    run = study.add("cbr_tiny", "random", 0, plant())
-    run.update_status(images_per_second=None, parameters_table1=None, machine=None)
-    page = Page(write_report(study.write()).read_text())
-    assert "Table 1" not in page.text
-
-
-def test_drawing_leaves_matplotlibs_global_state_alone(study, plant):
-    study.add("cbr_tiny", "random", 0, plant())
-    before = dict(matplotlib.rcParams)
-    write_report(study.write())
-    assert dict(matplotlib.rcParams) == before
-    assert pyplot.get_fignums() == []
 
 
 def test_filters_of_a_pair_share_a_scale():
@@ -379,6 +394,6 @@ def test_the_recipe_names_what_a_run_uses_beyond_the_usual(
     study = planted_study(tmp_path)
     study.add("cbr_tiny", "random", 0, plant(1.0, 90), gradient_clipping=1.0)
     study.add("cbr_tiny", "random", 1, plant(1.0, 90), warmup_steps=20)
-    text = Page(write_report(study.write(title="A")).read_text()).text
-    assert "gradient clipping 1.0, None" in text
-    assert "warmup steps 0, 20" in text
+    recipe = reproduction(read_study(study.write()))["recipe"]
+    assert recipe["gradient clipping"] == "1.0, None"
+    assert recipe["warmup steps"] == "0, 20"
