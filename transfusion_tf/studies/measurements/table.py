@@ -120,10 +120,22 @@ class Measurements:
     def of(self, quantity: str, **wanted: Any) -> pd.DataFrame:
         """The rows of one quantity whose columns have these values.
 
+        Chapters and claims ask for the same rows, over and over: three of four calls
+        are answered from what was found before.
+
         Args:
           quantity: its name; nothing is measured of an unknown one.
           **wanted: column -> value, or a list, set or tuple of values.
         """
+        key = (
+            quantity,
+            *((name, _hashable(value)) for name, value in sorted(wanted.items())),
+        )
+        found = self.once(key, lambda: self._find(quantity, wanted))
+        # Columns that a caller adds are its own.
+        return found.copy(deep=False)
+
+    def _find(self, quantity: str, wanted: Mapping[str, Any]) -> pd.DataFrame:
         found = self._by_quantity.get(quantity, self.rows.iloc[:0])
         chosen = np.ones(len(found), bool)
         for name, value in wanted.items():
@@ -162,6 +174,10 @@ class Measurements:
         bootstrap["test_to_train"] = bootstrap["run"].map(dict(self.test_to_train))
         with files.replacing(folder / BOOTSTRAP) as temporary:
             bootstrap.to_parquet(temporary, index=False)
+
+
+def _hashable(value: Any) -> Hashable:
+    return tuple(value) if isinstance(value, (list, set, frozenset)) else value
 
 
 NOTHING = Measurements(pd.DataFrame(columns=list(COLUMNS)))
