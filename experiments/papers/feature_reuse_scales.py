@@ -51,6 +51,13 @@ _INCEPTION_GROUPS = (
 )
 # Of the authors' code (`knn_t`); the paper names [7], whose vote is weighted.
 _VOTE = {"vote": "softmax", "temperature": 0.1}
+# The code keeps the best by the validation metric as `state_dict`, and loads these.
+_BEST = {"trained_weights": "best"}
+_AS_SAVED = {
+    "layers": {**_BEST, "batch_norm_statistics": "stored"},
+    "travel": _BEST,
+    "neighbours": _BEST,
+}
 _OTHER_DONORS = (
     "Donors are other networks than the paper's: Keras's ResNet50 and ResNet152 take "
     "their stride in a block's first convolution, PyTorch's in its second; KerasHub's "
@@ -165,19 +172,12 @@ def published_code() -> Scale:
     }
     own = {"dataset", *gray}
     sources = {f"{task}.{name}": PUBLISHED_CODE for task in changes for name in own}
-    # `save_session` keeps the best by the validation metric as `state_dict`.
-    best = {"trained_weights": "best"}
-    as_saved = {
-        "layers": {**best, "batch_norm_statistics": "stored"},
-        "travel": best,
-        "neighbours": best,
-    }
-    sources |= dict.fromkeys(as_saved["layers"], PUBLISHED_CODE)
+    sources |= dict.fromkeys(_AS_SAVED["layers"], PUBLISHED_CODE)
     return dataclasses.replace(
         scale,
         tasks=tasks,
         options={
-            kind: {**options, **as_saved.get(kind, {})}
+            kind: {**options, **_AS_SAVED.get(kind, {})}
             for kind, options in scale.options.items()
         },
         sources={**scale.sources, **sources},

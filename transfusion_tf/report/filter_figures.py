@@ -10,6 +10,9 @@ from transfusion_tf.report.charts import legend_below
 from transfusion_tf.report.sample_images import Tile, filter_mosaic, picture_grid
 from transfusion_tf.report.style import MUTED, RULE, Mark, new_figure, styled
 
+_BEFORE, _AFTER = "gabor_share_before", "gabor_share_after"
+_CHANCE = "gabor_share_chance"
+
 
 def filter_grid(
     kernels: Mapping[str, Sequence[np.ndarray]],
@@ -54,13 +57,10 @@ def gabor_shares(
       marks: of the labels.
     """
     figure, axes = new_figure(3.5)
-    columns = ["gabor_share_before", "gabor_share_after"]
-    largest = max(float(table[columns].max().max()) for table in changes.values())
-    end = min(1.0, np.ceil(10 * max(largest, 0.3) + 0.5) / 10)
+    shares = pd.concat(list(changes.values()))[[_BEFORE, _AFTER]]
+    end = min(1.0, np.ceil(10 * max(shares.max().max(), 0.3) + 0.5) / 10)
     axes.plot([0, end], [0, end], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    chances = {
-        label: table["gabor_share_chance"].mean() for label, table in changes.items()
-    }
+    chances = {label: table[_CHANCE].mean() for label, table in changes.items()}
     for label, chance in chances.items():
         axes.fill_between(
             [0, chance], 0, chance, color=marks[label].colour, alpha=0.1, linewidth=0
@@ -88,8 +88,8 @@ def gabor_shares(
     for label, table in changes.items():
         mark = marks[label]
         axes.plot(
-            table["gabor_share_before"],
-            table["gabor_share_after"],
+            table[_BEFORE],
+            table[_AFTER],
             mark.marker,
             color=mark.colour,
             markersize=5,
