@@ -150,10 +150,9 @@ def make(
     scale = make_scale(paper.SCALES, scale_name or "paper")
     if seeds is not None:
         scale = scale.with_seeds(seeds)
-    changes = dict(changes or {})
     notes: tuple[str, ...] = ()
     if dataset is not None:
-        scale = _on_dataset(scale, dataset, changes | {"source": source})
+        scale = _on_dataset(scale, dataset, {**(changes or {}), "source": source})
         notes = _own_data_notes(paper, dataset, source)
     elif changes:
         scale = scale.with_changes(changes)
@@ -163,22 +162,18 @@ def make(
         _with_notes(function(scale), notes)
         for function in _chapters(paper, wanted).values()
     ]
-    where = _dataset_suffix(dataset) if dataset else ""
     rows = protocol.protocol(scale, chapters)
     claims = paper.claims(scale) if wanted == "all" else ()
     if similarity_measure not in (None, "cca"):
         # What the papers print are CCAs: no other measure's values stand beside them.
         chapters = [_without_published_similarity(chapter) for chapter in chapters]
         claims = tuple(map(_without_published_effect, claims))
-    study = Study.of_chapters(
-        f"{paper_name.replace('_', '-')}-{wanted}-{scale.name}{where}",
-        paper.TITLE if wanted == "all" else chapters[0].title,
-        chapters,
-        claims,
-    )
-    return dataclasses.replace(
-        study, protocol=rows, not_in_paper=protocol.not_in_the_paper(rows)
-    )
+    where = _dataset_suffix(dataset) if dataset else ""
+    study_name = f"{paper_name.replace('_', '-')}-{wanted}-{scale.name}{where}"
+    title = paper.TITLE if wanted == "all" else chapters[0].title
+    study = Study.of_chapters(study_name, title, chapters, claims)
+    open_values = protocol.not_in_the_paper(rows)
+    return dataclasses.replace(study, protocol=rows, not_in_paper=open_values)
 
 
 def _check_alone(name: str, given: Mapping[str, Any]) -> None:

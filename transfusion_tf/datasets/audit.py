@@ -180,16 +180,9 @@ def audit(
             card, images, kept_in, workers, title, progress, measures_only=True
         )
     ]
-    kept = [
-        (e, m)
-        for e, m in zip(examples, measured, strict=True)
-        if isinstance(m, Measures)
-    ]
-    unreadable = [
-        image_problem(card, e, m)
-        for e, m in zip(examples, measured, strict=True)
-        if isinstance(m, str)
-    ]
+    pairs = list(zip(examples, measured, strict=True))
+    kept = [(e, m) for e, m in pairs if isinstance(m, Measures)]
+    unreadable = [image_problem(card, e, m) for e, m in pairs if isinstance(m, str)]
     good = [example for example, _ in kept]
     unambiguous, contradicting = separate(card, good)
     problems: list[Problem] = [*unread, *unreadable, *contradicting]

@@ -96,22 +96,27 @@ def prepare(
         beam_pipeline_options=beam_pipeline_options,
     )
     if not build.index_file.exists():
-        try:
-            with building(folder) as scratch:
-                # Another process may have built it while this one waited.
-                if not build.index_file.exists():
-                    build.run(scratch)
-        except UserError:
-            raise
-        except Exception as error:
-            told = files.as_user_error(error, version_dir)
-            if told is error:
-                raise
-            remove_store(folder)  # Nothing to keep on a full disk.
-            raise told from error
-        finally:
-            _remove_if_empty(folder)
+        _run_build(build, folder)
     return build.open()
+
+
+def _run_build(build: "_Build", folder: Path) -> None:
+    """Builds in the data set's folder; of a full disk, one message and nothing left."""
+    try:
+        with building(folder) as scratch:
+            # Another process may have built it while this one waited.
+            if not build.index_file.exists():
+                build.run(scratch)
+    except UserError:
+        raise
+    except Exception as error:
+        told = files.as_user_error(error, build.version_dir)
+        if told is error:
+            raise
+        remove_store(folder)  # Nothing to keep on a full disk.
+        raise told from error
+    finally:
+        _remove_if_empty(folder)
 
 
 def data_fingerprint(card: DatasetCard) -> str:

@@ -81,8 +81,7 @@ def initialize(
         filters' magnitude from it, or else from the random first convolution.
         A Keras model stands for `donor_from_model` of it.
       seed: Of all draws.
-      strict_reference: The spec's option of this name: statistics leave the
-        embeddings of transformers the donor's, as the feature-reuse paper's code.
+      strict_reference: The spec's option of this name.
       kernel_initializer: What convolution kernels that begin random are drawn from, as
         Keras names it; None for the architecture's own.
 
@@ -109,6 +108,10 @@ def initialize(
     ]
     for planned, value in zip(plan, values, strict=True):
         planned.tensor.variable.assign(value)
+    tensors = [
+        _record(planned, value, donor)
+        for planned, value in zip(plan, values, strict=True)
+    ]
     return InitializationReport(
         spec=str(parsed),
         seed=seed,
@@ -116,10 +119,7 @@ def initialize(
         donor_sha256=donor.sha256 if donor else None,
         donor_input_scaling=donor.input_scaling if donor else None,
         input_scaling=input_scaling_of(model),
-        tensors=tuple(
-            _record(planned, value, donor)
-            for planned, value in zip(plan, values, strict=True)
-        ),
+        tensors=tuple(tensors),
     )
 
 

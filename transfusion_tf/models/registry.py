@@ -70,14 +70,8 @@ def build(
 
     image = keras.Input(tuple(input_shape), dtype="float32", name="image")
     units = input_scaling or spec.input_scaling or architecture.input_scaling
-    check_input_scaling(units)
-    scaling = INPUT_SCALINGS[units]
-    if pixel_statistics is not None:
-        scaling = dataset_scaling(pixel_statistics, units)
+    pixels = _pixels(image, units, pixel_statistics, one_channel)
     cut = {"blocks": spec.blocks} if architecture.takes_blocks else {}
-    pixels = scale_images(image, scaling)
-    if one_channel:
-        pixels = pixels[..., -1:] if scaling.reverse_channels else pixels[..., :1]
     features = architecture.features(pixels, **cut)
     outputs = add_head(features, num_classes, dropout, head)
     model = _with_stable_names(keras.Model(image, outputs, name=spec.architecture))
@@ -90,6 +84,23 @@ def build(
         randomize(model, seed)
         seed_random_layers(model, seed)
     return model
+
+
+def _pixels(
+    image: keras.KerasTensor,
+    units: str,
+    pixel_statistics: Mapping[str, Sequence[float]] | None,
+    one_channel: bool,
+) -> keras.KerasTensor:
+    """What the first layer sees of images in [0, 255]; see `build`."""
+    check_input_scaling(units)
+    scaling = INPUT_SCALINGS[units]
+    if pixel_statistics is not None:
+        scaling = dataset_scaling(pixel_statistics, units)
+    pixels = scale_images(image, scaling)
+    if one_channel:
+        pixels = pixels[..., -1:] if scaling.reverse_channels else pixels[..., :1]
+    return pixels
 
 
 def _with_stable_names(model: keras.Model) -> keras.Model:

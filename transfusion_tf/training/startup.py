@@ -3,6 +3,7 @@
 import dataclasses
 import zlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import pandas as pd
@@ -74,20 +75,8 @@ def start_up(
     if report is not None:
         _write_start(trainer.model, report, config, prepared, directory, options)
         facts["initial_sha256"] = weights_sha256(trainer.model)
-    directory.update_status(
-        state="running",
-        message="",
-        step=progress.step,
-        started=provenance.now(),
-        parameters=trainer.model.count_params(),
-        parameters_table1=_table1_count(trainer.model),
-        versions=provenance.versions(),
-        machine=provenance.machine(),
-        workers=workers.count,
-        devices=workers.strategy.num_replicas_in_sync,
-        commit=provenance.commit(),
-        **facts,
-    )
+    status = _running_status(trainer.model, workers)
+    directory.update_status(step=progress.step, **status, **facts)
 
     # 3. The data.
     def batches_from(step: int) -> Iterator[Batch]:
@@ -109,6 +98,22 @@ def start_up(
         batches_from=batches_from,
         epoch_steps=examples / config.batch_size,
     )
+
+
+def _running_status(model: keras.Model, workers: Workers) -> dict[str, Any]:
+    """What trains, and on which machine."""
+    return {
+        "state": "running",
+        "message": "",
+        "started": provenance.now(),
+        "parameters": model.count_params(),
+        "parameters_table1": _table1_count(model),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "workers": workers.count,
+        "devices": workers.strategy.num_replicas_in_sync,
+        "commit": provenance.commit(),
+    }
 
 
 def _load_or_initialize(
