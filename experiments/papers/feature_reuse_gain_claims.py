@@ -14,7 +14,7 @@ from transfusion_tf_experiments.papers.feature_reuse_models import (
 from transfusion_tf_experiments.papers.published_numbers import published_mean
 from transfusion_tf_experiments.papers.scale import Scale
 
-_SMALL = ("aptos2019", "cbis_ddsm", "isic2019")
+_SMALL = ("aptos2019", "ddsm_10239", "isic2019")
 _LARGE = ("chexpert_14_by_patient", "patch_camelyon")
 _CNNS = ("inception_v3", "resnet50")
 # Kappa of chance is 0, AUC 0.5, recall of ISIC's 8 classes 1 / 8.

@@ -376,10 +376,9 @@ def test_every_initialization_fits_its_model(weightless_model):
 
 
 @pytest.mark.parametrize("name", transfusion.CHAPTERS)
-def test_docstrings_give_command_cost_and_the_paper_s_numbers(name):
+def test_docstrings_give_cost_and_the_paper_s_numbers(name):
     text = transfusion.CHAPTERS[name].__doc__
     assert len(text.splitlines()[0]) <= 80
-    assert f"`transfusion-study --study=transfusion/{name}`" in text
     assert "Cost:" in text
     assert "Paper" in text
 

@@ -44,10 +44,11 @@ def label(published: Sequence[Mapping[str, Any]], datasets: Sequence[str] = ()) 
         `dataset` which card has those data.
       datasets: cards that the study uses.
     """
-    own = {row.get("dataset") for row in published}
-    if own and None not in own and own <= set(datasets):
+    beside = [row for row in published if row.get("dataset") in (None, *datasets)]
+    if beside and all(row.get("dataset") for row in beside):
         return "paper"
-    named = list(dict.fromkeys(row["data"] for row in published if row.get("data")))
+    rows = beside or published
+    named = list(dict.fromkeys(row["data"] for row in rows if row.get("data")))
     return f"paper: {'; '.join(named)}" if named else "paper: its own data and donors"
 
 
