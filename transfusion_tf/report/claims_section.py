@@ -1,6 +1,5 @@
 """The front page of a study after a paper: which of its findings hold here."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,34 +21,6 @@ VERDICTS = {
     "not decided here": ("○", "open", "are not decided here", "is not decided here"),
     "not asked": ("–", "none", "were not asked", "was not asked"),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class ClaimRow:
-    """One of the paper's findings, ready to print.
-
-    Attributes:
-      claim, source, rule, reason: as the table has them.
-      effect: what is measured, and what it is in the paper.
-      value: the estimate in words, with its unit.
-      interval: its ends in words; empty where there are none.
-      bar: low, estimate and high on a scale of 0 to 100, or None.
-      zero: where zero lies on that scale.
-      verdict, symbol, tone: the verdict's word, its sign, and its colour's name.
-    """
-
-    claim: str
-    source: str
-    effect: str
-    rule: str
-    reason: str
-    value: str
-    interval: str
-    bar: tuple[float, float, float] | None
-    zero: float
-    verdict: str
-    symbol: str
-    tone: str
 
 
 def write_claims(
@@ -77,7 +48,14 @@ def claims_section(
 
 
 def claims_in_words(table: pd.DataFrame) -> dict[str, Any]:
-    """The table of `judge_claims`, ready to print, and how many of its claims hold."""
+    """The table of `judge_claims`, ready to print, and how many of its claims hold.
+
+    Returns:
+      `summary`, and `rows` with `claim source rule reason` of the table, `effect` (what
+      is measured, and what it is in the paper), `value` and `interval` in words, `bar`
+      (low, estimate and high on a scale of 0 to 100, or None) and `zero` on that scale,
+      the `verdict` with its `symbol`, and `tone`, its colour's name.
+    """
     table = table.copy()
     texts = ["claim", "source", "effect", "unit", "rule", "verdict", "reason"]
     table[texts] = table[texts].fillna("")
@@ -85,7 +63,7 @@ def claims_in_words(table: pd.DataFrame) -> dict[str, Any]:
     table[numbers] = table[numbers].astype(float)
     scales = _scales(table)
     rows = [_claim(row, scales) for row in lines(table)]
-    return {"rows": rows, "summary": _summary([row.verdict for row in rows])}
+    return {"rows": rows, "summary": _summary([row["verdict"] for row in rows])}
 
 
 def _origin(record: StudyRecord) -> dict[str, Any]:
@@ -112,7 +90,7 @@ def _scales(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
 
 def _claim(
     row: Mapping[str, Any], scales: Mapping[str, tuple[float, float]]
-) -> ClaimRow:
+) -> dict[str, Any]:
     symbol, tone, _, _ = VERDICTS.get(row["verdict"], ("?", "none", "", ""))
     low, high = scales[row["unit"]]
     span = max(high - low, 1e-12)
@@ -126,17 +104,17 @@ def _claim(
     paper = ""
     if np.isfinite(published):
         paper = f"; in the paper {_amount(published, row['unit'])}"
-    return ClaimRow(
+    return {
         **{name: row[name] for name in ("claim", "source", "rule", "reason")},
-        effect=row["effect"] + paper,
-        value=_amount(estimate, row["unit"]) if np.isfinite(estimate) else "",
-        interval=f"{_plain(ends[0])} to {_plain(ends[2])}" if known else "",
-        bar=(place(ends[0]), place(ends[1]), place(ends[2])) if known else None,
-        zero=place(0.0),
-        verdict=row["verdict"],
-        symbol=symbol,
-        tone=tone,
-    )
+        "effect": row["effect"] + paper,
+        "value": _amount(estimate, row["unit"]) if np.isfinite(estimate) else "",
+        "interval": f"{_plain(ends[0])} to {_plain(ends[2])}" if known else "",
+        "bar": tuple(map(place, ends)) if known else None,
+        "zero": place(0.0),
+        "verdict": row["verdict"],
+        "symbol": symbol,
+        "tone": tone,
+    }
 
 
 def _amount(value: float, unit: str) -> str:

@@ -1,6 +1,7 @@
 """Figures of first-layer filters: themselves, their weights, the Gabors in them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,26 +66,12 @@ def gabor_shares(
         axes.fill_between(
             [0, chance], 0, chance, color=marks[label].colour, alpha=0.1, linewidth=0
         )
+    note: dict[str, Any] = {"textcoords": "offset points", "ha": "right"}
+    note |= {"fontsize": 7, "color": MUTED}
     # Said once: most starts have nearly the same.
-    axes.annotate(
-        "chance",
-        (max(chances.values()), 0),
-        xytext=(-3, 3),
-        textcoords="offset points",
-        ha="right",
-        fontsize=7,
-        color=MUTED,
-    )
-    axes.annotate(
-        "kept",
-        (0.95 * end, 0.95 * end),
-        xytext=(-3, 1),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=7,
-        color=MUTED,
-    )
+    axes.annotate("chance", (max(chances.values()), 0), xytext=(-3, 3), **note)
+    kept = 0.95 * end
+    axes.annotate("kept", (kept, kept), xytext=(-3, 1), va="bottom", **note)
     for label, table in changes.items():
         mark = marks[label]
         axes.plot(

@@ -1,7 +1,7 @@
 """The picture beside the headline: what each start gains over random weights."""
 
-import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -20,48 +20,14 @@ _MOST_ROWS = 10
 WIDTH = 220
 
 
-@dataclasses.dataclass(frozen=True)
-class Gain:
-    """One line of the picture; places are from 0 to `WIDTH`.
+def gains_picture(results: Results) -> dict[str, Any] | None:
+    """The gains of all starts; None where nothing is compared with random weights.
 
-    Attributes:
-      panel: the model, or its training size.
-      start: what is compared with random weights.
-      number: the difference.
-      interval: the same in words.
-      point: where the estimate is drawn.
-      ends: of the interval; None without one.
-      judgement: of `Case`.
+    Returns:
+      `rows`, one per model and start; on the scale of their places, from 0 to `WIDTH`,
+      `zero` (no difference) and `band` (minus to plus the margin); and how many
+      comparisons are `left_out`.
     """
-
-    panel: str
-    start: str
-    number: str
-    interval: str
-    point: float
-    ends: tuple[float, float] | None
-    judgement: str
-
-
-@dataclasses.dataclass(frozen=True)
-class GainsPicture:
-    """All lines on one scale.
-
-    Attributes:
-      rows: one per model and start.
-      zero: where no difference is.
-      band: between minus and plus the margin.
-      left_out: how many comparisons are not drawn.
-    """
-
-    rows: tuple[Gain, ...]
-    zero: float
-    band: tuple[float, float]
-    left_out: int
-
-
-def gains_picture(results: Results) -> GainsPicture | None:
-    """The gains of all starts; None where nothing is compared with random weights."""
     found = _cases(results)
     if not found:
         return None
@@ -80,12 +46,12 @@ def gains_picture(results: Results) -> GainsPicture | None:
     def place(value: float) -> float:
         return round(4 + (WIDTH - 8) * (value - low) / (high - low), 1)
 
-    return GainsPicture(
-        tuple(_row(results, *each, place) for each in chosen),
-        place(0.0),
-        (place(-margin), place(margin)),
-        len(found) - len(chosen),
-    )
+    return {
+        "rows": [_row(results, *each, place) for each in chosen],
+        "zero": place(0.0),
+        "band": (place(-margin), place(margin)),
+        "left_out": len(found) - len(chosen),
+    }
 
 
 def _cases(results: Results) -> list[tuple[ModelResults, str, Case]]:
@@ -106,17 +72,17 @@ def _row(
     start: str,
     case: Case,
     place: Callable[[float], float],
-) -> Gain:
+) -> dict[str, Any]:
     found = case.difference
     ends = None
     if np.isfinite([found.low, found.high]).all():
         ends = place(found.low), place(found.high)
-    return Gain(
-        results.panel_name(panel),
-        start,
-        wording.signed(found.estimate),
-        brackets(found),
-        place(found.estimate),
-        ends,
-        case.judgement,
-    )
+    return {
+        "panel": results.panel_name(panel),
+        "start": start,
+        "number": wording.signed(found.estimate),
+        "interval": brackets(found),
+        "point": place(found.estimate),
+        "ends": ends,
+        "judgement": case.judgement,
+    }

@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from transfusion_tf import files
-from transfusion_tf.report.claims_section import ClaimRow, claims_in_words
+from transfusion_tf.report.claims_section import claims_in_words
 from transfusion_tf.report.rendering import render
 
 _FACTS = ["estimate", "low", "high", "seeds", "verdict", "reason"]
@@ -46,14 +47,14 @@ def write_published(
     """
     theirs = results.table
     beside = theirs
-    here: dict[str, ClaimRow] = {}
+    here: dict[str, dict[str, Any]] = {}
     if ours is not None:
-        here = {row.claim: row for row in claims_in_words(ours)["rows"]}
+        here = {row["claim"]: row for row in claims_in_words(ours)["rows"]}
         own = ours.set_index("claim")[_FACTS].add_prefix("here_")
         beside = theirs.join(own, on="claim")
     files.write_text(folder / "published_claims.csv", beside.to_csv(index=False))
     claims = claims_in_words(theirs)
-    claims["rows"] = [_beside(row, here.get(row.claim)) for row in claims["rows"]]
+    claims["rows"] = [_beside(row, here.get(row["claim"])) for row in claims["rows"]]
     context = {
         "results": results,
         "claims": {"title": "Do they hold in the paper’s own data?", **claims},
@@ -63,10 +64,12 @@ def write_published(
     return page
 
 
-def _beside(row: ClaimRow, ours: ClaimRow | None) -> ClaimRow:
+def _beside(row: dict[str, Any], ours: dict[str, Any] | None) -> dict[str, Any]:
     """The paper's row; in its effect, what the study found."""
     if ours is None:
         return row
-    found = f"{ours.value} ({ours.interval})" if ours.interval else ours.value
-    here = f"this study: {f'{found}, ' if found else ''}{ours.verdict}"
-    return dataclasses.replace(row, effect=f"{row.effect}. In {here}")
+    found = ours["value"]
+    if ours["interval"]:
+        found = f"{found} ({ours['interval']})"
+    here = f"this study: {f'{found}, ' if found else ''}{ours['verdict']}"
+    return row | {"effect": f"{row['effect']}. In {here}"}
