@@ -1,6 +1,5 @@
 """The sections of a report's page: a chapter each, with what it lacks."""
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,37 +8,14 @@ from typing import Any
 import pandas as pd
 
 from transfusion_tf.report import paper_values, result_tables, wording
-from transfusion_tf.report.chapters import KINDS, View, draw_chapter
+from transfusion_tf.report.chapters import KINDS, draw_chapter
 from transfusion_tf.report.material import Material, read_material
 from transfusion_tf.report.verdict_answers import LEAST_EVALUATIONS
 from transfusion_tf.studies.measurements.table import Measurements
-from transfusion_tf.studies.study_folder import ChapterRecord, StudyRecord
+from transfusion_tf.studies.study_folder import StudyRecord
 
 # Longer tables are folded away.
 _MOST_ROWS = 16
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Section:
-    """A chapter as the page shows it.
-
-    Attributes:
-      record: what the study says about it.
-      label: `Table 1`; empty where no paper gives it a number.
-      view: its pictures and numbers; None where there is nothing to draw from.
-      missing: what is not there, a sentence each.
-      paper: what the paper's values are called.
-      leftover: the paper's rows that stand beside none of ours.
-      shown: whether its table is open.
-    """
-
-    record: ChapterRecord
-    label: str
-    view: View | None
-    missing: tuple[str, ...]
-    paper: str
-    leftover: tuple[Mapping[str, Any], ...]
-    shown: bool
 
 
 def draw_sections(
@@ -48,10 +24,14 @@ def draw_sections(
     measurements: Measurements,
     *,
     show_images: bool = True,
-) -> list[Section]:
+) -> list[dict[str, Any]]:
     """Draws every chapter into `figures/`, and writes its numbers into `tables/`.
 
-    What a chapter lacks is named in it.
+    Returns:
+      Of each, its `record`; `label` (`Table 1`, of a paper's); `view`, None where there
+      is nothing to draw from; `missing`, a sentence each of what is not there; what the
+      `paper`'s values are called, and the `leftover` ones, which stand beside none of
+      ours; whether its table is `shown` open.
 
     Raises:
       UserError: the folder cannot be written to.
@@ -66,9 +46,9 @@ def draw_sections(
     ]
 
 
-def _section(record: StudyRecord, material: Material, folder: Path) -> Section:
+def _section(record: StudyRecord, material: Material, folder: Path) -> dict[str, Any]:
     chapter = material.chapter
-    view, missing = None, list(material.missing)
+    view, sheet, missing = None, None, list(material.missing)
     if chapter.view not in KINDS:
         missing.append(f"This version has no view called {chapter.view}.")
     elif chapter.runs and not material.results:
@@ -80,23 +60,21 @@ def _section(record: StudyRecord, material: Material, folder: Path) -> Section:
         )
     else:
         view = draw_chapter(material, folder / "figures")
+        sheet = view.sheet
         result_tables.write_table(view.table, folder / "tables", chapter.name)
         if not (view.pictures or view.images or view.sentences):
             missing.append("There is nothing to draw yet.")
     ours = view.table if view is not None else pd.DataFrame(columns=["quantity"])
-    return Section(
-        record=chapter,
-        label=_label(chapter.name) if record.after_paper else "",
-        view=view,
-        missing=tuple(missing),
-        paper=paper_values.label(chapter.published, _datasets(material)),
-        leftover=tuple(
-            _leftover(row) for row in paper_values.unmatched(ours, chapter.published)
-        ),
-        shown=view is not None
-        and view.sheet is not None
-        and len(view.sheet.rows) <= _MOST_ROWS,
-    )
+    unmatched = paper_values.unmatched(ours, chapter.published)
+    return {
+        "record": chapter,
+        "label": _label(chapter.name) if record.after_paper else "",
+        "view": view,
+        "missing": missing,
+        "paper": paper_values.label(chapter.published, _datasets(material)),
+        "leftover": [_leftover(row) for row in unmatched],
+        "shown": sheet is not None and len(sheet.rows) <= _MOST_ROWS,
+    }
 
 
 def _short(material: Material) -> bool:
