@@ -7,7 +7,7 @@ from planted_study import Plant, PlantedStudy
 
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.measurements.collect import collect
-from transfusion_tf.studies.run_groups import RunGroup, run_key, training_sizes
+from transfusion_tf.studies.run_groups import RunGroup, grouped, training_sizes
 
 PATIENTS = 40
 
@@ -26,11 +26,13 @@ def folded(tmp_path_factory):
 
 def groups_of(record):
     """Initialization -> its runs."""
-    found = {}
-    for run in record.runs:
-        found.setdefault(run.config.initialization, {})[run_key(run)] = run
     measurements = collect(record)
-    return {start: RunGroup(runs, measurements) for start, runs in found.items()}
+    return {
+        start: RunGroup(runs, measurements)
+        for start, runs in grouped(
+            record.runs, lambda run: run.config.initialization
+        ).items()
+    }
 
 
 def scores(group):
