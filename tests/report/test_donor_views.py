@@ -29,7 +29,7 @@ from transfusion_tf.report.donor_facts import donor_facts, donor_notes
 from transfusion_tf.report.material import read_material
 from transfusion_tf.studies import read_study
 from transfusion_tf.studies.measurements.collect import measure_study
-from transfusion_tf.studies.measurements.table import TABLE
+from transfusion_tf.studies.measurements.table import TABLE, Measurements
 
 # All pictures of a planted study are drawn first.
 pytestmark = pytest.mark.slow
@@ -259,7 +259,7 @@ def test_one_donor_with_itself_stands_beside_two_donors(
     ]
     rows = pd.concat([rows, pd.DataFrame(repeated)], ignore_index=True)
     chapter = next(c for c in record.chapters if c.view == "mistakes")
-    known = dataclasses.replace(measurements, rows=rows)
+    known = Measurements(rows, test_to_train=measurements.test_to_train)
     view = draw_chapter(read_material(record, chapter, known), tmp_path)
     row = value(view, dataset="retina", quantity="excess_of_one_donor")
     assert row["value"] == pytest.approx((0.05 + 0.02) / 2)
