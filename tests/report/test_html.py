@@ -287,6 +287,7 @@ def test_curves_of_two_evaluations_have_no_chapter_on_speed(
     assert not list((folder / "figures").glob("convergence*"))
 
 
+@pytest.mark.slow
 def test_the_same_study_makes_the_same_bytes(written):
     files = [written, *sorted((written.parent / "figures").iterdir())]
     before = [file.read_bytes() for file in files]

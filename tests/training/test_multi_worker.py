@@ -197,11 +197,19 @@ def test_other_flags_on_one_worker_are_one_message(
     assert not (tmp_path / "runs").exists()
 
 
-def test_stopped_and_killed_workers_go_on_exactly(
+def assert_goes_on_to(two_workers, arguments, run):
+    """The same command ends the run, with the numbers of the undisturbed one."""
+    ends(start_workers(*arguments), [0, 0])
+    for name in ("metrics.jsonl", "predictions.parquet"):
+        ours, theirs = (each.path / name for each in (run, two_workers))
+        assert ours.read_bytes() == theirs.read_bytes(), name
+
+
+@pytest.mark.exhaustive  # `test_killed_workers` goes on, too, and from less.
+def test_sigterm_to_one_worker_ends_both_after_the_same_step(
     two_workers, clinic_root, prepared, data_root, tmp_path
 ):
     arguments = (clinic_root, data_root, tmp_path)
-    # SIGTERM to one of them ends both after the same step, with the state saved.
     pair = start_workers(*arguments)
     wait_for_step(1, tmp_path, pair)
     pair[1].send_signal(signal.SIGTERM)
@@ -211,24 +219,27 @@ def test_stopped_and_killed_workers_go_on_exactly(
     assert stopped["state"] == "stopped"
     assert 1 <= stopped["step"] < STEPS
     assert not (run.path / LOCK_FILE).exists()
+    assert_goes_on_to(two_workers, arguments, run)
 
-    # One is lost: the other says so, and what to do.
+
+def test_killed_workers_go_on_exactly(
+    two_workers, clinic_root, prepared, data_root, tmp_path
+):
+    arguments = (clinic_root, data_root, tmp_path)
     pair = start_workers(*arguments)
-    wait_for_step(stopped["step"] + 1, tmp_path, pair)
+    wait_for_step(2, tmp_path, pair)
     os.kill(pair[1].pid, signal.SIGKILL)
     killed = time.monotonic()
     (_, said), _ = ends(pair, [75, -signal.SIGKILL])
     # 3 to 10 s, where nothing else runs.
     assert time.monotonic() - killed < 180
+    run = run_of(tmp_path)
     step = run.status()["step"]
+    # The other says so, and what to do.
     assert "error: worker 1 (127.0.0.1:" in said
     assert "is gone (its own output may say why); start the same command on all " in (
         said
     )
     assert f"it goes on from step {step}" in said
     assert "Traceback" not in said
-
-    ends(start_workers(*arguments), [0, 0])
-    for name in ("metrics.jsonl", "predictions.parquet"):
-        ours, theirs = (each.path / name for each in (run, two_workers))
-        assert ours.read_bytes() == theirs.read_bytes(), name
+    assert_goes_on_to(two_workers, arguments, run)
