@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -29,11 +30,16 @@ def _with(finding, severity=0.8):
     return [severity * (name == finding) for name in FINDINGS]
 
 
+@functools.cache
+def _healthy(index):
+    """A film without findings, [128, 128], greys."""
+    return draw_chest(index, size=128, findings=HEALTHY)[..., 0].astype(float)
+
+
 def _whiter(index, finding, severity=0.8):
     """How much whiter a finding makes a film, [128, 128], greys."""
-    healthy = draw_chest(index, size=128, findings=HEALTHY)[..., 0].astype(float)
     sick = draw_chest(index, size=128, findings=_with(finding, severity))[..., 0]
-    return sick - healthy
+    return sick - _healthy(index)
 
 
 def _centre(change):
@@ -178,7 +184,7 @@ def test_the_same_chest_appears_at_every_size(index):
 
 def test_lungs_are_darker_than_heart_and_abdomen_and_air_is_darkest():
     for index in FILMS:
-        image = draw_chest(index, size=128, findings=HEALTHY)[..., 0].astype(float)
+        image = _healthy(index)
         lungs = np.median(image[45:60, 25:40]), np.median(image[45:60, 92:105])
         heart, abdomen = np.median(image[75:85, 62:74]), np.median(image[118:, 45:80])
         assert max(lungs) + 40 < min(heart, abdomen)
