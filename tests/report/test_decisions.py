@@ -118,6 +118,9 @@ def test_runs_without_test_predictions_decide_nothing(study, plant, tmp_path):
     view = drawn(read_study(study.write()), "decisions", tmp_path)
     assert view.pictures == ()
     assert not len(view.table)
+    assert view.sentences == (
+        "cbr_tiny: the data set has no test images that are labelled.",
+    )
 
 
 def test_costs_count_the_donors_training(record, tmp_path):

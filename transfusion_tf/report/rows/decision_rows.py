@@ -63,10 +63,14 @@ def decision_rows(material: Material) -> Rows:
 
 def _left_out(keys: Mapping[str, Any], starts: Sequence[StartRuns]) -> Rows:
     """A remark on the questions that have too few test patients for a curve."""
+    remark = {**keys, "quantity": "remark", "hidden": True}
+    runs = [run for start in starts for run in start.runs.values()]
+    tested = [run for run in runs if len(run.directory.predictions("test"))]
+    if not tested:
+        said = f"{keys['panel']}: the data set has no test images that are labelled."
+        return [{**remark, "said": said}]
     fewest: dict[str, int] = {}
-    for run in (run for start in starts for run in start.runs.values()):
-        if not len(run.directory.predictions("test")):
-            continue
+    for run in tested:
         for question, scores in _questions(run, "test").items():
             count = min(_patients_of_sides(scores))
             fewest[question] = min(count, fewest.get(question, count))
@@ -78,7 +82,7 @@ def _left_out(keys: Mapping[str, Any], starts: Sequence[StartRuns]) -> Rows:
         f"{keys['panel']}: no curve and no rates where the test set has fewer than "
         f"{LEAST_PATIENTS} patients with a class, or without it: {sides}."
     )
-    return [{**keys, "quantity": "remark", "hidden": True, "said": said}]
+    return [{**remark, "said": said}]
 
 
 def reliabilities(
