@@ -2,7 +2,7 @@
 
   python -m transfusion_tf_experiments.benchmarks.coverage
 
-Cost: 6 minutes on one core. Prints a row per case and number of seeds; the figures of
+Cost: 5 minutes on one core. Prints a row per case and number of seeds; the figures of
 `docs/measurements.md` are its own. Test metrics are real AUCs of simulated outputs,
 with their bootstrap samples; truths are zero, by symmetry.
 """
@@ -10,19 +10,24 @@ with their bootstrap samples; truths are zero, by symmetry.
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 from absl import app, flags
 
 from transfusion_tf.evaluation import Estimate
-from transfusion_tf.evaluation.auc import weighted_auc
+from transfusion_tf.evaluation.convergence import (
+    THRESHOLD_SHARE,
+    steps_to_thresholds,
+    threshold_between,
+)
 from transfusion_tf.evaluation.estimator import LeftOut, estimate
 
 SEEDS = (3, 5, 10)
 _STUDIES = flags.DEFINE_integer("studies", 500, "Simulated studies per figure.")
 _SAMPLES = 200
 _ALL = np.ones(1)
+# At which curves are evaluated.
+_STEPS = np.linspace(0, 1, 8)
 
 Statistic = Callable[[LeftOut], float]
 
@@ -81,10 +86,10 @@ class Clinic:
         outputs = points[..., None] * ill + noise[..., None, :]
         share = np.full(patients, 1 / patients)
         drawn = generator.multinomial(patients, share, _SAMPLES)
-        whole = np.ones((1, patients), int)
-        values = _over_runs(lambda own: weighted_auc(ill, own, whole)[0], outputs)
+        whole = np.ones((1, patients))
+        values = _weighted_aucs(outputs, self.positives, whole)[..., 0]
         ends = outputs[..., -1, :]
-        return values, _over_runs(lambda own: weighted_auc(ill, own, drawn), ends)
+        return values, _weighted_aucs(ends, self.positives, drawn)
 
     @property
     def rarer(self) -> int:
@@ -92,11 +97,19 @@ class Clinic:
         return min(self.positives, self.negatives)
 
 
-def _over_runs(compute: Callable[[np.ndarray], object], outputs: np.ndarray) -> Any:
-    """What is computed from the outputs [..., patients] of each."""
-    shape = outputs.shape[:-1]
-    found = np.array([compute(own) for own in outputs.reshape(-1, outputs.shape[-1])])
-    return found.reshape(*shape, *found.shape[1:])
+def _weighted_aucs(
+    outputs: np.ndarray, positives: int, weights: np.ndarray
+) -> np.ndarray:
+    """Of the outputs [..., patients] of each run, the ill first: [..., samples].
+
+    As `evaluation.auc.weighted_auc`, where no two outputs are equal, but of many runs.
+    """
+    ill, well = outputs[..., :positives, None], outputs[..., None, positives:]
+    of_ill, of_well = weights[:, :positives], weights[:, positives:]
+    won = of_ill.astype(np.float32) @ (ill > well).astype(np.float32)
+    pairs = of_ill.sum(axis=1) * of_well.sum(axis=1)
+    found: np.ndarray = (won * of_well).sum(axis=-1) / pairs
+    return found
 
 
 def _kept(left_out: LeftOut, seeds: int) -> list[int]:
@@ -153,14 +166,55 @@ def pairs(_: Clinic, generator: np.random.Generator, seeds: int) -> Estimate:
     return _effect(statistic, seeds)
 
 
-def lead(clinic: Clinic, generator: np.random.Generator, seeds: int) -> Estimate:
-    """A lead while learning, whose patients' part is that of the weights at the end.
-
-    Signals rise to their end at rates of their own; evaluated at eight steps.
-    """
+def _curves(
+    clinic: Clinic, generator: np.random.Generator, seeds: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `aucs`, of two starts at `_STEPS`: signals rise at rates of their own."""
     rates = 3 * np.exp(0.2 * generator.normal(size=(2, seeds, 1)))
-    learnt = 1 - np.exp(-rates * np.linspace(0, 1, 8))
-    values, draws = clinic.aucs(generator, 2, seeds, learnt)
+    learnt = 1 - np.exp(-rates * _STEPS)
+    return clinic.aucs(generator, 2, seeds, learnt)
+
+
+def speed(clinic: Clinic, generator: np.random.Generator, seeds: int) -> Estimate:
+    """Doublings of speed; the formulas of `RestrictedSteps` and `Doublings`.
+
+    The threshold is that of the second start, the patients' part that of the weights at
+    the end. The truth is zero: thresholds favour neither start.
+    """
+    curves, draws = _curves(clinic, generator, seeds)
+    threshold = threshold_between(curves[1].max(axis=-1))
+    shifts = draws - draws.mean(axis=-1, keepdims=True)
+    moved = threshold + THRESHOLD_SHARE * shifts[1].mean(axis=0)
+
+    def mean_steps(
+        start: int, kept: list[int], thresholds: np.ndarray, latest: float = 1.0
+    ) -> np.ndarray:
+        found = [
+            steps_to_thresholds(_STEPS, curves[start, seed], thresholds)
+            for seed in kept
+        ]
+        return np.mean(np.nan_to_num(found, nan=latest), axis=0)
+
+    def statistic(left_out: LeftOut) -> float:
+        kept = _kept(left_out, seeds)
+        ours, theirs = (mean_steps(k, kept, np.array([threshold])) for k in (0, 1))
+        return float(np.log2(theirs / ours)[0])
+
+    def drawn(left_out: LeftOut) -> np.ndarray:
+        kept = _kept(left_out, seeds)
+        ours, theirs = (
+            mean_steps(k, kept, moved - shifts[k, kept].mean(axis=0), latest=2.0)
+            for k in (0, 1)
+        )
+        found: np.ndarray = np.log2(theirs / ours)
+        return found
+
+    return _effect(statistic, seeds, draws=drawn, patients=clinic.rarer)
+
+
+def lead(clinic: Clinic, generator: np.random.Generator, seeds: int) -> Estimate:
+    """A lead while learning, whose patients' part is that of the weights at the end."""
+    values, draws = _curves(clinic, generator, seeds)
     areas = np.trapezoid(values, axis=-1) / 7
     per_seed, per_draw = areas[0] - areas[1], draws[0] - draws[1]
     return _effect(
@@ -181,6 +235,11 @@ CASES = {
         Clinic(of_start=0.1, of_seed=0.1, between_seeds=0.4),
     ),
     "ratio of AUC": (ratio, Clinic()),
+    "doublings of speed": (speed, Clinic()),
+    "the same, seeds that differ most in speed": (
+        speed,
+        Clinic(of_start=0.1, of_seed=0.1, between_seeds=0.4),
+    ),
     "lead while learning": (lead, Clinic()),
     "difference, one run in ten collapsed": (difference, Clinic(collapse=0.1)),
 }

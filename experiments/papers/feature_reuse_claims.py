@@ -220,8 +220,8 @@ def _capacity_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
         Claim(
             "Convergence speeds up with each stage transferred.",
             "figure 8, section 3",
-            "rank correlation of the share of stages transferred with the validation "
-            f"metric while random weights learn, mean over models, {converging}",
+            "rank correlation of the share of stages transferred with the speed "
+            f"(fewest steps to the threshold), mean over models, {converging}",
             "rank correlation",
             "above",
             effects.speeds_up(),

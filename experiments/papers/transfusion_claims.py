@@ -8,16 +8,17 @@ unless they say otherwise.
 from typing import Any
 
 from transfusion_tf.studies.claims import Claim
-from transfusion_tf.studies.contrasts import Scaled
 from transfusion_tf_experiments.papers.published_numbers import published_mean
 from transfusion_tf_experiments.papers.scale import Scale
 from transfusion_tf_experiments.papers.transfusion_convergence import slim_model
 from transfusion_tf_experiments.papers.transfusion_effects import (
     LOWEST,
     SMALL,
+    SPEED,
     TOP_TWO,
     Effects,
     mean,
+    published_speed,
 )
 from transfusion_tf_experiments.papers.transfusion_figure_claims import figure_claims
 from transfusion_tf_experiments.papers.transfusion_scales import CHEST, RETINA
@@ -208,39 +209,42 @@ def _speed_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
     (large,) = scale.models["large"]
     lowest, *others = scale.levels_of(large)
     lower = (others or [lowest])[0]
+    up_to_lower = effects.steps(large, f"transfer:{lower}")
     return (
         Claim(
             "Transfer speeds training up.",
             "figures 6 to 8, section 5",
-            f"AUC of {large} while random weights learn, transfer minus random",
-            "AUC",
+            f"steps of {large} to the threshold, random over transfer",
+            SPEED,
             "above",
-            effects.ahead(large, "transfer"),
+            effects.speed(large, "transfer"),
+            published=published_speed(_LARGE, "transfer"),
         ),
         Claim(
             "The lowest stages give most of that gain.",
             "figure 7, section 5",
-            f"the gain of donor weights up to {lower}, minus what the stages above add",
-            "AUC",
+            f"steps to the threshold that donor weights up to {lower} save {large}, "
+            "minus those that the stages above save",
+            "steps",
             "above",
-            Scaled(effects.ahead(large, f"transfer:{lower}"), 2.0)
-            - effects.ahead(large, "transfer"),
+            (effects.steps(large, "random") - up_to_lower)
+            - (up_to_lower - effects.steps(large, "transfer")),
         ),
         Claim(
             "The scale of the weights alone speeds training up.",
             "figure 6, section 5",
-            f"AUC of {large} while random weights learn, mean_var minus random",
-            "AUC",
+            f"steps of {large} to the threshold, random over mean_var",
+            SPEED,
             "above",
-            effects.ahead(large, "mean_var"),
+            effects.speed(large, "mean_var"),
         ),
         Claim(
             "On chest radiographs, too, the scale of the weights speeds training up.",
             "figures 6 and 16, section 5",
             f"the same on chest radiographs, mean AUC over the findings of {large}",
-            "AUC",
+            SPEED,
             "above",
-            effects.ahead(large, "mean_var", CHEST),
+            effects.speed(large, "mean_var", CHEST),
         ),
     )
 
@@ -264,19 +268,22 @@ def _hybrid_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Synthetic Gabor filters do what the donor's first layer does.",
             "figure 8, section 5",
-            f"AUC of {large} while random weights learn, gabor minus transfer:{lowest}",
-            "AUC",
+            f"steps of {large} to the threshold, transfer:{lowest} over gabor",
+            SPEED,
             "alike",
-            effects.ahead(large, "gabor") - effects.ahead(large, f"transfer:{lowest}"),
+            effects.speed(large, "gabor") - effects.speed(large, f"transfer:{lowest}"),
         ),
         Claim(
             "Gabor filters speed training up.",
             "figure 8, section 5",
-            f"AUC while random weights learn, gabor minus random, mean of "
-            f"{large} and {second}",
-            "AUC",
+            f"steps to the threshold, random over gabor, mean of {large} and {second}",
+            SPEED,
             "above",
-            mean([effects.ahead(m, "gabor") for m in (large, second)]),
+            mean([effects.speed(m, "gabor") for m in (large, second)]),
+            published=(
+                published_speed(_LARGE, "gabor") + published_speed(_SCARCE, "gabor")
+            )
+            / 2,
         ),
     )
 
@@ -288,14 +295,14 @@ def _statistics_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Under mean_var, identity batch norm is at least as good as the donor's.",
             "figure 17, appendix F.1",
-            f"AUC of {large} while random weights learn, identity minus the "
-            "mean of resampled and transferred",
-            "AUC",
+            f"speed of {large}, random weights’ steps to the threshold over its own, "
+            "identity minus the mean of resampled and transferred",
+            SPEED,
             "at_least",
-            effects.ahead(large, "mean_var")
+            effects.speed(large, "mean_var")
             - mean(
                 [
-                    effects.ahead(large, f"mean_var[bn={treatment}]")
+                    effects.speed(large, f"mean_var[bn={treatment}]")
                     for treatment in ("mean_var", "transfer")
                 ]
             ),
@@ -303,12 +310,12 @@ def _statistics_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
         Claim(
             "Sampled and shuffled weights train like mean_var.",
             "figure 18, appendix F.2",
-            f"AUC of {large} while random weights learn, mean of sampled "
-            "and shuffled minus mean_var",
-            "AUC",
+            f"speed of {large}, random weights’ steps to the threshold over its own, "
+            "mean of sampled and shuffled minus mean_var",
+            SPEED,
             "alike",
-            mean([effects.ahead(large, start) for start in ("sampled", "shuffled")])
-            - effects.ahead(large, "mean_var"),
+            mean([effects.speed(large, start) for start in ("sampled", "shuffled")])
+            - effects.speed(large, "mean_var"),
         ),
     )
 

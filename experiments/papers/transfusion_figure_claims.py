@@ -12,6 +12,7 @@ from transfusion_tf_experiments.papers.scale import Scale, stages_of
 from transfusion_tf_experiments.papers.transfusion_convergence import slim_model
 from transfusion_tf_experiments.papers.transfusion_effects import (
     LOWEST,
+    SPEED,
     Effects,
     mean,
 )
@@ -160,37 +161,38 @@ def _speed_claims(scale: Scale, effects: Effects) -> tuple[Claim, ...]:
     """Figures 7, 15 and 20."""
     (large,) = scale.models["large"]
     levels = [f"transfer:{stage}" for stage in scale.levels_of(large)]
-    leads = [effects.ahead(large, start) for start in (*levels, "transfer")]
-    above_first = [b - a for a, b in itertools.pairwise(leads)]
+    starts = ("random", *levels, "transfer")
+    steps = [effects.steps(large, start) for start in starts]
+    first, *above_first = [a - b for a, b in itertools.pairwise(steps)]
     slim, kept = slim_model(scale)
     smaller = [model for model in scale.models["cbr"] if model != large]
     return (
         Claim(
             "The first stage alone gives the largest marginal gain in speed.",
             "figure 7, section 5",
-            f"AUC of {large} while random weights learn: what the donor's first stage "
-            "adds, minus what each stage above adds on average",
-            "AUC",
+            f"steps of {large} to the threshold: those that the donor's first stage "
+            "saves, minus what each stage above saves on average",
+            "steps",
             "above",
-            leads[0] - mean(above_first),
+            first - mean(above_first),
         ),
         Claim(
             "In small models the scale of the weights matters less.",
             "figure 15, appendix F",
-            f"AUC while random weights learn, mean_var minus random, {large} minus the "
-            f"mean of {', '.join(smaller)}",
-            "AUC",
+            f"steps to the threshold, random over mean_var, {large} minus the mean of "
+            f"{', '.join(smaller)}",
+            SPEED,
             "above",
-            effects.ahead(large, "mean_var")
-            - mean([effects.ahead(model, "mean_var") for model in smaller]),
+            effects.speed(large, "mean_var")
+            - mean([effects.speed(model, "mean_var") for model in smaller]),
         ),
         Claim(
             "A slim model learns slower without the donor's weights below.",
             "figure 20, appendix F",
-            f"AUC of {slim} while random weights learn, transfer:{kept} minus random",
-            "AUC",
+            f"steps of {slim} to the threshold, random over transfer:{kept}",
+            SPEED,
             "above",
-            effects.ahead(slim, f"transfer:{kept}"),
+            effects.speed(slim, f"transfer:{kept}"),
         ),
     )
 
@@ -202,11 +204,11 @@ def _finding_speed(scale: Scale, effects: Effects, name: str) -> Claim:
     return Claim(
         f"The scale of the weights speeds up {name}{' no more' * exception}.",
         "figure 16, appendix F",
-        f"AUC of {name} of {large} on chest radiographs while random weights learn, "
-        "mean_var minus random",
-        "AUC",
+        f"steps of {large} to a threshold of the AUC of {name} on chest radiographs, "
+        "random over mean_var",
+        SPEED,
         "alike" if exception else "above",
-        effects.ahead(large, "mean_var", CHEST, name),
+        effects.speed(large, "mean_var", CHEST, name),
     )
 
 

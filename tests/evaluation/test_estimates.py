@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from transfusion_tf.evaluation import estimate_mean
-from transfusion_tf.evaluation.estimates import NO_SPREAD, student
+from transfusion_tf.evaluation.estimates import NO_SPREAD, freedom_of_sum, student
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,39 @@ def test_a_level_is_a_share():
 
 def test_an_estimate_reads_as_a_difference_with_its_ends():
     assert str(estimate_mean([0.1, 0.1, 0.1003])) == "+0.100 [+0.100, +0.101]"
+
+
+def satterthwaite(variances, freedoms):
+    return np.sum(variances, axis=0) ** 2 / sum(
+        np.square(own) / freedom
+        for own, freedom in zip(variances, freedoms, strict=True)
+    )
+
+
+@pytest.mark.parametrize("share", [0.8, 0.9, 0.98])
+def test_few_seeds_of_most_of_the_variance_hold_the_truth_as_often_as_they_say(share):
+    """Two degrees of freedom beside 49, where Satterthwaite's are too many."""
+    generator, count = np.random.default_rng(0), 40_000
+    freedoms = np.array([[2], [49]])
+    meant = np.array([[share], [1 - share]])
+    variances = meant * generator.chisquare(freedoms, (2, count)) / freedoms
+    errors = np.abs(generator.normal(size=count))
+
+    def held(freedom):
+        half = stats.t.ppf(0.975, freedom) * np.sqrt(variances.sum(axis=0))
+        return np.mean(errors < half)
+
+    assert held(satterthwaite(variances, freedoms)) < 0.935
+    assert 0.935 < held(freedom_of_sum(variances, freedoms)) < 0.96
+
+
+def test_degrees_of_freedom_are_no_more_than_satterthwaite_s():
+    variances = np.random.default_rng(1).random((3, 200))
+    freedoms = np.array([[2], [4], [30]])
+    found = freedom_of_sum(variances, freedoms)
+    assert (found <= satterthwaite(variances, freedoms) + 1e-9).all()
+    assert (found >= 2).all()
+    turned = freedom_of_sum(variances[::-1], freedoms[::-1])
+    assert turned == pytest.approx(found)
+    assert freedom_of_sum([0.3], [7]) == pytest.approx(7)
+    assert freedom_of_sum([0.3, 0.0], [7, 20]) == pytest.approx(7)

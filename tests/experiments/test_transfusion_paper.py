@@ -3,6 +3,7 @@
 import pytest
 
 from transfusion_tf.datasets import load_card
+from transfusion_tf.studies.contrasts import RestrictedSteps
 from transfusion_tf_experiments.papers import transfusion
 from transfusion_tf_experiments.papers.published_numbers import read_published
 
@@ -393,8 +394,37 @@ def test_claims_stand_beside_the_papers_own_effects(name):
     # Table 3: ResNet50 gains 92.2 to 94.6 with 5 000 images; table 1: 96.4 to 96.7.
     grows = published["The gain grows as data shrink."]
     assert grows == pytest.approx(0.024 - 0.003)
+    # Figure 8: "RandInit, 69069 steps", "Transfer, 8008 steps"; CBR-LargeW and Gabors.
+    assert 2 ** published["Transfer speeds training up."] == pytest.approx(69069 / 8008)
+    gabor = published["Gabor filters speed training up."]
+    assert 4**gabor == pytest.approx(69069 / 25425 * 104104 / 82082)
     # Figure 6 is a drawing.
-    assert published["Transfer speeds training up."] is None
+    assert published["The scale of the weights alone speeds training up."] is None
+
+
+def test_speed_is_steps_to_the_papers_threshold_where_it_counts_them():
+    """Figure 7: "train steps taken to reach 91% AUC"; figure 6 has curves alone."""
+    found = {
+        claim.text: claim for claim in transfusion.claims(transfusion.SCALES["paper"]())
+    }
+
+    def races(text):
+        leaves = found[text].contrast.leaves()
+        return [leaf for leaf in leaves if isinstance(leaf, RestrictedSteps)]
+
+    for text in (
+        "Transfer speeds training up.",
+        "The first stage alone gives the largest marginal gain in speed.",
+        "A slim model learns slower without the donor's weights below.",
+    ):
+        assert {(race.threshold, race.at_evaluations) for race in races(text)} == {
+            (0.91, True)
+        }
+    alone = races("The scale of the weights alone speeds training up.")
+    assert {(race.threshold, race.at_evaluations) for race in alone} == {(None, False)}
+    judged = [claim for claim in found.values() if races(claim.text)]
+    assert {claim.unit for claim in judged} == {"doublings of speed", "steps"}
+    assert not any("while random weights learn" in c.effect for c in found.values())
 
 
 @pytest.mark.parametrize(

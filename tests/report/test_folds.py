@@ -30,7 +30,7 @@ def test_levels_and_differences_are_over_folds(results):
     found = panel.test_difference("transfer", "random")
     assert (found.over, found.seeds) == ("fold", 5)
     assert panel.starts["random"].test.over == "fold"
-    assert panel.lead("transfer", "random").over == "fold"
+    assert panel.speed("transfer").over == "fold"
 
 
 def test_folds_of_another_protocol_and_plain_runs_are_not_pooled(study, plant):

@@ -10,6 +10,7 @@ from transfusion_tf.report import collect, reach_verdict
 from transfusion_tf.report.judged_differences import Case, call_together, item, judge
 from transfusion_tf.report.next_steps import shown_command
 from transfusion_tf.report.verdict import multiplicity_caveats
+from transfusion_tf.report.verdict_cases import SPEED_MARGIN
 from transfusion_tf.report.wording import number, signed, without_folders
 from transfusion_tf.studies import read_study
 from transfusion_tf.training import RunDirectory
@@ -75,7 +76,27 @@ def test_faster_training_with_an_equal_end_is_called_speed_only(study, plant):
     assert found.headline == "Transfer only speeds training up here."
     speed = answer(found, "Is training only faster")
     assert speed.word == "Faster only"
-    assert "reaches a validation AUC of" in text(speed)
+    said = text(speed)
+    assert "reaches a validation AUC of" in said
+    # What is said in words is the ratio of the steps that are said.
+    times = re.search(
+        r"faster than random weights: ([\d.]+) times as fast \(95 %", said
+    )
+    random, transfer = map(
+        int, re.search(r": (\d+) from random, (\d+) ", said).groups()
+    )
+    assert float(times[1]) == pytest.approx(random / transfer, rel=0.02)
+
+
+def test_speed_is_at_least_so_much_where_random_weights_do_not_all_get_there(
+    study, plant
+):
+    study.grid(["cbr_tiny"], {"random": plant(1.5, 50, 0.001)}, seeds=(0, 1))
+    study.grid(["cbr_tiny"], {"random": plant(1.5, 160, 0.001)}, seeds=(2,))
+    study.grid(["cbr_tiny"], {"transfer": plant(1.5, 12, 0.001)})
+    speed = text(answer(verdict(study), "Is training only faster"))
+    assert re.search(r"at least \d\.\d\d times as fast", speed)
+    assert re.search(r"at least \d+ from random \(2 of 3 seeds get there\)", speed)
 
 
 def test_faster_training_with_an_open_end_claims_the_speed_only(study, plant):
@@ -321,10 +342,23 @@ def test_a_study_without_any_result_says_so(study):
     assert verdict(study).headline == "No run has finished yet."
 
 
-def test_a_settled_but_tiny_lead_in_training_is_no_speed_up(study, plant):
-    tiny = {"random": plant(1.5, 60, 0.001), "transfer": plant(1.5, 57, 0.001)}
-    study.grid(["cbr_tiny"], tiny)
-    assert answer(verdict(study), "Is training only faster").word == "No faster"
+def test_a_settled_twentieth_of_the_steps_is_no_speed_up():
+    """0.15 doublings are the margin, 2 to that power 1.11: a tenth of the steps."""
+    tiny = estimate_mean([0.070, 0.075, 0.080])
+    assert tiny.decided == "higher"
+    assert judge(tiny, SPEED_MARGIN, ignore_small=True) == "alike"
+    saved = 1 - 2**-SPEED_MARGIN
+    assert saved == pytest.approx(0.1, abs=0.005)
+
+
+def test_a_speed_that_is_not_called_has_its_own_margin():
+    difference = estimate_mean([0.06, 0.10, 0.08])
+    judgement = judge(difference, 0.001)
+    speed = Case("b", difference, judgement, margin=SPEED_MARGIN)
+    assert speed.judgement == "higher"
+    others = [case(name, [0.1, -0.1, 0.02]) for name in ("c", "d")]
+    called = call_together([speed, *others], MARGIN)
+    assert called[0].judgement == "alike"
 
 
 def test_speed_does_not_drown_in_a_training_that_goes_on_too_long(

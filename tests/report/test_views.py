@@ -225,9 +225,9 @@ def test_convergence_counts_the_steps_of_the_panel(record, measurements, drawn):
         cell.mean_steps()
     )
     assert value_of(drawn[0]["figure6"], quantity="reached", **keys) == 3
-    assert value_of(
-        drawn[0]["figure6"], quantity="mean_while_learning", **keys
-    ) == pytest.approx(np.mean(list(cell.means_while_learning.values())))
+    _, baseline = cell_of(record, measurements, "figure6", "cbr_tiny", "random")
+    times = value_of(drawn[0]["figure6"], quantity="times_as_fast", **keys)
+    assert times == pytest.approx(baseline.mean_steps() / cell.mean_steps())
 
 
 def test_a_study_may_set_the_threshold(record, measurements, tmp_path):
@@ -249,7 +249,8 @@ def test_together_a_slimmed_model_runs_against_the_whole_one(drawn):
 
 def test_convergence_by_class_has_a_threshold_of_each_class(drawn):
     quantities = set(drawn[0]["figure16"].table["quantity"])
-    assert {"steps/auc/mild", "lead_over_random/auc/none"} <= quantities
+    assert {"steps/auc/mild", "times_as_fast/auc/none"} <= quantities
+    assert "lead_over_random/auc/none" in quantities
 
 
 def test_stages_stand_in_network_order_and_their_gains_add_up(drawn):
@@ -260,6 +261,12 @@ def test_stages_stand_in_network_order_and_their_gains_add_up(drawn):
     whole = value_of(view, initialization="transfer", quantity="lead_over_random")
     assert gains.sum() == pytest.approx(whole)
     assert len(gains) == 3
+    saved = rows_of(view, quantity="steps_saved_over_previous")["value"]
+    random, transfer = (
+        value_of(view, initialization=start, quantity="steps")
+        for start in ("random", "transfer")
+    )
+    assert saved.sum() == pytest.approx(random - transfer)
 
 
 def test_frozen_tells_the_three_treatments_apart(record, measurements, drawn):

@@ -11,6 +11,8 @@ from transfusion_tf.evaluation import (
     steps_to_threshold,
     threshold_between,
 )
+from transfusion_tf.evaluation.convergence import steps_to_thresholds
+from transfusion_tf.evaluation.estimator import estimate
 from transfusion_tf.evaluation.units import unit
 from transfusion_tf.representations import cca, noise_floor
 from transfusion_tf.studies.contrasts import (
@@ -223,12 +225,50 @@ def test_what_moved_all_the_way_moved_alike_whatever_its_channels():
     assert abs(corrected.value(data, everything(data))) < unit("CCA").margin / 10
 
 
-def learning(generator, seeds, steps):
+def learning(generator, seeds, steps, spread=0.01):
     """Curves of runs that learn at rates and to levels of their own, with noise."""
     rates = 0.02 * np.exp(0.3 * generator.normal(size=(seeds, 1)))
-    tops = generator.normal(0.88, 0.01, (seeds, 1))
+    tops = generator.normal(0.88, spread, (seeds, 1))
     values = 0.5 + (tops - 0.5) * (1 - np.exp(-rates * steps))
     return values + generator.normal(0, 0.01, values.shape)
+
+
+def raced_steps(generator, seeds, steps):
+    """Steps of two equal starts to the threshold of the second, as in `speed.py`."""
+    other, random = (learning(generator, seeds, steps, 0.03) for _ in range(2))
+    threshold = np.array([threshold_between(random.max(axis=1))])
+    found = [
+        [steps_to_thresholds(steps, own, threshold)[0] for own in runs]
+        for runs in (other, random)
+    ]
+    return np.nan_to_num(found, nan=steps[-1])
+
+
+@pytest.mark.parametrize("seeds", [3, 10])
+def test_of_two_equal_starts_neither_is_called_faster(seeds):
+    """One run in seven never gets there; in one study of twenty one would be called."""
+    generator, steps = np.random.default_rng(7), np.arange(0, 301, 30)
+    studies = 3000 // seeds
+    found = []
+    for _ in range(studies):
+        reached = raced_steps(generator, seeds, steps)
+
+        def speed(left_out, reached=reached):
+            kept = [k for k in range(seeds) if left_out != ("seed", k)]
+            ours, theirs = reached[:, kept].mean(axis=1)
+            return np.log2(theirs / ours)
+
+        found.append(estimate(speed, {"seed": range(seeds)}))
+    speeds = np.array([each.estimate for each in found])
+    error = speeds.std() / np.sqrt(studies)
+    assert abs(speeds.mean()) < unit("doublings of speed").margin / 10 + 2.6 * error
+    called = np.mean([each.decided != "undecided" for each in found])
+    assert called < 0.05 + 2.6 * np.sqrt(0.05 / studies)
+    faster = np.mean([each.decided == "higher" for each in found])
+    assert faster < 0.025 + 2.6 * np.sqrt(0.025 / studies)
+    # The share of steps saved is not zero: a tenth of the steps that are its margin.
+    if seeds == 3:
+        assert (1 - 2.0**-speeds).mean() < -0.05
 
 
 def test_no_start_leads_while_random_weights_learn():

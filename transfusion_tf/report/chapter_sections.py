@@ -10,7 +10,7 @@ import pandas as pd
 from transfusion_tf.report import paper_values, result_tables, wording
 from transfusion_tf.report.chapters import KINDS, draw_chapter
 from transfusion_tf.report.material import Material, read_material
-from transfusion_tf.report.verdict_answers import LEAST_EVALUATIONS
+from transfusion_tf.report.verdict_cases import LEAST_EVALUATIONS
 from transfusion_tf.studies.measurements.table import Measurements
 from transfusion_tf.studies.study_folder import StudyRecord
 

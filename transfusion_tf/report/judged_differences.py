@@ -7,7 +7,7 @@ a sentence.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from transfusion_tf.evaluation import Estimate, adjusted_differences
 from transfusion_tf.evaluation.estimates import NO_SPREAD, TOO_FEW
@@ -45,6 +45,10 @@ class Case:
       fault_kinds: of what: those of its sides (`StartRuns.fault_kind`), or `no_spread`.
       pair: the panel's name, left's and right's initialization; empty of sizes, donors
         and speeds.
+      margin: what the difference must reach to matter; None is the metric's margin.
+      show: writes a number of the difference.
+      counted: what the estimate is counted in, where that is not said once for all.
+      bound: `at least` or `at most`, where the estimate is an end of what it may be.
     """
 
     name: str
@@ -54,6 +58,16 @@ class Case:
     fault: str = ""
     fault_kinds: frozenset[str] = frozenset()
     pair: tuple[str, ...] = ()
+    margin: float | None = None
+    show: Callable[[float], str] = wording.signed
+    counted: str = ""
+    bound: str = ""
+
+    @property
+    def amount(self) -> str:
+        """The estimate in words: `+0.031`, `at least 2.10 times`."""
+        number = self.show(self.difference.estimate)
+        return f"{self.bound} {number} {self.counted}".strip()
 
 
 def judge(difference: Estimate, margin: float, *, ignore_small: bool = False) -> str:
@@ -117,7 +131,8 @@ def call_together(cases: Sequence[Case], margin: float) -> list[Case]:
         judgement = case.judgement
         if difference.decided != difference.decided_among_all:
             if judgement in ("higher", "lower"):
-                small = -margin < difference.low and difference.high < margin
+                own = margin if case.margin is None else case.margin
+                small = -own < difference.low and difference.high < own
                 judgement = "alike" if small else "open"
             judgement = "undecided" if judgement == "worse" else judgement
         called.append(
@@ -220,8 +235,8 @@ def grouped(
         if len(cases) == 1 and not alike[0].name:
             only = alike[0].difference
             sentences.append(
-                f"{start}: {wording.signed(only.estimate)} {unit} "
-                f"({interval_words(only)}){_because(alike[0])}."
+                f"{start}: {alike[0].amount} {unit} "
+                f"({interval_words(only, alike[0].show)}){_because(alike[0])}."
             )
         else:
             sentences.append(
@@ -251,28 +266,30 @@ def sentence(start: str, items: Sequence[str], total: int) -> str:
 def item(case: Case) -> str:
     """The case with its number and interval."""
     name = f"{case.name} " if case.name else ""
-    number = wording.signed(case.difference.estimate)
     remark = f" ({_remark(case)})" if _remark(case) else ""
-    return f"{name}{number} {brackets(case.difference)}{remark}"
+    return f"{name}{case.amount} {brackets(case.difference, case.show)}{remark}"
 
 
-def brackets(difference: Estimate) -> str:
+def brackets(
+    difference: Estimate, show: Callable[[float], str] = wording.signed
+) -> str:
     """`[+0.012, +0.050]`."""
     if difference.low != difference.low:
         return f"({wording.plural(difference.seeds, difference.over)}, {TOO_FEW})"
-    low, high = wording.signed(difference.low), wording.signed(difference.high)
-    return f"[{low},\u00a0{high}]"
+    return f"[{show(difference.low)},\u00a0{show(difference.high)}]"
 
 
-def interval_words(difference: Estimate) -> str:
+def interval_words(
+    difference: Estimate, show: Callable[[float], str] = wording.signed
+) -> str:
     """`95 % interval +0.012 to +0.050, 3 seeds`."""
     seeds = wording.plural(difference.seeds, difference.over)
     if difference.low != difference.low:
         return f"{seeds}, {TOO_FEW}"
     scope = f", {seeds}" if difference.seeds > 1 else " over patients only"
     return (
-        f"{100 * difference.level:.0f} % interval {wording.signed(difference.low)} to "
-        f"{wording.signed(difference.high)}{scope}"
+        f"{100 * difference.level:.0f} % interval {show(difference.low)} to "
+        f"{show(difference.high)}{scope}"
     )
 
 

@@ -5,6 +5,8 @@ a cross-validation. A *panel* is the groups of one model at one training size, w
 differ in the initialization.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import re
@@ -20,7 +22,7 @@ from transfusion_tf.report import wording
 from transfusion_tf.report.class_patients import too_few_for_metric
 from transfusion_tf.report.shown_runs import ShownRuns
 from transfusion_tf.report.style import start_rank
-from transfusion_tf.studies.contrasts import StepsToThreshold, WhileLearning
+from transfusion_tf.studies.contrasts import Doublings, RestrictedSteps
 from transfusion_tf.studies.learned import NotLearned, why_nothing_learned
 from transfusion_tf.studies.measurements.collect import collect as collect_measurements
 from transfusion_tf.studies.measurements.table import NOTHING, Measurements
@@ -46,26 +48,20 @@ class StartRuns(ShownRuns):
     """The runs of one model, initialization and training size.
 
     Attributes:
-      baseline: ids of the runs that set the panel's threshold and horizon.
+      baseline: ids of the runs that set the panel's threshold and last step.
     """
 
     baseline: tuple[str, ...]
 
     @property
-    def learning(self) -> WhileLearning:
-        """Their validation metric while the panel's baseline learns."""
-        return WhileLearning(self.ids, self.baseline)
-
-    @functools.cached_property
-    def means_while_learning(self) -> dict[RunKey, float]:
-        """Mean of the validation metric up to the panel's horizon, one per run."""
-        return self.by_key(self.learning.by_run(self.measurements))
+    def race(self) -> RestrictedSteps:
+        """Their mean steps to the panel's threshold, up to the last step."""
+        return RestrictedSteps(self.ids, self.baseline)
 
     @functools.cached_property
     def steps(self) -> dict[RunKey, float | None]:
         """Steps to the panel's threshold, one per run; None is never."""
-        steps = StepsToThreshold(self.ids, self.baseline)
-        return self.by_key(steps.by_run(self.measurements))
+        return self.by_key(self.race.by_run(self.measurements))
 
     @property
     def scheme(self) -> str:
@@ -116,6 +112,10 @@ class StartRuns(ShownRuns):
             float(np.mean(known)) if known and len(known) == len(self.steps) else None
         )
 
+    def speed_over(self, other: StartRuns) -> Doublings:
+        """Doublings of the speed of others of the panel."""
+        return Doublings(other.race, self.race)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ModelResults:
@@ -126,15 +126,12 @@ class ModelResults:
       starts: runs by initialization, in the report's order.
       threshold: of the validation metric, for the race.
       threshold_from: the initialization that the threshold was set by.
-      horizon: the step at which its slowest seed reaches the threshold, or its last
-        step where one never does; see `WhileLearning`.
     """
 
     columns: Mapping[str, Any]
     starts: Mapping[str, StartRuns]
     threshold: float
     threshold_from: str
-    horizon: float
 
     @property
     def model(self) -> str:
@@ -166,12 +163,12 @@ class ModelResults:
         """Left minus right on test; None when there is nothing to compare."""
         return test_difference(self.starts.get(left), self.starts.get(right))
 
-    def lead(self, left: str, right: str) -> Estimate | None:
-        """Left minus right of the mean validation metric up to the horizon."""
-        if left not in self.starts or right not in self.starts:
+    def speed(self, start: str) -> Estimate | None:
+        """Doublings of speed over random weights; None where it was not measured."""
+        if start not in self.starts or self.baseline is None:
             return None
-        ours, theirs = self.starts[left], self.starts[right]
-        return ours.effect(ours.learning - theirs.learning)
+        ours = self.starts[start]
+        return ours.effect(ours.speed_over(self.baseline))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -313,8 +310,8 @@ def _panel(
         )
         for label in sorted(grouped, key=start_rank)
     }
-    threshold, horizon = groups[start].learning.race(measurements)
-    return ModelResults(columns, groups, threshold, start, horizon)
+    threshold, _ = groups[start].race.race(measurements)
+    return ModelResults(columns, groups, threshold, start)
 
 
 def _labels(runs: Sequence[Run], donors: Sequence[Run]) -> dict[str, tuple[str, str]]:

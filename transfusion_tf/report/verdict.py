@@ -16,12 +16,12 @@ from transfusion_tf.report.judged_differences import (
 )
 from transfusion_tf.report.next_steps import NextStep, next_steps
 from transfusion_tf.report.results import BASELINE, Results, scheme
+from transfusion_tf.report.speed_answer import answer_speed
 from transfusion_tf.report.verdict_answers import (
     Answer,
     answer_features,
     answer_help,
     answer_size,
-    answer_speed,
 )
 from transfusion_tf.report.verdict_cases import verdict_cases
 from transfusion_tf.report.verdict_warnings import rare_classes, verdict_warnings

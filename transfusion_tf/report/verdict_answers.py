@@ -1,7 +1,7 @@
-"""The four questions of the verdict, each answered from its cases."""
+"""Questions of the verdict about where runs end, each answered from its cases."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from transfusion_tf.report import wording
 from transfusion_tf.report.judged_differences import (
@@ -9,17 +9,15 @@ from transfusion_tf.report.judged_differences import (
     STATISTICS,
     UNDECIDED,
     Case,
-    common,
     grouped,
     item,
     missing,
     sentence,
     tone_of,
-    transfers,
     word_of,
 )
-from transfusion_tf.report.results import BASELINE, ModelResults, Results, scheme
-from transfusion_tf.report.verdict_cases import LEAST_EVALUATIONS, Alternative
+from transfusion_tf.report.results import Results, scheme
+from transfusion_tf.report.verdict_cases import Alternative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,109 +102,6 @@ def _hints(cases: Sequence[Case]) -> list[str]:
         f"{100 * (1 - share):.0f} % of the uncertainty is the choice of test "
         "patients: more seeds would narrow it little."
     ]
-
-
-def answer_speed(
-    results: Results,
-    helps: Sequence[Case],
-    speed: Mapping[str, Case],
-    unit: str,
-) -> Answer:
-    """Whether transfer is ahead during training, against where it ends."""
-    question = "Is training only faster, or better too?"
-    if not speed:
-        reason = missing(results)
-        if helps and min(p.evaluations for p in results.model_results) < (
-            LEAST_EVALUATIONS
-        ):
-            reason = (
-                f"A curve of fewer than {LEAST_EVALUATIONS} evaluations says nothing "
-                "of speed: a smaller --eval_every gives more."
-            )
-        return Answer(question, "Not asked", "none", (reason,))
-    cases = list(speed.values())
-    while_learning = "While random weights learn, transfer"
-    if len(cases) == 1:
-        cases = [dataclasses.replace(cases[0], name="")]
-    sentences = grouped(
-        cases,
-        {
-            "higher": f"{while_learning} leads in validation {unit}",
-            "lower": f"{while_learning} lags in validation {unit}",
-            "alike": "While random weights learn, the two curves run alike",
-            "open": "Whether transfer is ahead while random weights learn is undecided",
-            "few_seeds": "With so few seeds these runs cannot tell whether it is ahead",
-            "unfit": NUMBER_ONLY,
-        },
-        unit,
-    )
-    races = [_race(results, panel, unit) for panel in results.model_results]
-    races = [race for race in races if race]
-    sentences += races if len(races) <= 2 else [_races(results, unit)]
-    faster, better = common(cases), common(helps)
-    word, tone = {
-        ("higher", "higher"): ("Faster and better", "yes"),
-        ("higher", "alike"): ("Faster only", "mixed"),
-        ("higher", "lower"): ("Faster, but worse", "no"),
-        ("higher", "open"): ("Faster; the end is open", "mixed"),
-        ("lower", "lower"): ("Slower and worse", "no"),
-    }.get((faster, better), ("", ""))
-    if not word:
-        words = {"lower": "Slower", "alike": "No faster", "higher": "Faster"}
-        judgements = [case.judgement for case in cases]
-        word = word_of(judgements, words, "It depends")
-        tone = "mixed" if faster == "higher" else tone_of(judgements)
-    return Answer(question, word, tone, tuple(filter(None, sentences)))
-
-
-def _racers(panel: ModelResults) -> list[str]:
-    """Random weights and the transfers that have learned something; else none."""
-    labels = [BASELINE, *transfers(panel)]
-    if panel.baseline is None or panel.baseline.fault:
-        return []
-    return [label for label in labels if not panel.starts[label].fault]
-
-
-def _race(results: Results, panel: ModelResults, unit: str) -> str:
-    """How many steps to the threshold, in one sentence."""
-    parts = []
-    for label in _racers(panel):
-        group = panel.starts[label]
-        reached = [value for value in group.steps.values() if value is not None]
-        if not reached:
-            parts.append(f"never from {label}")
-            continue
-        words = f"{wording.count(sum(reached) / len(reached))} from {label}"
-        if len(reached) < len(group.steps):
-            words += f" ({len(reached)} of {wording.plural(len(group.steps), 'seed')})"
-        parts.append(words)
-    if len(parts) < 2:
-        return ""
-    return (
-        f"Mean steps until {results.panel_name(panel)} reaches a validation {unit} of "
-        f"{wording.number(panel.threshold)}: {', '.join(parts)}."
-    )
-
-
-def _races(results: Results, unit: str) -> str:
-    """The same for many panels: from the fastest to the slowest."""
-    found: dict[str, list[float]] = {BASELINE: [], "transfer": []}
-    for panel in results.model_results:
-        for label in _racers(panel):
-            mean = panel.starts[label].mean_steps()
-            if mean is not None:
-                found[BASELINE if label == BASELINE else "transfer"].append(mean)
-    parts = [
-        f"{wording.count(min(steps))} to {wording.count(max(steps))} from {label}"
-        for label, steps in found.items()
-        if steps
-    ]
-    if not parts:
-        return ""
-    return (
-        f"Mean steps to the threshold of validation {unit}, where all seeds reach it: "
-        f"{', '.join(parts)}."
-    )
 
 
 def answer_features(

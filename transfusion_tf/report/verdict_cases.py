@@ -4,7 +4,9 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
+from transfusion_tf.evaluation.units import unit
 from transfusion_tf.models import parse_model_name
+from transfusion_tf.report import wording
 from transfusion_tf.report.donor_facts import donor_in, same_donor
 from transfusion_tf.report.judged_differences import (
     STATISTICS,
@@ -24,9 +26,11 @@ from transfusion_tf.report.results import (
     scheme,
     test_difference,
 )
+from transfusion_tf.studies.contrasts import open_end_in_words
 
 # Of a learning curve, the one before the first step included.
 LEAST_EVALUATIONS = 4
+SPEED_MARGIN = unit("doublings of speed").margin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +78,7 @@ class VerdictCases:
     Attributes:
       helps: transfer against random weights, on test.
       donors: of two donors.
-      speed: transfer against random weights while these learn, by case name.
+      speed: of transfer over random weights, in doublings, by case name.
       alternatives: of cheaper starts.
       sizes: smaller models against the largest.
     """
@@ -104,7 +108,7 @@ def verdict_cases(results: Results, margin: float) -> VerdictCases:
     own = VerdictCases(
         transfer_cases(results, BASELINE, margin),
         donor_cases(results, margin),
-        speed_cases(results, margin),
+        speed_cases(results),
         alternatives(results, margin),
         size_cases(results, margin),
     )
@@ -124,21 +128,30 @@ def verdict_cases(results: Results, margin: float) -> VerdictCases:
     return VerdictCases(helps, donors, speeds, cheaper, sizes)
 
 
-def speed_cases(results: Results, margin: float) -> dict[str, Case]:
-    """Mean metric while learning, transfer minus random weights, by case name."""
+def speed_cases(results: Results) -> dict[str, Case]:
+    """Doublings of speed, transfer over random weights, by case name."""
     cases = {}
     for panel in results.model_results:
         if panel.evaluations < LEAST_EVALUATIONS:
             continue
         for label in transfers(panel):
-            difference = panel.lead(label, BASELINE)
+            difference = panel.speed(label)
             if difference is not None:
                 name = results.panel_name(panel)
                 if len(transfers(panel)) > 1:
                     name += f", {label}"
-                judgement = judge(difference, margin, ignore_small=True)
-                case = Case(name, difference, judgement)
-                sides = panel.starts[label], panel.starts[BASELINE]
+                sides = ours, theirs = panel.starts[label], panel.starts[BASELINE]
+                case = Case(
+                    name,
+                    difference,
+                    judge(difference, SPEED_MARGIN, ignore_small=True),
+                    margin=SPEED_MARGIN,
+                    show=wording.times,
+                    counted="times",
+                    bound=open_end_in_words(
+                        ours.speed_over(theirs), results.measurements
+                    ),
+                )
                 cases[name] = unless_unfit(case, *sides)
     return cases
 

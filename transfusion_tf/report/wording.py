@@ -49,11 +49,19 @@ def signed(value: float | None, digits: int = 3) -> str:
     return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
+def times(doublings: float | None) -> str:
+    """How many times as much that is: `2.00` of 1, `0.50` of −1, `12.3`."""
+    if doublings is None or not math.isfinite(doublings):
+        return MISSING
+    factor = 2.0**doublings
+    return count(factor) if factor >= 100 else number(factor, 1 if factor >= 10 else 2)
+
+
 def count(value: float | None) -> str:
     """`12 345`, with narrow no-break spaces."""
     if value is None or not math.isfinite(value):
         return MISSING
-    return f"{round(value):,}".replace(",", "\u202f")
+    return f"{round(value):,}".replace(",", "\u202f").replace("-", "−")
 
 
 def amount(value: float | None) -> str:

@@ -13,20 +13,24 @@ from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.evaluation import Estimate, adjusted_p_values
 from transfusion_tf.evaluation.estimates import NO_SPREAD
 from transfusion_tf.evaluation.units import unit
+from transfusion_tf.studies.claim_gates import (
+    Gate,
+    closed_gate,
+    learned_gates,
+    scored_runs,
+)
 from transfusion_tf.studies.contrasts import (
     Average,
     Contrast,
-    DonorSkill,
-    Highest,
     MissingMeasurementError,
-    Skill,
+    RestrictedSteps,
     from_dict,
     measure_effect,
+    open_end_in_words,
     to_dict,
 )
-from transfusion_tf.studies.learned import LEAST_SKILL, collapsed, is_above
+from transfusion_tf.studies.learned import collapsed
 from transfusion_tf.studies.measurements.table import Measurements
-from transfusion_tf.studies.measurements.training_results import SCORE
 
 HOLDS = "holds"
 DOES_NOT_HOLD = "does not hold"
@@ -37,21 +41,6 @@ NOT_ASKED = "not asked"
 _LEVEL = 0.05
 
 RULES = ("above", "alike", "at_least")
-
-
-@dataclasses.dataclass(frozen=True)
-class Gate:
-    """What must be so before a claim can be judged, such as that a donor has learnt.
-
-    Attributes:
-      text: what must be so, as the reason says it: "the donor has learnt nothing".
-      contrast: must lie above 0 with its whole interval; with one repetition, itself.
-      least: what its estimate must reach besides.
-    """
-
-    text: str
-    contrast: Contrast
-    least: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,52 +98,19 @@ def with_learned_runs(claims: Sequence[Claim]) -> tuple[Claim, ...]:
 
     Transfer from a donor that knows nothing says nothing about transfer. What one side
     of a comparison of test scores never learned may be a finding, so that one arm of it
-    is enough; arms that are said to be alike must all have learned.
+    is enough; arms that are said to be alike must all have learned. What random weights
+    never learned is no threshold to count others' steps to.
 
     Args:
       claims: about run configs.
     """
     return tuple(
         dataclasses.replace(
-            claim, gates=(*claim.gates, *_donor_gate(claim), *_arm_gates(claim))
+            claim,
+            gates=(*claim.gates, *learned_gates(claim.contrast, claim.rule)),
         )
         for claim in claims
     )
-
-
-def _arm_gates(claim: Claim) -> tuple[Gate, ...]:
-    arms = tuple(Skill(runs) for runs in dict.fromkeys(_scored(claim.contrast)))
-    if not arms:
-        return ()
-    if claim.rule == "above":
-        return (Gate("no runs have learnt anything", Highest(arms), LEAST_SKILL),)
-    return tuple(Gate("runs have learnt nothing", arm, LEAST_SKILL) for arm in arms)
-
-
-def _scored(contrast: Contrast) -> Iterator[tuple[Any, ...]]:
-    """The groups of runs whose test score a contrast is made of."""
-    if isinstance(contrast, Skill) or (
-        isinstance(contrast, Average)
-        and (contrast.quantity == SCORE or contrast.of_class)
-    ):
-        yield contrast.runs
-    for part in contrast.parts:
-        yield from _scored(part)
-
-
-def _donor_gate(claim: Claim) -> tuple[Gate, ...]:
-    runs = tuple(
-        dict.fromkeys(
-            run
-            for group in claim.contrast.groups()
-            for run in group
-            if run.donor and run.initialization != "random"
-        )
-    )
-    if not runs:
-        return ()
-    text = f"a donor has learnt less than {LEAST_SKILL:.0%} of the way from chance"
-    return (Gate(text, DonorSkill(runs), LEAST_SKILL),)
 
 
 def claim_to_dict(claim: Claim, run_ids: Mapping[Any, str]) -> dict[str, Any]:
@@ -244,13 +200,17 @@ def _row(claim: Claim, measurements: Measurements) -> dict[str, Any]:
         "seeds": found.seeds,
         "p_value": found.p_value,
     }
-    closed = _closed_gate(claim.gates, measurements)
+    closed = closed_gate(claim.gates, measurements)
     if closed:
         return row | {"verdict": NOT_DECIDED, "reason": closed}
     verdict, reason = _verdict(found, claim.rule, unit(claim.unit).margin)
     if apart := _steps_apart(claim.contrast, measurements):
         verdict, reason = NOT_DECIDED, apart
-    reasons = [reason, *_collapsed_runs(claim.contrast, measurements)]
+    reasons = [
+        reason,
+        *_collapsed_runs(claim.contrast, measurements),
+        *_never_there(claim.contrast, measurements),
+    ]
     return row | {"verdict": verdict, "reason": "; ".join(filter(None, reasons))}
 
 
@@ -285,7 +245,7 @@ def _steps_apart(contrast: Contrast, measurements: Measurements) -> str:
 
 def _collapsed_runs(contrast: Contrast, measurements: Measurements) -> Iterator[str]:
     """Of each group whose test score is compared, how many runs ended at chance."""
-    for runs in dict.fromkeys(_scored(contrast)):
+    for runs in dict.fromkeys(scored_runs(contrast)):
         fallen = collapsed(measurements, runs)
         if fallen:
             row = measurements.runs.loc[next(iter(fallen))]
@@ -295,16 +255,22 @@ def _collapsed_runs(contrast: Contrast, measurements: Measurements) -> Iterator[
             )
 
 
-def _closed_gate(gates: Sequence[Gate], measurements: Measurements) -> str:
-    """Why the claim cannot be judged; empty where it can."""
-    for gate in gates:
-        try:
-            found = measure_effect(gate.contrast, measurements)
-        except MissingMeasurementError as error:
-            return str(error)
-        if not is_above(found, gate.least):
-            return gate.text
-    return ""
+def _never_there(contrast: Contrast, measurements: Measurements) -> Iterator[str]:
+    """Of each group whose steps are counted, how many runs never get there."""
+    leaves = dict.fromkeys(contrast.leaves())
+    races = [leaf for leaf in leaves if isinstance(leaf, RestrictedSteps)]
+    for race in races:
+        never = race.never(measurements)
+        if never:
+            row = measurements.runs.loc[never[0]]
+            count = len(race.by_run(measurements))
+            yield (
+                f"{len(never)} of {count} runs of {row['model']} from "
+                f"{row['initialization']} never reach the threshold"
+            )
+    bound = open_end_in_words(contrast, measurements)
+    if bound:
+        yield f"the effect is {bound} this"
 
 
 def _verdict(found: Estimate, rule: str, margin: float) -> tuple[str, str]:

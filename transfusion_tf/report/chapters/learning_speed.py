@@ -9,7 +9,7 @@ from transfusion_tf.report.charts_layers import Curves, Strip
 from transfusion_tf.report.charts_references import Threshold
 from transfusion_tf.report.long_table import LongTable
 from transfusion_tf.report.results import BASELINE
-from transfusion_tf.report.rows.learning_rows import LEAD, convergence_rows
+from transfusion_tf.report.rows.learning_rows import LEAD, TIMES, convergence_rows
 from transfusion_tf.report.sentences import one_seed_note
 from transfusion_tf.report.sheets import EFFECT, OF_SEEDS, Column, SheetPlan
 from transfusion_tf.report.style import Mark
@@ -19,8 +19,14 @@ _REFERENCES = (BASELINE, "transfer")
 LINES = ("dataset", "model", "train_examples", "initialization")
 STEPS = Column("Steps to threshold", "steps", "{value:count}", missing="never")
 SEEDS = Column("Seeds there", "reached", OF_SEEDS, missing="")
+RATIO = "{value:.2f}[\n{low:.2f} to {high:.2f}]"
+TIMES_COLUMN = Column("Times as fast as random", TIMES, RATIO)
 AREA = Column("Mean {unit} while learning", "mean_while_learning")
 LEAD_COLUMN = Column("minus random weights", LEAD, EFFECT)
+TIMES_AS_FAST = (
+    "Times as fast: mean steps of random weights over those of the start, where a seed "
+    "that never gets there counts with the last step"
+)
 WHILE_LEARNING = (
     "While learning: until the slowest seed of random weights is at the threshold"
 )
@@ -54,31 +60,30 @@ def _caption(table: LongTable) -> str:
     )
     return (
         f"{rule}: {list_thresholds(table)}. Steps are means over the seeds that got "
-        "there. While learning: until the slowest seed of random weights is there."
+        f"there. {TIMES_AS_FAST}. While learning: until the slowest seed of random "
+        "weights is there."
     )
 
 
-def _lead_names(table: LongTable) -> tuple[str, ...]:
-    return tuple(q for q in table.values("quantity") if q.startswith(LEAD))
+def _names_of(table: LongTable, quantity: str) -> list[str]:
+    """The quantity itself, and that of each class."""
+    return [name for name in table.values("quantity") if name.startswith(quantity)]
 
 
 def _class_columns(table: LongTable) -> list[Column]:
-    return [
-        Column("Model", word="model"),
-        Column("Start", word="initialization"),
-        *(
-            Column(
-                "Mean" if name == LEAD else name.removeprefix(f"{LEAD}/auc/"),
-                quantity=name,
-                show=EFFECT,
-            )
-            for name in _lead_names(table)
-        ),
-    ]
+    columns = [Column("Model", word="model"), Column("Start", word="initialization")]
+    for quantity, show, what in (
+        (TIMES, RATIO, "times as fast"),
+        (LEAD, EFFECT, "AUC while learning"),
+    ):
+        for name in _names_of(table, quantity):
+            of = "Mean" if name == quantity else name.removeprefix(f"{quantity}/auc/")
+            columns.append(Column(f"{of}, {what}", quantity=name, show=show))
+    return columns
 
 
 def _say_curves(table: LongTable) -> list[str]:
-    """Who was first, and by how much over random weights."""
+    """Who was first, and how many times as fast as random weights."""
     return [_speed_sentence(own) for own in table.split("curves")][:4]
 
 
@@ -105,39 +110,48 @@ def _speed_sentence(own: LongTable) -> str:
         text += f"; not all seeds get there from {wording.listed(never)}"
     baseline = own.find(quantity="reached", label=BASELINE)
     if baseline is not None and baseline["seeds"] > 1:
-        leads = [
-            f"{row['label']} {wording.signed(row['value'])}"
-            for row in own.where(quantity=LEAD).rows
-            if row["low"] > 0 or row["high"] < 0
+        open_above = baseline["value"] < baseline["seeds"]
+        times = [
+            f"{row['label']} {_bound(row['label'] in never, open_above)}"
+            f"{wording.number(row['value'], 2)}"
+            for row in own.where(quantity=TIMES).rows
+            if row["low"] > 1 or row["high"] < 1
         ]
         text += (
-            f"; while learning, {wording.listed(leads)} from random weights (intervals "
-            "without zero)"
-            if leads
-            else "; no lead over random weights has an interval without zero"
+            f"; times as fast as random weights are {wording.listed(times)} (intervals "
+            "without 1)"
+            if times
+            else "; no start is faster or slower than random weights by its interval"
         )
     return text + "."
 
 
+def _bound(never: bool, baseline_never: bool) -> str:
+    """What a speed is where not all seeds of it, or of random weights, get there."""
+    if never == baseline_never:
+        return ""
+    return "at least " if baseline_never else "at most "
+
+
 def _class_sentence(own: LongTable) -> str:
-    """For which classes a start leads random weights."""
-    prefix = f"{LEAD}/auc/"
+    """For which classes a start is faster than random weights."""
+    prefix = f"{TIMES}/auc/"
     said = []
     for part in own.split("label"):
-        leads = {
+        times = {
             row["quantity"].removeprefix(prefix): row["value"]
             for row in part.rows
             if row["quantity"].startswith(prefix)
         }
-        if leads:
-            ahead = [name for name, value in leads.items() if value > 0]
-            some = f" ({wording.listed(ahead)})" if 0 < len(ahead) < len(leads) else ""
+        if times:
+            ahead = [name for name, value in times.items() if value > 1]
+            some = f" ({wording.listed(ahead)})" if 0 < len(ahead) < len(times) else ""
             label = part.first["label"]
-            said.append(f"{label} for {len(ahead)} of {len(leads)} classes{some}")
+            said.append(f"{label} for {len(ahead)} of {len(times)} classes{some}")
     if not said:
         return ""
     name = own.first["curves"]
-    return f"{name}: ahead of random weights on average is {'; '.join(said)}."
+    return f"{name}: faster than random weights on average is {'; '.join(said)}."
 
 
 def steps_strip(places: str) -> Strip:
@@ -188,9 +202,11 @@ _BY_CLASS = ChapterKind(
     sheet=SheetPlan(
         _class_columns,
         lines=LINES,
-        where=lambda table: {"quantity": _lead_names(table)},
-        caption="Validation AUC while learning, minus that of random weights; small: "
-        f"95 % interval over seeds. {WHILE_LEARNING} of its class.",
+        where=lambda table: {
+            "quantity": (*_names_of(table, TIMES), *_names_of(table, LEAD))
+        },
+        caption=f"Small: 95 % intervals. {TIMES_AS_FAST}. AUC while learning is that "
+        f"minus random weights’. {WHILE_LEARNING} of its class.",
     ),
     sentences=(_say_curves_and_classes, one_seed_note("reached")),
     marks=_convergence_marks,
@@ -213,6 +229,7 @@ CONVERGENCE = ChapterKind(
             Column("Start", word="initialization"),
             dataclasses.replace(STEPS, show="{value:count}[ ± {std:count}]"),
             SEEDS,
+            TIMES_COLUMN,
             AREA,
             LEAD_COLUMN,
             Column("Paper: steps", "steps", "{paper:count}", if_paper=True),

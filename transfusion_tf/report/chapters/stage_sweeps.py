@@ -11,6 +11,8 @@ from transfusion_tf.report.chapters.learning_speed import (
     LINES,
     SEEDS,
     STEPS,
+    TIMES_AS_FAST,
+    TIMES_COLUMN,
     WHILE_LEARNING,
     curves_chart,
     list_thresholds,
@@ -20,13 +22,20 @@ from transfusion_tf.report.charts import Chart, ForEach, Panel
 from transfusion_tf.report.charts_layers import Lines, Strip
 from transfusion_tf.report.charts_references import Level
 from transfusion_tf.report.long_table import LongTable, Row, finite
-from transfusion_tf.report.rows.learning_rows import LEAD, speed_up_rows, stage_rows
+from transfusion_tf.report.rows.learning_rows import (
+    SAVED,
+    TIMES,
+    speed_up_rows,
+    stage_rows,
+)
 from transfusion_tf.report.rows.network_order import through
 from transfusion_tf.report.rows.transfer_runs import sweep_rows
 from transfusion_tf.report.sentences import one_seed_note, say_listed
 from transfusion_tf.report.sheets import EFFECT, Column, SheetPlan
 from transfusion_tf.report.start_marks import start_marks
 from transfusion_tf.report.style import MUTED, Mark
+
+_COUNTS = "{value:count}[\n{low:count} to {high:count}]"
 
 
 def _marks_of_stages(own: LongTable) -> dict[str, Mark]:
@@ -54,20 +63,25 @@ def _marks_of_all_stages(table: LongTable) -> dict[str, Mark]:
 def _say_stages(table: LongTable) -> list[str]:
     said = []
     for own in table.split("curves"):
-        added = own.where(quantity="lead_over_previous")
-        if not len(added):
+        saved = own.where(quantity=SAVED)
+        if not len(saved):
             continue
         last = own.where(quantity="steps_of_run").values("label")[-1]
-        whole = own.find(quantity=LEAD, label=last)
+        whole = own.find(quantity=TIMES, label=last)
         if whole is not None:
             said.append(
-                f"{own.first['curves']}: all of the donor gives "
-                f"{wording.signed(whole['value'])} over random weights while learning."
+                f"{own.first['curves']}: all of the donor learns "
+                f"{wording.number(whole['value'], 2)} times as fast as random weights."
             )
-        most = max(added.rows, key=lambda row: row["value"])
-        text = f"The largest step is {most['stage']} ({wording.signed(most['value'])})"
+        most = max(saved.rows, key=lambda row: row["value"])
+        if most["value"] <= 0:
+            said.append("No stage saves steps over the line above it.")
+            continue
+        text = (
+            f"Most steps are saved by {most['stage']} ({wording.count(most['value'])})"
+        )
         if most["seeds"] > 1:
-            above = [row["stage"] for row in added.rows if row["low"] > 0]
+            above = [row["stage"] for row in saved.rows if row["low"] > 0]
             names = wording.listed(above)
             text += f"; the interval lies above zero for {names or 'no stage'}"
         said.append(text + ".")
@@ -105,7 +119,7 @@ STAGES = ChapterKind(
                             faint=0.55,
                             size=3.6,
                         ),
-                        title="Mean {curve_of} {unit} while learning: more is faster",
+                        title="Mean {curve_of} {unit} while learning",
                         x="donor weights up to",
                         height=1.7,
                         pad=5,
@@ -125,13 +139,16 @@ STAGES = ChapterKind(
             Column("Start", word="initialization"),
             STEPS,
             SEEDS,
+            TIMES_COLUMN,
+            Column("Steps saved over the line above", SAVED, _COUNTS),
             AREA,
             LEAD_COLUMN,
             Column("minus the line above", "lead_over_previous", EFFECT),
         ),
         lines=LINES,
         where={"quantity": "steps_of_run"},
-        caption=f"Small: 95 % intervals over seeds, paired. {WHILE_LEARNING}.",
+        caption=f"Small: 95 % intervals, seeds paired. {TIMES_AS_FAST}; steps saved "
+        f"count it so too. {WHILE_LEARNING}.",
     ),
     sentences=(_say_stages, one_seed_note("reached")),
     marks=_marks_of_all_stages,
@@ -207,9 +224,9 @@ SPEED_UP = ChapterKind(
     ),
     sentences=(
         say_listed(
-            "{curves}: mean metric while random weights learn is {listed}.",
-            "{label} {value:.3f}",
-            "mean_while_learning",
+            "{curves}: times sooner at the threshold than ST are {listed}.",
+            "{label} {value:.2f}",
+            "speed_up",
             by=("curves",),
         ),
         one_seed_note("reached"),

@@ -21,6 +21,8 @@ from transfusion_tf.report.shown_runs import ShownRuns
 from transfusion_tf.studies.contrasts import Ratio
 
 LEAD = "lead_over_random"
+TIMES = "times_as_fast"
+SAVED = "steps_saved_over_previous"
 
 
 def convergence_rows(material: Material) -> Rows:
@@ -80,11 +82,14 @@ def speed_up_rows(material: Material) -> Rows:
 
 
 def learning_rows(curves: StartCurves, suffix: str = "") -> Rows:
-    """Steps, how many reached, mean, and lead over random weights, of every start."""
+    """Steps, how many reached, and mean, of every start and against random weights."""
     rows = []
     for start in curves.starts.values():
-        lead = curves.ahead(start, curves.starts.get(BASELINE))
+        baseline = curves.starts.get(BASELINE)
+        times = curves.times_as_fast(start, baseline)
+        lead = curves.ahead(start, baseline)
         rows += _steps_and_means(curves, start, suffix)
+        rows += effect_rows(TIMES + suffix, times, **curves.keys(start))
         rows += effect_rows(LEAD + suffix, lead, **curves.keys(start))
     return rows
 
@@ -150,21 +155,15 @@ def _curve(curves: StartCurves, start: ShownRuns) -> Rows:
 
 
 def _gain_rows(curves: StartCurves, labels: list[str]) -> Rows:
-    """What each stage adds to the mean metric while learning, and saves in steps."""
+    """What each stage saves in steps, and adds to the mean metric while learning."""
     rows = []
     for before, label in itertools.pairwise(labels):
         previous, start = curves.starts[before], curves.starts[label]
         keys = {**curves.keys(start), "stage": _stage_name(label)}
-        theirs, ours = curves.steps(previous), curves.steps(start)
-        # Over the seeds that get there from both.
-        saved = {
-            key: at_before - at
-            for key, at in ours.items()
-            if at is not None and (at_before := theirs.get(key)) is not None
-        }
         gain = curves.ahead(start, previous)
+        saved = curves.steps_saved(start, previous)
         rows += effect_rows("lead_over_previous", gain, **keys)
-        rows += effect_rows("steps_saved_over_previous", start.mean_of(saved), **keys)
+        rows += effect_rows(SAVED, saved, **keys)
     return rows
 
 

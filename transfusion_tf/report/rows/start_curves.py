@@ -15,7 +15,9 @@ from transfusion_tf.report.rows.network_order import in_order, stage_order, thro
 from transfusion_tf.report.rows.transfer_runs import TransferRuns, transfer_runs
 from transfusion_tf.report.shown_runs import ShownRuns
 from transfusion_tf.studies.contrasts import (
+    Doublings,
     MissingMeasurementError,
+    RestrictedSteps,
     StepsToThreshold,
     WhileLearning,
 )
@@ -79,7 +81,7 @@ class StartCurves:
         return WhileLearning(start.ids, self.lead.ids, self.of_class)
 
     def to_threshold(self, start: ShownRuns) -> StepsToThreshold:
-        """Steps of a start to the threshold."""
+        """Steps of a start to the threshold; missing where a run never gets there."""
         return StepsToThreshold(
             start.ids,
             self.lead.ids,
@@ -88,9 +90,34 @@ class StartCurves:
             self.at_evaluations,
         )
 
+    def race(self, start: ShownRuns) -> RestrictedSteps:
+        """The same, where a run that never gets there counts with the last step."""
+        return RestrictedSteps(**vars(self.to_threshold(start)))
+
     def steps(self, start: ShownRuns) -> dict[RunKey, float | None]:
         """Steps to the threshold, one per run; None is never."""
         return start.by_key(self.to_threshold(start).by_run(start.measurements))
+
+    def times_as_fast(
+        self, start: ShownRuns, other: ShownRuns | None
+    ) -> Estimate | None:
+        """Steps to the threshold of another over those of a start.
+
+        The interval is that of the logarithm.
+        """
+        if other is None or other is start:
+            return None
+        found = start.effect(Doublings(self.race(other), self.race(start)))
+        if found is None:
+            return None
+        estimate, low, high = np.exp2([found.estimate, found.low, found.high]).tolist()
+        return dataclasses.replace(
+            found, estimate=estimate, low=low, high=high, values=(), p_value=np.nan
+        )
+
+    def steps_saved(self, start: ShownRuns, other: ShownRuns) -> Estimate | None:
+        """How many steps to the threshold a start saves over another."""
+        return start.effect(self.race(other) - self.race(start))
 
     def ahead(self, start: ShownRuns, other: ShownRuns | None) -> Estimate | None:
         """How much higher the mean metric up to the horizon is than another's."""

@@ -25,10 +25,16 @@ from transfusion_tf.studies.contrasts.leaves import (
 )
 from transfusion_tf.studies.contrasts.pair_lines import StartEndRSquared
 from transfusion_tf.studies.contrasts.skill import DonorSkill, Skill
+from transfusion_tf.studies.contrasts.speed import (
+    Doublings,
+    RestrictedSteps,
+    speed_over,
+)
 from transfusion_tf.studies.contrasts.tree import (
     Contrast,
     MissingMeasurementError,
     from_dict,
+    open_end_in_words,
     to_dict,
 )
 
@@ -38,6 +44,7 @@ __all__ = [
     "Constant",
     "Contrast",
     "DonorSkill",
+    "Doublings",
     "Highest",
     "Mean",
     "Minus",
@@ -45,6 +52,7 @@ __all__ = [
     "PairAverage",
     "RankCorrelation",
     "Ratio",
+    "RestrictedSteps",
     "Scaled",
     "Skill",
     "Slope",
@@ -57,5 +65,7 @@ __all__ = [
     "from_dict",
     "measure_effect",
     "on_test",
+    "open_end_in_words",
+    "speed_over",
     "to_dict",
 ]

@@ -13,6 +13,7 @@ from transfusion_tf.studies.contrasts.tree import (
     Branch,
     Contrast,
     MissingMeasurementError,
+    turned,
 )
 from transfusion_tf.studies.measurements.table import Measurements
 
@@ -27,6 +28,10 @@ class Minus(Branch):
     def combine(self, *values: Any) -> Any:
         left, right = values
         return left - right
+
+    def open_ends(self, measurements: Measurements) -> frozenset[str]:
+        left, right = (part.open_ends(measurements) for part in self.parts)
+        return left | turned(right)
 
     def null_variance(
         self, measurements: Measurements, selected: Collection[str]
@@ -57,6 +62,10 @@ class Scaled(Branch):
     def combine(self, *values: Any) -> Any:
         return self.factor * values[0]
 
+    def open_ends(self, measurements: Measurements) -> frozenset[str]:
+        ends = self.contrast.open_ends(measurements)
+        return ends if self.factor > 0 else turned(ends)
+
 
 @dataclasses.dataclass(frozen=True)
 class Mean(Branch):
@@ -66,6 +75,10 @@ class Mean(Branch):
 
     def combine(self, *values: Any) -> Any:
         return np.mean(np.broadcast_arrays(*values), axis=0)
+
+    def open_ends(self, measurements: Measurements) -> frozenset[str]:
+        ends = (part.open_ends(measurements) for part in self.parts)
+        return frozenset[str]().union(*ends)
 
     def null_variance(
         self, measurements: Measurements, selected: Collection[str]

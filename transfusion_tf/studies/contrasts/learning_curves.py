@@ -94,6 +94,13 @@ class OfCurves(Contrast):
         key = ("split of curves", self.baseline)
         return measurements.once(key, lambda: _split(measurements, self.baseline))
 
+    def last_step(self, measurements: Measurements) -> float:
+        """The steps that the baseline was to be trained for."""
+        return measurements.once(
+            ("last step", self.baseline),
+            lambda: float(measurements.of("steps", run=self.baseline)["value"].max()),
+        )
+
     def _race(self, measurements: Measurements) -> tuple[float, float]:
         split = self.split(measurements)
         curves = _curves(measurements, self.baseline, split, self.of_class)
@@ -107,7 +114,7 @@ class OfCurves(Contrast):
             rows = measurements.of("chance", run=self.baseline)
             chance = float(rows["value"].mean())
         threshold = threshold_between(best, chance)
-        last = float(measurements.of("steps", run=self.baseline)["value"].max())
+        last = self.last_step(measurements)
         steps = [steps_to_threshold(*curve, threshold) for curve in curves.values()]
         return threshold, max(last if step is None else step for step in steps) or last
 
@@ -168,6 +175,17 @@ class StepsToThreshold(OfCurves):
         shifts: np.ndarray,
         of_baseline: np.ndarray,
     ) -> np.ndarray:
+        found = self.steps_by_run(measurements, selected, shifts, of_baseline)
+        return found.mean(axis=0)
+
+    def steps_by_run(
+        self,
+        measurements: Measurements,
+        selected: Collection[str],
+        shifts: np.ndarray,
+        of_baseline: np.ndarray,
+    ) -> np.ndarray:
+        """As `shifted`, of each selected run: [runs, samples], NaN is never."""
         thresholds = np.full(len(shifts), self.threshold)
         if self.threshold is None:
             thresholds = self.race(measurements)[0] + THRESHOLD_SHARE * of_baseline
@@ -178,7 +196,7 @@ class StepsToThreshold(OfCurves):
             for run, curve in self.curves(measurements).items()
             if run in selected
         ]
-        return np.mean(found, axis=0)
+        return np.array(found)
 
     def by_run(self, measurements: Measurements) -> dict[str, float | None]:
         """Steps of every run; None is never."""

@@ -68,6 +68,14 @@ class Contrast(abc.ABC):
         """
         return 0.0
 
+    def open_ends(self, measurements: Measurements) -> frozenset[str]:
+        """To which sides its true value may lie: of `higher` and `lower`.
+
+        Where a run never reached a threshold, its steps are known to be more than those
+        that it was trained for, and no more is known.
+        """
+        return frozenset()
+
     @property
     def parts(self) -> tuple[Contrast, ...]:
         """The contrasts that it is made of, in order."""
@@ -110,6 +118,22 @@ class Branch(Contrast):
         # Samples in which something is undefined are left out of the interval.
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(self.combine(*parts))
+
+
+def open_end_in_words(contrast: Contrast, measurements: Measurements) -> str:
+    """`at least` or `at most`, of a number that may be higher, or lower; else nothing.
+
+    Nothing, too, of one that may be either: it is what it is up to the last step.
+    """
+    ends = contrast.open_ends(measurements)
+    words = {"higher": "at least", "lower": "at most"}
+    return words[min(ends)] if len(ends) == 1 else ""
+
+
+def turned(ends: frozenset[str]) -> frozenset[str]:
+    """The open ends of minus a contrast."""
+    opposite = {"higher": "lower", "lower": "higher"}
+    return frozenset(opposite[end] for end in ends)
 
 
 def to_dict(contrast: Contrast, run_ids: Mapping[Any, str]) -> dict[str, Any]:
