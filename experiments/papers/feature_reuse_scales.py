@@ -27,7 +27,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from transfusion_tf_experiments.papers.feature_reuse_sources import SOURCES
+from transfusion_tf_experiments.papers.feature_reuse_sources import (
+    RANDOM_IN_CODE,
+    SOURCES,
+)
 from transfusion_tf_experiments.papers.feature_reuse_tasks import (
     EPOCHS,
     augmentation,
@@ -173,6 +176,7 @@ def published_code() -> Scale:
     own = {"dataset", *gray}
     sources = {f"{task}.{name}": PUBLISHED_CODE for task in changes for name in own}
     sources |= dict.fromkeys(_AS_SAVED["layers"], PUBLISHED_CODE)
+    sources["kernel_initializer"] = RANDOM_IN_CODE
     return dataclasses.replace(
         scale,
         tasks=tasks,

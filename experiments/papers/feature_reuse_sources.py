@@ -79,3 +79,10 @@ SOURCES = {
     "layers.images": not_in_paper("2 000 of the validation images at most"),
     "attention.images": not_in_paper("512 of the validation images at most"),
 }
+
+# At the scale `published_code`, which keeps the paper's.
+RANDOM_IN_CODE = Source(
+    _SECTION,
+    "Kaiming initialization; the code has torchvision's own, of ResNets Kaiming by "
+    "fan-out, of Inception-v3 truncated normals of deviation 0.1",
+)
