@@ -191,6 +191,18 @@ def test_notes_on_the_data_name_no_file_and_no_patient(study, plant):
     ]
 
 
+def test_fewer_training_images_than_there_are_are_said_at_the_top(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant()}, seeds=[0], train_examples=200)
+    assert ("200 of 1 200", "training images") in _facts(study)
+    study.grid(["cbr_tiny"], {"random": plant()}, seeds=[0], train_examples=400)
+    assert ("1 200", "training images") in _facts(study)
+
+
+def _facts(study):
+    (data,) = data_header(read_study(study.write()))
+    return [(value.replace("\u202f", " "), what) for value, what in data["facts"]]
+
+
 def test_the_gains_are_drawn_beside_the_headline(page):
     gains = page.text.index("Test AUC minus that of random weights")
     assert gains < page.text.index("Does transfer help?")

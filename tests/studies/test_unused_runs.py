@@ -44,6 +44,14 @@ def test_runs_that_a_study_names_as_donors_are_used(root):
     assert names(root) == []
 
 
+def test_what_is_no_run_and_what_is_a_link_is_not_ours_to_remove(root):
+    (root / "runs" / "notes").mkdir()
+    (root / "runs" / "notes" / "plan.txt").write_text("mine")
+    (root / "runs" / "left").rename(root / "moved")
+    (root / "runs" / "left").symlink_to(root / "moved")
+    assert names(root) == []
+
+
 def test_a_run_is_removed_whole(root):
     (run,) = unused_runs(root)
     assert run.size == sum(file.stat().st_size for file in run.path.iterdir())

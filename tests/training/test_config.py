@@ -197,17 +197,20 @@ def test_the_recipe_leaves_out_what_has_no_effect():
 
 
 @pytest.mark.parametrize(
-    ("model", "steps", "momentum"),
+    ("model", "steps", "momentum", "images"),
     [
-        ("resnet50", 199, 0.8),
-        ("inception_v3", 1999, 0.9),
-        ("resnet101[slim_after=block2,width=0.5]", 2000, None),
-        ("cbr_tiny", 100, None),
+        ("resnet50", 0, 0.8, None),
+        ("resnet50", 199, 0.8, 256),
+        ("inception_v3", 1999, 0.9, 256),
+        ("resnet101[slim_after=block2,width=0.5]", 2000, None, None),
+        ("cbr_tiny", 100, None, None),
     ],
 )
-def test_batch_norm_forgets_its_start_in_short_runs(model, steps, momentum):
+def test_batch_norm_forgets_its_start_in_short_runs(model, steps, momentum, images):
     config = RunConfig(dataset="phantom_chest", model=model, steps=steps)
     card = card_of(config)
     assert answered(config, card).batch_norm_momentum == momentum
-    asked = config.replace(batch_norm_momentum=0.95)
+    assert answered(config, card).batch_norm_images == images
+    asked = config.replace(batch_norm_momentum=0.95, batch_norm_images=0)
     assert answered(asked, card).batch_norm_momentum == 0.95
+    assert answered(asked, card).batch_norm_images == 0

@@ -53,7 +53,7 @@ def data_header(record: StudyRecord) -> list[dict[str, Any]]:
         {
             "name": name,
             "title": first[name].dataset.get("title") or name,
-            "facts": data_facts(first[name]),
+            "facts": data_facts(first[name], _trained_on(record, name)),
             "note": first[name].dataset.get("source_note") or "",
             "notes": data_notes(first[name].dataset),
         }
@@ -61,7 +61,14 @@ def data_header(record: StudyRecord) -> list[dict[str, Any]]:
     ]
 
 
-def data_facts(run: Run) -> list[tuple[str, str]]:
+def _trained_on(record: StudyRecord, name: str) -> int | None:
+    """How many training images all runs on a data set took, where not all there are."""
+    runs = [run for run in record.runs if run.dataset["name"] == name]
+    sizes = {run.config.train_examples for run in runs}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def data_facts(run: Run, trained_on: int | None = None) -> list[tuple[str, str]]:
     """The line about a run's data: value and what it counts."""
     counts = run.dataset["counts"]
     patients = sum(split["patients"] for split in counts.values())
@@ -70,10 +77,11 @@ def data_facts(run: Run) -> list[tuple[str, str]]:
         run.dataset["kind"], "classes"
     )
     facts = [(wording.count(patients), "patients")]
-    facts += [
-        (wording.count(split["images"]), f"{_SPLITS.get(name, name)} images")
-        for name, split in counts.items()
-    ]
+    for name, split in counts.items():
+        value = wording.count(split["images"])
+        if name == "train" and trained_on is not None:
+            value = f"{wording.count(trained_on)} of {value}"
+        facts.append((value, f"{_SPLITS.get(name, name)} images"))
     facts += [(str(len(run.dataset["classes"])), word), (f"{size} × {size}", "pixels")]
     return facts
 

@@ -113,3 +113,10 @@ def one_seed_note(quantity: Quantity = "test") -> Sentences:
 def settled(table: LongTable) -> int:
     """In how many rows the interval leaves out zero."""
     return int(((table.frame["low"] > 0) | (table.frame["high"] < 0)).sum())
+
+
+def say_settled(table: LongTable) -> str:
+    """The same in words, to follow what the rows show."""
+    if len(table) == 1:
+        return f"its interval {'leaves out' if settled(table) else 'includes'} zero"
+    return f"the interval leaves out zero in {settled(table)} of {len(table)}"

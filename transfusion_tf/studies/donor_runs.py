@@ -153,6 +153,7 @@ def pretraining_run(config: RunConfig) -> RunConfig:
         weight_decay=training.weight_decay,
         schedule=training.schedule,
         batch_norm_momentum=config.batch_norm_momentum,
+        batch_norm_images=config.batch_norm_images,
         mixed_precision=config.mixed_precision,
         xla=config.xla,
     )

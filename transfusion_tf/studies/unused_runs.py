@@ -26,7 +26,8 @@ class UnusedRun:
 def unused_runs(root: str | Path) -> list[UnusedRun]:
     """The runs below `<root>/runs/` that no study of `<root>/studies/` names.
 
-    Donors of runs that are used are used too, wherever their studies are.
+    Donors of runs that are used are used too, wherever their studies are. Folders that
+    are no runs, and links, are somebody's own: they are never among them.
 
     Raises:
       UserError: there are no runs, or a study's or a run's record cannot be read: what
@@ -45,7 +46,7 @@ def unused_runs(root: str | Path) -> list[UnusedRun]:
     return [
         UnusedRun(path, _size(path))
         for name, path in sorted(folders.items())
-        if name not in used
+        if name not in used and RunDirectory(path).exists() and not path.is_symlink()
     ]
 
 

@@ -16,6 +16,7 @@ _PROCEDURE = 1
 # Fields that leave things to the card or to the architecture where they are not set.
 _SILENT = (
     "aspect",
+    "batch_norm_images",
     "head_early_stopping",
     "kernel_initializer",
     "one_channel",
@@ -251,6 +252,13 @@ class RunConfig:
         None,
         "Of every batch norm; else the architecture's. Where that is 0.99, 0.9 in runs "
         "of less than 2000 steps, 0.8 below 200.",
+    )
+    batch_norm_images: int | None = setting(
+        None,
+        "Training images on which batch norm's statistics are estimated anew before "
+        "each evaluation; 0 leaves the moving averages of training. 256 where the "
+        "architecture's momentum is 0.99 and the run has less than 2000 steps, else 0.",
+        at_least=0,
     )
     metric: str | None = setting(
         None,

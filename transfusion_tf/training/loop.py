@@ -178,6 +178,7 @@ class Loop:
         progress, directory = self.progress, self.directory
         start = time.perf_counter()
         self._check_weights()
+        self._settle_batch_norm()
         try:
             measured = self._evaluate_split("validation")
             shown = self._evaluate_split("test") if self.config.test_curve else None
@@ -248,6 +249,16 @@ class Loop:
                     f"--learning_rate than {self.config.learning_rate:g} may help. The "
                     "last good state is kept"
                 )
+
+    def _settle_batch_norm(self) -> None:
+        config = self.config
+        # While the head is trained alone, what is below it keeps the donor's.
+        in_head = config.head_steps and self.progress.step <= config.head_steps
+        if config.batch_norm_images and not in_head:
+            # What compares networks takes a while to import, and few runs need it.
+            from transfusion_tf.training.settled_batch_norm import settle_batch_norm
+
+            settle_batch_norm(self.trainer.graph, config, self.prepared)
 
     def _evaluate_split(self, split: str) -> SplitEvaluation:
         with self.termination.at_once():

@@ -7,11 +7,12 @@ would have computed with a fresh one, bit for bit.
 """
 
 import contextlib
+import functools
 import gc
 import json
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -37,6 +38,9 @@ from transfusion_tf.training.schedules import (
 )
 from transfusion_tf.training.steps import make_steps
 from transfusion_tf.training.workers import Workers
+
+if TYPE_CHECKING:
+    from transfusion_tf.representations.snapshots import Graph
 
 # What a trainer does not depend on; all else is compiled into its steps.
 _OF_ONE_RUN = (
@@ -126,6 +130,13 @@ class Trainer:
         # Moments are zeros; a step or a loss scale, a number or two, may be none.
         values = [(v, keras.ops.convert_to_numpy(v)) for v in own]
         self._optimizer_start = [(v, x if x.any() else None) for v, x in values]
+
+    @functools.cached_property
+    def graph(self) -> "Graph":
+        """What is traced of the model beside the steps."""
+        from transfusion_tf.representations.snapshots import Graph
+
+        return Graph(self.model)
 
     @property
     def size(self) -> int:

@@ -20,7 +20,7 @@ from transfusion_tf.report.sentences import (
     one_seed_note,
     say_extremes,
     say_listed,
-    settled,
+    say_settled,
 )
 from transfusion_tf.report.sheets import (
     BESIDE_PAPER,
@@ -110,7 +110,7 @@ def _difference_sentence(part: LongTable) -> str:
             f"{wording.signed(high)} {unit} ({most}) from random weights"
         )
     if part.frame["seeds"].max() > 1:
-        text += f"; the interval leaves out zero in {settled(part)} of {len(part)}"
+        text += f"; {say_settled(part)}"
     return text + "."
 
 

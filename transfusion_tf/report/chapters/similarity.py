@@ -21,7 +21,7 @@ from transfusion_tf.report.rows.similarity_rows import (
     of_starts_rows,
 )
 from transfusion_tf.report.rows.start_and_end_rows import FEWEST, start_and_end_rows
-from transfusion_tf.report.sentences import settled
+from transfusion_tf.report.sentences import say_settled
 from transfusion_tf.report.sheets import BESIDE_PAPER, EFFECT, SPREAD, Column, SheetPlan
 from transfusion_tf.report.style import Mark
 
@@ -123,7 +123,7 @@ def _say_of_starts(table: LongTable) -> list[str]:
         "a pretrained one: " + wording.listed(values)
     )
     if part.frame["low"].notna().any():
-        text += f"; the interval leaves out zero in {settled(part)} of {len(part)}"
+        text += f"; {say_settled(part)}"
     return [text + "."]
 
 
