@@ -28,15 +28,16 @@ FOLDER = Path(__file__).parent
 # of a core, in this order.
 LONG_FILES = (
     "experiments/test_transfusion_smoke.py",
-    "training/test_multi_worker.py",
-    "studies/test_engines.py",
     "experiments/test_feature_reuse_smoke.py",
+    "studies/test_engines.py",
+    "training/test_multi_worker.py",
     "experiments/test_hidden_representations_smoke.py",
     "report/test_views.py",
     "reliability/test_disks.py",
     "training/test_reuse.py",
     "report/test_reuse_views.py",
     "reliability/test_signals.py",
+    "models/test_transformers.py",
     "initialization/test_presets.py",
     "studies/test_runner.py",
     "experiments/test_binaries.py",

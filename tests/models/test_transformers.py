@@ -253,7 +253,8 @@ def test_a_training_step_moves_every_embedding_and_kernel(name):
     model = build(name, (64, 64, 3), 2, seed=0)
     before = {tensor.path: tensor.value() for tensor in named_tensors(model)}
 
-    model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy")
+    # One step: to trace it takes longer.
+    model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", run_eagerly=True)
     history = model.fit(IMAGES, np.eye(2)[[0, 1, 0]], verbose=0)
 
     assert np.isfinite(history.history["loss"]).all()
