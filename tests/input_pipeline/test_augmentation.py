@@ -196,6 +196,19 @@ def test_layers_by_name_draw_from_the_seeds_alone(name):
     assert first.max() <= 255
 
 
+def test_a_layer_that_branches_on_tensors_works_in_a_compiled_step():
+    """The steps themselves are not converted for it."""
+    pytest.importorskip("keras_cv")
+    layer = {"name": "keras_cv.layers.Equalization"}
+    step = tf.function(Augmenter(Augmentation(layers=(layer,))), autograph=False)
+    narrow = np.random.default_rng(0).integers(100, 120, (2, 64, 64, 3), np.uint8)
+    colors = np.tile(np.float32([0, 1, 0, 1, 1]), (2, 1))
+    seeds = np.zeros((2, 2), np.int64)
+    equalized = step(narrow, colors, seeds).numpy()
+    assert np.ptp(narrow) < 20
+    assert np.ptp(equalized) > 200
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [

@@ -43,6 +43,9 @@ class SeededLayers:
     def __init__(self, specs: Iterable[Mapping[str, Any]]):
         self._layers = [_make_layer(spec) for spec in specs]
         self._states = [s for layer in self._layers for s in _random_states(layer)]
+        # Converted, unlike the steps around it: some of KerasCV's, such as
+        # Equalization, branch on tensors in Python.
+        self._applied = tf.function(self._apply)
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Applies the layers to float32 [batch, height, width, 3] in [0, 255].
@@ -51,8 +54,9 @@ class SeededLayers:
           images: the batch.
           seed: int64 [2]; the same gives the same result.
         """
-        if not self._layers:
-            return images
+        return self._applied(images, seed) if self._layers else images
+
+    def _apply(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         for state in self._states:
             # Two numbers for Keras; a counter of two and a key for tf.random.
             key = tf.cast(seed, state.dtype)[: state.shape[0]]
