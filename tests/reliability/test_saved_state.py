@@ -67,6 +67,7 @@ def test_two_damaged_states_start_again_and_that_is_said(states, tmp_path):
     assert message.endswith("started again from step 0")
 
 
+@pytest.mark.slow
 def test_no_flipped_byte_is_taken_for_data(states, tmp_path):
     latest = tmp_path / "latest.npz"
     sound = latest.read_bytes()
