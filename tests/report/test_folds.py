@@ -50,7 +50,7 @@ def test_the_report_speaks_of_folds(folded, results):
     assert run_table(results.record)["fold"].value_counts().to_dict() == {
         fold: 2 for fold in range(5)
     }
-    assert set(comparison_table(results)["seeds"]) == {5}
+    assert set(comparison_table(results, ())["seeds"]) == {5}
     page = write_report(folded).read_text()
     assert "5 folds" in page
     assert "the variance between folds" in page

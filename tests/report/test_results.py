@@ -11,6 +11,7 @@ from transfusion_tf.report.result_tables import (
     class_table,
     comparison_table,
     initialization_table,
+    model_table,
     results_table,
     run_table,
     write_table,
@@ -154,12 +155,34 @@ def test_the_results_table_has_a_row_a_cell_with_its_interval(results):
 
 
 def test_the_comparison_table_pairs_all_initializations(results):
-    table = comparison_table(results)
+    table = comparison_table(results, ())
     assert (
         list(zip(table["left"], table["right"], strict=True))
         == [("transfer", "random")] * 2
     )
     assert table["decided"].tolist() == ["higher", "higher"]
+
+
+def test_the_comparison_tables_call_a_case_as_the_verdict_does(results):
+    cases = reach_verdict(results).cases
+    plain = comparison_table(results, ())
+    table = comparison_table(results, cases)
+    assert (table["adjusted_p_value"] > plain["p_value"]).all()
+    assert table["low"].tolist() == plain["low"].tolist()
+    # As if many more had been compared.
+    among_many = [
+        dataclasses.replace(
+            case, difference=dataclasses.replace(case.difference, adjusted_p_value=0.2)
+        )
+        for case in cases
+    ]
+    undecided = ["undecided"] * len(table)
+    assert comparison_table(results, among_many)["decided"].tolist() == undecided
+    assert set(model_table(results, among_many)["decided"]) == {"undecided"}
+    at_fault = [dataclasses.replace(case, fault="at chance") for case in cases]
+    assert set(comparison_table(results, at_fault)["decided"]) == {
+        "no answer: at chance"
+    }
 
 
 def test_the_class_table_has_every_metric_that_applies(results):

@@ -1,6 +1,6 @@
 """Writes a study's report: one self-contained page, figures, tables."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from transfusion_tf.report.claims_section import claims_section
 from transfusion_tf.report.donor_sentences import donor_quality, donor_sentences
 from transfusion_tf.report.freshness import is_current, mark_current
 from transfusion_tf.report.gains_picture import WIDTH, gains_picture
+from transfusion_tf.report.judged_differences import Case
 from transfusion_tf.report.next_steps import shown_command
 from transfusion_tf.report.rendering import render
 from transfusion_tf.report.results import Results, collect
@@ -75,7 +76,9 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
         verdict = context["verdict"] = reach_verdict(results)
         headline = verdict.headline
         if record.runs:
-            context |= _whether_it_pays(record, results, folder, show_images)
+            context |= _whether_it_pays(
+                record, results, verdict.cases, folder, show_images
+            )
             context["matrix"] = page.verdict_matrix(results, verdict.cases)
     files.write_text(target, render("report.html", context))
     mark_current(folder, show_images=show_images, headline=headline)
@@ -83,13 +86,17 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
 
 
 def _whether_it_pays(
-    record: StudyRecord, results: Results, folder: Path, show_images: bool
+    record: StudyRecord,
+    results: Results,
+    cases: Sequence[Case],
+    folder: Path,
+    show_images: bool,
 ) -> dict[str, Any]:
     """What the template is given of a study that is not after a paper."""
     frames = {
         "results": result_tables.results_table(results),
-        "comparisons": result_tables.comparison_table(results),
-        "models": result_tables.model_table(results),
+        "comparisons": result_tables.comparison_table(results, cases),
+        "models": result_tables.model_table(results, cases),
         "classes": result_tables.class_table(results),
         "initialization": result_tables.initialization_table(results),
     }

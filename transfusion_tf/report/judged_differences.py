@@ -192,7 +192,7 @@ def size_cases(results: Results, margin: float) -> list[Case]:
     asked = [row for row in pairs if scheme(row[1]) in (BASELINE, "transfer")] or pairs
     cases = []
     for panel, label, difference in asked:
-        name = f"{results.panel_name(panel)} from {label}"
+        name = size_name(results, panel, label)
         case = Case(name, difference, difference.within_margin(margin))
         if difference.seeds < 3:
             case = dataclasses.replace(case, judgement="few_seeds")
@@ -203,6 +203,11 @@ def size_cases(results: Results, margin: float) -> list[Case]:
         ]
         cases.append(unless_unfit(case, panel.starts[label], *filter(None, others)))
     return cases
+
+
+def size_name(results: Results, panel: ModelResults, label: str) -> str:
+    """What the verdict calls a smaller model's case."""
+    return f"{results.panel_name(panel)} from {label}"
 
 
 def size_differences(results: Results) -> list[tuple[ModelResults, str, Estimate]]:

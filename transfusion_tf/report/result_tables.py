@@ -11,7 +11,11 @@ import pandas as pd
 
 from transfusion_tf import files
 from transfusion_tf.evaluation import Estimate
-from transfusion_tf.report.judged_differences import size_differences
+from transfusion_tf.report.judged_differences import (
+    Case,
+    size_differences,
+    size_name,
+)
 from transfusion_tf.report.results import ModelResults, Results, StartRuns
 from transfusion_tf.studies.study_folder import StudyRecord
 
@@ -21,8 +25,15 @@ def results_table(results: Results) -> pd.DataFrame:
     return pd.DataFrame([_group_row(group) for group in _groups(results)])
 
 
-def comparison_table(results: Results) -> pd.DataFrame:
-    """A row a paired difference on test: all pairs of initializations in a panel."""
+def comparison_table(results: Results, cases: Iterable[Case]) -> pd.DataFrame:
+    """One row per pair of initializations of a model: their difference on test.
+
+    Args:
+      results: of the study.
+      cases: the verdict's, so that table and page call one thing alike. What it does
+        not compare has no adjusted p value, and is decided by its own interval.
+    """
+    called = {case.pair: case for case in cases if case.pair}
     rows = []
     for panel in results.model_results:
         labels = list(panel.starts)
@@ -31,19 +42,27 @@ def comparison_table(results: Results) -> pd.DataFrame:
                 found = panel.test_difference(left, right)
                 if found is not None:
                     sides = {"left": left, "right": right}
-                    rows.append(_panel_row(panel) | sides | _difference_row(found))
+                    case = called.get((results.panel_name(panel), left, right))
+                    difference = _difference_row(found, case)
+                    rows.append(_panel_row(panel) | sides | difference)
     return pd.DataFrame(rows)
 
 
-def model_table(results: Results) -> pd.DataFrame:
-    """A row a smaller model and initialization: its difference to the largest."""
+def model_table(results: Results, cases: Iterable[Case]) -> pd.DataFrame:
+    """One row per smaller model and initialization: its difference to the largest.
+
+    Args:
+      results: of the study.
+      cases: as of `comparison_table`.
+    """
+    called = {case.name: case for case in cases if not case.pair}
     return pd.DataFrame(
         [
             {
                 **_panel_row(panel),
                 "largest": results.models[-1],
                 "initialization": label,
-                **_difference_row(found),
+                **_difference_row(found, called.get(size_name(results, panel, label))),
             }
             for panel, label, found in size_differences(results)
         ]
@@ -159,7 +178,13 @@ def _group_row(group: StartRuns) -> dict[str, object]:
     }
 
 
-def _difference_row(found: Estimate) -> dict[str, object]:
+def _difference_row(found: Estimate, case: Case | None) -> dict[str, object]:
+    """A difference, as the verdict calls it where it has it."""
+    if case is not None:
+        found = case.difference
+    decided = found.decided_among_all if found.seeds > 1 else f"one {found.over}"
+    if case is not None and case.fault:
+        decided = f"no answer: {case.fault}"
     return {
         "difference": found.estimate,
         "low": found.low,
@@ -170,7 +195,7 @@ def _difference_row(found: Estimate) -> dict[str, object]:
         "degrees_of_freedom": found.degrees_of_freedom,
         "p_value": found.p_value,
         "adjusted_p_value": found.adjusted_p_value,
-        "decided": found.decided if found.seeds > 1 else f"one {found.over}",
+        "decided": decided,
     }
 
 
