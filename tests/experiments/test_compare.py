@@ -1,6 +1,7 @@
 """`transfusion-compare` as a user meets it."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
@@ -122,7 +123,9 @@ class TestTwoRuns:
         assert html.count('src="data:image/') >= 8
         for word in ("http://", "https://", "<script", "<link"):
             assert word not in html
-        assert "transfusion-compare as it was typed" in html
+        (command,) = re.findall(r"<pre>(.*?)</pre>", html)
+        shown = re.sub(r"</?span>", "", command)
+        assert shown == "transfusion-compare as it was typed"
         assert "representations of gabor and random?" in html
         assert "estimated alike for both on up to 256 training images" in html
 

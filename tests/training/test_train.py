@@ -240,6 +240,11 @@ def test_mixed_precision_trains_and_leaves_the_policy_alone(config, options, tmp
     assert keras.mixed_precision.dtype_policy().name == "float32"
 
 
+def test_what_xla_cannot_compile_names_the_flag(config, options, tmp_path):
+    with pytest.raises(UserError, match=r"cbr_tiny \(.*\): leave --xla out"):
+        train(config.replace(xla=True), tmp_path / "run", options)
+
+
 @pytest.mark.slow
 def test_a_profile_is_written_where_tensorboard_looks(config, options, tmp_path):
     import dataclasses

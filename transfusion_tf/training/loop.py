@@ -154,10 +154,20 @@ class Loop:
 
     def _train_step(self, batch: Batch) -> tf.Tensor:
         steps = self.trainer.steps
+        step = steps.train
         if self.progress.step < self.config.head_steps:
             assert steps.train_head is not None
-            return steps.train_head(batch)
-        return steps.train(batch)
+            step = steps.train_head
+        try:
+            return step(batch)
+        except tf.errors.UnimplementedError as error:
+            if not self.config.xla:
+                raise
+            reason = str(error.message).partition("\n")[0].strip()
+            raise UserError(
+                f"XLA cannot compile the training step of {self.config.model} "
+                f"({reason.rstrip('.')}): leave --xla out"
+            ) from error
 
     def _collect(self, pending: list[tf.Tensor]) -> None:
         """Moves losses from the device to the progress, if they make sense."""
