@@ -6,6 +6,7 @@ from scipy import stats
 
 from transfusion_tf.evaluation import estimate_mean
 from transfusion_tf.evaluation.estimates import NO_SPREAD, freedom_of_sum, student
+from transfusion_tf.evaluation.units import unit
 
 
 @pytest.mark.parametrize(
@@ -129,3 +130,12 @@ def test_degrees_of_freedom_are_no_more_than_satterthwaite_s():
     assert turned == pytest.approx(found)
     assert freedom_of_sum([0.3], [7]) == pytest.approx(7)
     assert freedom_of_sum([0.3, 0.0], [7, 20]) == pytest.approx(7)
+
+
+def test_a_level_cannot_be_what_its_unit_cannot():
+    found = estimate_mean([78.0, 22.0, 48.0])
+    assert found.low < 0
+    level = found.of_a_level(unit("steps").limits)
+    assert (level.low, level.high) == (0.0, found.high)
+    assert level.estimate == found.estimate
+    assert np.isnan(level.p_value)

@@ -89,6 +89,13 @@ class Estimate:
             return self.decided
         return "undecided"
 
+    def of_a_level(self, limits: tuple[float, float]) -> "Estimate":
+        """The interval cut to what a level can be; no p value of its being zero."""
+        low, high = np.clip([self.low, self.high], *limits)
+        return dataclasses.replace(
+            self, low=float(low), high=float(high), p_value=np.nan
+        )
+
     @property
     def caveat(self) -> str | None:
         """What the interval lacks, or None."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from transfusion_tf.evaluation.units import unit
 from transfusion_tf.report.long_table import Rows, effect_rows, measured
 from transfusion_tf.report.material import Material
 from transfusion_tf.report.results import BASELINE
@@ -98,9 +99,12 @@ def _steps_and_means(curves: StartCurves, start: ShownRuns, suffix: str = "") ->
     keys = curves.keys(start)
     steps = {k: v for k, v in curves.steps(start).items() if v is not None}
     count = {"value": len(steps), "seeds": len(start.runs)}
-    mean = start.effect(curves.learning(start))
+    mean = start.effect(curves.learning(start), unit(keys["unit"]).limits)
+    in_steps = start.mean_of(steps)
+    if in_steps is not None:
+        in_steps = in_steps.of_a_level(unit("steps").limits)
     return [
-        {**keys, "quantity": "steps" + suffix, **measured(start.mean_of(steps))},
+        {**keys, "quantity": "steps" + suffix, **measured(in_steps)},
         {**keys, "quantity": "reached" + suffix, **count},
         *effect_rows("mean_while_learning" + suffix, mean, **keys),
     ]

@@ -1,6 +1,5 @@
 """From a contrast to an effect with an interval."""
 
-import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
@@ -90,10 +89,7 @@ def effect_or_none(
         found = measure_effect(contrast, measurements)
     except MissingMeasurementError:
         return None
-    if limits is None:
-        return found
-    low, high = np.clip([found.low, found.high], *limits)
-    return dataclasses.replace(found, low=float(low), high=float(high), p_value=np.nan)
+    return found if limits is None else found.of_a_level(limits)
 
 
 def _repetitions(
