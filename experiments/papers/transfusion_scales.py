@@ -160,7 +160,6 @@ def small() -> Scale:
         batch_size=16,
         train_examples=256,
     )
-    # ResNet50's own momentum does not fit so few steps.
     overrides = {("model", "resnet50"): {"batch_norm_momentum": 0.9}}
     return Scale(
         name="small",

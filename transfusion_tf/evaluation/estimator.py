@@ -97,16 +97,7 @@ def estimate(
     if not levels:
         raise ValueError(f"no {over} to estimate from")
     together = float(statistic(None))
-    parts: list[tuple[float, int]] = []
-    values: tuple[float, ...] = (together,)
-    for name, own in sources.items():
-        pseudo_values = _pseudo_values(statistic, together, name, own)
-        if pseudo_values is None:
-            continue
-        share = _share(name, len(own), test_to_train)
-        parts.append((float(pseudo_values.var(ddof=1)) * share, len(own) - 1))
-        if name == over:
-            values = tuple(pseudo_values.tolist())
+    parts, values = _of_runs(statistic, together, sources, test_to_train)
     run_variance = sum(part for part, _ in parts) if parts else None
     left_out = [(over, each) for each in levels] if len(values) > 1 else []
     patient_variance = None if draws is None else _of_patients(draws, left_out)
@@ -170,6 +161,27 @@ def _variance_of(draws: np.ndarray) -> float:
     """Of the samples in which the effect is defined; NaN of one or none."""
     known = draws[np.isfinite(draws)]
     return float(known.var(ddof=1)) if len(known) > 1 else float("nan")
+
+
+def _of_runs(
+    statistic: Callable[[LeftOut], float],
+    together: float,
+    sources: Mapping[str, Sequence[Hashable]],
+    test_to_train: float | None,
+) -> tuple[list[tuple[float, int]], tuple[float, ...]]:
+    """Variance and degrees of freedom of each source; the first's pseudo-values."""
+    first = next(iter(sources))
+    parts: list[tuple[float, int]] = []
+    values: tuple[float, ...] = (together,)
+    for name, own in sources.items():
+        pseudo_values = _pseudo_values(statistic, together, name, own)
+        if pseudo_values is None:
+            continue
+        share = _share(name, len(own), test_to_train)
+        parts.append((float(pseudo_values.var(ddof=1)) * share, len(own) - 1))
+        if name == first:
+            values = tuple(pseudo_values.tolist())
+    return parts, values
 
 
 def _of_patients(

@@ -1,6 +1,7 @@
 """From a spec to weights: a scheme for every tensor, checked, then carried out."""
 
 import warnings
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -112,8 +113,18 @@ def initialize(
         _record(planned, value, donor)
         for planned, value in zip(plan, values, strict=True)
     ]
+    return _report(model, parsed, seed, donor, tensors)
+
+
+def _report(
+    model: keras.Model,
+    spec: InitializationSpec,
+    seed: int,
+    donor: Donor | None,
+    tensors: Sequence[TensorRecord],
+) -> InitializationReport:
     return InitializationReport(
-        spec=str(parsed),
+        spec=str(spec),
         seed=seed,
         donor=donor.name if donor else None,
         donor_sha256=donor.sha256 if donor else None,

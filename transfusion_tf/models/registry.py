@@ -75,15 +75,19 @@ def build(
     features = architecture.features(pixels, **cut)
     outputs = add_head(features, num_classes, dropout, head)
     model = _with_stable_names(keras.Model(image, outputs, name=spec.architecture))
-
     if spec.slim_after is not None:
         model = slim(model, spec.slim_after, spec.width)
     if batch_norm_momentum is not None:
         set_batch_norm_momentum(model, batch_norm_momentum)
     if seed is not None:
-        randomize(model, seed)
-        seed_random_layers(model, seed)
+        _seed(model, seed)
     return model
+
+
+def _seed(model: keras.Model, seed: int) -> None:
+    """Random weights and random layers of the seed."""
+    randomize(model, seed)
+    seed_random_layers(model, seed)
 
 
 def _pixels(

@@ -82,8 +82,8 @@ def compare_models(
 ) -> pd.DataFrame:
     """Similarity of two models, stage by stage, with a noise floor beside each score.
 
-    One forward pass per model and repeat (Transfusion, appendix C). The defaults are
-    the hidden representations paper's, section 4.3. Memory: see `sample_activations`.
+    One forward pass per model and repeat (Transfusion, appendix C). Defaults are those
+    of hidden representations, section 4.3. Memory: see `sample_activations`.
 
     Args:
       model_a: A model with known stages, or a snapshot; PWCCA's weights come from it.
@@ -114,8 +114,9 @@ def compare_models(
     """
     _check_measures(measures)
     names = common_stages((model_a, model_b)) if stages is None else tuple(stages)
+    readers = StageReader(model_a, names), StageReader(model_b, names)
     samples = sample_activations(
-        (StageReader(model_a, names), StageReader(model_b, names)),
+        readers,
         images,
         Sampling(points, channels, pooled, min_images, equal_points),
         repeats=repeats,
