@@ -140,9 +140,10 @@ def test_the_shape_of_an_enhanced_images_pixels_is_in_its_groups(tmp_path):
     assert shown(path).shape == (GREY.shape[0], 3 * GREY.shape[1])
 
 
-def test_an_image_that_its_header_stretches_out_of_bounds_is_refused(tmp_path):
-    path = write(tmp_path / "a.dcm", GREY, PixelSpacing=[1e-4, 1e4])
-    with pytest.raises(UserError, match="million are accepted"):
+@pytest.mark.parametrize("spacing", [[1e-4, 1e4], [1, 0.01], ["inf", 0.2]])
+def test_a_header_of_impossible_pixels_is_refused(tmp_path, spacing):
+    path = write(tmp_path / "a.dcm", GREY, PixelSpacing=spacing)
+    with pytest.raises(UserError, match="PixelSpacing makes its pixels"):
         read_rgb(path)
 
 

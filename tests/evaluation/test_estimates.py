@@ -132,6 +132,17 @@ def test_degrees_of_freedom_are_no_more_than_satterthwaite_s():
     assert freedom_of_sum([0.3, 0.0], [7, 20]) == pytest.approx(7)
 
 
+def test_an_open_end_can_be_anything():
+    small = estimate_mean([-0.06, -0.07, -0.05])
+    assert small.within_margin(0.15) == "within"
+    assert small.opened({"lower"}).within_margin(0.15) != "within"
+    assert small.opened({"lower"}).decided == "lower"
+    assert small.opened({"higher"}).decided == "undecided"
+    assert small.opened(()) == small
+    two = estimate_mean([-0.06, -0.07])
+    assert np.isnan(two.opened({"lower"}).low) == np.isnan(two.low)
+
+
 def test_a_level_cannot_be_what_its_unit_cannot():
     found = estimate_mean([78.0, 22.0, 48.0])
     assert found.low < 0

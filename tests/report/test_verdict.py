@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import re
 
 import pandas as pd
@@ -15,6 +16,7 @@ from transfusion_tf.report.wording import number, signed, without_folders
 from transfusion_tf.studies import read_study
 from transfusion_tf.training import RunDirectory
 
+VALIDATION = "validation/referable_auc"
 MARGIN = 0.02  # of AUC
 
 
@@ -97,6 +99,45 @@ def test_speed_is_at_least_so_much_where_random_weights_do_not_all_get_there(
     speed = text(answer(verdict(study), "Is training only faster"))
     assert re.search(r"at least \d\.\d\d times as fast", speed)
     assert re.search(r"at least \d+ from random \(2 of 3 seeds get there\)", speed)
+
+
+def edit_curves(study, change):
+    """Rewrites the evaluations of every run: `change(run id, lines)`."""
+    for run in study.runs:
+        path = study.root / "runs" / run / "metrics.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        change(run, lines)
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
+def test_a_start_that_never_learns_is_not_equally_fast(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.5, 60), "transfer": plant(1.5, 20)})
+
+    def learn_late_or_never(run, lines):
+        best = lines[-1][VALIDATION]
+        late = 0.5 + 0.85 * (best - 0.5)
+        for line in lines[:-1] if "random" in run else lines:
+            line[VALIDATION] = min(line[VALIDATION], late)
+
+    edit_curves(study, learn_late_or_never)
+    speed = answer(verdict(study), "Is training only faster")
+    assert "never from transfer" in text(speed)
+    assert "equally fast" not in text(speed)
+    assert speed.word == "Slower"
+
+
+def test_a_model_whose_random_weights_never_get_there_has_no_speed(study, plant):
+    plants = {"random": plant(1.5, 60), "transfer": plant(1.5, 20)}
+    study.grid(["cbr_tiny", "cbr_small"], plants, test_curve=True)
+
+    def drop_below_the_threshold(run, lines):
+        drop = 0.06 if run.startswith("cbr_small-random") else 0.0
+        for line in lines:
+            line["test/referable_auc"] = line[VALIDATION] - drop
+
+    edit_curves(study, drop_below_the_threshold)
+    speed = text(answer(verdict(study), "Is training only faster"))
+    assert re.search(r"cbr_small reaches .*: never from random, 3 of 3 seeds", speed)
 
 
 def test_faster_training_with_an_open_end_claims_the_speed_only(study, plant):

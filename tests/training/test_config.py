@@ -11,7 +11,7 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.models import DATASET_MEAN_STD, STANDARD_UNITS
 from transfusion_tf.training import RunConfig
 from transfusion_tf.training.config import _STANDARD_UNITS, recipe_fields
-from transfusion_tf.training.resolved_config import answered, card_of
+from transfusion_tf.training.resolved_config import answered, card_of, resolve
 from transfusion_tf.training.settings import setting_of
 
 CONFIG = RunConfig(dataset="phantom_retina_64", model="cbr_tiny", data="abc")
@@ -214,3 +214,14 @@ def test_batch_norm_forgets_its_start_in_short_runs(model, steps, momentum, imag
     asked = config.replace(batch_norm_momentum=0.95, batch_norm_images=0)
     assert answered(asked, card).batch_norm_momentum == 0.95
     assert answered(asked, card).batch_norm_images == 0
+
+
+def test_own_epochs_say_whether_a_run_is_a_short_one(config, data_root, prepared):
+    planned = config.replace(
+        model="resnet50", steps=3000, eval_every=3000, steps_per_epoch=3000
+    )
+    resolved, _ = resolve(planned, data_root, prepared=prepared)
+    assert resolved.steps < 200
+    assert (resolved.batch_norm_momentum, resolved.batch_norm_images) == (0.8, 256)
+    again, _ = resolve(resolved, data_root, prepared=prepared)
+    assert again.run_id == resolved.run_id

@@ -76,3 +76,17 @@ def test_frozen_layers_keep_what_they_train_with(settling, options, tmp_path):
         for mean, _ in statistics(final_model(frozen))
     ]
     assert kept == [True, True, False, False]
+
+
+@pytest.mark.slow
+def test_layers_above_frozen_ones_have_statistics_of_what_they_see(
+    settling, prepared, options, tmp_path
+):
+    frozen = train(settling.replace(freeze="pool2"), tmp_path / "run", options)
+    model = final_model(frozen)
+    above = layers(model)[2]
+    below = keras.Model(model.input, above.input)
+    batches = eval_batches(prepared, "train", 4)
+    seen = np.concatenate([below(b["image"])[b["mask"] > 0] for b in batches])
+    np.testing.assert_allclose(above.moving_mean, seen.mean((0, 1, 2)), rtol=1e-3)
+    np.testing.assert_allclose(above.moving_variance, seen.var((0, 1, 2)), rtol=1e-3)

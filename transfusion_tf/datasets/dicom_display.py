@@ -18,6 +18,8 @@ _SPACINGS = (
 )
 # Below it, the shape of pixels is a rounding of their square's.
 _LEAST_STRETCH = 1.01
+# No machine makes pixels so long.
+_MOST_STRETCH = 10
 
 
 def dicom_to_rgb8(data: Any, raw: np.ndarray, intensity: Intensity) -> np.ndarray:
@@ -74,7 +76,7 @@ def with_square_pixels(data: Any, image: np.ndarray) -> np.ndarray:
       image: uint8 [height, width, 3].
 
     Raises:
-      UserError: it would be too large then.
+      UserError: it would be too large then, or the header says nonsense.
     """
     stretch = _height_of_pixels(data)
     if 1 / _LEAST_STRETCH <= stretch <= _LEAST_STRETCH:
@@ -97,7 +99,12 @@ def _height_of_pixels(data: Any) -> float:
         except (TypeError, ValueError):
             continue
         if height > 0 and width > 0:
-            return height / width
+            if 1 / _MOST_STRETCH <= height / width <= _MOST_STRETCH:
+                return height / width
+            raise UserError(
+                f"{name} makes its pixels {height:g} high and {width:g} wide: no "
+                "machine does, so the header has to be mended"
+            )
     return 1.0
 
 

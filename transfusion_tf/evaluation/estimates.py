@@ -1,6 +1,7 @@
 """An estimate with its interval, and what may be concluded from it."""
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,7 @@ class Estimate:
     @property
     def spread(self) -> bool:
         """Whether there is anything to judge by, where there are seeds enough."""
-        return self.seeds < 3 or bool(np.isfinite(self.low))
+        return self.seeds < 3 or not np.isnan(self.low)
 
     @property
     def decided(self) -> str:
@@ -94,6 +95,19 @@ class Estimate:
         low, high = np.clip([self.low, self.high], *limits)
         return dataclasses.replace(
             self, low=float(low), high=float(high), p_value=np.nan
+        )
+
+    def opened(self, ends: Collection[str]) -> "Estimate":
+        """The interval without an end, as of a number that may be `higher` or `lower`.
+
+        So is a speed where some run has not learnt by its last step.
+        """
+        if np.isnan(self.low):
+            return self
+        return dataclasses.replace(
+            self,
+            low=-np.inf if "lower" in ends else self.low,
+            high=np.inf if "higher" in ends else self.high,
         )
 
     @property

@@ -43,12 +43,14 @@ class Case:
       levels: left's and right's mean over the seeds compared.
       fault: why it is `unfit`.
       fault_kinds: of what: those of its sides (`StartRuns.fault_kind`), or `no_spread`.
-      pair: the panel's name, left's and right's initialization; empty of sizes, donors
-        and speeds.
+      pair: the panel's name, left's and right's initialization; empty of sizes and
+        speeds.
       margin: what the difference must reach to matter; None is the metric's margin.
       show: writes a number of the difference.
       counted: what the estimate is counted in, where that is not said once for all.
       bound: `at least` or `at most`, where the estimate is an end of what it may be.
+      open_ends: `higher` or `lower`, where what is measured may be that than its
+        estimate by more than the interval says.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Case:
     show: Callable[[float], str] = wording.signed
     counted: str = ""
     bound: str = ""
+    open_ends: frozenset[str] = frozenset()
 
     @property
     def amount(self) -> str:
@@ -133,7 +136,7 @@ def call_together(cases: Sequence[Case], margin: float) -> list[Case]:
             if judgement in ("higher", "lower"):
                 own = margin if case.margin is None else case.margin
                 small = -own < difference.low and difference.high < own
-                judgement = "alike" if small else "open"
+                judgement = "alike" if small and not case.open_ends else "open"
             judgement = "undecided" if judgement == "worse" else judgement
         called.append(
             dataclasses.replace(case, difference=difference, judgement=judgement)
@@ -256,8 +259,10 @@ def _because(case: Case) -> str:
 
 def _remark(case: Case) -> str:
     """Why the interval that is shown does not settle it."""
-    if case.judgement in UNDECIDED and case.difference.decided != "undecided":
-        return case.fault or "clear of zero by itself, not among all"
+    found = case.difference
+    if case.judgement in UNDECIDED and found.decided != found.decided_among_all:
+        none = "1" if case.counted == "times" else "zero"
+        return case.fault or f"clear of {none} by itself, not among all"
     return case.fault
 
 

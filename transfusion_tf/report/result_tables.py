@@ -3,6 +3,7 @@
 Frames hold plain numbers; rounding is for Markdown and LaTeX only.
 """
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,7 +43,10 @@ def comparison_table(results: Results, cases: Iterable[Case]) -> pd.DataFrame:
                 found = panel.test_difference(left, right)
                 if found is not None:
                     sides = {"left": left, "right": right}
-                    case = called.get((results.panel_name(panel), left, right))
+                    name = results.panel_name(panel)
+                    case = called.get(
+                        (name, left, right), called.get((name, right, left))
+                    )
                     difference = _difference_row(found, case)
                     rows.append(_panel_row(panel) | sides | difference)
     return pd.DataFrame(rows)
@@ -180,8 +184,9 @@ def _group_row(group: StartRuns) -> dict[str, object]:
 
 def _difference_row(found: Estimate, case: Case | None) -> dict[str, object]:
     """A difference, as the verdict calls it where it has it."""
-    if case is not None:
-        found = case.difference
+    if case is not None:  # The same difference, of either sign.
+        adjusted = case.difference.adjusted_p_value
+        found = dataclasses.replace(found, adjusted_p_value=adjusted)
     decided = found.decided_among_all if found.seeds > 1 else f"one {found.over}"
     if case is not None and case.fault:
         decided = f"no answer: {case.fault}"

@@ -17,6 +17,7 @@ from transfusion_tf.report.judged_differences import (
 from transfusion_tf.report.results import BASELINE, ModelResults, Results, StartRuns
 from transfusion_tf.report.verdict_answers import Answer
 from transfusion_tf.report.verdict_cases import LEAST_EVALUATIONS
+from transfusion_tf.studies.contrasts.tree import MissingMeasurementError
 
 _WORDS = {
     "higher": "Transfer learns faster than random weights",
@@ -101,11 +102,14 @@ def _steps(start: StartRuns) -> str:
     never = len(start.race.never(start.measurements))
     if never == total:
         return f"never from {label}"
-    steps = wording.count(start.race.value(start.measurements, start.ids))
-    if not never:
-        return f"{steps} from {label}"
-    seeds = wording.plural(total, "seed")
-    return f"at least {steps} from {label} ({total - never} of {seeds} get there)"
+    there = f"{total - never} of {wording.plural(total, 'seed')} get there"
+    try:
+        steps = wording.count(start.race.value(start.measurements, start.ids))
+    except MissingMeasurementError:  # No run from random weights does.
+        return f"{there} from {label}"
+    return (
+        f"at least {steps} from {label} ({there})" if never else f"{steps} from {label}"
+    )
 
 
 def _races(results: Results, unit: str) -> str:

@@ -141,16 +141,20 @@ def speed_cases(results: Results) -> dict[str, Case]:
                 if len(transfers(panel)) > 1:
                     name += f", {label}"
                 sides = ours, theirs = panel.starts[label], panel.starts[BASELINE]
+                contrast = ours.speed_over(theirs)
+                ends = contrast.open_ends(results.measurements)
+                judgement = judge(
+                    difference.opened(ends), SPEED_MARGIN, ignore_small=True
+                )
                 case = Case(
                     name,
                     difference,
-                    judge(difference, SPEED_MARGIN, ignore_small=True),
+                    judgement,
                     margin=SPEED_MARGIN,
                     show=wording.times,
                     counted="times",
-                    bound=open_end_in_words(
-                        ours.speed_over(theirs), results.measurements
-                    ),
+                    bound=open_end_in_words(contrast, results.measurements),
+                    open_ends=ends,
                 )
                 cases[name] = unless_unfit(case, *sides)
     return cases
@@ -171,7 +175,9 @@ def donor_cases(results: Results, margin: float) -> list[Case]:
             name = f"{donor_in(labels[0])} against {donor_in(labels[1])}"
             if len(by_architecture) > 1:
                 name = f"{model} on {size}, {name}"
-            case = Case(name, difference, judge(difference, margin))
+            panels = [p for p in results.model_results if left in p.starts.values()]
+            pair = (results.panel_name(panels[0]), *labels)
+            case = Case(name, difference, judge(difference, margin), pair=pair)
             cases.append(unless_unfit(case, left, right))
     return cases
 

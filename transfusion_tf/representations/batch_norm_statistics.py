@@ -8,7 +8,7 @@ Estimated on the same images, as `torch.optim.swa_utils.update_bn` does, they ha
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -27,7 +27,12 @@ _Layers = Sequence[keras.layers.BatchNormalization]
 
 
 def estimate_statistics(
-    model: Model, images: Any, *, most_images: int = MOST_IMAGES, seed: int = 0
+    model: Model,
+    images: Any,
+    *,
+    most_images: int = MOST_IMAGES,
+    seed: int = 0,
+    layers: Collection[str] | None = None,
 ) -> Snapshot:
     """A model with the moving statistics that these images give; all else is its own.
 
@@ -40,16 +45,23 @@ def estimate_statistics(
       images: Array-like [images, height, width, 3], RGB in [0, 255].
       most_images: How many to take at most, drawn at random.
       seed: Of the draw.
+      layers: Names of those that are estimated; the others normalize by what they
+        have stored. None takes all.
     """
     snapshot = Snapshot.of(model)
-    layers = batch_norm_layers(snapshot.model)
-    if not layers:
+    chosen_layers = [
+        layer
+        for layer in batch_norm_layers(snapshot.model)
+        if layers is None or layer.name in layers
+    ]
+    if not chosen_layers:
         return snapshot
-    read = snapshot.graph.once(_KEY, lambda: _reader(snapshot.graph, layers))
+    key = (_KEY, *(layer.name for layer in chosen_layers))
+    read = snapshot.graph.once(key, lambda: _reader(snapshot.graph, chosen_layers))
     order = np.random.default_rng(seed).permutation(len(images))[:most_images]
     # Evenly, so that none is so small that its variance says nothing.
     batches = np.array_split(order, -(-len(order) // _BATCH_SIZE))
-    means, squares = _zeros(layers), _zeros(layers)
+    means, squares = _zeros(chosen_layers), _zeros(chosen_layers)
     for chosen in batches:
         batch = tf.constant(np.asarray(images[np.sort(chosen)]), tf.float32)
         share = len(chosen) / len(order)
@@ -58,7 +70,7 @@ def estimate_statistics(
             means[place] += share * mean
             squares[place] += share * (variance + mean**2)
     found: dict[int, np.ndarray] = {}
-    for layer, mean, square in zip(layers, means, squares, strict=True):
+    for layer, mean, square in zip(chosen_layers, means, squares, strict=True):
         found[id(layer.moving_mean)] = mean
         found[id(layer.moving_variance)] = np.maximum(square - mean**2, 0)
     weights = [

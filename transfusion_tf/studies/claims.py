@@ -203,7 +203,8 @@ def _row(claim: Claim, measurements: Measurements) -> dict[str, Any]:
     closed = closed_gate(claim.gates, measurements)
     if closed:
         return row | {"verdict": NOT_DECIDED, "reason": closed}
-    verdict, reason = _verdict(found, claim.rule, unit(claim.unit).margin)
+    judged = found.opened(claim.contrast.open_ends(measurements))
+    verdict, reason = _verdict(judged, claim.rule, unit(claim.unit).margin)
     if apart := _steps_apart(claim.contrast, measurements):
         verdict, reason = NOT_DECIDED, apart
     reasons = [

@@ -83,9 +83,13 @@ def resolve(
     prepared = in_fold_of(config, prepared)
     # Raises where there are fewer.
     examples = prepared.examples("train", config.train_examples)
-    resolved = with_own_epochs(config, len(examples)).replace(
+    config = with_own_epochs(config, len(examples))
+    resolved = config.replace(
         data=prepared.fingerprint,
         pixel_statistics=_pixel_statistics(config, prepared),
+        # Own epochs may be so few that the run is a short one.
+        batch_norm_momentum=_batch_norm_momentum(config),
+        batch_norm_images=_batch_norm_images(config),
     )
     return resolved, prepared
 

@@ -25,7 +25,8 @@ def settle_batch_norm(
     """Gives the graph's model statistics of what its weights make of training images.
 
     Training does not use them, so that it stays the same. Frozen layers, which do use
-    theirs, keep them. Every worker does the same with the same images.
+    theirs, keep them, and those above see what these make of images. Every worker does
+    the same with the same images.
 
     Args:
       graph: of the model that trains, kept for the next call.
@@ -41,7 +42,10 @@ def settle_batch_norm(
     )
     images = _training_images(config, prepared)
     found = estimate_statistics(
-        Snapshot(graph, weights), images, most_images=len(images)
+        Snapshot(graph, weights),
+        images,
+        most_images=len(images),
+        layers=[layer.name for layer in layers],
     )
     estimated = {id(v): w for v, w in zip(variables, found.weights, strict=True)}
     for layer in layers:
