@@ -47,7 +47,7 @@ class RunConfig:
         location=True,
     )
     model: str = dataclasses.field(
-        metadata=described("See transfusion_tf.models.model_spec().", recipe="never")
+        metadata=described("See transfusion_tf.models.model_names().", recipe="never")
     )
     initialization: str = setting(
         "random",
