@@ -24,6 +24,7 @@ from transfusion_tf.datasets.near_duplicates import (
     NearPair,
     blocks,
     details,
+    most_alike,
     perceptual_hashes,
 )
 
@@ -65,7 +66,7 @@ def altered_pairs(thumbnails: np.ndarray) -> list[NearPair]:
     """
     if len(thumbnails) < 2:
         return []
-    best: dict[tuple[int, int], NearPair] = {}
+    found: list[NearPair] = []
     hashes = perceptual_hashes(thumbnails)
     fine_mean = details(thumbnails)[1]
     for mirrored in (False, True):
@@ -76,19 +77,17 @@ def altered_pairs(thumbnails: np.ndarray) -> list[NearPair]:
             whole, cut = pairs[part].T
             alike = _laid_on(thumbnails[whole], seen[cut], fine_mean)
             for one, other, value in zip(whole, cut, alike, strict=True):
-                key = (int(min(one, other)), int(max(one, other)))
                 if value < MIN_CORRELATION:
                     continue
-                if key not in best or value > best[key].correlation:
-                    best[key] = NearPair(
-                        *key,
-                        int(np.bitwise_count(hashes[one] ^ others[other])),
-                        float(value),
-                        "mirrored" if mirrored else "cropped",
-                    )
-    return sorted(
-        best.values(), key=lambda pair: (-pair.correlation, pair.first, pair.second)
-    )
+                pair = NearPair(
+                    int(min(one, other)),
+                    int(max(one, other)),
+                    int(np.bitwise_count(hashes[one] ^ others[other])),
+                    float(value),
+                    "mirrored" if mirrored else "cropped",
+                )
+                found.append(pair)
+    return most_alike(found)
 
 
 def _candidates(whole: np.ndarray, parts: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ among 3 882 of 28 pixels.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from scipy import fft, ndimage
@@ -91,17 +91,24 @@ def near_pairs(thumbnails: np.ndarray) -> list[NearPair]:
         return []
     hashes = perceptual_hashes(thumbnails)
     fine, mean = details(thumbnails)
-    best: dict[tuple[int, int], NearPair] = {}
+    found: list[NearPair] = []
     for turn, change in _TURNS:
         turned, others = thumbnails, hashes
         if change:
             turned = np.ascontiguousarray(turn(thumbnails))
             others = perceptual_hashes(turned)
         seen = (others, details(turned, mean=mean)[0])
-        for pair in pairs_of((hashes, fine), seen, change or "saved again"):
-            key = (pair.first, pair.second)
-            if key not in best or pair.correlation > best[key].correlation:
-                best[key] = pair
+        found += pairs_of((hashes, fine), seen, change or "saved again")
+    return most_alike(found)
+
+
+def most_alike(pairs: Iterable[NearPair]) -> list[NearPair]:
+    """Each pair once, as it is most alike; the most alike first."""
+    best: dict[tuple[int, int], NearPair] = {}
+    for pair in pairs:
+        key = (pair.first, pair.second)
+        if key not in best or pair.correlation > best[key].correlation:
+            best[key] = pair
     return sorted(
         best.values(), key=lambda pair: (-pair.correlation, pair.first, pair.second)
     )

@@ -20,6 +20,7 @@ from transfusion_tf.datasets.near_duplicates import (
     THUMBNAIL,
     NearPair,
     details,
+    most_alike,
     pairs_of,
     perceptual_hashes,
 )
@@ -60,10 +61,7 @@ def rotated_pairs(thumbnails: np.ndarray) -> list[NearPair]:
         )
         for turned in (_rotated(thumbnails, angle) for angle in _ANGLES)
     )
-    best = {}
-    for pair in sorted(found, key=lambda pair: pair.correlation):
-        best[pair.first, pair.second] = pair
-    return sorted(best.values(), key=lambda p: (-p.correlation, p.first, p.second))
+    return most_alike(found)
 
 
 def _rotated(thumbnails: np.ndarray, degrees: float) -> np.ndarray:
