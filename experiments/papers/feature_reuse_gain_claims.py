@@ -1,5 +1,6 @@
 """What the feature-reuse paper claims of where transfer pays: in ratios, in skill."""
 
+import dataclasses
 from typing import Any
 
 from transfusion_tf.studies.claims import Claim
@@ -21,38 +22,42 @@ _CNNS = ("inception_v3", "resnet50")
 _CHANCE = {"aptos2019": 0.0, "isic2019": 1 / 8}
 
 
+@dataclasses.dataclass(frozen=True)
+class _Counted:
+    """Gains as ratios of the metric, or as differences of skill.
+
+    Attributes:
+      gain: the contrast of some tasks and models.
+      unit: of it.
+      what: its name.
+      suffix: of the claims on it.
+    """
+
+    gain: Gain
+    unit: str
+    what: str
+    suffix: str = ""
+
+
 def gain_claims(scale: Scale, effects: LayerEffects) -> tuple[Claim, ...]:
     """When transfer pays."""
-    in_ratios = _claims_on(scale, effects, effects.excess, "of RI")
-    in_skill = _claims_on(scale, effects, effects.skill_gained, "skill")
-    return (*in_ratios, *in_skill, _explained(scale, effects))
-
-
-def _claims_on(
-    scale: Scale, effects: LayerEffects, gain: Gain, unit: str
-) -> tuple[Claim, ...]:
-    """The claims on gains, as ratios of the metric or as differences of skill."""
-    what, suffix = "WT / RI", ""
-    if unit == "skill":
-        what, suffix = "skill from WT minus that from RI", ", in skill"
-    return (
-        *_data_claims(scale, effects, gain, unit, what, suffix),
-        *_model_claims(scale, effects, gain, unit, what, suffix),
+    ratios = _Counted(effects.excess, "of RI", "WT / RI")
+    skill = _Counted(
+        effects.skill_gained, "skill", "skill from WT minus that from RI", ", in skill"
     )
+    found: list[Claim] = []
+    for counted in (ratios, skill):
+        found += _data_claims(scale, effects, counted)
+        found += _model_claims(scale, effects, counted)
+    return (*found, _explained(scale, effects))
 
 
 def _data_claims(
-    scale: Scale,
-    effects: LayerEffects,
-    gain: Gain,
-    unit: str,
-    what: str,
-    suffix: str,
+    scale: Scale, effects: LayerEffects, counted: _Counted
 ) -> tuple[Claim, ...]:
-    """On which data transfer pays.
-
-    `what` names the gain; `suffix` tells claims on skill from those on ratios.
-    """
+    """On which data transfer pays."""
+    gain, unit = counted.gain, counted.unit
+    what, suffix = counted.what, counted.suffix
     groups, models = scale.task_groups, scale.models_of(TABLE1)
     few, many = listed(groups["few"]), listed(groups["many"])
     alike = ", ".join(groups["alike"])
@@ -91,14 +96,11 @@ def _data_claims(
 
 
 def _model_claims(
-    scale: Scale,
-    effects: LayerEffects,
-    gain: Gain,
-    unit: str,
-    what: str,
-    suffix: str,
+    scale: Scale, effects: LayerEffects, counted: _Counted
 ) -> tuple[Claim, ...]:
-    """In which models transfer pays; see `_data_claims`."""
+    """In which models transfer pays."""
+    gain, unit = counted.gain, counted.unit
+    what, suffix = counted.what, counted.suffix
     groups = scale.task_groups
     deit, cnns = trained.deit(scale), scale.models["cnns"]
     return (
