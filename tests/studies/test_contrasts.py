@@ -500,7 +500,7 @@ def raced(random, transfer):
 def test_half_the_steps_are_one_doubling_of_speed():
     data, contrast = raced([RANDOM], [SOONER])
     assert measure_effect(contrast, data).estimate == pytest.approx(1.0)
-    assert open_end_in_words(contrast, data) == ""
+    assert open_end_in_words(contrast.open_ends(data)) == ""
     data, contrast = raced([SOONER], [RANDOM])
     assert measure_effect(contrast, data).estimate == pytest.approx(-1.0)
 
@@ -510,14 +510,14 @@ def test_a_run_that_never_learns_counts_with_the_last_step():
     data, contrast = raced([RANDOM] * 2, [SOONER, NEVER])
     found = contrast.value(data, [*names("random"), *names("transfer")])
     assert found == pytest.approx(np.log2(20 / ((10 + 30) / 2)))
-    assert open_end_in_words(contrast, data) == "at most"
+    assert open_end_in_words(contrast.open_ends(data)) == "at most"
     # Random weights of which one never gets there: the others' speed is at least that.
     low = [0.5, 0.6, 0.8, 0.8]
     data, contrast = raced([RANDOM, low], [SOONER] * 2)
     _, theirs = contrast.parts
-    assert open_end_in_words(contrast, data) == "at least"
-    assert open_end_in_words(Scaled(contrast, -1.0), data) == "at most"
-    assert open_end_in_words(contrast - contrast, data) == ""
+    assert open_end_in_words(contrast.open_ends(data)) == "at least"
+    assert open_end_in_words(Scaled(contrast, -1.0).open_ends(data)) == "at most"
+    assert open_end_in_words((contrast - contrast).open_ends(data)) == ""
     assert theirs.never(data) == []
 
 

@@ -20,6 +20,7 @@ from transfusion_tf.report.results import (
     scheme,
     test_difference,
 )
+from transfusion_tf.studies.contrasts import open_end_in_words
 
 STATISTICS = ("mean_var", "sampled", "shuffled")
 
@@ -48,7 +49,6 @@ class Case:
       margin: what the difference must reach to matter; None is the metric's margin.
       show: writes a number of the difference.
       counted: what the estimate is counted in, where that is not said once for all.
-      bound: `at least` or `at most`, where the estimate is an end of what it may be.
       open_ends: `higher` or `lower`, where what is measured may be that than its
         estimate by more than the interval says.
     """
@@ -63,14 +63,14 @@ class Case:
     margin: float | None = None
     show: Callable[[float], str] = wording.signed
     counted: str = ""
-    bound: str = ""
     open_ends: frozenset[str] = frozenset()
 
     @property
     def amount(self) -> str:
         """The estimate in words: `+0.031`, `at least 2.10 times`."""
         number = self.show(self.difference.estimate)
-        return f"{self.bound} {number} {self.counted}".strip()
+        bound = open_end_in_words(self.open_ends)
+        return f"{bound} {number} {self.counted}".strip()
 
 
 def judge(difference: Estimate, margin: float, *, ignore_small: bool = False) -> str:

@@ -26,7 +26,6 @@ from transfusion_tf.report.results import (
     scheme,
     test_difference,
 )
-from transfusion_tf.studies.contrasts import open_end_in_words
 
 # Of a learning curve, the one before the first step included.
 LEAST_EVALUATIONS = 4
@@ -141,8 +140,7 @@ def speed_cases(results: Results) -> dict[str, Case]:
                 if len(transfers(panel)) > 1:
                     name += f", {label}"
                 sides = ours, theirs = panel.starts[label], panel.starts[BASELINE]
-                contrast = ours.speed_over(theirs)
-                ends = contrast.open_ends(results.measurements)
+                ends = ours.speed_over(theirs).open_ends(results.measurements)
                 judgement = judge(
                     difference.opened(ends), SPEED_MARGIN, ignore_small=True
                 )
@@ -153,7 +151,6 @@ def speed_cases(results: Results) -> dict[str, Case]:
                     margin=SPEED_MARGIN,
                     show=wording.times,
                     counted="times",
-                    bound=open_end_in_words(contrast, results.measurements),
                     open_ends=ends,
                 )
                 cases[name] = unless_unfit(case, *sides)

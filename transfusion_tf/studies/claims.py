@@ -269,7 +269,7 @@ def _never_there(contrast: Contrast, measurements: Measurements) -> Iterator[str
                 f"{len(never)} of {count} runs of {row['model']} from "
                 f"{row['initialization']} never reach the threshold"
             )
-    bound = open_end_in_words(contrast, measurements)
+    bound = open_end_in_words(contrast.open_ends(measurements))
     if bound:
         yield f"the effect is {bound} this"
 

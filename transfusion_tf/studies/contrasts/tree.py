@@ -120,12 +120,11 @@ class Branch(Contrast):
             return np.asarray(self.combine(*parts))
 
 
-def open_end_in_words(contrast: Contrast, measurements: Measurements) -> str:
+def open_end_in_words(ends: frozenset[str]) -> str:
     """`at least` or `at most`, of a number that may be higher, or lower; else nothing.
 
     Nothing, too, of one that may be either: it is what it is up to the last step.
     """
-    ends = contrast.open_ends(measurements)
     words = {"higher": "at least", "lower": "at most"}
     return words[min(ends)] if len(ends) == 1 else ""
 
