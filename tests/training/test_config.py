@@ -120,7 +120,7 @@ def test_the_run_id_is_a_readable_folder_name():
         ("donor_steps", 0),
         ("train_examples", 0),
         ("optimizer", "lion"),
-        ("schedule", "cosine"),
+        ("schedule", "linear"),
         ("dropout", 1.0),
         ("dropout", -0.1),
         ("early_stopping", -1),
@@ -148,6 +148,10 @@ def test_nonsense_is_refused_with_the_flag_named(field, value):
     ("changes", "message"),
     [
         ({"schedule": "imagenet", "warmup_steps": 5}, "--warmup_steps must be 0"),
+        (
+            {"schedule": "cosine", "steps": 9, "head_steps": 4, "warmup_steps": 5},
+            "--warmup_steps must be below --steps=9",
+        ),
         (
             {"schedule": "plateau", "learning_rate": 1e-7},
             "--minimum_learning_rate must be at most --learning_rate=1e-07",

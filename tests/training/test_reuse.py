@@ -117,6 +117,19 @@ def test_runs_of_another_shape_do_not_share_and_do_not_disturb(
     assert_same(outcome(tmp_path / "again"), outcome(tmp_path / "alone"))
 
 
+@pytest.mark.exhaustive
+def test_rates_that_fall_to_zero_over_other_steps_do_not_share(
+    config, options, tmp_path, built
+):
+    falling = config.replace(schedule="cosine", steps=3)
+    train(falling, tmp_path / "alone", options)
+    forget_trainers()
+    train(falling.replace(steps=2), tmp_path / "shorter", options)
+    train(falling, tmp_path / "again", options)
+    assert len(built) == 3
+    assert_same(outcome(tmp_path / "again"), outcome(tmp_path / "alone"))
+
+
 def test_a_run_after_others_gives_what_it_gives_in_a_process_of_its_own(
     config, options, tmp_path
 ):

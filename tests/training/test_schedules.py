@@ -50,6 +50,18 @@ def test_the_rate_rises_from_zero_in_a_line():
     )
 
 
+def test_a_cosine_falls_to_zero_at_the_last_step():
+    config = CONFIG.replace(schedule="cosine", steps=4)
+    half_way = [0.01 * (1 + np.cos(np.pi * share)) / 2 for share in (0, 0.25, 0.5)]
+    found = rates(make_optimizer(config, 100), 5)
+    np.testing.assert_allclose(found[:3], half_way, rtol=1e-5)
+    assert found[4] == pytest.approx(0, abs=1e-9)
+    rising = config.replace(steps=8, warmup_steps=2, head_steps=2)
+    found = rates(make_optimizer(rising, 100), 7)
+    np.testing.assert_allclose(found[:5], [0, 0.005, *half_way], rtol=1e-5)
+    assert found[6] == pytest.approx(0, abs=1e-9)
+
+
 def test_a_plateau_divides_the_rate_by_ten_also_in_the_compiled_step():
     optimizer = make_optimizer(CONFIG.replace(schedule="plateau", optimizer="sgd"), 100)
     schedule = plateau_schedule(optimizer)
@@ -77,7 +89,7 @@ def test_the_rate_never_falls_below_the_least():
 
 
 def test_other_schedules_are_told_of_no_plateaus():
-    for schedule in ("constant", "imagenet"):
+    for schedule in ("constant", "imagenet", "cosine"):
         optimizer = make_optimizer(CONFIG.replace(schedule=schedule), 100)
         assert plateau_schedule(optimizer) is None
 

@@ -198,10 +198,10 @@ class RunConfig:
     schedule: str = setting(
         "constant",
         "constant; imagenet: warm-up, a tenth at epochs 30, 60, 90; plateau: a tenth "
-        "whenever validation gains no more.",
+        "whenever validation gains no more; cosine: to zero at the last step.",
         from_card=True,
         recipe="always",
-        choices=("constant", "imagenet", "plateau"),
+        choices=("constant", "imagenet", "plateau", "cosine"),
     )
     warmup_steps: int = setting(
         0, "First steps over which the rate rises from 0 to its base.", at_least=0
@@ -313,6 +313,12 @@ class RunConfig:
             "warmup_steps",
             self.schedule != "imagenet" or not self.warmup_steps,
             "0 with --schedule=imagenet, which warms up over 5 epochs",
+        )
+        self._check(
+            "warmup_steps",
+            self.schedule != "cosine"
+            or self.head_steps + self.warmup_steps < max(self.steps, 1),
+            f"below --steps={self.steps} less --head_steps with --schedule=cosine",
         )
         self._check(
             "minimum_learning_rate",

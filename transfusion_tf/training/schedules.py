@@ -94,12 +94,27 @@ def make_optimizer(
         rate = ImageNetSchedule(rate, max(1, train_examples // config.batch_size))
     elif config.schedule == "plateau":
         rate = PlateauSchedule(rate, config.warmup_steps, config.minimum_learning_rate)
+    elif config.schedule == "cosine":
+        rate = _cosine_decay(config)
     elif config.warmup_steps:
         rate = PlateauSchedule(rate, config.warmup_steps)
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=0.9)
     decay = config.weight_decay if config.optimizer == "adamw" else None
     return FusedAdam(rate, weight_decay=decay or None, name=config.optimizer)
+
+
+def _cosine_decay(config: RunConfig) -> keras.optimizers.schedules.LearningRateSchedule:
+    """From the base rate to zero at the last step (Loshchilov and Hutter, 2017)."""
+    steps = config.steps - config.head_steps - config.warmup_steps
+    if not config.warmup_steps:
+        return keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0,
+        steps,
+        warmup_target=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+    )
 
 
 def make_head_optimizer(config: RunConfig) -> keras.optimizers.Optimizer:

@@ -233,6 +233,8 @@ def _shape(
         if name not in _OF_ONE_RUN
     }
     content["head_steps"] = bool(config.head_steps)
+    if config.schedule == "cosine":
+        content["decay_steps"] = [config.steps, config.head_steps]
     content["num_classes"] = num_classes
     content["devices"] = [
         type(workers.strategy).__name__,
