@@ -10,7 +10,7 @@ _PHANTOMS = ("retina", "chest")
 
 def test_every_card_of_the_package_loads():
     phantoms = {f"phantom_{kind}{size}" for kind in _PHANTOMS for size in ("", "_64")}
-    assert {*phantoms, "photographs"} <= set(card_names())
+    assert {*phantoms, "photographs", "drawn_textures"} <= set(card_names())
     for name in card_names():
         assert load_card(name).name == name
 

@@ -1,5 +1,7 @@
 """Rows become examples; what can't is named with its row and a reason."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +9,7 @@ from support import read_rows, write_rows
 
 from transfusion_tf.datasets import DatasetError, load_card, prepare, read_examples
 from transfusion_tf.errors import UserError
+from transfusion_tf.phantoms import draw_texture
 
 
 def problems_of(card_path, data_root):
@@ -175,3 +178,16 @@ def test_a_folder_that_is_no_class_and_a_file_that_is_no_image_are_named(folders
     assert any("no class 'normal'" in reason for reason in reasons)
     assert any("not an image file" in reason for reason in reasons)
     assert any("patient_pattern" in reason for reason in reasons)
+
+
+def test_drawn_textures_have_as_many_classes_as_the_card_names():
+    card = load_card("drawn_textures")
+    few = dataclasses.replace(card.labels, classes=("ferns", "pebbles", "tiles"))
+    reader = {"kind": "drawn_textures", "images_per_class": 2, "seed": 4}
+    examples, problems = read_examples(card.replace(labels=few, reader=reader))
+    assert not problems
+    assert [e.labels.index(1) for e in examples] == [0, 0, 1, 1, 2, 2]
+    assert len({e.patient_id for e in examples}) == 6
+    np.testing.assert_array_equal(
+        examples[3].image.load(), draw_texture(1, 1, seed=4, size=card.stored_size)
+    )

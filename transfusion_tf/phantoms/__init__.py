@@ -21,6 +21,7 @@ from transfusion_tf.phantoms.skin import (
     draw_skin,
     skin_metadata,
 )
+from transfusion_tf.phantoms.textures import draw_texture
 
 __all__ = [
     "ChestMetadata",
@@ -32,6 +33,7 @@ __all__ = [
     "draw_photograph_crop",
     "draw_retina",
     "draw_skin",
+    "draw_texture",
     "photograph_metadata",
     "photograph_names",
     "retina_metadata",

@@ -179,7 +179,32 @@ def draw_photograph_crop(
     rng = random_stream(seed, _COLOR, index)
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
-    return _recolor(rng, crop)
+    return recolor(rng, crop)
+
+
+def recolor(rng: np.random.Generator, crop: np.ndarray) -> np.ndarray:
+    """Jitter brightness, contrast and colour; now and then take the colour away.
+
+    Args:
+      rng: source of the changes.
+      crop: [height, width, 3] float32, RGB, about 0 to 1.
+
+    Returns:
+      [height, width, 3] uint8.
+    """
+    grey = crop.mean(axis=-1, keepdims=True)
+    saturation = 0.0 if rng.random() < 0.2 else rng.uniform(0.3, 1.4)
+    crop = grey + np.float32(saturation) * (crop - grey)
+    if rng.random() < 0.3:
+        crop = crop[..., rng.permutation(3)]
+    gains = np.exp(rng.normal(0.0, 0.18, 3)).astype(np.float32)
+    contrast = np.float32(rng.uniform(0.6, 1.5))
+    brightness = np.float32(rng.uniform(-0.15, 0.15))
+    middle = crop.mean()
+    crop = ((crop - middle) * contrast + middle) * gains + brightness
+    return (np.clip(crop, 0.0, 1.0) * np.float32(255.0) + np.float32(0.5)).astype(
+        np.uint8
+    )
 
 
 @functools.lru_cache(maxsize=len(_FILES))
@@ -281,21 +306,4 @@ def _padded_box(
         max(0, int(box[1]) - top - 2 * factor),
         min(image.width, math.ceil(box[2]) - left + 2 * factor),
         min(image.height, math.ceil(box[3]) - top + 2 * factor),
-    )
-
-
-def _recolor(rng: np.random.Generator, crop: np.ndarray) -> np.ndarray:
-    """Jitter brightness, contrast and colour; now and then take the colour away."""
-    grey = crop.mean(axis=-1, keepdims=True)
-    saturation = 0.0 if rng.random() < 0.2 else rng.uniform(0.3, 1.4)
-    crop = grey + np.float32(saturation) * (crop - grey)
-    if rng.random() < 0.3:
-        crop = crop[..., rng.permutation(3)]
-    gains = np.exp(rng.normal(0.0, 0.18, 3)).astype(np.float32)
-    contrast = np.float32(rng.uniform(0.6, 1.5))
-    brightness = np.float32(rng.uniform(-0.15, 0.15))
-    middle = crop.mean()
-    crop = ((crop - middle) * contrast + middle) * gains + brightness
-    return (np.clip(crop, 0.0, 1.0) * np.float32(255.0) + np.float32(0.5)).astype(
-        np.uint8
     )

@@ -17,6 +17,7 @@ from transfusion_tf.datasets.readers.cbis_ddsm import read_cbis_ddsm
 from transfusion_tf.datasets.readers.class_folders import read_class_folders
 from transfusion_tf.datasets.readers.csv_table import read_csv
 from transfusion_tf.datasets.readers.drawn import (
+    read_drawn_textures,
     read_phantom_chest,
     read_phantom_retina,
     read_phantom_skin,
@@ -63,6 +64,7 @@ READERS: dict[str, Callable[[DatasetCard], Rows]] = {
     "phantom_chest": read_phantom_chest,
     "phantom_skin": read_phantom_skin,
     "photographs": read_photographs,
+    "drawn_textures": read_drawn_textures,
 }
 
 

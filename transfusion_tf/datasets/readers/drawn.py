@@ -1,4 +1,5 @@
-"""Readers `phantom_retina`, `phantom_chest`, `phantom_skin` and `photographs`.
+"""Readers `phantom_retina`, `phantom_chest`, `phantom_skin`, `photographs` and
+`drawn_textures`.
 
 They draw or cut what they read: no download needed.
 """
@@ -16,7 +17,7 @@ from transfusion_tf.datasets.readers.options import reader_options
 from transfusion_tf.datasets.readers.rows import Example, Problem, Rows
 from transfusion_tf.datasets.splits import split_by_patient
 from transfusion_tf.errors import UserError
-from transfusion_tf.phantoms import chest, photographs, retina, skin
+from transfusion_tf.phantoms import chest, photographs, retina, skin, textures
 from transfusion_tf.phantoms.chest_findings import FINDINGS
 from transfusion_tf.phantoms.skin_lesions import KINDS
 from transfusion_tf.toml_tables import TABLE, Count
@@ -51,6 +52,14 @@ class PhotographOptions:
     """Options of `photographs`."""
 
     crops: Count
+    seed: StrictInt = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class TextureOptions:
+    """Options of `drawn_textures`."""
+
+    images_per_class: Count
     seed: StrictInt = 0
 
 
@@ -182,6 +191,32 @@ def read_photographs(card: DatasetCard) -> Rows:
         yield Example(
             meta.example_id, meta.patient_id, labels, meta.split, image, where
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnTexture(_Drawing):
+    """A texture that is drawn when it is needed; `index` counts within its class."""
+
+    class_index: int
+
+    def load(self) -> np.ndarray:
+        """See `phantoms.textures.draw_texture`."""
+        return textures.draw_texture(
+            self.class_index, self.index, seed=self.seed, size=self.size
+        )
+
+
+def read_drawn_textures(card: DatasetCard) -> Rows:
+    """Drawn textures; as many classes as the card names, whatever it calls them."""
+    options = reader_options(card, TextureOptions)
+    names = card.labels.named
+    for class_index in range(len(names)):
+        labels = tuple(float(i == class_index) for i in range(len(names)))
+        for index in range(options.images_per_class):
+            image = DrawnTexture(index, options.seed, card.stored_size, class_index)
+            where = f"class {class_index}, drawing {index}"
+            name = f"texture{class_index:04d}-{index:04d}"
+            yield Example(name, name, labels, None, image, where)
 
 
 def _require_classes(card: DatasetCard, names: tuple[str, ...]) -> None:
