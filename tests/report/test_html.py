@@ -9,7 +9,7 @@ import pytest
 from matplotlib import pyplot
 from report.levels import check_levels
 
-from transfusion_tf.report import write_report
+from transfusion_tf.report import collect, write_report
 from transfusion_tf.report.page import data_header, reproduction
 from transfusion_tf.report.sample_images import filter_mosaic
 from transfusion_tf.studies import own_chapters, read_study
@@ -410,3 +410,17 @@ def test_the_recipe_names_what_a_run_uses_beyond_the_usual(
     recipe = reproduction(read_study(study.write()))["recipe"]
     assert recipe["gradient clipping"] == "1.0, None"
     assert recipe["warmup steps"] == "0, 20"
+
+
+def test_what_each_model_has_of_its_own_is_named_in_the_recipe_and_in_no_label(
+    planted_study, plant, tmp_path
+):
+    study = planted_study(tmp_path)
+    for model, rate in (("cbr_tiny", 0.001), ("cbr_small", 0.003)):
+        for seed in (0, 1):
+            study.add(model, "random", seed, plant(1.0, 90), learning_rate=rate)
+    record = read_study(study.write())
+    assert reproduction(record)["recipe"]["learning rate"] == (
+        "0.001 (cbr_tiny); 0.003 (cbr_small)"
+    )
+    assert collect(record).models == ("cbr_tiny", "cbr_small")

@@ -63,11 +63,7 @@ def read_material(
     return Material(
         chapter=chapter,
         results=tuple(
-            collect(
-                dataclasses.replace(record, runs=tuple(part)),
-                measurements,
-                each_model=True,
-            )
+            collect(dataclasses.replace(record, runs=tuple(part)), measurements)
             for part in by_dataset.values()
         ),
         missing=(

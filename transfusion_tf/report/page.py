@@ -27,7 +27,7 @@ from transfusion_tf.representations.measure_names import (
 )
 from transfusion_tf.studies.measurements.comparison_options import similarity_measure
 from transfusion_tf.studies.study_folder import Run, StudyRecord
-from transfusion_tf.training.config import recipe_fields
+from transfusion_tf.training.config import RunConfig, recipe_fields
 
 SYMBOLS = {
     "higher": ("▲", "higher"),
@@ -217,15 +217,24 @@ def initialization_summary(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return summary
 
 
+def _values(configs: Sequence[RunConfig], name: str) -> str:
+    """What runs have for a setting; whose it is, where each model has its own."""
+    models: dict[str, list[str]] = {}
+    pairs = dict.fromkeys((str(getattr(c, name)), c.model) for c in configs)
+    for value, model in pairs:
+        models.setdefault(value, []).append(model)
+    if len(models) == 1 or len(pairs) > len({model for _, model in pairs}):
+        return ", ".join(models)
+    return "; ".join(f"{value} ({', '.join(of)})" for value, of in models.items())
+
+
 def reproduction(record: StudyRecord) -> dict[str, Any]:
     """What is needed to make the same numbers again."""
     configs = [run.config for run in record.runs]
-
-    def values(name: str) -> str:
-        found = dict.fromkeys(str(getattr(config, name)) for config in configs)
-        return ", ".join(found)
-
-    recipe = {name.replace("_", " "): values(name) for name in recipe_fields(configs)}
+    recipe = {
+        name.replace("_", " "): _values(configs, name)
+        for name in recipe_fields(configs)
+    }
     machines = dict.fromkeys(
         str(run.status["machine"]) for run in record.runs if run.status.get("machine")
     )

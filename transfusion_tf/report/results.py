@@ -239,24 +239,23 @@ def test_difference(left: StartRuns | None, right: StartRuns | None) -> Estimate
 def collect(
     record: StudyRecord,
     measurements: Measurements | None = None,
-    *,
-    each_model: bool = False,
 ) -> Results:
     """Groups the finished runs of one data set.
+
+    What only sets one model apart from another, such as its batch norm's momentum, is
+    in no label.
 
     Args:
       record: of a study, or some runs of it.
       measurements: of the whole study; None collects those of the record.
-      each_model: whether what only sets one model apart from another, such as its batch
-        norm's momentum, is no setting, and belongs in no label.
     """
     if measurements is None:
         measurements = collect_measurements(record)
     runs = record.runs
     labels: dict[str, tuple[str, str]] = {}
     sizes: dict[str, int] = {}
-    for name in dict.fromkeys(run.config.model if each_model else "" for run in runs):
-        alike = [run for run in runs if name in ("", run.config.model)]
+    for name in dict.fromkeys(run.config.model for run in runs):
+        alike = [run for run in runs if run.config.model == name]
         labels |= _labels(alike, record.donors)
         sizes |= training_sizes(alike)
     starts: dict[tuple[str, int], dict[str, Mapping[RunKey, Run]]] = {}
