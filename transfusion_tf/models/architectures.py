@@ -10,6 +10,10 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.models.backbones import backbone_features
 from transfusion_tf.models.cbr import CBR_ARCHITECTURES, cbr_features
 from transfusion_tf.models.deit import DEIT_ARCHITECTURES, deit_features
+from transfusion_tf.models.efficientnet_lite import (
+    EFFICIENTNET_LITE_ARCHITECTURES,
+    efficientnet_lite_features,
+)
 from transfusion_tf.models.hub import HubBackbone
 from transfusion_tf.models.hub_resnets import RESNETS, hub_resnet_features
 from transfusion_tf.models.stages import stage_names
@@ -68,6 +72,14 @@ _INCEPTION = Architecture(
     min_size=75,
     slow_batch_norm=True,
 )
+_EFFICIENTNET_LITE = {
+    name: Architecture(
+        functools.partial(efficientnet_lite_features, architecture=lite),
+        "efficientnet_lite",
+        slow_batch_norm=True,
+    )
+    for name, lite in EFFICIENTNET_LITE_ARCHITECTURES.items()
+}
 _DEIT = {
     name: Architecture(
         functools.partial(deit_features, architecture=deit),
@@ -96,6 +108,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     **_HUB_RESNETS,
     **_KERAS_RESNETS,
     "inception_v3": _INCEPTION,
+    **_EFFICIENTNET_LITE,
     **_DEIT,
     **_SWIN,
 }

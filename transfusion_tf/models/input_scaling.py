@@ -58,6 +58,12 @@ _SCALINGS = (
         offset=-1.0,
     ),
     InputScaling(
+        "efficientnet_lite",
+        "RGB, -127/128 to 1: less 127, over 128",
+        scale=1 / 128,
+        offset=-127 / 128,
+    ),
+    InputScaling(
         "imagenet_mean_std",
         "RGB, 0 to 1, less ImageNet's mean, over its standard deviation (torch mode)",
         scale=tuple(1 / (255 * std) for std in _IMAGENET_STD_RGB),

@@ -33,7 +33,10 @@ def random_values(
     Raises:
       ValueError: If the layer has no initializer for the variable.
     """
-    initializer = getattr(tensor.owner, f"{tensor.name}_initializer", None)
+    kind = tensor.name
+    if kind == "kernel" and isinstance(tensor.owner, keras.layers.DepthwiseConv2D):
+        kind = "depthwise"  # Keras's name for it.
+    initializer = getattr(tensor.owner, f"{kind}_initializer", None)
     if kernel_initializer and tensor.name == "kernel" and len(tensor.shape) == 4:
         initializer = keras.initializers.get(kernel_initializer)
     if initializer is None:

@@ -13,6 +13,7 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.models.backbones import inception_end_points, resnet_end_points
 from transfusion_tf.models.cbr import cbr_end_points
 from transfusion_tf.models.deit import deit_end_points
+from transfusion_tf.models.efficientnet_lite import efficientnet_end_points
 from transfusion_tf.models.end_points import EndPoint
 from transfusion_tf.models.input_scaling import is_input_scaling_layer
 from transfusion_tf.models.swin import swin_end_points
@@ -21,6 +22,7 @@ _FAMILIES: tuple[Callable[[Sequence[str]], tuple[EndPoint, ...] | None], ...] = 
     cbr_end_points,
     resnet_end_points,
     inception_end_points,
+    efficientnet_end_points,
     deit_end_points,
     swin_end_points,
 )
@@ -46,10 +48,10 @@ def stages(model: keras.Model) -> tuple[Stage, ...]:
     """Splits a model into its stages, from the input up; the head is none of them.
 
     CBR: `pool1` ... one a pool, and `conv5` in CBR-LargeT. ResNet: `conv1`, `block1` to
-    `block4`. Inception-v3: `conv1` to `conv4` (the stem), `mixed0` to `mixed10`. DeiT
-    and Swin: `patch_embed`, `block1`, `block2` ... A stage holds every layer after the
-    stage before it and up to its last one; each layer with weights, the head's
-    excepted, is in exactly one.
+    `block4`. Inception-v3: `conv1` to `conv4` (the stem), `mixed0` to `mixed10`.
+    EfficientNets: `stem`, `block1` to `block7`, `top`. DeiT and Swin: `patch_embed`,
+    `block1`, `block2` ... A stage holds every layer after the stage before it and up to
+    its last one; each layer with weights, the head's excepted, is in exactly one.
 
     Args:
       model: From `build`, or a Keras ResNet or Inception-v3 with a flat graph.
@@ -111,7 +113,7 @@ def _end_points(model: keras.Model) -> tuple[EndPoint, ...]:
     raise UserError(
         f"no stages are known for model {model.name!r}: its layers are neither a "
         "CBR model's, nor a ResNet's or Inception-v3's of keras.applications "
-        "in a flat graph, nor those of a DeiT or Swin from build"
+        "in a flat graph, nor those of an EfficientNet, DeiT or Swin from build"
     )
 
 
