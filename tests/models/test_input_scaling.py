@@ -2,14 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from transfusion_tf.initialization.donor_sources import (
-    _IMAGENET_FILES,
-    _IMAGENET_SCALINGS,
-)
-from transfusion_tf.initialization.efficientnet_lite_files import (
-    EFFICIENTNET_LITE_FILES,
-)
-from transfusion_tf.initialization.presets import _PUBLISHED_SCALING
+from transfusion_tf.initialization.presets import _PUBLISHED_SCALING, IMAGENET_PRESETS
 from transfusion_tf.models import (
     INPUT_SCALINGS,
     build,
@@ -179,15 +172,9 @@ def test_standardised_images_come_in_the_units_of_a_model_s_own_donors(name):
     )
 
 
-def test_every_published_donor_is_trained_on_what_its_architecture_takes():
-    for name, architecture in ARCHITECTURES.items():
-        if name in _IMAGENET_FILES:
-            expected = _IMAGENET_SCALINGS.get(name, "caffe")
-        elif name in EFFICIENTNET_LITE_FILES:
-            expected = "efficientnet_lite"
-        else:
-            expected = _PUBLISHED_SCALING
-        assert architecture.input_scaling == expected, name
+def test_every_published_preset_is_trained_on_what_its_architecture_takes():
+    for name in IMAGENET_PRESETS:
+        assert ARCHITECTURES[name].input_scaling == _PUBLISHED_SCALING, name
 
 
 @pytest.mark.parametrize("units", INPUT_SCALINGS)

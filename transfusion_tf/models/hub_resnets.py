@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from transfusion_tf.models.backbones import stable_layer_names
 from transfusion_tf.models.hub import HubBackbone
+from transfusion_tf.models.layer_names import stable_layer_names
 
 
 def _hub_layers(backbone: Any) -> dict[str, keras.layers.Layer]:

@@ -6,7 +6,6 @@ import keras
 
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.models.architectures import ARCHITECTURES, check_image_size
-from transfusion_tf.models.backbones import stable_layer_names
 from transfusion_tf.models.batch_norm import set_batch_norm_momentum
 from transfusion_tf.models.heads import HEADS, add_head
 from transfusion_tf.models.input_scaling import (
@@ -15,6 +14,7 @@ from transfusion_tf.models.input_scaling import (
     dataset_scaling,
     scale_images,
 )
+from transfusion_tf.models.layer_names import stable_layer_names
 from transfusion_tf.models.model_spec import parse_model_name
 from transfusion_tf.models.random_weights import randomize, seed_random_layers
 from transfusion_tf.models.slimming import slim

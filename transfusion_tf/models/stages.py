@@ -4,25 +4,31 @@ Stages are found by layer names alone, so that they are the same for a model fre
 from `build`, a clone, a slimmed one, or one that `keras.models.load_model` returned.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.models.backbones import inception_end_points, resnet_end_points
+from transfusion_tf.models.backbones import KERAS_FAMILIES
 from transfusion_tf.models.cbr import cbr_end_points
 from transfusion_tf.models.deit import deit_end_points
-from transfusion_tf.models.efficientnet_lite import efficientnet_end_points
-from transfusion_tf.models.end_points import EndPoint
+from transfusion_tf.models.efficientnet_lite import EFFICIENTNET_STAGES
+from transfusion_tf.models.end_points import EndPoint, matched_end_points
 from transfusion_tf.models.input_scaling import is_input_scaling_layer
+from transfusion_tf.models.layer_names import stable_layer_names
 from transfusion_tf.models.swin import swin_end_points
 
 _FAMILIES: tuple[Callable[[Sequence[str]], tuple[EndPoint, ...] | None], ...] = (
     cbr_end_points,
-    resnet_end_points,
-    inception_end_points,
-    efficientnet_end_points,
+    *(
+        functools.partial(
+            matched_end_points, stages=family.stages, read_at=family.read_at
+        )
+        for family in KERAS_FAMILIES
+    ),
+    functools.partial(matched_end_points, stages=EFFICIENTNET_STAGES),
     deit_end_points,
     swin_end_points,
 )
@@ -105,11 +111,15 @@ def head_layers(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
 
 
 def _end_points(model: keras.Model) -> tuple[EndPoint, ...]:
-    names = [layer.name for layer in model.layers]
+    stable = stable_layer_names([layer.name for layer in model.layers])
+    own = {name: layer_name for layer_name, name in stable.items()}
     for family in _FAMILIES:
-        points = family(names)
+        points = family(list(own))
         if points is not None:
-            return points
+            return tuple(
+                EndPoint(stage, own[output], own[last])
+                for stage, output, last in points
+            )
     raise UserError(
         f"no stages are known for model {model.name!r}: its layers are neither a "
         "CBR model's, nor a ResNet's or Inception-v3's of keras.applications "

@@ -29,13 +29,15 @@ from transfusion_tf.toml_tables import checked
 from transfusion_tf.training.config import RunConfig
 from transfusion_tf.training.run_directory import RunDirectory
 
-# Runs of fewer steps -> momentum of batch norm where the architecture's is 0.99, which
-# remembers 37 % of its start after 100 steps.
-_SHORT_RUNS = {200: 0.8, 2000: 0.9}
+# Runs of fewer steps -> momentum of batch norm where the architecture's is higher: 0.99
+# remembers 37 % of its start after 100 steps, MobileNetV2's 0.999 after 1000.
+_SHORT_RUNS = {200: 0.8, 2000: 0.9, 20_000: 0.99}
 
-# Of such runs, how many training images statistics are estimated on before each
-# evaluation. Moving averages lag behind weights that still change fast: of transferred
-# ResNet50s, validation losses were up to 24 with a momentum of 0.8, 370 000 with 0.99.
+# Of runs of fewer steps, how many training images statistics are estimated on before
+# each evaluation. Moving averages lag behind weights that still change fast: of
+# transferred ResNet50s, validation losses were up to 24 with a momentum of 0.8,
+# 370 000 with 0.99.
+_SETTLED_STEPS = 2000
 _SETTLING_IMAGES = 256
 
 # Metrics that need a kind of labels; the others fit all.
@@ -163,9 +165,13 @@ def _batch_norm_momentum(config: RunConfig) -> float | None:
     """As asked for; of a short run, one that forgets the start in a tenth of it."""
     given = config.batch_norm_momentum
     architecture = ARCHITECTURES[parse_model_name(config.model).architecture]
-    if given is not None or not architecture.slow_batch_norm:
+    if given is not None:
         return given
-    momenta = [m for steps, m in _SHORT_RUNS.items() if config.steps < steps]
+    momenta = [
+        momentum
+        for steps, momentum in _SHORT_RUNS.items()
+        if config.steps < steps and momentum < architecture.slow_batch_norm
+    ]
     return momenta[0] if momenta else None
 
 
@@ -175,7 +181,7 @@ def _batch_norm_images(config: RunConfig) -> int | None:
     architecture = ARCHITECTURES[parse_model_name(config.model).architecture]
     if given is not None or not architecture.slow_batch_norm:
         return given
-    return _SETTLING_IMAGES if 0 < config.steps < max(_SHORT_RUNS) else None
+    return _SETTLING_IMAGES if 0 < config.steps < _SETTLED_STEPS else None
 
 
 def _eval_every(config: RunConfig) -> int:
