@@ -21,6 +21,7 @@ def convolutions(model) -> dict[str, int]:
     [
         ("cbr_large_w", "pool2"),
         pytest.param("resnet50", "block2", marks=pytest.mark.slow),
+        pytest.param("efficientnet_lite0", "block3", marks=pytest.mark.slow),
         pytest.param("inception_v3", "mixed2", marks=pytest.mark.exhaustive),
     ],
 )
@@ -84,6 +85,7 @@ def test_a_stage_that_cannot_be_slimmed_after_is_refused(stage, said):
         pytest.param("resnet34", ["conv1"], marks=pytest.mark.exhaustive),
         pytest.param("resnet50", [], marks=pytest.mark.exhaustive),
         pytest.param("inception_v3", [], marks=pytest.mark.exhaustive),
+        pytest.param("efficientnet_lite0", [], marks=pytest.mark.exhaustive),
     ],
 )
 def test_every_point_builds_or_is_refused_with_those_that_do(

@@ -114,6 +114,7 @@ def assert_every_weight_has_one_place(model):
         *("cbr_large_t", "deit_mini", "swin_mini"),
         pytest.param("resnet50", marks=pytest.mark.slow),
         pytest.param("inception_v3", marks=pytest.mark.slow),
+        pytest.param("efficientnet_lite0", marks=pytest.mark.slow),
     ],
 )
 def test_a_stages_weights_change_its_own_output_and_the_later_ones_only(
@@ -147,7 +148,13 @@ def test_resnets_first_stage_is_compared_before_its_pool(smallest_model):
     assert conv1.output is smallest_model("resnet50").get_layer("conv1_relu").output
 
 
-@pytest.mark.parametrize("name", ["cbr_tiny", "deit_mini", "swin_mini"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cbr_tiny", "deit_mini", "swin_mini"),
+        pytest.param("efficientnet_lite0", marks=pytest.mark.slow),
+    ],
+)
 def test_stages_are_the_same_after_saving_and_cloning(tmp_path, smallest_model, name):
     model = smallest_model(name)
     model.save(tmp_path / "model.keras")

@@ -157,7 +157,8 @@ def _array(
         tensor.shape,
         [stride * values.itemsize for stride in tensor.strides],
     )
-    array = np.array(view, np.float32, order="C")
+    with np.errstate(over="ignore"):  # Infinity is seen below.
+        array = np.array(view, np.float32, order="C")
     if not np.isfinite(array).all():
         raise UserError(f"{name} holds NaN or infinity")
     return array
