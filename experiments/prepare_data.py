@@ -1,7 +1,8 @@
 """Prepares data sets: transfusion-data VERB [CARD]
 
   transfusion-data list            the cards that come with the package
-  transfusion-data init FOLDER     drafts a dataset.toml for a folder or a CSV file
+  transfusion-data download CARD   fetches the data, where their authors let anyone
+  transfusion-data init FOLDER     drafts a dataset.toml for a folder, CSV or .npz file
   transfusion-data audit CARD      copies, leaks, faults, balance: a page and tables
   transfusion-data prepare CARD    checks every image, writes TFRecord shards
   transfusion-data show CARD       counts by split, and a picture of each class
@@ -51,8 +52,8 @@ flags.DEFINE_list(
 flags.DEFINE_bool("show_images", True, "Whether pages and pictures show images.")
 
 _USAGE = (
-    "usage: transfusion-data list | init FOLDER | audit CARD | prepare CARD | "
-    "show CARD; see --help"
+    "usage: transfusion-data list | download CARD | init FOLDER | audit CARD | "
+    "prepare CARD | show CARD; see --help"
 )
 
 
@@ -70,9 +71,22 @@ def _main(arguments: Sequence[str]) -> None:
 
 def _list() -> None:
     from transfusion_tf.datasets import card_names, load_card
+    from transfusion_tf.datasets.card_families import family_cards
 
+    also = {
+        first: f"; also {', '.join(card.removeprefix(first) for card in larger)}"
+        for first, *larger in family_cards().values()
+    }
     for name in card_names():
-        print(f"{name:24s} {load_card(name).title}")
+        if name in also or "/" not in name:
+            print(f"{name:24s} {load_card(name).title}{also.get(name, '')}")
+
+
+def _download(name: str) -> None:
+    from transfusion_tf.datasets.download import download
+
+    print(download(_card(name)))
+    print("Its MD5 is the published one.")
 
 
 def _init(source: str) -> None:
@@ -244,6 +258,7 @@ def _print_left_out(
 
 
 _VERBS: dict[str, Callable[[str], None]] = {
+    "download": _download,
     "init": _init,
     "audit": _audit,
     "prepare": _prepare,

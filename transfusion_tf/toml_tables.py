@@ -74,6 +74,19 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not valid TOML: {error}") from error
 
 
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """One table's keys in place of another's; tables in both are laid over likewise.
+
+    An empty table stands in place of the one below.
+    """
+    merged = dict(below)
+    for key, value in above.items():
+        if value and isinstance(value, dict) and isinstance(merged.get(key), dict):
+            value = laid_over(merged[key], value)
+        merged[key] = value
+    return merged
+
+
 def checked(
     kind: type[T],
     values: Mapping[str, Any],

@@ -5,6 +5,11 @@ import importlib.resources
 from pathlib import Path
 from typing import Any
 
+from transfusion_tf.datasets.card_families import (
+    family_card,
+    family_cards,
+    is_family_card,
+)
 from transfusion_tf.datasets.card_fields import (
     AUGMENTATIONS,
     SPLITS,
@@ -15,8 +20,8 @@ from transfusion_tf.datasets.card_fields import (
     Training,
 )
 from transfusion_tf.datasets.names import normalized
-from transfusion_tf.errors import UserError, valid_names
-from transfusion_tf.toml_tables import checked, read_toml
+from transfusion_tf.errors import UserError, closest
+from transfusion_tf.toml_tables import checked, laid_over, read_toml
 
 __all__ = [
     "AUGMENTATIONS",
@@ -50,8 +55,7 @@ def load_card(
         of the wrong type or out of range: the message names file and key and
         says what would be right. A sample is asked for and there is none.
     """
-    path = _find(str(name_or_path))
-    values = _read(path)
+    path, values = _read(str(name_or_path))
     if source is not None:
         if str(source) == "sample":
             values.pop("population", None)
@@ -100,23 +104,26 @@ def _classes_in(name: str, source: Path, folder: Path) -> Any:
     return name
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The TOML; over the card named by `base`, where it says one."""
+def _read(name: str) -> tuple[Path, dict[str, Any]]:
+    """The card's file, and its keys; over the card named by `base`, if it says one."""
+    if is_family_card(name):
+        return family_card(name)
+    path = _find(name)
     values = read_toml(path)
     base = values.pop("base", None)
     if base is None:
-        return values
+        return path, values
     if base not in card_names() or base == path.parent.name:
         raise UserError(
             f"{path}: key 'base' should be another card of the package: "
-            f"{', '.join(card_names())}; got {base!r}"
+            f"{_listed_names()}; got {base!r}"
         )
-    below = _read(_find(base))
+    base_path, below = _read(base)
     classes = below.get("labels", {}).get("classes")
     if isinstance(classes, str):
         # A file beside the card that names it.
-        below["labels"]["classes"] = str(_find(base).parent / classes)
-    return _laid_over(below, values)
+        below["labels"]["classes"] = str(base_path.parent / classes)
+    return path, laid_over(below, values)
 
 
 def _sample(path: Path) -> Path:
@@ -124,25 +131,29 @@ def _sample(path: Path) -> Path:
     if (path.parent / "sample").is_dir():
         return path.parent / "sample"
     base = read_toml(path).get("base")
-    if base is None:
+    if base is None or is_family_card(base):
         raise UserError(f"{path}: the card has no sample/ beside it")
     return _sample(_find(base))
 
 
-def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        # An empty table stands in place of the one below.
-        if value and isinstance(value, dict) and isinstance(merged.get(key), dict):
-            value = _laid_over(merged[key], value)
-        merged[key] = value
-    return merged
-
-
 def card_names() -> tuple[str, ...]:
     """Names of the cards that come with the package."""
+    families = (name for cards in family_cards().values() for name in cards)
+    return (*_own_folders(), *families)
+
+
+def _own_folders() -> tuple[str, ...]:
     root = Path(str(importlib.resources.files("transfusion_tf_data")))
     return tuple(sorted(path.parent.name for path in root.glob("*/dataset.toml")))
+
+
+def _listed_names() -> str:
+    """All cards, those of one set together."""
+    sets = (
+        f"{first}[{'|'.join(card.removeprefix(first) for card in larger)}]"
+        for first, *larger in family_cards().values()
+    )
+    return ", ".join((*_own_folders(), *sets))
 
 
 def _find(name: str) -> Path:
@@ -154,11 +165,12 @@ def _find(name: str) -> Path:
     root = Path(str(importlib.resources.files("transfusion_tf_data")))
     if (root / name / "dataset.toml").is_file() and "/" not in name:
         return root / name / "dataset.toml"
-    if "/" in name or name.endswith(".toml"):
+    hint = closest(name, card_names())
+    if name.endswith(".toml") or ("/" in name and not hint):
         raise UserError(f"no dataset card at {path}: no such file")
     raise UserError(
-        f"unknown data set {name!r}{valid_names(name, card_names())}, or the path of "
-        "a dataset.toml"
+        f"unknown data set {name!r}{hint or ';'} valid: {_listed_names()}, or the path "
+        "of a dataset.toml"
     )
 
 

@@ -33,6 +33,7 @@ from transfusion_tf.toml_tables import (
 )
 
 SPLITS = ("train", "validation", "test")
+_MD5 = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, kw_only=True, config=TABLE)
@@ -257,6 +258,17 @@ class Training:
     eval_every: Count = 200
 
 
+@dataclass(frozen=True, kw_only=True, config=TABLE)
+class Download:
+    """Where the one file of a data set is published."""
+
+    url: Text
+    file: Text
+    """Its name in the data's folder."""
+    md5: Annotated[str, rule("32 hexadecimal digits", _MD5.fullmatch)]
+    """As its authors publish it."""
+
+
 _Intensity = Annotated[
     Literal["error", "minmax"] | tuple[StrictFloat, StrictFloat],
     rule("[low, high] with low < high", lambda v: isinstance(v, str) or v[0] < v[1]),
@@ -313,6 +325,9 @@ class DatasetCard:
     """Images of each class, in all splits, that the data are known to have: where
     others are found, the reading remarks on it."""
 
+    download: Download | None = None
+    """Where its file is published."""
+
     def data_folder(self) -> Path:
         """The folder that the data lie in.
 
@@ -333,12 +348,25 @@ class DatasetCard:
         else:
             what = f"there is no folder {path}"
             where = f"Create {path}"
+        if self.download is not None:
+            raise UserError(f"no data for {self.name!r}: {what}. {self.how_to_get()}")
         if not self.layout():
             raise UserError(f"{self.path}: no data: {what} (key 'folder')")
         raise UserError(
             f"no data for {self.name!r}: {what}. {where}, or name the data's own "
             "folder as the source (--source=FOLDER). To try the card on its tiny "
             f"drawn sample: --source=sample.\n\n{self.layout()}"
+        )
+
+    def how_to_get(self) -> str:
+        """What to do for the published file to be there; empty where there is none."""
+        if self.download is None:
+            return ""
+        place = f"{self.folder}/{self.download.file}"
+        return (
+            f"Put the file at {place}, or name its folder (--source=FOLDER); it is "
+            f"published at {self.download.url} (MD5 {self.download.md5}). With a "
+            "network, transfusion-data download fetches it"
         )
 
     def layout(self) -> str:

@@ -14,13 +14,18 @@ from PIL import Image
 
 from transfusion_tf import files
 from transfusion_tf.datasets.draft_image_paths import DRAWN
+from transfusion_tf.datasets.draft_npz import draft_of_npz
 from transfusion_tf.datasets.draft_splits import SPLIT_NAMES, data_splits
-from transfusion_tf.datasets.draft_tables import Draft, draft_of_table, patient_entry
+from transfusion_tf.datasets.draft_tables import (
+    Draft,
+    ImageFacts,
+    draft_of_table,
+    patient_entry,
+)
 from transfusion_tf.datasets.folder_files import entries, files_below, subfolders
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
 from transfusion_tf.datasets.names import as_number, find_name, normalized
 from transfusion_tf.datasets.patient_names import pattern_in
-from transfusion_tf.datasets.readers import NPZ
 from transfusion_tf.errors import UserError
 
 CARD_FILE = "dataset.toml"
@@ -32,14 +37,15 @@ _MASK = re.compile(r"[_-](mask|seg|segmentation)(?=[_.\d-]|$)", re.I)
 
 
 def write_draft_card(source: str | Path) -> Path:
-    """Looks at a folder or a CSV file and writes a commented `dataset.toml` there.
+    """Looks at a folder or a file and writes a commented `dataset.toml` there.
 
     Args:
       source: a folder of class folders (perhaps below train, val and test), a folder
-        that holds a CSV table and images, or the table itself.
+        that holds a CSV table and images or an `.npz` archive, or the table or archive
+        itself.
 
     Returns:
-      The path of the card, beside the table or in the folder.
+      The path of the card, beside the file or in the folder.
 
     Raises:
       UserError: there is a card already, which is never overwritten; there is no
@@ -47,9 +53,7 @@ def write_draft_card(source: str | Path) -> Path:
     """
     place = Path(source).expanduser().absolute()
     if not place.exists():
-        raise UserError(f"no folder or CSV file {place}")
-    if place.suffix.lower() == ".npz":
-        raise UserError(f"{place}: {NPZ}")
+        raise UserError(f"no folder or file {place}")
     if place.is_file() and place.suffix.lower() in IMAGE_SUFFIXES:
         raise UserError(f"{place} is an image: name the folder of the data, or a table")
     folder = place if place.is_dir() else place.parent
@@ -67,9 +71,14 @@ def write_draft_card(source: str | Path) -> Path:
             f"{target} is there already and is left as it is; move it away to have a "
             "new one drafted"
         )
-    draft = draft_of_table(place, folder) if place.is_file() else _from_folder(folder)
+    draft = _from_file(place, folder) if place.is_file() else _from_folder(folder)
     files.write_text(target, _as_toml(folder, target, draft))
     return target
+
+
+def _from_file(file: Path, folder: Path) -> Draft:
+    of_kind = draft_of_npz if file.suffix.lower() == ".npz" else draft_of_table
+    return of_kind(file, folder)
 
 
 def _from_folder(folder: Path) -> Draft:
@@ -90,13 +99,17 @@ def _from_folder(folder: Path) -> Draft:
             draft.remarks.append(f"other tables there: {', '.join(others)}")
         return draft
     found = _from_class_folders(folder)
+    archives = [path for path in near if path.suffix.lower() == ".npz"]
+    if found is None and len(archives) == 1:
+        return draft_of_npz(archives[0], folder)
     if found is None:
-        if any(path.suffix.lower() == ".npz" for path in near):
-            reasons.append(NPZ)
+        if archives:
+            reasons.append(f"name one of {', '.join(path.name for path in archives)}")
         why = f" ({'; '.join(reasons)})" if reasons else ""
         raise UserError(
             f"{folder} looks like no data set{why}: expected is a folder a class with "
-            f"images ({', '.join(IMAGE_SUFFIXES)}), or a CSV table that names images"
+            f"images ({', '.join(IMAGE_SUFFIXES)}), a CSV table that names images, or "
+            "an .npz archive"
         )
     found.remarks.extend(f"not used: {reason}" for reason in reasons)
     return found
@@ -197,9 +210,11 @@ def _class_folders_in(
 
 
 def _as_toml(folder: Path, target: Path, draft: Draft) -> str:
-    name = re.sub(r"\W+", "_", folder.name, flags=re.ASCII).strip("_").lower()
+    title = draft.name or folder.name
+    name = re.sub(r"\W+", "_", title, flags=re.ASCII).strip("_").lower()
     name = name if name.isidentifier() else f"data_{name}".rstrip("_")
-    size, size_comment, deep = _image_facts(draft.images)
+    facts = draft.facts or _image_facts(draft.images)
+    size, size_comment = _size_to_train_at(facts.sides)
     lines = [
         "# Drafted from the files: read each line, correct it, and then run",
         "#   transfusion-data audit " + shlex.quote(str(target)),
@@ -209,13 +224,13 @@ def _as_toml(folder: Path, target: Path, draft: Draft) -> str:
     lines += [
         "",
         _line("name", name, "names folders; letters, digits, underscores"),
-        _line("title", folder.name, "stands above the report"),
+        _line("title", title, "stands above the report"),
         _line("image_size", size, size_comment),
     ]
     if target.parent != folder:
         lines.append(_line("folder", str(folder), "where the data lie"))
-    if deep:
-        comment = f"{deep}; or [low, high], which become black and white"
+    if facts.deep:
+        comment = f"{facts.deep}; or [low, high], which become black and white"
         lines.append(_line("intensity", "minmax", comment))
     lines += ["", "[reader]", *(_line(*entry) for entry in draft.reader)]
     kinds = {
@@ -272,8 +287,8 @@ def _as_json(value: Any) -> str:
     return f"{{{', '.join(pairs)}}}"
 
 
-def _image_facts(paths: Sequence[Path]) -> tuple[int, str, str]:
-    """Side to train at, why, and why more than 8 bits must be dealt with, if so."""
+def _image_facts(paths: Sequence[Path]) -> ImageFacts:
+    """What some of the files say of their images."""
     sides, deep = [], Counter[str]()
     for path in paths[:: max(1, len(paths) // _SAMPLE)]:
         if path.suffix.lower() in (".dcm", ".dicom", ".npy"):
@@ -286,9 +301,13 @@ def _image_facts(paths: Sequence[Path]) -> tuple[int, str, str]:
                     deep["images of more than 8 bits"] += 1
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue
-    why = deep.most_common(1)[0][0] if deep else ""
+    return ImageFacts(tuple(sides), deep.most_common(1)[0][0] if deep else "")
+
+
+def _size_to_train_at(sides: Sequence[int]) -> tuple[int, str]:
+    """The side of the model's input, and why."""
     if not sides:
-        return 224, "height and width of the model's input", why
+        return 224, "height and width of the model's input"
     middle = int(statistics.median(sides))
     size = 224 if middle >= 224 else max(32, middle // 32 * 32)
-    return size, f"the images' shorter sides: {min(sides)} to {max(sides)} px", why
+    return size, f"the images' shorter sides: {min(sides)} to {max(sides)} px"

@@ -49,8 +49,7 @@ def find_labels(columns: dict[str, list[str]]) -> _Labels:
         return _many_columns(binary)
     if not single:
         raise UserError(
-            "no column of the table looks like labels: 2 to "
-            f"{_MOST_CLASSES} different values"
+            f"nothing looks like labels: 2 to {_MOST_CLASSES} different values"
         )
     blank = {name: sum(map(is_blank, columns[name])) for name in single}
     # What is called so, and of the others what every row has.

@@ -19,6 +19,19 @@ _PATIENT = re.compile(r"patient|subject|person|lesion_?id|case_?id|study_?id", r
 _SPLIT = re.compile(r"^(split|fold|set|subset|partition|usage)$", re.I)
 
 
+@dataclasses.dataclass(frozen=True)
+class ImageFacts:
+    """What is known of the images' pixels.
+
+    Attributes:
+      sides: shorter sides of some or all of them, in pixels.
+      deep: why a rule is needed for more than 8 bits; empty where none is.
+    """
+
+    sides: tuple[int, ...]
+    deep: str
+
+
 @dataclasses.dataclass
 class Draft:
     """What goes into the card: (key, value, comment) by table."""
@@ -32,6 +45,10 @@ class Draft:
     shares: dict[str, float] = dataclasses.field(
         default_factory=lambda: {"train": 0.7, "validation": 0.15, "test": 0.15}
     )
+    facts: ImageFacts | None = None
+    """Of images that are no files."""
+    name: str = ""
+    """The data's, where it is not the folder's."""
 
 
 def patient_entry(names: Sequence[str], labels: Sequence[str]) -> tuple[str, Any, str]:

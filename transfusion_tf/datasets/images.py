@@ -11,6 +11,7 @@ from PIL import Image
 
 from transfusion_tf.datasets.arrays import read_hdf5, read_npy
 from transfusion_tf.datasets.dicom import read_dicom, starts_as_dicom
+from transfusion_tf.datasets.npz_arrays import NpzArray
 from transfusion_tf.datasets.picture_files import read_picture
 from transfusion_tf.datasets.pixels import MAX_PIXELS, Decoded, Intensity, to_rgb8
 from transfusion_tf.errors import UserError
@@ -24,6 +25,7 @@ __all__ = [
     "ImageSource",
     "Intensity",
     "NpySlice",
+    "NpzImage",
     "decode_for",
     "encode_jpeg",
     "padded",
@@ -116,6 +118,29 @@ class Hdf5Image:
     def fingerprint(self) -> str:
         """The file's, and the place in it."""
         place = f"{self.dataset}:{self.index}:{self.intensity}"
+        return f"{_file_fingerprint(self.path)}:{place}"
+
+
+@dataclasses.dataclass(frozen=True)
+class NpzImage:
+    """An image of [images, height, width(, channels)] in an `.npz` archive."""
+
+    array: NpzArray
+    index: int
+    intensity: Intensity = "error"
+
+    @property
+    def path(self) -> Path:
+        """The archive, for messages."""
+        return self.array.path
+
+    def load(self) -> np.ndarray:
+        """See `NpzArray.image`."""
+        return self.array.image(self.index, self.intensity)
+
+    def fingerprint(self) -> str:
+        """The archive's, and the place in it."""
+        place = f"{self.array.name}:{self.index}:{self.intensity}"
         return f"{_file_fingerprint(self.path)}:{place}"
 
 

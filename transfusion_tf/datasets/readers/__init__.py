@@ -25,6 +25,7 @@ from transfusion_tf.datasets.readers.drawn import (
 )
 from transfusion_tf.datasets.readers.hdf5 import read_hdf5_files
 from transfusion_tf.datasets.readers.npy_volumes import read_npy_volumes
+from transfusion_tf.datasets.readers.npz import read_npz
 from transfusion_tf.datasets.readers.rows import (
     Example,
     LeftOut,
@@ -33,7 +34,6 @@ from transfusion_tf.datasets.readers.rows import (
     Remark,
     Rows,
 )
-from transfusion_tf.datasets.readers.tables import NPZ
 from transfusion_tf.datasets.readers.tfds_folder import read_tfds
 from transfusion_tf.datasets.readers.xml_cases import read_xml_cases
 from transfusion_tf.datasets.splits import split_by_patient
@@ -41,7 +41,6 @@ from transfusion_tf.errors import UserError, one_of
 
 __all__ = [
     "IMAGE_SUFFIXES",
-    "NPZ",
     "READERS",
     "Example",
     "LeftOut",
@@ -57,6 +56,7 @@ READERS: dict[str, Callable[[DatasetCard], Rows]] = {
     "class_folders": read_class_folders,
     "hdf5": read_hdf5_files,
     "npy_volumes": read_npy_volumes,
+    "npz": read_npz,
     "xml_cases": read_xml_cases,
     "cbis_ddsm": read_cbis_ddsm,
     "tfds": read_tfds,
@@ -84,9 +84,8 @@ def read_card(card: DatasetCard) -> Reading:
     kind = card.reader["kind"]
     reader = READERS.get(kind)
     if reader is None:
-        hint = f"; {NPZ}" if "npz" in kind or "medmnist" in kind.lower() else ""
         raise UserError(
-            f"{card.path}: key 'reader.kind': {one_of('reader', kind, READERS)}{hint}"
+            f"{card.path}: key 'reader.kind': {one_of('reader', kind, READERS)}"
         )
     rows = list(reader(card))
     examples = [row for row in rows if isinstance(row, Example)]

@@ -20,11 +20,6 @@ from transfusion_tf.errors import UserError, valid_names
 _SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE = 50
 
-NPZ = (
-    "there is no reader for .npz archives, as MedMNIST comes in, yet: write their "
-    "images into folders, one per class, below train, val and test"
-)
-
 _ZIPPED, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _NO_TEXT = {
     b"\x1f\x8b": "compressed: unpack it",
@@ -124,7 +119,7 @@ def _text(file: Path, encoding: str | None) -> str:
     except OSError as error:
         raise UserError(f"{file} can't be read: {error.strerror}") from None
     if file.suffix.lower() == ".npz":
-        raise UserError(f"{file}: {NPZ}")
+        raise UserError(f"{file} is an archive of arrays: the reader npz reads such")
     if content.startswith((_ZIPPED, _OLE)):
         raise UserError(
             f"{file} is a spreadsheet, not CSV: save the sheet as CSV (UTF-8) and name "
