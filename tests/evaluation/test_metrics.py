@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.metrics import (
+    accuracy_score,
     balanced_accuracy_score,
     cohen_kappa_score,
     roc_auc_score,
@@ -222,15 +223,44 @@ def test_compute_metrics_of_grades():
     assert values["expected_calibration_error"] == error
 
 
-def test_compute_metrics_of_findings_has_no_accuracy():
+def test_compute_metrics_of_findings_has_an_accuracy_per_finding_alone():
     labels = np.array([[0, 1], [1, 1], [1, 0], [1, 0]], dtype=np.float32)
     values = compute_metrics(labels, np.full((4, 2), 0.5), ("a", "b"), "findings")
     assert values == {
         "mean_auc": 0.5,
+        "finding_accuracy": 0.375,
         "expected_calibration_error": 0.125,
         "auc/a": 0.5,
         "auc/b": 0.5,
     }
+
+
+@pytest.mark.parametrize("kind", ["class", "grade", "findings"])
+def test_auc_and_acc_are_those_that_medmnist_defines(kind):
+    """Its AUC and ACC (Yang et al. 2023), from scikit-learn."""
+    rng = np.random.default_rng(0)
+    outputs = rng.dirichlet(np.ones(4), 200)
+    labels = np.eye(4)[rng.integers(0, 4, 200)]
+    if kind == "findings":
+        labels = rng.integers(0, 2, (200, 4)).astype(float)
+        acc = np.mean(
+            [accuracy_score(labels[:, k], outputs[:, k] > 0.5) for k in range(4)]
+        )
+    else:
+        acc = accuracy_score(labels.argmax(1), outputs.argmax(1))
+    auc = np.mean([roc_auc_score(labels[:, k], outputs[:, k]) for k in range(4)])
+    values = compute_metrics(labels, outputs, GRADES[:4], kind)
+    assert values["mean_auc"] == pytest.approx(auc)
+    name = "finding_accuracy" if kind == "findings" else "accuracy"
+    assert values[name] == pytest.approx(acc)
+
+
+def test_the_auc_of_two_exclusive_classes_is_that_of_the_second():
+    rng = np.random.default_rng(0)
+    second = rng.random(100)
+    labels = np.eye(2)[rng.integers(0, 2, 100)]
+    values = compute_metrics(labels, np.stack([1 - second, second], 1), "ab", "class")
+    assert values["mean_auc"] == pytest.approx(roc_auc_score(labels[:, 1], second))
 
 
 def test_compute_metrics_leaves_out_what_is_undefined():

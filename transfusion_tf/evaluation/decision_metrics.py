@@ -1,4 +1,4 @@
-"""Metrics of the class that is decided for: the largest output."""
+"""Metrics of what is decided: for the class of the largest output, or at 0.5."""
 
 from typing import Any
 
@@ -98,6 +98,23 @@ def quadratic_kappa(
         observed, expected, out=np.full(len(observed), np.nan), where=expected > 0
     )
     return unwrapped(1 - ratio, weights)
+
+
+def finding_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Share of findings that are told right at 0.5, the mean over all, in [0, 1].
+
+    MedMNIST's ACC of several labels per image (Yang et al. 2023). Where findings are
+    rare, outputs that never see one have a high one.
+
+    Args:
+      labels: float [n, findings] in {0, 1}; NaN is unlabelled.
+      probabilities: float [n, findings] in [0, 1].
+    """
+    known = ~np.isnan(labels)
+    right = ((probabilities > 0.5) == (labels > 0.5)) & known
+    labelled = known.sum(axis=0)
+    shares = right.sum(axis=0)[labelled > 0] / labelled[labelled > 0]
+    return float(shares.mean()) if shares.size else np.nan
 
 
 def _top_accuracy(

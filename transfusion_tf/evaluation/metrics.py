@@ -23,6 +23,7 @@ from transfusion_tf.evaluation.checks import check_kind, checked
 from transfusion_tf.evaluation.decision_metrics import (
     accuracy,
     balanced_accuracy,
+    finding_accuracy,
     quadratic_kappa,
     top5_accuracy,
 )
@@ -128,6 +129,8 @@ def compute_metrics(
         if len(classes) > 5:
             values["top5_accuracy"] = top5_accuracy(labels, probabilities)
         values["balanced_accuracy"] = balanced_accuracy(labels, probabilities)
+    if kind == "findings":
+        values["finding_accuracy"] = finding_accuracy(labels, probabilities)
     if kind == "grade":
         values["quadratic_kappa"] = quadratic_kappa(labels, probabilities)
     if kind in ("grade", "class"):
