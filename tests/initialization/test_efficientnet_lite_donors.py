@@ -21,7 +21,7 @@ from transfusion_tf.initialization.efficientnet_lite_files import (
     packaged_weights,
     read_efficientnet_lite_file,
 )
-from transfusion_tf.models import build, named_tensors
+from transfusion_tf.models import build, logits_model, named_tensors
 
 # Of ImageNet's 1000 classes.
 EGYPTIAN_CAT, MISSILE, ESPRESSO = 285, 657, 967
@@ -61,6 +61,16 @@ def said_of(model, picture) -> np.ndarray:
 )
 def test_the_network_says_what_pictures_show(lite0, picture, shown):
     assert said_of(lite0, picture)[0] == shown
+
+
+def test_the_network_computes_what_its_code_in_pytorch_does(lite0):
+    """The first three logits by efficientnet_lite_pytorch 0.1.0 with PyTorch 2.14."""
+    images = np.random.default_rng(0).uniform(0, 255, (2, 224, 224, 3))
+
+    logits = logits_model(lite0).predict_on_batch(images.astype("float32"))
+
+    expected = [[-2.526207, 0.341752, 1.204331], [-2.224048, 0.362942, 1.077647]]
+    np.testing.assert_allclose(logits[:, :3], expected, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -45,9 +45,9 @@ class DonorCard:
     title: str
     """One line for people."""
     file: Text | Texts
-    """The weights, `.weights.h5`, `.h5` or `.keras`, or places where they may lie, the
-    first that exists being taken: below the card's folder where they are relative, with
-    environment variables filled in."""
+    """The weights, `.weights.h5`, `.h5`, `.keras` or `.pth`, or places where they may
+    lie, the first that exists being taken: below the card's folder where they are
+    relative, with environment variables filled in."""
     input_scaling: Annotated[str, _ONE_SCALING]
     """The pixels that the weights expect."""
     color: Literal["color", "gray"] = "color"

@@ -302,8 +302,8 @@ def donor_fingerprint(donor: str, planned: Collection[str] = ()) -> str:
     if not path.is_file():
         raise UserError(
             f"no donor {donor!r}: it should be imagenet, a weight file (.weights.h5, "
-            ".h5, .keras), the folder of a run or of a KerasHub preset, or a data "
-            "set's name such as photographs"
+            ".h5, .keras, .pth), the folder of a run or of a KerasHub preset, or a "
+            "data set's name such as photographs"
         )
     return files.sha256(path)[:16]
 
