@@ -1,5 +1,7 @@
 """Tables of a user's own, in more than one piece."""
 
+import dataclasses
+
 import pytest
 from support import read_rows, write_rows
 
@@ -229,3 +231,98 @@ def test_a_header_that_names_a_column_twice_is_an_error(clinic):
     )
     with pytest.raises(UserError, match="names a column twice: patient"):
         read_card(load_card(clinic))
+
+
+def listed(clinic, cells, **labels):
+    """The clinic's card with findings listed in one column."""
+    rows = read_rows(clinic.parent / "labels.csv")
+    for row, cell in zip(rows, cells, strict=False):
+        row["grade"] = cell
+    write_rows(clinic.parent / "labels.csv", rows[: len(cells)])
+    rewrite(
+        clinic,
+        '"grade"]',
+        '"grade"]\nlabel_separator = "|"\nno_finding = "No Finding"',
+    )
+    rewrite(clinic, 'kind = "grade"', 'kind = "findings"')
+    return load_card(clinic)
+
+
+def test_findings_may_be_listed_in_one_column(clinic):
+    cells = ["mild|severe", "No Finding", "none", "severe | mild", "mild|odd", ""]
+    examples, problems = read_examples(listed(clinic, [*cells, "mild|No Finding"]))
+    assert [e.labels for e in examples] == [
+        (0, 1, 0, 1, 0),
+        (0, 0, 0, 0, 0),
+        (1, 0, 0, 0, 0),
+        (0, 1, 0, 1, 0),
+    ]
+    assert [(p.where, p.reason.split(";")[0]) for p in problems] == [
+        ("labels.csv, row 6", "label 'odd' is outside the classes"),
+        (
+            "labels.csv, row 7",
+            "label '' for 'none' should be 0 or 1 (labels.blank in the card says what "
+            "blank means)",
+        ),
+        ("labels.csv, row 8", "label 'No Finding' is outside the classes"),
+    ]
+
+
+def test_what_stands_between_findings_must_be_said(clinic):
+    card = listed(clinic, ["mild|severe"])
+    rewrite(clinic, 'label_separator = "|"\nno_finding = "No Finding"\n', "")
+    with pytest.raises(UserError, match="label_separator' should say what stands"):
+        read_card(load_card(clinic))
+    graded = dataclasses.replace(card.labels, kind="grade", referable_from=2)
+    with pytest.raises(UserError, match="is for one column of findings"):
+        read_card(card.replace(labels=graded))
+
+
+def test_lists_of_images_say_their_split(clinic):
+    names = [row["image"] for row in read_rows(clinic.parent / "labels.csv")]
+    (clinic.parent / "tested.txt").write_text("\n".join(names[:10]) + "\n")
+    (clinic.parent / "rest.txt").write_text("\r\n".join(names[10:-1]))
+    rewrite(
+        clinic,
+        "[labels]",
+        'split_lists = {"tested.txt" = "test", "rest.txt" = "draw"}\n[labels]',
+    )
+    examples, problems = read_examples(load_card(clinic))
+    assert [e.split for e in examples] == ["test"] * 10 + [None] * 37
+    (problem,) = problems
+    assert problem.reason == f"{names[-1]!r} is named by none of tested.txt, rest.txt"
+    (clinic.parent / "rest.txt").write_text(names[0])
+    with pytest.raises(UserError, match=rf"both name '{names[0]}'"):
+        read_card(load_card(clinic))
+    (clinic.parent / "rest.txt").unlink()
+    with pytest.raises(UserError, match=r"split_lists'.*rest\.txt"):
+        read_card(load_card(clinic))
+
+
+def test_images_may_lie_in_several_folders(clinic):
+    images = clinic.parent / "images"
+    for number, path in enumerate(sorted(images.iterdir())):
+        folder = clinic.parent / f"part_{number % 3}"
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+    images.rmdir()
+    rewrite(clinic, 'image_folder = "images"', 'image_folder = ["images", "part_*"]')
+    extra = clinic.parent / "part_1" / "extra.png"
+    extra.write_bytes((clinic.parent / "part_0" / "000.png").read_bytes())
+    reading = read_card(load_card(clinic))
+    assert (len(reading.examples), reading.problems) == (48, ())
+    assert {e.image.path.parent.name for e in reading.examples} == {
+        "part_0",
+        "part_1",
+        "part_2",
+    }
+    (remark,) = reading.remarks
+    assert "part_1" in remark.where
+
+
+def test_a_comma_may_stand_behind_the_last_name(clinic):
+    file = clinic.parent / "labels.csv"
+    header, *lines = file.read_text().splitlines()
+    file.write_text("\n".join([f"{header},", lines[0], f"{lines[1]},", *lines[2:]]))
+    examples, problems = read_examples(load_card(clinic))
+    assert (len(examples), problems) == (48, [])

@@ -176,6 +176,25 @@ def test_columns_of_true_and_false_are_findings_but_beside_a_label(
         assert by_name["i4"] == (1, 0)
 
 
+def test_a_column_that_lists_findings(tmp_path):
+    cells = ["Edema|Mass", "No Finding", "Mass", "Edema|Nodule|Mass"]
+    rows = []
+    for index in range(20):
+        picture(tmp_path / f"i{index}.png", index)
+        row = {"Image Index": f"i{index}.png", "Finding Labels": cells[index % 4]}
+        rows.append(row | {"Patient Age": 40 + index, "Patient ID": index // 2})
+    write_rows(tmp_path / "Data_Entry.csv", rows)
+    card, examples, problems = drafted(tmp_path)
+    assert not problems
+    assert card.labels.classes == ("Edema", "Mass", "Nodule")
+    assert [example.labels for example in examples[:3]] == [
+        (1, 1, 0),
+        (0, 0, 0),
+        (0, 1, 0),
+    ]
+    assert len({example.patient_id for example in examples}) == 10
+
+
 def test_class_folders_with_masks(tmp_path):
     for name in ("benign", "malignant"):
         for index in range(4):

@@ -39,6 +39,11 @@ EXPECTED = {
         "validation": (2, [0, 2, 0, 0, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0]),
         "test": (4, [0, 0, 0, 0, 0, 4, 4, 0, 0, 0, 0, 0, 0, 4]),
     },
+    "nih_chest_xray14": {
+        "train": (24, [2, 1, 2, 2, 2, 2, 3, 2, 2, 2, 2, 1, 1, 1]),
+        "validation": (4, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 0]),
+        "test": (8, [2, 1, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1]),
+    },
     "isic2018": {
         "train": (15, [2, 3, 3, 2, 2, 2, 1]),
         "validation": (6, [1, 2, 1, 1, 1, 0, 0]),
@@ -142,6 +147,7 @@ SINGLE = {
         ["Cardiomegaly", "Consolidation"],
         None,
     ),
+    "nih_chest_xray14": ("00000004_001.png", "4", ["Pneumonia", "Edema"], None),
     "isic2018": ("ISIC_0024308", "HAM_0000002", ["melanocytic nevus"], None),
     "isic2019": ("ISIC_0060000", "ISIC_0060000", ["melanoma"], None),
     "cbis_ddsm": ("P_01993_RIGHT_MLO", "P_01993", ["benign"], "test"),
@@ -261,6 +267,26 @@ def test_a_readme_says_where_to_get_the_data_under_which_terms(name):
         assert part in text
     assert "$TRANSFUSION_DATA" in card.layout()
     assert card.layout().endswith("```")
+
+
+def test_radiographs_may_lie_in_one_folder_in_place_of_twelve(read, tmp_path):
+    card, reading = read("nih_chest_xray14")
+    (tmp_path / "images").mkdir()
+    for path in sorted(Path(card.folder).iterdir()):
+        if path.is_dir():
+            for image in (path / "images").iterdir():
+                (tmp_path / "images" / image.name).symlink_to(image)
+        else:
+            (tmp_path / path.name).symlink_to(path)
+    in_one = read_card(load_card("nih_chest_xray14", source=tmp_path))
+    assert not in_one.problems
+    assert [e.image.path.name for e in in_one.examples] == [
+        e.image.path.name for e in reading.examples
+    ]
+    assert {e.image.path.parent.parent.name for e in reading.examples} == {
+        "images_001",
+        "images_002",
+    }
 
 
 def test_both_eyes_of_a_patient_share_a_split(read):

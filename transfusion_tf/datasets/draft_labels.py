@@ -17,6 +17,9 @@ _LABEL = re.compile(
 )
 _ORDERED = re.compile(r"level|grade|severity|stage|score|diagnosis", re.I)
 
+_NO_FINDING = re.compile(r"(no|none|normal|negative|healthy)\b", re.I)
+
+_Listed = tuple[str, list[str], list[tuple[str, Any, str]]]
 _Labels = tuple[list[str], str, list[str], list[tuple[str, Any, str]]]
 
 
@@ -65,6 +68,28 @@ def find_labels(columns: dict[str, list[str]]) -> _Labels:
         extra.append(("referable_from", 2, f"{comment}here it is {classes[2]!r}"))
         return [column], "grade", classes, extra
     return [column], "class", classes, extra
+
+
+def listed_findings(columns: dict[str, list[str]]) -> _Listed | None:
+    """A column whose cells list findings, `Edema|Mass`; None where there is none.
+
+    Returns:
+      Its name, the findings, and further lines of [reader].
+    """
+    for column, values in columns.items():
+        if not any("|" in value for value in values):
+            continue
+        names = _class_names(
+            part.strip() for value in values for part in value.split("|")
+        )
+        nothing = [name for name in names if _NO_FINDING.match(name)]
+        found = [name for name in names if name not in nothing[:1]]
+        if 2 <= len(found) <= _MOST_CLASSES:
+            lines = [("label_separator", "|", "between the findings of an image")]
+            if nothing:
+                lines.append(("no_finding", nothing[0], "what stands there for none"))
+            return column, found, lines
+    return None
 
 
 def _class_names(values: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transfusion_tf.datasets.draft_image_paths import find_images, path_entries
-from transfusion_tf.datasets.draft_labels import find_labels
+from transfusion_tf.datasets.draft_labels import find_labels, listed_findings
 from transfusion_tf.datasets.draft_splits import data_splits
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES
 from transfusion_tf.datasets.patient_names import pattern_in
@@ -15,7 +15,10 @@ from transfusion_tf.datasets.readers.csv_table import boxes
 from transfusion_tf.datasets.readers.tables import guessed_encoding, read_table
 from transfusion_tf.errors import UserError
 
-_PATIENT = re.compile(r"patient|subject|person|lesion_?id|case_?id|study_?id", re.I)
+_PATIENT = re.compile(
+    r"(?!.*(\bage|sex|gender))(.*patient|.*subject|.*person|.*(lesion|case|study)_?id)",
+    re.I,
+)
 _SPLIT = re.compile(r"^(split|fold|set|subset|partition|usage)$", re.I)
 
 
@@ -98,10 +101,16 @@ def draft_of_table(file: Path, folder: Path) -> Draft:
     rest = {k: v for k, v in columns.items() if k != path_column}
     splits = {k: data_splits(rest[k]) for k in rest if _SPLIT.match(k)}
     split = next((name for name, found in splits.items() if found), None)
-    patient = next((k for k in rest if _PATIENT.search(k)), None)
+    patient = next((k for k in rest if _PATIENT.match(k)), None)
     rest = {k: v for k, v in rest.items() if k not in (split, patient)}
-    labels, kind, classes, extra = find_labels(rest)
-    reader.append(("label_columns", labels, ""))
+    extra: list[tuple[str, Any, str]] = []
+    if listed := listed_findings(rest):
+        column, classes, lines = listed
+        labels, kind = [column], "findings"
+        reader += [("label_columns", labels, ""), *lines]
+    else:
+        labels, kind, classes, extra = find_labels(rest)
+        reader.append(("label_columns", labels, ""))
     if patient:
         count = len(set(columns[patient]))
         reader.append(("patient_column", patient, f"{count} patients"))

@@ -3,17 +3,18 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import Field, StrictBool, model_validator
-from pydantic.dataclasses import dataclass
 
 from transfusion_tf.datasets.card import DatasetCard
-from transfusion_tf.datasets.folder_files import files_below
+from transfusion_tf.datasets.folder_files import files_below, on_disk
 from transfusion_tf.datasets.images import IMAGE_SUFFIXES, FileImage
 from transfusion_tf.datasets.names import find_name, is_blank, without_decimals
 from transfusion_tf.datasets.readers import options as check
-from transfusion_tf.datasets.readers.labels import many_labels, one_label
+from transfusion_tf.datasets.readers.csv_options import CsvJoin, CsvOptions, CsvTable
+from transfusion_tf.datasets.readers.labels import (
+    listed_labels,
+    many_labels,
+    one_label,
+)
 from transfusion_tf.datasets.readers.rows import (
     Example,
     LeftOut,
@@ -21,6 +22,7 @@ from transfusion_tf.datasets.readers.rows import (
     Remark,
     Rows,
 )
+from transfusion_tf.datasets.readers.split_lists import read_split_lists
 from transfusion_tf.datasets.readers.tables import (
     Table,
     existing_image,
@@ -29,148 +31,54 @@ from transfusion_tf.datasets.readers.tables import (
     strip_folders,
 )
 from transfusion_tf.errors import UserError
-from transfusion_tf.toml_tables import TABLE, Count, Text, Texts, WrongKey
 
 # Rows per image from which on a table is not one of images with a few mistakes.
 _SEVERAL = 1.2
-
-
-@dataclass(frozen=True, kw_only=True, config=TABLE)
-class _Table:
-    file: check.Places
-    image_folder: check.Places | None = None
-    """Where its images lie, if not where the reader says."""
-    split: check.SplitName | None = None
-    """That all its rows are in."""
-
-
-@dataclass(frozen=True, kw_only=True, config=TABLE)
-class _Filter:
-    column: Text
-    keep: tuple[str, ...]
-    leave_out: tuple[str, ...] = ()
-    """A row with a value that is in neither list is a problem."""
-
-
-@dataclass(frozen=True, kw_only=True, config=TABLE)
-class _Join:
-    file: check.Places
-    on: Text
-    """The column that names the other table's row."""
-    columns: Texts
-    """The columns of the other table to bring to this one."""
-    key: Text | None = None
-    """What the other table calls `on`, where it is another name."""
-    optional: StrictBool = False
-    """Whether it may be missing."""
-
-
-@dataclass(frozen=True, kw_only=True, config=TABLE)
-class CsvOptions:
-    """Options of the reader `csv`."""
-
-    root: check.Places = "."
-    """The data's folder, below the source."""
-    file: check.Places | None = None
-    """The table; or `tables`, where there are several."""
-    tables: Annotated[tuple[_Table, ...], Field(min_length=1)] | None = None
-    image_folder: check.Places = "."
-    path_column: Text
-    """Names the row's image, below `image_folder`."""
-    encoding: check.Encoding = "utf-8"
-    """Of the tables' text."""
-    path_suffix: str = ""
-    """Added to what stands there; `*` is that of the file that is there."""
-    path_strip: Count | None = None
-    """How many leading folders of the path are dropped."""
-    label_columns: Texts
-    """One, holding names of classes, what `labels.values` lists or numbers by
-    `labels.count_from`; or one for each class in their order, holding 0 or 1."""
-    patient_column: Text | None = None
-    """What splits keep together; without it, the path."""
-    patient_pattern: check.Pattern | None = None
-    """Its first group in what stands there is the patient."""
-    blank_patient: Literal["error", "own"] = "error"
-    """Where no patient is named; own: the image is a patient of its own."""
-    id_column: Text | None = None
-    """Unique; without it, the path."""
-    split_column: Text | None = None
-    """Holds names of splits, or what `split_values` lists."""
-    split_values: Mapping[str, check.SplitName] | None = None
-    filters: tuple[_Filter, ...] = ()
-    join: _Join | None = None
-    """Brings columns of another table."""
-
-    @model_validator(mode="after")
-    def _one_file_or_several(self) -> "CsvOptions":
-        if self.file is None and self.tables is None:
-            raise WrongKey(
-                "file", "the table, or 'reader.tables' some: both are missing"
-            )
-        if self.file is not None and self.tables is not None:
-            raise WrongKey("file", "absent where 'reader.tables' is given: not both")
-        return self
-
-    def all_tables(self) -> tuple[_Table, ...]:
-        """The tables to read, one or several."""
-        return self.tables or (_Table(file=self.file or ""),)
-
-    def columns(self, joined: bool) -> list[str]:
-        """The columns that the table itself must have."""
-        columns = (self.patient_column, self.id_column, self.split_column)
-        names = [self.path_column, *self.label_columns, *filter(None, columns)]
-        names += [entry.column for entry in self.filters]
-        brought = set(self.join.columns) if self.join else set()
-        if self.join and joined:
-            names.append(self.join.on)
-        return [name for name in dict.fromkeys(names) if name not in brought]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Place:
     """Where a table's images lie, and in which split they are."""
 
-    images: Path
+    images: tuple[Path, ...]
     inside: Path
     split: str | None
+    lists: Mapping[str, str | None] | None
 
 
 def read_csv(card: DatasetCard) -> Rows:
     """Tables with a row an image: path, label columns, patient, perhaps split."""
     options = check.reader_options(card, CsvOptions)
-    width, classes = len(options.label_columns), len(card.labels.named)
-    if width not in (1, classes):
-        raise UserError(
-            f"{card.path}: key 'reader.label_columns' should name one column, or one "
-            f"for each of the {classes} classes; it names {width}"
-        )
-    if width > 1:
-        _check_order(card, options.label_columns)
+    _check_label_columns(card, options)
     root = check.root_folder(card, options.root)
     joined, remark = _join(card, options.join, options.encoding, root)
     if remark:
         yield remark
-    used: dict[Path, set[Path]] = {}
+    lists = None
+    if options.split_lists is not None:
+        lists = read_split_lists(card, options.split_lists, root)
+    folders: dict[Path, None] = {}
+    used: set[Path] = set()
     named = 0
     for entry in options.all_tables():
         table = read_table(
             check.require(card, "file", root, entry.file), encoding=options.encoding
         )
         table.require_columns(options.columns(joined is not None), card.path.name)
-        images = _image_folder(card, options, entry, root)
-        place = _Place(images, card.data_folder(), entry.split)
-        found = used.setdefault(images, set())
+        images = _image_folders(card, options, entry, root)
+        folders |= dict.fromkeys(images)
+        place = _Place(images, card.data_folder(), entry.split, lists)
         for row in _examples(card, options, table, place, joined):
             if isinstance(row, Example) and isinstance(row.image, FileImage):
-                found.add(row.image.path)
+                used.add(row.image.path)
                 named += 1
             yield row
-    for sentence in boxes(named, len(set().union(*used.values()))):
+    for sentence in boxes(named, len(used)):
         yield Remark(card.path.name, sentence)
-    for images, found in used.items():
+    for folder in folders:
         # The data's own folder may hold more than these images.
-        if images.resolve() != root.resolve():
-            yield from _unlisted(images, found)
+        if folder.resolve() != root.resolve():
+            yield from _unlisted(folder, used)
 
 
 def boxes(rows: int, images: int) -> list[str]:
@@ -184,9 +92,27 @@ def boxes(rows: int, images: int) -> list[str]:
     ]
 
 
-def _check_order(card: DatasetCard, columns: tuple[str, ...]) -> None:
-    """Columns that are named as classes are must be theirs, one by one."""
-    named = card.labels.named
+def _check_label_columns(card: DatasetCard, options: CsvOptions) -> None:
+    """As many as classes, each in the place of its own; or one."""
+    columns, named = options.label_columns, card.labels.named
+    if len(columns) not in (1, len(named)):
+        raise UserError(
+            f"{card.path}: key 'reader.label_columns' should name one column, or one "
+            f"for each of the {len(named)} classes; it names {len(columns)}"
+        )
+    findings = card.labels.kind == "findings"
+    listed = options.label_separator is not None
+    if listed and not (findings and len(columns) == 1):
+        raise UserError(
+            f"{card.path}: key 'reader.label_separator' is for one column of findings"
+        )
+    if findings and not listed and len(columns) != len(named):
+        raise UserError(
+            f"{card.path}: key 'reader.label_separator' should say what stands between "
+            f"the findings in column {columns[0]!r}"
+        )
+    if len(columns) == 1:
+        return
     for column, own in zip(columns, named, strict=True):
         meant = find_name(column, named)
         if meant not in (None, own):
@@ -196,18 +122,20 @@ def _check_order(card: DatasetCard, columns: tuple[str, ...]) -> None:
             )
 
 
-def _image_folder(
-    card: DatasetCard, options: CsvOptions, entry: _Table, root: Path
-) -> Path:
+def _image_folders(
+    card: DatasetCard, options: CsvOptions, entry: CsvTable, root: Path
+) -> tuple[Path, ...]:
     places = entry.image_folder or options.image_folder
-    folder = check.require(card, "image_folder", root, places)
-    if not folder.is_dir():
-        raise UserError(f"{card.path}: 'reader.image_folder': no folder {folder}")
-    return folder
+    check.require(card, "image_folder", root, places)
+    folders = tuple(check.find_all(root, places))
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{card.path}: 'reader.image_folder': no folder {folder}")
+    return folders
 
 
 def _join(
-    card: DatasetCard, join: _Join | None, encoding: str, root: Path
+    card: DatasetCard, join: CsvJoin | None, encoding: str, root: Path
 ) -> tuple[dict[str, dict[str, str]] | None, Remark | None]:
     """The cells to bring to a row, by key; None where the file may be missing."""
     if join is None:
@@ -256,7 +184,7 @@ def _examples(
 
 
 def _brought(
-    join: _Join, joined: dict[str, dict[str, str]], row: Mapping[str, str]
+    join: CsvJoin, joined: dict[str, dict[str, str]], row: Mapping[str, str]
 ) -> dict[str, str]:
     cell = row[join.on]
     if cell not in joined:
@@ -298,6 +226,9 @@ def _labels(
     card: DatasetCard, options: CsvOptions, row: Mapping[str, str]
 ) -> tuple[float, ...]:
     cells = [row[column] for column in options.label_columns]
+    if options.label_separator is not None:
+        separator, no_finding = options.label_separator, options.no_finding
+        return listed_labels(card, cells[0], separator, no_finding)
     if _single(card, options):
         return one_label(card, cells[0])
     return many_labels(card, cells)
@@ -313,7 +244,8 @@ def _example(
 ) -> Example:
     name = not_blank(row, options.path_column)
     below = strip_folders(name, options.path_strip or 0)
-    path = existing_image(place.images, below, place.inside, options.path_suffix)
+    folder = _folder_of(place.images, f"{below}{options.path_suffix}")
+    path = existing_image(folder, below, place.inside, options.path_suffix)
     example_id = name
     if options.id_column is not None:
         example_id = not_blank(row, options.id_column)
@@ -325,6 +257,11 @@ def _example(
         FileImage(path, card.intensity),
         where,
     )
+
+
+def _folder_of(folders: tuple[Path, ...], name: str) -> Path:
+    """The one of the folders that has the file; the first where no other has it."""
+    return next((f for f in folders[1:] if on_disk(f / name)), folders[0])
 
 
 def _patient(options: CsvOptions, row: Mapping[str, str], example_id: str) -> str:
@@ -345,6 +282,12 @@ def _patient(options: CsvOptions, row: Mapping[str, str], example_id: str) -> st
 
 
 def _split(options: CsvOptions, place: _Place, row: Mapping[str, str]) -> str | None:
+    if place.lists is not None:
+        name = row[options.path_column]
+        if name not in place.lists:
+            listed = ", ".join(options.split_lists or ())
+            raise UserError(f"{name!r} is named by none of {listed}")
+        return place.lists[name]
     if options.split_column is None:
         return check.fixed_split(place.split)
     value = row[options.split_column]

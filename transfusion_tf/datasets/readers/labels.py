@@ -103,6 +103,32 @@ def many_labels(card: DatasetCard, cells: list[str]) -> tuple[float, ...]:
     return found
 
 
+def listed_labels(
+    card: DatasetCard, cell: str, separator: str, no_finding: str | None
+) -> tuple[float, ...]:
+    """Labels from one cell that lists the findings of an image.
+
+    Args:
+      card: says which findings there are.
+      cell: `Edema|Mass`; blank by the card's `labels.blank`.
+      separator: what stands between them.
+      no_finding: what stands there where none is present.
+
+    Raises:
+      UserError: a name is no finding of the card, or the cell is blank and must not be.
+    """
+    named = card.labels.named
+    if is_blank(cell):
+        return many_labels(card, [""] * len(named))
+    names = [] if cell == no_finding else list(map(str.strip, cell.split(separator)))
+    for name in names:
+        if find_name(name, named) is None:
+            valid = meant_classes(card.labels, name)
+            raise UserError(f"label {name!r} is outside the classes{valid}")
+    present = {find_name(name, named) for name in names}
+    return many_labels(card, [str(int(name in present)) for name in named])
+
+
 def _plain(labels: Labels, cell: str) -> str:
     """What a cell among findings says: "0", "1", "-1" or "" where it has a meaning."""
     meant = find_name(cell, labels.values)

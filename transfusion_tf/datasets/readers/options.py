@@ -94,6 +94,11 @@ def fixed_split(value: str | None) -> str | None:
 
 def find(folder: Path, places: str | tuple[str, ...]) -> Path | None:
     """The first of the places below `folder` that exists; `*` stands for any name."""
+    return next(iter(find_all(folder, places)), None)
+
+
+def find_all(folder: Path, places: str | tuple[str, ...]) -> list[Path]:
+    """As `find`, but all that the place with a `*` in it stands for."""
     for place in [places] if isinstance(places, str) else places:
         if "*" in place:
             found = sorted(
@@ -102,10 +107,10 @@ def find(folder: Path, places: str | tuple[str, ...]) -> Path | None:
                 if not has_helper(path.relative_to(folder))
             )
             if found:
-                return found[0]
+                return found
         elif found_there := on_disk(folder / place):
-            return found_there
-    return None
+            return [found_there]
+    return []
 
 
 def require(

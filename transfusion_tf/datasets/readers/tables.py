@@ -92,13 +92,15 @@ def read_table(
             raise UserError(f"{file} has no header")
         columns = [name.strip() for name in lines[0]]
         lines, start = lines[1:], start + 1
+    # A comma may stand behind the last name and behind no last cell.
+    needed = max((n for n, name in enumerate(columns, start=1) if name), default=0)
     rows, problems = [], []
     for number, cells in enumerate(lines, start=start):
         cells = [cell.strip() for cell in cells]
         if not any(cells):
             continue
         where = f"{file.name}, row {number}"
-        if len(cells) < len(columns) or any(cells[len(columns) :]):
+        if len(cells) < needed or any(cells[len(columns) :]):
             reason = f"{len(cells)} cells, but the table has {len(columns)} columns"
             problems.append(Problem(where, reason))
             continue
