@@ -18,6 +18,8 @@ NIH = [f"{number // 2:08d}_{number:03d}.jpg" for number in range(60)]
         ([f"P{n // 4:04d}/image{n}.png" for n in range(60)], 15),
         ([f"case{n // 2}-{n % 2}.png" for n in range(60)], 30),
         ([f"normal_{n // 2}_{n % 2}.png" for n in range(60)], 30),
+        ([f"IM-{n // 3:04d}-{n % 3:04d}.jpeg" for n in range(60)], 20),
+        ([f"patient{n // 2}_{('left', 'right')[n % 2]}.png" for n in range(60)], 30),
     ],
 )
 def test_names_with_patients(names, patients):
@@ -31,6 +33,22 @@ def test_names_with_patients(names, patients):
 )
 def test_names_without(name):
     assert pattern_in([name.format(number) for number in range(60)]) is None
+
+
+@pytest.mark.parametrize(
+    "starts",
+    [
+        ("train", "test"),
+        ("nv", "mel", "bcc", "akiec", "bkl", "df", "vasc"),
+        ("2018", "2019", "2020", "2021"),
+        ("grade0", "grade1", "grade2"),
+    ],
+)
+@pytest.mark.parametrize("mark", "_-")
+def test_splits_classes_and_years_are_no_patients(starts, mark):
+    count = len(starts)
+    names = [f"{starts[n % count]}{mark}{n:04d}.png" for n in range(20 * count)]
+    assert pattern_in(names, classes=3) is None
 
 
 def test_what_does_not_fit_stands_for_itself_and_is_counted_by_class():

@@ -199,7 +199,7 @@ def _class_folders_in(
     images = [path for path in below if not _MASK.search(path.stem)]
     of = {path: name for name, paths in classes.items() for path in paths}
     named = [normalized(below[path]) for path in images]
-    if not pattern_in(named):
+    if not pattern_in(named, len(classes)):
         named = [path.rsplit("/", 1)[-1] for path in named]
     reader.append(patient_entry(named, [of[path] for path in images]))
     ordered = sorted(classes, key=lambda name: (as_number(name) or 0, name))

@@ -61,7 +61,7 @@ def patient_entry(names: Sequence[str], labels: Sequence[str]) -> tuple[str, Any
       names: of the images.
       labels: the class of each.
     """
-    if found := pattern_in(names):
+    if found := pattern_in(names, len(set(labels))):
         comment = f"{found.describe(labels)}: is that right?"
         return "patient_pattern", found.pattern, comment
     return (

@@ -26,6 +26,9 @@ _REST = r"^(.+)$"
 # Of the names that have the pattern, the share that patients may make up: a few names
 # for all are classes, a name for each is a number.
 _FEWEST, _MOST = 0.02, 0.98
+_NEARLY_ALL = 0.9
+# Words, and years, are how classes, sites and splits are called.
+_NUMBER, _YEAR = re.compile(r"\d"), re.compile(r"(19|20)\d\d")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +91,7 @@ def patients_in_names(
     if any(example.patient_id != example.example_id for example in examples):
         return None
     for names in _names(card, examples):
-        if found := pattern_in(names):
+        if found := pattern_in(names, len(card.labels.named)):
             patients = pd.Series(found.patients)
             counts = splits.groupby(patients.to_numpy()).nunique()
             crossing = counts.index[counts > 1]
@@ -108,15 +111,16 @@ def _names(card: DatasetCard, examples: Sequence[Example]) -> Iterator[list[str]
         yield [example.example_id for example in examples]
 
 
-def pattern_in(names: Sequence[str]) -> NamePattern | None:
+def pattern_in(names: Sequence[str], classes: int = 1) -> NamePattern | None:
     """The pattern of patients that most of the names have, or None.
 
     Args:
       names: of image files, perhaps with folders before them.
+      classes: how many there are: what makes no more patients may be their names.
     """
     parts: list[str] = []
     rest = list(names)
-    while rest and (found := _most_frequent(rest)):
+    while rest and (found := _most_frequent(rest, classes)):
         parts.append(found)
         rest = [name for name in rest if not re.search(found, name)]
     if not parts:
@@ -131,21 +135,30 @@ def pattern_in(names: Sequence[str]) -> NamePattern | None:
     return NamePattern(whole, tuple(patients), tuple(alone))
 
 
-def _most_frequent(names: Sequence[str]) -> str | None:
+def _most_frequent(names: Sequence[str], classes: int) -> str | None:
     """The pattern that explains most of the names, and at least half; None if none."""
     best, most = None, len(names) / 2
     for pattern in (*_PATTERNS, _FOLDER):
         for narrowed in (_digits(pattern, names), pattern):
             found = re.compile(narrowed).search
             patients = [match[1] for match in map(found, names) if match]
-            fewest = max(1, _FEWEST * len(patients), 10 * (pattern == _FOLDER))
+            fewest = max(classes, _FEWEST * len(patients), 10 * (pattern == _FOLDER))
             if (
                 fewest < len(set(patients)) < _MOST * len(patients)
                 and len(patients) >= most
+                and _are_numbered(patients)
             ):
                 best, most = narrowed, len(patients) + 1
                 break
     return best
+
+
+def _are_numbered(patients: Sequence[str]) -> bool:
+    """Whether nearly all have a number in them that is no year."""
+    numbered = sum(bool(_NUMBER.search(patient)) for patient in patients)
+    return numbered >= _NEARLY_ALL * len(patients) and not all(
+        map(_YEAR.fullmatch, patients)
+    )
 
 
 def _digits(pattern: str, names: Sequence[str]) -> str:
