@@ -11,6 +11,7 @@ from transfusion_tf.models import (
     stages,
     stages_through,
 )
+from transfusion_tf.representations.layer_graph import passed_by_all, users_of
 
 RESNET = ["conv1", "block1", "block2", "block3", "block4"]
 EFFICIENTNET = ["stem", *(f"block{number}" for number in range(1, 8)), "top"]
@@ -26,6 +27,15 @@ EXPECTED = {
         *(f"mixed{number}" for number in range(11)),
     ],
     **{f"efficientnet_lite{number}": EFFICIENTNET for number in range(3)},
+    "densenet121": ["stem", "block1", "block2", "block3", "block4"],
+    "mobilenet_v2": EFFICIENTNET,
+    "efficientnet_v2_b0": [name for name in EFFICIENTNET if name != "block7"],
+    "xception": [
+        *(f"entry{number}" for number in range(1, 5)),
+        *(f"middle{number}" for number in range(1, 9)),
+        *("exit1", "exit2"),
+    ],
+    "convnext_tiny": ["stem", "stage1", "stage2", "stage3", "stage4"],
     **{
         name: ["patch_embed", *(f"block{number + 1}" for number in range(blocks))]
         for name, blocks in {
@@ -42,7 +52,9 @@ SMALL = [
 # distillation, less their heads; of Swin and ResNet18: KerasHub's presets; ResNet34:
 # torchvision's 21 284 672 and 17 024 moving statistics; ResNet101 and 152:
 # keras.applications without top; EfficientNet-Lites: timm's 4 652 008, 5 416 680 and
-# 6 092 072 less their heads, and moving statistics.
+# 6 092 072 less their heads, and moving statistics; so torchvision's 7 978 856 of
+# DenseNet121, 3 504 872 of MobileNetV2 and 28 589 128 of ConvNeXt-T, and timm's
+# 7 139 704 of EfficientNetV2-B0 and 22 855 952 of Xception.
 PUBLISHED = {
     "deit_ti": 5_524_416,
     "deit_s": 21_665_664,
@@ -55,6 +67,11 @@ PUBLISHED = {
     "efficientnet_lite0": 4_652_008 - 1_281_000 + 42_016,
     "efficientnet_lite1": 5_416_680 - 1_281_000 + 53_664,
     "efficientnet_lite2": 6_092_072 - 1_281_000 + 58_096,
+    "densenet121": 7_978_856 - 1_025_000 + 83_648,
+    "mobilenet_v2": 3_504_872 - 1_281_000 + 34_112,
+    "efficientnet_v2_b0": 7_139_704 - 1_281_000 + 60_608,
+    "xception": 22_855_952 - 2_049_000 + 54_528,
+    "convnext_tiny": 28_589_128 - 769_000,
 }
 # What is left to the nightly tests is a narrower, a wider or a shorter one of the same.
 LARGE = [
@@ -81,6 +98,7 @@ def test_every_large_model_has_its_stages(weightless_model, name):
 
     assert list(stage_names(model)) == EXPECTED[name]
     assert_every_weight_has_one_place(model)
+    assert_every_path_passes_the_ends_of_stages(model)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -106,6 +124,13 @@ def assert_every_weight_has_one_place(model):
     found = [layer.name for layer in (*in_stages, *head_layers(model)) if layer.weights]
 
     assert found == [layer.name for layer in model.layers if layer.weights]
+
+
+def assert_every_path_passes_the_ends_of_stages(model):
+    passed = passed_by_all(model, users_of(model))
+    for stage in stages(model):
+        assert id(stage.layers[-1]) in passed, stage.name
+        assert any(stage.output is layer.output for layer in stage.layers)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,14 @@ reached by name. The names are Keras's own; what Keras numbers with counters has
 numbers that a fresh process would give (`stable_layer_names`).
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import keras
+
+from transfusion_tf.models.convnext import convnext
+from transfusion_tf.models.efficientnet_lite import EFFICIENTNET_STAGES
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,81 @@ KERAS_FAMILIES = (
         },
         min_size=75,
         slow_batch_norm=0.99,
+    ),
+    # A transition belongs to the block before it, the last batch norm to the last.
+    KerasFamily(
+        members={"densenet121": keras.applications.DenseNet121},
+        input_scaling="imagenet_mean_std",
+        stages={
+            "stem": "pool1",
+            "block1": "pool2_pool",
+            "block2": "pool3_pool",
+            "block3": "pool4_pool",
+            "block4": "relu",
+        },
+        slow_batch_norm=0.99,
+    ),
+    # Blocks are the rows of the paper's table 2 (Sandler et al., CVPR 2018).
+    KerasFamily(
+        members={"mobilenet_v2": keras.applications.MobileNetV2},
+        input_scaling="minus_one_to_one",
+        stages={
+            "stem": "Conv1_relu",
+            "block1": "expanded_conv_project_BN",
+            "block2": "block_2_add",
+            "block3": "block_5_add",
+            "block4": "block_9_add",
+            "block5": "block_12_add",
+            "block6": "block_15_add",
+            "block7": "block_16_project_BN",
+            "top": "out_relu",
+        },
+        slow_batch_norm=0.999,
+        weights_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+    ),
+    KerasFamily(
+        members={
+            "efficientnet_v2_b0": functools.partial(
+                keras.applications.EfficientNetV2B0, include_preprocessing=False
+            )
+        },
+        input_scaling="imagenet_mean_std",
+        stages=EFFICIENTNET_STAGES,
+        slow_batch_norm=0.9,
+        weights_file="efficientnetv2-b0_notop.h5",
+    ),
+    # The modules of the paper's figure 5 (Chollet, CVPR 2017), by its three flows.
+    KerasFamily(
+        members={"xception": keras.applications.Xception},
+        input_scaling="minus_one_to_one",
+        stages={
+            "entry1": "block1_conv2_act",
+            "entry2": "add",
+            **{f"entry{number}": f"add_{number - 2}" for number in (3, 4)},
+            **{f"middle{number}": f"add_{number + 2}" for number in range(1, 9)},
+            "exit1": "add_11",
+            "exit2": "block14_sepconv2_act",
+        },
+        min_size=71,
+        slow_batch_norm=0.99,
+    ),
+    # What halves the resolution belongs to the stage after it.
+    KerasFamily(
+        members={
+            "convnext_tiny": functools.partial(
+                convnext, keras.applications.ConvNeXtTiny
+            )
+        },
+        input_scaling="imagenet_mean_std",
+        stages={
+            "stem": r"convnext_\w+_stem_layernorm",
+            "stage1": r"convnext_\w+_stage_0_block_\d+_add",
+            "stage2": r"convnext_\w+_stage_1_block_\d+_add",
+            "stage3": r"convnext_\w+_stage_2_block_\d+_add",
+            "stage4": "layer_normalization",
+        },
+        read_at={"stage4": r"convnext_\w+_stage_3_block_\d+_add"},
+        weights_file="{name}_notop.h5",
     ),
 )
 KERAS_APPLICATIONS: dict[str, KerasFamily] = {

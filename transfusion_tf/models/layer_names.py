@@ -11,6 +11,11 @@ _COUNTED_NAME = re.compile(
 _HUB_RESNET_NAME = re.compile(r"stack(\d+)_block(\d+)_(\w+)")
 
 
+def is_counted(layer_name: str) -> bool:
+    """Whether Keras made the name up."""
+    return _COUNTED_NAME.fullmatch(layer_name) is not None
+
+
 def stable_layer_names(layer_names: Sequence[str]) -> dict[str, str]:
     """Maps layer names to the ones that a fresh process would have given them.
 

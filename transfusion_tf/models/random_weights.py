@@ -1,6 +1,7 @@
 """An architecture's own random initialization, reproducible tensor by tensor."""
 
 import hashlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -33,12 +34,12 @@ def random_values(
     Raises:
       ValueError: If the layer has no initializer for the variable.
     """
-    kind = tensor.name
-    if kind == "kernel" and isinstance(tensor.owner, keras.layers.DepthwiseConv2D):
-        kind = "depthwise"  # Keras's name for it.
-    initializer = getattr(tensor.owner, f"{kind}_initializer", None)
-    if kernel_initializer and tensor.name == "kernel" and len(tensor.shape) == 4:
+    initializer = _own_initializer(tensor)
+    shape = tensor.shape
+    if kernel_initializer and tensor.name.endswith("kernel") and len(shape) == 4:
         initializer = keras.initializers.get(kernel_initializer)
+        if tensor.is_depthwise:  # A filter sees one channel, not all of them.
+            shape = (*shape[:2], shape[3], shape[2])
     if initializer is None:
         raise ValueError(
             f"cannot draw {tensor.path!r}: its layer, a {type(tensor.owner).__name__}, "
@@ -48,8 +49,17 @@ def random_values(
     if "seed" in config:
         config["seed"] = fold_seed(seed, tensor.path)
         initializer = type(initializer).from_config(config)
-    values = initializer(tensor.shape, dtype="float32")
-    return np.array(keras.ops.convert_to_numpy(values), dtype=np.float32)
+    values = initializer(shape, dtype="float32")
+    values = np.array(keras.ops.convert_to_numpy(values), dtype=np.float32)
+    return values.reshape(tensor.shape)
+
+
+def _own_initializer(tensor: NamedTensor) -> Any:
+    """Its layer's, or None; Keras has its own names for those of depthwise kernels."""
+    name = tensor.name.removesuffix("_kernel")
+    if tensor.is_depthwise:
+        name = "depthwise"
+    return getattr(tensor.owner, f"{name}_initializer", None)
 
 
 def randomize(model: keras.Model, seed: int) -> None:

@@ -45,8 +45,9 @@ def build(
         `resnet50[slim_after=block2,width=0.5]` keeps half of the channels above
         `block2`; `deit_s[blocks=5]` is its first five blocks;
         `resnet50[input_scaling=caffe_over_255]`.
-      input_shape: (height, width, 3), in pixels: 32 or more, Inception-v3 75. DeiT
-        takes multiples of its patch (16, deit_mini 8), Swin of 32 (swin_mini 16).
+      input_shape: (height, width, 3), in pixels: 32 or more, Xception 71,
+        Inception-v3 75. DeiT takes multiples of its patch (16, deit_mini 8), Swin of 32
+        (swin_mini 16).
       num_classes: Width of the head, at least 1.
       dropout: Share of the head's features dropped in training, in [0, 1).
       seed: Of weights and random layers; the weights are those of
@@ -56,7 +57,7 @@ def build(
       pixel_statistics: `mean` and `std` of the images, which then reach the weights
         as ImageNet's would by that scaling, see `dataset_scaling`.
       batch_norm_momentum: Replaces the architecture's own in every batch norm
-        (CBR 0.9, `keras.applications` 0.99); lower it for short runs.
+        (CBR 0.9, most of `keras.applications` 0.99); lower it for short runs.
       one_channel: Whether the first layer sees red alone, which is all there is of an
         image in grey; of a donor it then takes the kernel of red.
       head: `sigmoid`, each class on its own, or `softmax` over exclusive classes.

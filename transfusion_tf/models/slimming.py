@@ -9,13 +9,15 @@ import keras
 from transfusion_tf.errors import UserError
 from transfusion_tf.models.stages import check_stage, stages
 
+_MERGING = (keras.layers.Add, keras.layers.Multiply)
+
 
 def slim(model: keras.Model, slim_after: str, width: float) -> keras.Model:
     """A copy of a model with fewer channels after the named stage.
 
-    Every convolution above the stage keeps `width` of its filters (rounded, at
-    least one); names, and everything up to the stage, stay, so that donor weights
-    still fit there. The head keeps its width. The copy's weights are fresh.
+    Every convolution and dense layer above the stage keeps `width` of its channels
+    (rounded, at least one); names, and everything up to the stage, stay, so that donor
+    weights still fit there. The head keeps its width. The copy's weights are fresh.
 
     Args:
       model: From `build`.
@@ -48,8 +50,13 @@ def slim(model: keras.Model, slim_after: str, width: float) -> keras.Model:
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
-        if layer.name in slimmed and isinstance(layer, keras.layers.Conv2D):
-            config["filters"] = max(1, round(config["filters"] * width))
+        if layer.name in slimmed and _width(layer):
+            key = "filters" if "filters" in config else "units"
+            config[key] = max(1, round(config[key] * width))
+            if _is_depthwise(layer):
+                config["groups"] = config[key]
+        if isinstance(layer, keras.layers.Reshape):  # of squeezed channels
+            config["target_shape"] = (*layer.target_shape[:-1], -1)
         return type(layer).from_config(config)
 
     return keras.models.clone_model(model, clone_function=clone)
@@ -70,10 +77,20 @@ def _sums_fit(model: keras.Model, slimmed: set[str]) -> bool:
     is_slim: dict[int, bool] = {}
     for layer in model.layers:
         terms = {is_slim.get(id(t), False) for t in keras.tree.flatten(layer.input)}
-        if isinstance(layer, keras.layers.Add) and len(terms) > 1:
+        if isinstance(layer, _MERGING) and len(terms) > 1:
             return False
-        if isinstance(layer, keras.layers.Conv2D):
+        if _width(layer) and not _is_depthwise(layer):
             terms = {layer.name in slimmed}
         for output in keras.tree.flatten(layer.output):
             is_slim[id(output)] = any(terms)
     return True
+
+
+def _width(layer: keras.layers.Layer) -> int | None:
+    """How many channels it makes, None where that is as many as it is given."""
+    return getattr(layer, "filters", None) or getattr(layer, "units", None)
+
+
+def _is_depthwise(layer: keras.layers.Layer) -> bool:
+    """Whether it is ConvNeXt's kind of depthwise convolution, with groups of one."""
+    return isinstance(layer, keras.layers.Conv2D) and layer.groups > 1

@@ -14,7 +14,6 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.models.backbones import KERAS_FAMILIES
 from transfusion_tf.models.cbr import cbr_end_points
 from transfusion_tf.models.deit import deit_end_points
-from transfusion_tf.models.efficientnet_lite import EFFICIENTNET_STAGES
 from transfusion_tf.models.end_points import EndPoint, matched_end_points
 from transfusion_tf.models.input_scaling import is_input_scaling_layer
 from transfusion_tf.models.layer_names import stable_layer_names
@@ -28,7 +27,6 @@ _FAMILIES: tuple[Callable[[Sequence[str]], tuple[EndPoint, ...] | None], ...] = 
         )
         for family in KERAS_FAMILIES
     ),
-    functools.partial(matched_end_points, stages=EFFICIENTNET_STAGES),
     deit_end_points,
     swin_end_points,
 )
@@ -54,13 +52,16 @@ def stages(model: keras.Model) -> tuple[Stage, ...]:
     """Splits a model into its stages, from the input up; the head is none of them.
 
     CBR: `pool1` ... one a pool, and `conv5` in CBR-LargeT. ResNet: `conv1`, `block1` to
-    `block4`. Inception-v3: `conv1` to `conv4` (the stem), `mixed0` to `mixed10`.
-    EfficientNets: `stem`, `block1` to `block7`, `top`. DeiT and Swin: `patch_embed`,
-    `block1`, `block2` ... A stage holds every layer after the stage before it and up to
-    its last one; each layer with weights, the head's excepted, is in exactly one.
+    `block4`; DenseNet: `stem` and these. Inception-v3: `conv1` to `conv4` (the stem),
+    `mixed0` to `mixed10`. EfficientNets and MobileNetV2: `stem`, `block1` to `block7`
+    (V2-B0 `block6`), `top`. Xception: `entry1` to `entry4`, `middle1` to `middle8`,
+    `exit1`, `exit2`. ConvNeXt: `stem`, `stage1` to `stage4`. DeiT and Swin:
+    `patch_embed`, `block1`, `block2` ... A stage holds every layer after the stage
+    before it and up to its last one; each layer with weights, the head's excepted, is
+    in exactly one.
 
     Args:
-      model: From `build`, or a Keras ResNet or Inception-v3 with a flat graph.
+      model: From `build`, or such a network of `keras.applications` in a flat graph.
 
     Raises:
       UserError: If the layers are those of no known family.
@@ -121,9 +122,9 @@ def _end_points(model: keras.Model) -> tuple[EndPoint, ...]:
                 for stage, output, last in points
             )
     raise UserError(
-        f"no stages are known for model {model.name!r}: its layers are neither a "
-        "CBR model's, nor a ResNet's or Inception-v3's of keras.applications "
-        "in a flat graph, nor those of an EfficientNet, DeiT or Swin from build"
+        f"no stages are known for model {model.name!r}: its layers are not those "
+        "of a model from build, nor of such a network of keras.applications in a flat "
+        "graph"
     )
 
 

@@ -46,6 +46,14 @@ class NamedTensor:
         """Whether it belongs to a batch, layer or group normalization."""
         return isinstance(self.owner, _NORMALIZATIONS)
 
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether it is a kernel `[height, width, channels, filters of each]`."""
+        return self.name == "depthwise_kernel" or (
+            self.name == "kernel"
+            and isinstance(self.owner, keras.layers.DepthwiseConv2D)
+        )
+
     def value(self) -> np.ndarray:
         """A float32 copy of the present value."""
         return np.array(keras.ops.convert_to_numpy(self.variable), dtype=np.float32)

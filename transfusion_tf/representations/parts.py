@@ -19,6 +19,7 @@ import keras
 from transfusion_tf.errors import UserError, one_of
 from transfusion_tf.models import Stage, head_layers, stages
 from transfusion_tf.models.heads import LOGITS, PROBABILITIES
+from transfusion_tf.models.layer_names import is_counted
 from transfusion_tf.models.tensors import NamedTensor, layer_tensors
 from transfusion_tf.representations.layer_graph import (
     Users,
@@ -251,7 +252,8 @@ def _core(
 
 def _unit_name(layers: Sequence[keras.layers.Layer]) -> str:
     names = [layer.name for layer in layers]
-    words = zip(*(name.split("_") for name in names), strict=False)
+    given = [name for name in names if not is_counted(name)]
+    words = zip(*(name.split("_") for name in given), strict=False)
     shared = itertools.takewhile(lambda column: len(set(column)) == 1, words)
     stem = "_".join(column[0] for column in shared)
     if stem:
