@@ -1,10 +1,11 @@
 """Whose weights are these: the layers of a file against those of a model.
 
-Layers are matched by name. Where the file's names are another process's counters
-(`conv2d_94`), or it has none, they are matched as Keras itself would: a
-`.weights.h5` by class and number, an `.h5` by order.
+Layers are matched by name, whatever another process's counters made of it
+(`conv2d_94`). Where the file has none of the model's names, or none at all, they are
+matched as Keras itself would: a `.weights.h5` by class and number, an `.h5` by order.
 """
 
+import dataclasses
 import re
 from collections.abc import Sequence
 
@@ -15,11 +16,9 @@ from numpy.typing import NDArray
 from transfusion_tf.initialization.donor_errors import DonorMismatchError, mismatch
 from transfusion_tf.initialization.weight_files import StoredLayer, StoredWeights
 from transfusion_tf.models import NamedTensor, cut_blocks
+from transfusion_tf.models.layer_names import stable_layer_names
 
 Tensors = dict[str, NDArray[np.float32]]
-
-# As Keras names layers that have weights and that nobody named.
-_COUNTED_NAME = re.compile(r"(conv2d|batch_normalization|dense)(_\d+)?")
 
 
 def match_stored_weights(
@@ -53,17 +52,16 @@ def match_stored_weights(
     cut = tuple(f"{block}_" for block in cut_blocks(model))
     layers = [
         layer
-        for layer in stored.layers
+        for layer in _with_stable_names(stored.layers)
         if not any(name.startswith(cut) for name in layer.names)
     ]
     by_name = _pair_by_name(layers, owners)
     pairs = by_name
     if len(by_name) < len(owners):
-        if stored.ordered:
-            if _order_says_it(layers, by_name):
-                pairs = _pair_by_order(layers, owners)
-        else:
+        if not stored.ordered:
             pairs = _pair_by_class(layers, owners, model)
+        elif not by_name:
+            pairs = dict(zip(owners, layers, strict=False))
     tensors: Tensors = {}
     for owner, layer in pairs.items():
         tensors.update(_named_values(layer, owners[owner]))
@@ -76,6 +74,17 @@ def match_stored_weights(
     if fits and not left_over:
         return {tensor.path: tensors[tensor.path] for tensor in wanted}
     raise _misfit(source, model.name, layers, owners, by_name)
+
+
+def _with_stable_names(layers: Sequence[StoredLayer]) -> list[StoredLayer]:
+    last = [layer.names[-1:] for layer in layers]
+    stable = stable_layer_names([name for names in last for name in names])
+    return [
+        dataclasses.replace(
+            layer, names=(*layer.names[:-1], *(stable[name] for name in names))
+        )
+        for layer, names in zip(layers, last, strict=True)
+    ]
 
 
 def _misfit(
@@ -116,26 +125,6 @@ def _pair_by_name(
                 pairs[owner] = layer
                 break
     return pairs
-
-
-def _order_says_it(
-    layers: Sequence[StoredLayer], by_name: dict[str, StoredLayer]
-) -> bool:
-    """Whether the names that are not the model's are all of another way to name.
-
-    Another way is none that fits at all, or a process's counters. Where most names are
-    the model's own and one is not, the file holds something else there.
-    """
-    strangers = _left_over(layers, by_name)
-    return not by_name or all(
-        _COUNTED_NAME.fullmatch(layer.names[-1]) for layer in strangers if layer.names
-    )
-
-
-def _pair_by_order(
-    layers: Sequence[StoredLayer], owners: dict[str, list[NamedTensor]]
-) -> dict[str, StoredLayer]:
-    return dict(zip(owners, layers, strict=False))
 
 
 def _pair_by_class(
