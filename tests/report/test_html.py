@@ -243,6 +243,7 @@ def test_all_figures_and_tables_are_written(written):
     expected = {"results", "comparisons", "models", "classes", "initialization"} | {
         *("runs", "differences", "convergence", "before_and_after"),
         *("similarity_by_start", "filters", "decisions", "costs", "confident_errors"),
+        "donor_quality",
     }
     assert tables == {
         f"{name}.{kind}" for name in expected for kind in ("csv", "md", "tex")

@@ -27,7 +27,7 @@ def starts_in(chapter):
 
 def test_one_start_alone_has_its_outputs_and_filters_and_nothing_to_be_compared_with():
     assert set(chapters_of("transfer")) == {
-        *("decisions", "confident_errors", "filters"),
+        *("decisions", "confident_errors", "filters", "donor_quality"),
     }
 
 
@@ -45,6 +45,7 @@ def test_random_and_transferred_weights_are_compared_throughout():
         "before_and_after",
         "similarity_by_start",
         "filters",
+        "donor_quality",
     ]
 
 

@@ -3,7 +3,10 @@
 from transfusion_tf.report import wording
 from transfusion_tf.report.donor_facts import donor_notes
 from transfusion_tf.report.rows.accuracy_rows import donor_metric
+from transfusion_tf.studies.donor_quality import donor_qualities
 from transfusion_tf.studies.measurements import training_results
+from transfusion_tf.studies.measurements.run_labels import donor_name
+from transfusion_tf.studies.measurements.table import Measurements
 from transfusion_tf.studies.study_folder import Run, StudyRecord
 
 
@@ -49,18 +52,48 @@ def _expected_top5(record: StudyRecord, run: Run) -> str:
     )
 
 
-def donor_quality(record: StudyRecord) -> list[str]:
-    """How well each donor does on its own data, beside what outputs get by chance."""
+def donor_lines(record: StudyRecord, measurements: Measurements) -> list[str]:
+    """What each donor is worth, in a line of the first screen."""
+    trained = {run.run_id: run for run in record.donors}
     lines = []
-    for run in record.donors:
-        rows = training_results.result_rows(run)
-        chance = float(rows.loc[rows["quantity"] == "chance", "value"].iloc[0])
-        level = run.best_validation() if run.score is None else run.score.value
-        title = run.dataset.get("title") or run.dataset["name"]
-        lines.append(
-            f"{run.config.model} on {title}: {wording.metric_title(run.metric)} "
-            f"{wording.number(level)}, where chance is {wording.number(chance, 2)}; "
-            f"{wording.count(run.config.steps)} steps, "
-            f"{wording.duration(run.seconds)}"
-        )
-    return lines
+    for donor in donor_qualities(measurements):
+        where = donor.donor
+        facts = donor.facts()
+        run = trained.pop(donor.donor_run, None)
+        if run is not None:
+            where = run.dataset.get("title") or where
+            facts.append(_training(run))
+        lines.append(f"{donor.model} on {where}: {'; '.join(facts)}")
+    lines += [_unmeasured(run) for run in trained.values()]
+    named = {donor.donor for donor in donor_qualities(measurements)}
+    named |= {run.dataset["name"] for run in record.donors}
+    used = dict.fromkeys(donor_name(run.config) for run in record.runs)
+    return lines + [
+        f"{name}: what its features are worth was not measured"
+        for name in used
+        if name is not None and name not in named
+    ]
+
+
+def weak_donors(measurements: Measurements) -> list[str]:
+    """A sentence for each donor that has little to give."""
+    donors = donor_qualities(measurements)
+    return [f"{donor.verdict()}." for donor in donors if donor.weaknesses]
+
+
+def _unmeasured(run: Run) -> str:
+    """How well a donor does on its own data alone."""
+    rows = training_results.result_rows(run)
+    chance = float(rows.loc[rows["quantity"] == "chance", "value"].iloc[0])
+    level = run.best_validation() if run.score is None else run.score.value
+    title = run.dataset.get("title") or run.dataset["name"]
+    return (
+        f"{run.config.model} on {title}: {wording.metric_title(run.metric)} "
+        f"{wording.number(level)}, where chance is {wording.number(chance, 2)}; what "
+        f"its features are worth was not measured; {_training(run)}"
+    )
+
+
+def _training(run: Run) -> str:
+    steps = wording.count(run.config.steps)
+    return f"{steps} steps, {wording.duration(run.seconds)}"

@@ -10,7 +10,11 @@ from transfusion_tf import files
 from transfusion_tf.report import page, result_tables, sample_images, style, wording
 from transfusion_tf.report.chapter_sections import LEFTOVER_HEADS, draw_sections
 from transfusion_tf.report.claims_section import claims_section
-from transfusion_tf.report.donor_sentences import donor_quality, donor_sentences
+from transfusion_tf.report.donor_sentences import (
+    donor_lines,
+    donor_sentences,
+    weak_donors,
+)
 from transfusion_tf.report.freshness import is_current, mark_current
 from transfusion_tf.report.gains_picture import WIDTH, gains_picture
 from transfusion_tf.report.judged_differences import Case
@@ -61,7 +65,8 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
         ),
         "leftover_heads": LEFTOVER_HEADS,
         "donors": donor_sentences(record),
-        "donor_quality": donor_quality(record),
+        "donor_lines": donor_lines(record, measurements),
+        "weak_donors": weak_donors(measurements),
         "reproduction": page.reproduction(record) if record.runs else None,
         "runs": runs.fillna("").to_dict("records"),
         "command": shown_command(record.command),

@@ -114,9 +114,18 @@ def _parts(
         if name not in COMPARISONS:
             raise one_of("measurement", name, COMPARISONS)
         for part in COMPARISONS[name].parts(chosen, data_root, chapter.options):
-            path = Path("analyses") / f"{name}-{_hash(part[0])}.csv"
-            parts[path] = (name, part)
+            parts[table_path(name, part)] = (name, part)
     return parts
+
+
+def table_path(name: str, part: Part) -> Path:
+    """Where a table of a comparison lies, relative to the root.
+
+    Args:
+      name: one of `COMPARISONS`.
+      part: of it.
+    """
+    return Path("analyses") / f"{name}-{_hash(part[0])}.csv"
 
 
 def _hash(content: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from transfusion_tf.studies.engines.engine import Engine, Outcome
@@ -24,6 +24,7 @@ def train_all(
     progress: StudyProgress,
     *,
     wait: bool,
+    on_finished: Callable[[], None] = lambda: None,
 ) -> dict[str, Outcome]:
     """Trains all that is not finished; a failure stops only what stands on it.
 
@@ -37,6 +38,7 @@ def train_all(
       engine: trains them.
       progress: shows how far they are.
       wait: whether to wait for other runs that others hold.
+      on_finished: called whenever a run is finished, before others are started.
 
     Returns:
       Run id -> outcome of those that failed.
@@ -55,6 +57,8 @@ def train_all(
         while queue.start():
             for outcome in queue.outcomes():
                 queue.note(outcome)
+                if outcome.state == "finished":
+                    on_finished()
             progress.tick()
             if termination.requested:
                 queue.stop()

@@ -32,6 +32,7 @@ from transfusion_tf.studies.plan import (
 )
 from transfusion_tf.studies.progress import StudyProgress
 from transfusion_tf.studies.queue import train_all
+from transfusion_tf.studies.said_donors import SaidDonors
 from transfusion_tf.studies.schedule import PlannedRun
 from transfusion_tf.studies.shard import Shard
 from transfusion_tf.studies.study_declaration import Study
@@ -152,7 +153,10 @@ def _train(
     # Ours are about to be tried again.
     theirs = [run for run in plan.configs if run not in ours]
     failed_before = _failures(plan, theirs, record.runs)
+    donors = SaidDonors(plan, record.root)
+    say_donors = donors.say if options.progress else lambda: None
     if not configs:
+        say_donors()
         record.write(plan.configs, failed_before)
         return {}
     progress = StudyProgress(
@@ -180,9 +184,18 @@ def _train(
                 tqdm.write(f"{label}: {room}", file=sys.stderr)
                 took = expectation(configs, record.runs, engine.slots)
                 tqdm.write(f"{label}: {took}", file=sys.stderr)
+            say_donors()
             failed = train_all(
-                planned, configs, record.runs, engine, progress, wait=wait
+                planned,
+                configs,
+                record.runs,
+                engine,
+                progress,
+                wait=wait,
+                on_finished=say_donors,
             )
+            # Those that others have trained.
+            say_donors()
     return {run: outcome.message for run, outcome in failed.items()}
 
 

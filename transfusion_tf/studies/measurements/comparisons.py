@@ -49,6 +49,7 @@ from transfusion_tf.studies.measurements.data_set_distance import (
     is_run,
     run_image_distance,
 )
+from transfusion_tf.studies.measurements.donor_measures import donor_parts, donor_rows
 from transfusion_tf.studies.measurements.first_layer_gabors import (
     gabor_changes,
     initial_gabors,
@@ -407,6 +408,10 @@ COMPARISONS: Mapping[str, Comparison] = {
         ),
     ),
     "frechet": Comparison(_frechet, image_distance_rows),
+    "donor_quality": Comparison(
+        lambda runs, data_root, options: donor_parts(run.config() for run in runs),
+        donor_rows,
+    ),
 }
 
 
