@@ -144,6 +144,8 @@ GOOD = drawn(CLASSES)
         ("train_labels", np.zeros((3, 2), np.uint8), r"should be \[3, 1\] or \[3, 3\]"),
         ("train_labels", np.zeros(3, complex), "labels are whole numbers"),
         ("train_labels", np.uint8(1), r"has the shape \[\]"),
+        ("val_patients", np.arange(4), "for 3 images in 'val_images'"),
+        ("val_patients", np.zeros(3), "patients are whole numbers or text"),
     ],
 )
 def test_an_array_that_does_not_fit_is_refused_by_name(tmp_path, name, array, message):
@@ -226,6 +228,19 @@ def test_an_own_archive_may_have_any_of_the_splits(tmp_path, splits, meant):
     examples = read_card(card).examples
     assert {example.split for example in examples} == meant
     assert len(examples) == CLASSES * len(splits)
+
+
+def test_an_own_archive_may_say_who_its_images_are_of(tmp_path):
+    arrays = drawn(9, splits=("train",))
+    card = own_card(tmp_path, arrays, train_patients=np.arange(9) // 3)
+    reading = read_card(card)
+    assert [e.patient_id for e in reading.examples] == list("000111222")
+    assert not reading.remarks
+    arrays = drawn(9) | {f"{split}_patients": np.arange(9) for split in SPLITS}
+    own_card(tmp_path / "astride", drawn(9))
+    np.savez(tmp_path / "astride/own.npz", **arrays)
+    card = load_card(tmp_path / "astride")
+    assert separate(card, read_card(card).examples)[1]  # Of patients in two splits.
 
 
 def test_labels_of_an_own_archive_say_their_kind(tmp_path):

@@ -181,9 +181,12 @@ def _patients(audit: Audit) -> Check:
         )
     text = "Patients unknown: every image counts as one."
     if not found.pattern:
+        how = "reader.patient_column or patient_pattern"
+        if audit.card.reader["kind"] == "npz":
+            how = "an array train_patients beside train_images"
         text += (
             " Names of the images show none either: if people have several images, say "
-            "who they belong to (reader.patient_column or patient_pattern)."
+            f"who they belong to ({how})."
         )
     else:
         text += (

@@ -48,7 +48,10 @@ class NpzOptions:
 
 
 def read_npz(card: DatasetCard) -> Rows:
-    """Images [n, height, width(, 3)] and labels [n], [n, 1] or [n, classes]."""
+    """Images [n, height, width(, 3)], labels [n], [n, 1] or [n, classes]; patients [n].
+
+    Without an array `<split>_patients` each image stands for itself.
+    """
     options = check.reader_options(card, NpzOptions)
     folder = card.data_folder()
     file = check.find(folder, options.file)
@@ -67,7 +70,12 @@ def read_npz(card: DatasetCard) -> Rows:
         if images.shape[0] != known:
             reason = f"{images.shape[0]} images, where the card knows {known}"
             yield Remark(f"{file.name}, {images.name}", reason)
-        yield from _examples(card, name, check.fixed_split(split), images, labels)
+        patients = None
+        if f"{name}_patients" in arrays:
+            used.add(f"{name}_patients")
+            patients = _patients(arrays[f"{name}_patients"], images)
+        fixed = check.fixed_split(split)
+        yield from _examples(card, name, fixed, images, labels, patients)
     if unused := sorted(arrays.keys() - used):
         yield Remark(file.name, f"arrays that are not used: {', '.join(unused)}")
 
@@ -123,12 +131,27 @@ def _check_labels(card: DatasetCard, labels: NpzArray, images: NpzArray) -> None
         )
 
 
+def _patients(array: NpzArray, images: NpzArray) -> list[str]:
+    where, count = f"{array.path}: {array.name!r}", images.shape[0]
+    if array.shape not in ((count,), (count, 1)):
+        raise UserError(
+            f"{where} has the shape {list(array.shape)} for {count} images in "
+            f"{images.name!r}: both should be as long"
+        )
+    if np.dtype(array.dtype).kind not in "iuU":
+        raise UserError(
+            f"{where} holds {np.dtype(array.dtype)}; patients are whole numbers or text"
+        )
+    return [str(value) for value in array.values().reshape(-1)]
+
+
 def _examples(
     card: DatasetCard,
     name: str,
     split: str | None,
     images: NpzArray,
     labels: NpzArray,
+    patients: list[str] | None,
 ) -> Rows:
     values = labels.values()
     values = values.reshape(len(values), -1)
@@ -149,7 +172,8 @@ def _examples(
         image = NpzImage(images, index, card.intensity)
         example_id = f"{name}-{index}"
         where = where.replace(labels.name, images.name)
-        yield Example(example_id, example_id, found, split, image, where)
+        patient = patients[index] if patients else example_id
+        yield Example(example_id, patient, found, split, image, where)
 
 
 def _labels(card: DatasetCard, row: tuple) -> tuple[float, ...] | UserError | None:
