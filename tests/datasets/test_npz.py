@@ -271,6 +271,9 @@ def test_deep_images_go_by_the_card_s_rule_and_are_finite(tmp_path):
 
 def test_arrays_that_are_not_used_are_remarked_on(tmp_path):
     card = own_card(tmp_path, GOOD, extra=np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "own.npz", "a") as archive:
+        archive.writestr("README.txt", "no array")
+        archive.writestr("__MACOSX/._extra.npy", "no array")
     (remark,) = read_card(card).remarks
     assert "not used: extra" in remark.reason
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from transfusion_tf import files
+from transfusion_tf.datasets.folder_files import has_helper
 from transfusion_tf.datasets.pixels import Intensity, to_rgb8
 from transfusion_tf.errors import UserError
 
@@ -99,8 +100,9 @@ def open_npz(path: Path) -> dict[str, NpzArray]:
     try:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
-                name = info.filename.removesuffix(".npy")
-                found[name] = _header(path, name, archive, info)
+                if info.filename.endswith(".npy") and not has_helper(info.filename):
+                    name = info.filename.removesuffix(".npy")
+                    found[name] = _header(path, name, archive, info)
     except _DAMAGE as error:
         if isinstance(error, UserError):
             raise
