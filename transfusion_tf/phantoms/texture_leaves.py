@@ -48,7 +48,7 @@ def draw_leaf_kind(rng: np.random.Generator, fine: int) -> LeafKind:
     return LeafKind(
         outline=_draw_outline(rng),
         count=count,
-        radius=float(np.sqrt(rng.uniform(0.6, 2.0) / count)),
+        radius=float(np.sqrt(rng.uniform(1.5, 4.0) / count)),
         direction=(rng.uniform(0.0, 2 * np.pi), rng.choice([0.15, 0.6, 3.0])),
         shading=rng.uniform(0.0, 0.5),
         surface=draw_surface(rng, fine),
@@ -128,7 +128,7 @@ def _scatter(
     turn: float,
 ) -> _Leaves:
     count = 1 + min(_MOST_LEAVES, int(rng.poisson(kinds[1].count / scale**2)))
-    kind = np.where(rng.random(count) < rng.uniform(0.0, 0.4), 2, 1)
+    kind = np.where(rng.random(count) < rng.uniform(0.0, 0.25), 2, 1)
     kind[0] = 0
     radii = np.array([each.radius for each in kinds]) * scale
     direction, spread = np.array([each.direction for each in kinds])[kind].T
@@ -142,7 +142,7 @@ def _scatter(
             np.float32
         ),
         surface_shift=rng.uniform(-2.0, 2.0, (count, 2)).astype(np.float32),
-        light=np.exp(rng.normal(0.0, 0.25, count)).astype(np.float32),
+        light=np.exp(rng.normal(0.0, 0.15, count)).astype(np.float32),
         slope=slope,
     )
 

@@ -6,6 +6,9 @@ from PIL import Image
 from transfusion_tf.phantoms.canvas import pixel_centers, smooth_noise
 from transfusion_tf.phantoms.photographs import load_photograph, photograph_names
 
+# Standard deviation of a surface's pixels.
+_CONTRAST = 0.27
+
 
 def draw_surface(rng: np.random.Generator, size: int) -> np.ndarray:
     """A surface in colours of its own; one in two is a piece of a photograph.
@@ -23,22 +26,29 @@ def draw_surface(rng: np.random.Generator, size: int) -> np.ndarray:
     palette = draw_palette(rng, 3)
     kind = rng.choice(["grating", "noise", "photograph"], p=[0.25, 0.25, 0.5])
     if kind == "photograph":
-        piece = _piece_of_photograph(rng, size)
+        piece = _piece_of_photograph(rng, size).astype(np.float32) / np.float32(255.0)
         if rng.random() < 0.5:
-            return piece
-        values = piece.mean(axis=-1) / 255.0
+            return _developed(piece)
+        values = _developed(piece.mean(axis=-1)) / 255.0
     else:
         values = _grating(rng, size) if kind == "grating" else _noise(rng, size)
     knots = np.linspace(0.0, 1.0, len(palette))
     colors = [np.interp(values, knots, channel) for channel in palette.T]
-    return (np.stack(colors, axis=-1) * 255.0 + 0.5).astype(np.uint8)
+    return _developed(np.stack(colors, axis=-1))
 
 
 def draw_palette(rng: np.random.Generator, colors: int) -> np.ndarray:
-    """Colours that differ, [colors, 3] in [0, 1], about as bright as any others."""
+    """Colours that differ, [colors, 3] in [0, 1], the darkest and the brightest too."""
     palette = rng.random((colors, 3))
-    palette += 0.5 - palette.mean(axis=0)
-    return np.clip(0.5 + 1.2 * (palette - 0.5), 0.0, 1.0)
+    low, high = palette.min(axis=0), palette.max(axis=0)
+    return (palette - low) / np.maximum(high - low, 0.25)
+
+
+def _developed(surface: np.ndarray) -> np.ndarray:
+    """As bytes, with one mean and contrast, so that neither tells surfaces apart."""
+    middle, spread = surface.mean(axis=(0, 1)), max(float(surface.std()), 0.02)
+    surface = np.clip(0.5 + _CONTRAST / spread * (surface - middle), 0.0, 1.0)
+    return (surface * 255.0 + 0.5).astype(np.uint8)
 
 
 def _grating(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -13,16 +13,16 @@ the leaves.
 """
 
 import functools
+import math
 
 import numpy as np
 
 from transfusion_tf.phantoms.canvas import pixel_centers, random_stream
-from transfusion_tf.phantoms.photographs import recolor
 from transfusion_tf.phantoms.texture_fractals import Fractal, draw_fractal
 from transfusion_tf.phantoms.texture_leaves import LeafKind, draw_leaf_kind, lay_leaves
 from transfusion_tf.phantoms.texture_surfaces import draw_palette
 
-_CLASS, _FRACTAL, _BACKDROP, _IMAGE, _COLOR = range(5)
+_CLASS, _FRACTAL, _BACKDROP, _IMAGE = range(4)
 _BACKDROPS = 48
 _FRACTAL_SHARE = 0.5
 
@@ -58,12 +58,13 @@ def draw_texture(
         _leaf_kind((seed, _BACKDROP, int(index)), 2 * size)
         for index in rng.integers(_BACKDROPS, size=2)
     )
-    scale, turn = np.exp(rng.uniform(-0.4, 0.4)), rng.uniform(-0.3, 0.3)
+    scale, turn = math.exp(rng.uniform(-0.3, 0.3)), rng.uniform(-0.25, 0.25)
     canvas = lay_leaves(rng, (below, own, among), scale, turn)
     _lay_fractals(rng, seed, class_index, scale, turn, canvas)
-    image = canvas.reshape(size, 2, size, 2, 3).mean(axis=(1, 3), dtype=np.float32)
-    image *= _side_light(rng, size)
-    return recolor(random_stream(seed, _COLOR, class_index, image_index), image)
+    image = (
+        canvas[::2, ::2] + canvas[1::2, ::2] + canvas[::2, 1::2] + canvas[1::2, 1::2]
+    )
+    return _photographed(rng, image / np.float32(4.0))
 
 
 @functools.lru_cache(maxsize=64)
@@ -115,7 +116,15 @@ def _lay_fractals(
             canvas[y + row, x + column] = color
 
 
-def _side_light(rng: np.random.Generator, size: int) -> np.ndarray:
-    at = pixel_centers(size)
-    x, y = rng.uniform(-0.35, 0.35, 2)
-    return (1.0 + x * at[None, :] + y * at[:, None])[..., None].astype(np.float32)
+def _photographed(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Light from a side, colour cast, contrast and brightness; [size, size, 3] uint8."""
+    at = pixel_centers(len(image))
+    x, y = rng.uniform(-0.3, 0.3, 2).astype(np.float32)
+    image = image * (1.0 + x * at[None, :] + y * at[:, None])[..., None]
+    saturation = 0.0 if rng.random() < 0.1 else rng.uniform(0.4, 1.2)
+    grey = image.mean(axis=-1, keepdims=True)
+    image = grey + np.float32(saturation) * (image - grey)
+    image = image * np.exp(rng.normal(0.0, 0.15, 3)).astype(np.float32)
+    contrast, brightness = rng.uniform(0.6, 1.3), rng.uniform(-0.15, 0.15)
+    image = np.float32(contrast) * (image - image.mean()) + np.float32(0.5 + brightness)
+    return (np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
