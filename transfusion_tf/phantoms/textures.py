@@ -117,7 +117,7 @@ def _lay_fractals(
 
 
 def _photographed(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Light from a side, colour cast, contrast and brightness; [size, size, 3] uint8."""
+    """Light from a side, cast, contrast and brightness; [size, size, 3] uint8."""
     at = pixel_centers(len(image))
     x, y = rng.uniform(-0.3, 0.3, 2).astype(np.float32)
     image = image * (1.0 + x * at[None, :] + y * at[:, None])[..., None]
