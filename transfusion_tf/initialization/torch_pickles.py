@@ -12,7 +12,10 @@ from typing import IO, Any
 from transfusion_tf.errors import UserError
 
 # Values that an instruction carries with it.
-_LITERALS = ("BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1")
+_LITERALS = (
+    *("BINUNICODE", "SHORT_BINUNICODE"),
+    *("BININT", "BININT1", "BININT2", "LONG1"),
+)
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _MAPPING = "collections OrderedDict"
@@ -101,6 +104,8 @@ def read_torch_pickle(stream: IO[bytes]) -> Any:
             marks.append(len(stack))
         elif name in ("BINPUT", "LONG_BINPUT"):
             memo[argument] = stack[-1]
+        elif name == "MEMOIZE":
+            memo[len(memo)] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
             stack.append(memo[argument])
         elif name == "APPEND":
@@ -113,6 +118,8 @@ def read_torch_pickle(stream: IO[bytes]) -> Any:
             _update(stack, marks.pop())
         elif name == "GLOBAL":
             stack.append(_known(argument))
+        elif name == "STACK_GLOBAL":
+            stack.append(_known(" ".join(_popped(stack, len(stack) - 2))))
         elif name == "BINPERSID":
             stack.append(_storage(stack.pop()))
         elif name == "REDUCE":
@@ -120,7 +127,7 @@ def read_torch_pickle(stream: IO[bytes]) -> Any:
             stack.append(_made(stack.pop(), arguments))
         elif name == "BUILD":
             stack.pop()  # Versions of modules, which a mapping of tensors carries.
-        elif name != "PROTO":
+        elif name not in ("PROTO", "FRAME"):
             raise UserError(f"it asks for the pickle instruction {name}")
     raise ValueError("the pickle has no end")
 
