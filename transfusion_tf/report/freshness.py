@@ -122,7 +122,7 @@ def _analyses(record: dict[str, Any], root: Path) -> Iterable[Path]:
 
 def _written(folder: Path) -> list[Path]:
     found = [folder / "report.html"]
-    for name in ("figures", "tables"):
+    for name in ("figures", "tables", "events"):
         found += [file for file in sorted((folder / name).rglob("*")) if file.is_file()]
     return found
 

@@ -24,11 +24,12 @@ from transfusion_tf.report.results import Results, collect
 from transfusion_tf.report.verdict import reach_verdict
 from transfusion_tf.report.verdict_warnings import rare_classes
 from transfusion_tf.studies.measurements.collect import measure_study
+from transfusion_tf.studies.study_events import write_study_events
 from transfusion_tf.studies.study_folder import StudyRecord, read_study
 
 
 def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
-    """Writes `report.html`, `figures/` and `tables/` into the study's folder.
+    """Writes `report.html`, `figures/`, `tables/` and `events/` into a study's folder.
 
     Every study has its chapters; at the top stand the paper's claims where it is after
     one, and else whether transfer pays.
@@ -85,6 +86,7 @@ def write_report(study_dir: str | Path, *, show_images: bool = True) -> Path:
                 record, results, verdict.cases, folder, show_images
             )
             context["matrix"] = page.verdict_matrix(results, verdict.cases)
+    write_study_events(record.runs, folder / "events")
     files.write_text(target, render("report.html", context))
     mark_current(folder, show_images=show_images, headline=headline)
     return target

@@ -13,6 +13,7 @@ from transfusion_tf.datasets import PreparedDataset
 from transfusion_tf.errors import UserError
 from transfusion_tf.training import performance, provenance
 from transfusion_tf.training.config import RunConfig
+from transfusion_tf.training.hparams import write_hparams, write_results
 from transfusion_tf.training.profiling import profiler
 from transfusion_tf.training.run_directory import RunDirectory
 from transfusion_tf.training.run_options import RunOptions
@@ -80,25 +81,28 @@ class Loop:
             dynamic_ncols=True,
         )
         self.options.on_step(progress.step)
-        with (
-            bar,
-            writer.as_default(),
-            profiler(self.options.profile_steps, self.directory.events) as profile,
-        ):
-            if self._evaluation_is_due():
-                self._evaluate(bar)
-            while progress.step < config.steps and not ends_early(progress, config):
-                if ends_head(progress, config):
-                    self._skip_to(config.head_steps, bar)
-                target = min(
-                    (progress.step // config.eval_every + 1) * config.eval_every,
-                    config.steps,
-                )
-                self._train_until(target, bar, profile)
-                self._evaluate(bar)
+        with bar, writer.as_default():
+            examples = self.prepared.examples("train", config.train_examples)
+            write_hparams(config, len(examples))
+            with profiler(self.options.profile_steps, self.directory.events) as profile:
+                self._train_to_the_end(bar, profile)
             # An early stop leaves steps that a study's bar still counts.
             self.options.on_step(config.steps - progress.step)
-        self._finish()
+            self._finish()
+
+    def _train_to_the_end(self, bar: tqdm, profile: Callable[[int], None]) -> None:
+        progress, config = self.progress, self.config
+        if self._evaluation_is_due():
+            self._evaluate(bar)
+        while progress.step < config.steps and not ends_early(progress, config):
+            if ends_head(progress, config):
+                self._skip_to(config.head_steps, bar)
+            target = min(
+                (progress.step // config.eval_every + 1) * config.eval_every,
+                config.steps,
+            )
+            self._train_until(target, bar, profile)
+            self._evaluate(bar)
 
     def _skip_to(self, step: int, bar: tqdm) -> None:
         """Goes on with another step, as a run that resumes there would."""
@@ -313,6 +317,7 @@ class Loop:
         ]
         progress.evaluation_seconds += time.perf_counter() - start
         metrics = {result.split: result.metrics for result in results}
+        write_results(str(self.config.metric), metrics, progress.best_step)
         directory.write_table(
             "predictions.parquet", pd.concat([result.table for result in results])
         )
