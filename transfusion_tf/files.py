@@ -71,6 +71,30 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """As `replacing`, of a folder that the block fills; what is there goes whole."""
+    target = Path(path).absolute()
+    temporary = target.with_name(f".{os.getpid()}.{target.name}")
+    before = target.with_name(f".{os.getpid()}.before.{target.name}")
+    try:
+        _make_folder(target.parent)
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+        if target.exists():
+            target.rename(before)
+        temporary.rename(target)
+    except OSError as error:
+        raise as_user_error(error, target) from error
+    finally:
+        for folder in (temporary, before):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)

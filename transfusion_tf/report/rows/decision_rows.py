@@ -28,7 +28,7 @@ from transfusion_tf.report.rows.accuracy_rows import model_results
 from transfusion_tf.studies.run_groups import RunGroup
 from transfusion_tf.studies.study_folder import Run
 
-_TARGET = 0.9
+TARGET = 0.9
 POINTS = {
     "90 % specificity": threshold_at_specificity,
     "90 % sensitivity": threshold_at_sensitivity,
@@ -71,8 +71,8 @@ def _left_out(keys: Mapping[str, Any], starts: Sequence[StartRuns]) -> Rows:
         return [{**remark, "said": said}]
     fewest: dict[str, int] = {}
     for run in tested:
-        for question, scores in _questions(run, "test").items():
-            count = min(_patients_of_sides(scores))
+        for question, scores in questions(run, "test").items():
+            count = min(patients_of_sides(scores))
             fewest[question] = min(count, fewest.get(question, count))
     few = {name: count for name, count in fewest.items() if count < LEAST_PATIENTS}
     if not few:
@@ -124,7 +124,7 @@ def _of_question(
     if len(chosen_on) != len(runs):
         return
     for point, threshold_at in POINTS.items():
-        thresholds = [threshold_at(run, _TARGET) for run in chosen_on]
+        thresholds = [threshold_at(run, TARGET) for run in chosen_on]
         for name, rate in zip(
             ("sensitivity", "specificity"), rates_above(runs, thresholds), strict=True
         ):
@@ -161,7 +161,7 @@ def _confusion_rows(
 
 def _asked(start: StartRuns, split: str) -> dict[str, list[BinaryScores]]:
     """Question -> scores, one per run; those with enough patients of both sides."""
-    by_run = [_questions(run, split) for run in start.runs.values()]
+    by_run = [questions(run, split) for run in start.runs.values()]
     least = LEAST_PATIENTS if split == "test" else 1
     return {
         question: [run[question] for run in by_run]
@@ -171,10 +171,10 @@ def _asked(start: StartRuns, split: str) -> dict[str, list[BinaryScores]]:
 
 
 def _enough(scores: BinaryScores, least: int) -> bool:
-    return min(_patients_of_sides(scores)) >= least
+    return min(patients_of_sides(scores)) >= least
 
 
-def _patients_of_sides(scores: BinaryScores) -> tuple[int, int]:
+def patients_of_sides(scores: BinaryScores) -> tuple[int, int]:
     """How many patients have images with the finding, and without."""
     with_it, without = (
         len(np.unique(scores.patients[side]))
@@ -183,8 +183,12 @@ def _patients_of_sides(scores: BinaryScores) -> tuple[int, int]:
     return with_it, without
 
 
-def _questions(run: Run, split: str) -> _Scores:
-    """Whether a grade is referable; else each class against the rest."""
+def questions(run: Run, split: str, most: int = _MOST_QUESTIONS) -> _Scores:
+    """Whether a grade is referable; else each class against the rest, so many of them.
+
+    A question is called after the class; `moderate and up` is scored by
+    `referable_score`, a class by its output.
+    """
     labels, outputs, patients = _outputs(run, split)
     classes, first = run.dataset["classes"], run.dataset.get("referable_from")
     if run.dataset["kind"] == "grade" and first:
@@ -193,7 +197,7 @@ def _questions(run: Run, split: str) -> _Scores:
         return {f"{classes[first]} and up": BinaryScores(positive, scores, patients)}
     two_sides = len(classes) == 2 and run.dataset["kind"] != "findings"
     found = {}
-    for index in [1] if two_sides else range(min(len(classes), _MOST_QUESTIONS)):
+    for index in [1] if two_sides else range(min(len(classes), most)):
         known = ~np.isnan(labels[:, index])
         found[classes[index]] = BinaryScores(
             labels[known, index] == 1, outputs[known, index], patients[known]
