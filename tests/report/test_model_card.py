@@ -10,6 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from transfusion_tf.evaluation import prediction_table, referable_score
 from transfusion_tf.report.model_card import Export, model_card
+from transfusion_tf.studies.comparison_tables import table_path
+from transfusion_tf.studies.measurements.donor_measures import donor_parts
 from transfusion_tf.studies.study_folder import read_study
 
 EXPORT = Export("ONNX", "model.onnx", "import onnxruntime", "alike", "2026-01-01")
@@ -110,3 +112,33 @@ def test_limits_are_those_of_the_run(planted):
     assert "one seed" in limits
     assert "fold" not in limits
     assert "Drawn by this program" in card
+
+
+@pytest.mark.parametrize(("gain", "weak"), [(0.0, True), (0.3, False)])
+def test_a_donor_is_named_with_what_was_measured_of_it(planted, gain, weak):
+    planted.add("cbr_tiny", "transfer", 0, Plant(2.0))
+    run = only_run(planted)
+    assert "features of its donor are worth was not measured" in model_card(run, EXPORT)
+    values = {
+        "validation": 0.8,
+        "chance": 0.1,
+        "probe_gain": gain,
+        "probe_gain_low": gain - 0.1,
+        "probe_gain_high": gain + 0.1,
+        "gabor_share": 0.4,
+        "gabor_chance": 0.1,
+        "kernel_scale": 0.3,
+    }
+    rows = [
+        {"quantity": f"donor_{name}", "value": value, "item": "", "unit": "accuracy"}
+        for name, value in values.items()
+    ]
+    named = {"model": "cbr_tiny", "donor": "photographs", "donor_run": ""}
+    (part,) = donor_parts([run.config])
+    path = planted.root / table_path("donor_quality", part)
+    path.parent.mkdir()
+    pd.DataFrame(rows).assign(**named).to_csv(path, index=False)
+    card = model_card(run, EXPORT)
+    assert "donor: photographs (validation accuracy 0.80" in card
+    assert "not measured" not in card
+    assert ("The donor photographs" in card and "is weak" in card) == weak

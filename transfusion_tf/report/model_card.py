@@ -33,10 +33,11 @@ from transfusion_tf.report.rows.decision_rows import (
     patients_of_sides,
     questions,
 )
+from transfusion_tf.studies.donor_quality import DonorQuality
 from transfusion_tf.studies.measurements.run_labels import donor_name
+from transfusion_tf.studies.said_donors import known_quality
 from transfusion_tf.studies.study_folder import Run
 from transfusion_tf.training.config import recipe_fields
-from transfusion_tf.training.run_directory import RunDirectory
 
 # Bins that hold as many forecasts each.
 _BINS = 5
@@ -71,6 +72,8 @@ def model_card(run: Run, export: Export) -> str:
     """
     metrics = _metric_rows(run)
     points = list(_operating_points(run))
+    root = run.directory.path.absolute().parent.parent
+    quality = known_quality(run.config, root)
     return render(
         "model_card.md",
         {
@@ -83,7 +86,7 @@ def model_card(run: Run, export: Export) -> str:
             "size": int(run.config.image_size or run.dataset["image_size"]),
             "title": run.dataset.get("title") or run.dataset["name"],
             "predicts": _predicts(run.dataset),
-            "donor": _donor(run),
+            "donor": _donor(run, quality),
             "recipe": {
                 name.replace("_", " "): getattr(run.config, name)
                 for name in recipe_fields([run.config])
@@ -95,7 +98,7 @@ def model_card(run: Run, export: Export) -> str:
             "target": TARGET,
             "calibration": _calibration(run),
             "chance": chance_level(run.metric, _class_counts(run)),
-            "limits": list(_limits(run, metrics)),
+            "limits": list(_limits(run, metrics, quality)),
             "least_patients": LEAST_PATIENTS,
         },
     )
@@ -111,17 +114,12 @@ def _predicts(dataset: Mapping[str, Any]) -> str:
     return kinds[dataset["kind"]]
 
 
-def _donor(run: Run) -> str:
-    """The donor by name, and how well it does on its own data; empty without one."""
+def _donor(run: Run, quality: DonorQuality | None) -> str:
+    """The donor by name, and what was measured of it; empty without one."""
     name = donor_name(run.config)
-    if name is None:
-        return ""
-    directory = RunDirectory(str(run.config.donor))
-    if not directory.finished():
-        return name
-    status, metric = directory.status(), str(directory.config().metric)
-    level = wording.number(status.get("best_validation"))
-    return f"{name} ({wording.metric_title(metric)} {level} on its own validation data)"
+    if name is None or quality is None:
+        return name or ""
+    return f"{name} ({'; '.join(quality.facts())})"
 
 
 def _class_counts(run: Run) -> list[int]:
@@ -200,7 +198,9 @@ def _calibration(run: Run) -> Reliability | None:
     return reliability(happened, forecast, _BINS, "equal_mass")
 
 
-def _limits(run: Run, metrics: list[dict[str, Any]]) -> Iterator[str]:
+def _limits(
+    run: Run, metrics: list[dict[str, Any]], quality: DonorQuality | None
+) -> Iterator[str]:
     config, status = run.config, run.status
     if not metrics:
         yield "It was never tested: the data set has no test images."
@@ -223,6 +223,10 @@ def _limits(run: Run, metrics: list[dict[str, Any]]) -> Iterator[str]:
             f"The test set has fewer than {LEAST_PATIENTS} patients with {listed}: "
             "what it says of them hangs on a patient or two."
         )
+    if quality is not None and quality.weaknesses:
+        yield f"{quality.verdict()}."
+    elif quality is None and donor_name(run.config) is not None:
+        yield "What the features of its donor are worth was not measured."
     yield "It is one training with one seed; another seed gives other outputs."
     if config.fold is not None:
         yield (

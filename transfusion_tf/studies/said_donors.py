@@ -18,6 +18,15 @@ from transfusion_tf.training import RunConfig, RunDirectory
 _NAME = "donor_quality"
 
 
+def known_quality(config: RunConfig, root: Path) -> DonorQuality | None:
+    """What was measured of a run's donor, where a study below `root` asked for it."""
+    for part in donor_parts([config]):
+        path = root / table_path(_NAME, part)
+        if path.exists():
+            return DonorQuality.of(donor_rows(pd.read_csv(path)))
+    return None
+
+
 class SaidDonors:
     """The donors of a study whose report has a chapter on them, each said once."""
 
