@@ -218,23 +218,29 @@ def trained_root(clinic_root, prepared, data_root, build_once, train_once):
 
 
 @pytest.fixture(scope="session")
-def weightless_model():
-    """Builds a model of which names and shapes can be read, but no value is made.
-
-    Each once: tests must not change it.
-    """
+def weightless():
+    """Calls what makes models of which names and shapes are read, and no value."""
     import keras
 
+    def call(make):
+        def in_scope():
+            with keras.StatelessScope(initialize_variables=False):
+                return make()
+
+        # In a thread of its own, for Keras keeps a thread's list of variables to make.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(in_scope).result()
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def weightless_model(weightless):
+    """Builds a model without weights, each once: tests must not change it."""
     from transfusion_tf.models import build
 
     @functools.cache
     def get(name: str, size: tuple[int, int] = (224, 224)):
-        def make():
-            with keras.StatelessScope(initialize_variables=False):
-                return build(name, (*size, 3), 5)
-
-        # In a thread of its own, for Keras keeps a thread's list of variables to make.
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(make).result()
+        return weightless(lambda: build(name, (*size, 3), 5))
 
     return get

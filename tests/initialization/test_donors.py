@@ -1,5 +1,4 @@
 import hashlib
-import re
 
 import h5py
 import keras
@@ -174,20 +173,3 @@ def test_a_donor_that_does_not_exist_is_refused(model):
 def test_for_cbr_the_error_says_where_a_donor_can_come_from(model):
     with pytest.raises(DonorUnavailableError, match="--donor=photographs"):
         load_donor("imagenet", model)
-
-
-@pytest.mark.slow
-def test_without_a_network_the_error_says_which_file_to_put_where(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    # Keras has read that variable when it was imported.
-    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
-    for name in ("https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    place = (
-        "put resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 into "
-        f"{tmp_path / 'models'}"
-    )
-    with pytest.raises(DonorUnavailableError, match=re.escape(place)):
-        load_donor("imagenet", build("resnet50", (64, 64, 3), 1))

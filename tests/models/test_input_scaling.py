@@ -27,15 +27,22 @@ def scaled_by(name: str, images: np.ndarray) -> np.ndarray:
     return scaled_inside(model, images)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet50", "inception_v3"])
-def test_backbones_scale_as_keras_does_for_their_weights(smallest_model, name):
-    application = {
-        "resnet50": keras.applications.resnet50,
-        "inception_v3": keras.applications.inception_v3,
-    }[name]
-    model = smallest_model(name)
-    images = IMAGES[:, : model.input.shape[1], : model.input.shape[2]]
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("resnet50", "resnet50"),
+        ("inception_v3", "inception_v3"),
+        ("densenet121", "densenet"),
+        ("mobilenet_v2", "mobilenet_v2"),
+        ("xception", "xception"),
+    ],
+)
+def test_backbones_scale_as_keras_does_for_their_weights(
+    weightless_model, name, module
+):
+    application = getattr(keras.applications, module)
+    model = weightless_model(name)
+    images = np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 3))
 
     np.testing.assert_allclose(
         scaled_inside(model, images),
@@ -158,13 +165,18 @@ def test_standardised_images_come_in_the_units_that_a_donor_was_trained_on(
 
 
 @pytest.mark.parametrize("name", ["resnet50", "inception_v3", "deit_mini", "cbr_tiny"])
-def test_standardised_images_come_in_the_units_of_a_model_s_own_donors(name):
+def test_standardised_images_come_in_the_units_of_a_model_s_own_donors(
+    weightless, name
+):
     size = 80
-    model = build(name, (size, size, 3), 1, pixel_statistics=TARGETS["colour"])
+    shape = (size, size, 3)
+    model = weightless(
+        lambda: build(name, shape, 1, pixel_statistics=TARGETS["colour"])
+    )
 
     donors = ARCHITECTURES[name].input_scaling
     assert input_scaling_of(model) == dataset_scaling_name(donors)
-    again = build(name, (size, size, 3), 1, input_scaling=donors)
+    again = weightless(lambda: build(name, shape, 1, input_scaling=donors))
     image = np.full((1, size, size, 3), 255 * np.array(IMAGENET["mean"]), "float32")
     mean = np.full((1, size, size, 3), 255 * np.array(STATISTICS["mean"]), "float32")
     np.testing.assert_allclose(

@@ -1,18 +1,27 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
 
 from transfusion_tf.errors import UserError
-from transfusion_tf.models import build, named_tensors, stage_names, stages
+from transfusion_tf.models import (
+    build,
+    layer_tensors,
+    named_tensors,
+    stage_names,
+    stages,
+)
 from transfusion_tf.models.slimming import slim
 
 
-def convolutions(model) -> dict[str, int]:
+def channels(model) -> dict[str, int]:
+    """Of what layers with kernels give, depthwise ones too."""
     return {
-        layer.name: layer.filters
+        layer.name: layer.output.shape[-1]
         for stage in stages(model)
         for layer in stage.layers
-        if hasattr(layer, "filters")
+        if "kernel" in [tensor.name[-6:] for tensor in layer_tensors(layer)]
     }
 
 
@@ -20,14 +29,18 @@ def convolutions(model) -> dict[str, int]:
     ("name", "stage"),
     [
         ("cbr_large_w", "pool2"),
-        pytest.param("resnet50", "block2", marks=pytest.mark.slow),
-        pytest.param("efficientnet_lite0", "block3", marks=pytest.mark.slow),
-        pytest.param("inception_v3", "mixed2", marks=pytest.mark.exhaustive),
+        ("resnet50", "block2"),
+        ("inception_v3", "mixed2"),
+        ("efficientnet_v2_b0", "block4"),
+        ("xception", "entry2"),
+        ("convnext_tiny", "stage2"),
     ],
 )
-def test_channels_halve_above_the_stage_and_stay_below(smallest_model, name, stage):
-    full = smallest_model(name)
-    slimmed = build(f"{name}[slim_after={stage},width=0.5]", full.input.shape[1:], 5)
+def test_channels_halve_above_the_stage_and_stay_below(
+    weightless, weightless_model, name, stage
+):
+    full = weightless_model(name)
+    slimmed = weightless(lambda: slim(full, stage, 0.5))
     names = stage_names(full)
     lower = {
         layer.name
@@ -35,7 +48,7 @@ def test_channels_halve_above_the_stage_and_stay_below(smallest_model, name, sta
         for layer in part.layers
     }
 
-    widths, full_widths = convolutions(slimmed), convolutions(full)
+    widths, full_widths = channels(slimmed), channels(full)
 
     assert stage_names(slimmed) == names
     assert list(widths) == list(full_widths)
@@ -61,7 +74,7 @@ def test_a_slimmed_model_saves_and_loads_like_any_other(tmp_path):
 
     loaded = keras.models.load_model(tmp_path / "slim.keras")
 
-    assert convolutions(loaded) == {"conv1": 32, "conv2": 16, "conv3": 32, "conv4": 64}
+    assert channels(loaded) == {"conv1": 32, "conv2": 16, "conv3": 32, "conv4": 64}
 
 
 @pytest.mark.parametrize(
@@ -76,26 +89,35 @@ def test_a_stage_that_cannot_be_slimmed_after_is_refused(stage, said):
         build(f"cbr_tiny[slim_after={stage}]", (64, 64, 3), 2)
 
 
+XCEPTIONS_IDENTITIES = ["entry4", *(f"middle{number}" for number in range(1, 8))]
+
+
 # One of each family; the largest have the structure of these.
 @pytest.mark.parametrize(
     ("name", "refused"),
     [
         ("cbr_small", []),
         ("resnet18", ["conv1"]),
+        ("xception", XCEPTIONS_IDENTITIES),
+        ("convnext_tiny", ["stem"]),
         pytest.param("resnet34", ["conv1"], marks=pytest.mark.exhaustive),
-        pytest.param("resnet50", [], marks=pytest.mark.exhaustive),
-        pytest.param("inception_v3", [], marks=pytest.mark.exhaustive),
-        pytest.param("efficientnet_lite0", [], marks=pytest.mark.exhaustive),
+        *(
+            pytest.param(name, [], marks=pytest.mark.exhaustive)
+            for name in (
+                *("resnet50", "inception_v3", "densenet121", "mobilenet_v2"),
+                *("efficientnet_lite0", "efficientnet_v2_b0"),
+            )
+        ),
     ],
 )
 def test_every_point_builds_or_is_refused_with_those_that_do(
-    smallest_model, name, refused
+    weightless, weightless_model, name, refused
 ):
-    full = smallest_model(name)
+    full = weightless_model(name)
     *points, last = stage_names(full)
     built = [point for point in points if point not in refused]
     for point in built:
-        slim(full, point, 0.3)
+        weightless(functools.partial(slim, full, point, 0.3))
     for point in (*refused, last):
         with pytest.raises(UserError, match=f"{point}.*one of {', '.join(built)}"):
             slim(full, point, 0.01)

@@ -14,13 +14,13 @@ def tiny():
 
 
 @pytest.fixture(scope="module")
-def resnet50():
-    return build("resnet50", (64, 64, 3), 5)
+def resnet50(weightless_model):
+    return weightless_model("resnet50")
 
 
 @pytest.fixture(scope="module")
-def inception_v3():
-    return build("inception_v3", (75, 75, 3), 5)
+def inception_v3(weightless_model):
+    return weightless_model("inception_v3")
 
 
 def names(parts):
@@ -79,6 +79,20 @@ def test_a_resnets_units_are_its_residual_units(resnet50):
     assert outputs[0] is resnet50.get_layer("conv1_relu").output
     assert outputs[1] is resnet50.get_layer("conv2_block1_out").output
     assert outputs[-1] is resnet50.get_layer("conv5_block3_out").output
+
+
+def test_units_of_other_networks_are_their_blocks(weightless_model):
+    def units(name, count):
+        found = names(model_parts(weightless_model(name), "unit"))
+        assert len(found) == count
+        return found
+
+    dense = [f"conv2_block{unit}" for unit in range(1, 7)]
+    assert units("densenet121", 63)[:8] == ["conv1_conv", *dense, "pool2_conv"]
+    flows = [f"block{module}" for module in range(2, 14)]
+    assert units("xception", 17)[2:-3] == flows
+    block = "convnext_tiny_stage_0_block"
+    assert units("convnext_tiny", 23)[1:4] == [f"{block}_{unit}" for unit in range(3)]
 
 
 @pytest.mark.slow

@@ -207,6 +207,10 @@ def test_the_recipe_leaves_out_what_has_no_effect():
         ("resnet50", 199, 0.8, 256),
         ("inception_v3", 1999, 0.9, 256),
         ("resnet101[slim_after=block2,width=0.5]", 2000, None, None),
+        ("mobilenet_v2", 19_999, 0.99, None),  # of its own, 0.999
+        ("efficientnet_v2_b0", 199, 0.8, 256),
+        ("efficientnet_v2_b0", 1999, None, 256),  # its own, 0.9
+        ("convnext_tiny", 100, None, None),
         ("cbr_tiny", 100, None, None),
     ],
 )
