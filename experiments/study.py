@@ -223,6 +223,7 @@ def _own_study() -> "Study":
     from transfusion_tf.datasets import load_card
     from transfusion_tf.errors import UserError
     from transfusion_tf.studies import Study, grid, own_chapters, split_names
+    from transfusion_tf.studies.donor_runs import with_default_donor
     from transfusion_tf.studies.study_names import free_name, named
     from transfusion_tf.training import RunConfig
 
@@ -234,7 +235,7 @@ def _own_study() -> "Study":
     base = RunConfig(dataset=dataset, model=models[0], **run_values(card))
     sizes = positive_numbers("train_examples", FLAGS.train_examples or [])
     runs = [
-        run
+        with_default_donor(run)
         for donor in _donors()
         for run in grid(
             base.replace(donor=donor),

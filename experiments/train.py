@@ -46,13 +46,14 @@ def _main(arguments: Sequence[str]) -> None:
     import_tensorflow()
     from transfusion_tf.datasets import load_card
     from transfusion_tf.studies import train_with_donor
+    from transfusion_tf.studies.donor_runs import with_default_donor
     from transfusion_tf.training.performance import summary
 
     values = run_values(load_card(FLAGS.dataset, FLAGS.source))
     values |= {name: FLAGS[name].value for name in RUN_FIELDS}
     config = RunConfig(**values)
     options = run_options()
-    result = train_with_donor(config, FLAGS.root, options)
+    result = train_with_donor(with_default_donor(config), FLAGS.root, options)
     if options.cluster and options.cluster.worker > 0:
         return  # The chief says it.
     status = result.directory.status()

@@ -67,8 +67,8 @@ def test_studies_are_listed_with_one_line_each():
         ),
         (
             "study",
-            [EXAMPLE, "--initializations=transfer"],
-            "needs --donor",
+            [EXAMPLE, "--initializations=transfer", "--donor=nowhere.h5"],
+            "no donor 'nowhere.h5'",
         ),
         ("study", [EXAMPLE, "--seeds=0"], "--seeds"),
         (

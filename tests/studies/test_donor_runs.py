@@ -16,6 +16,7 @@ from transfusion_tf.studies.donor_runs import (
     donor_card_records,
     is_dataset,
     pretraining_run,
+    with_default_donor,
     with_donor_card,
 )
 from transfusion_tf.studies.measurements.comparisons import COMPARISONS
@@ -35,6 +36,25 @@ def card(tmp_path):
         'title = "Scanner"\nfile = "weights.h5"\ninput_scaling = "caffe_over_255"\n'
     )
     return str(path)
+
+
+@pytest.mark.parametrize(
+    ("model", "initialization", "donor"),
+    [
+        ("efficientnet_lite0", "transfer", "imagenet"),
+        ("resnet50[slim_after=block2,width=0.5]", "mean_var", "imagenet"),
+        ("cbr_tiny", "transfer:pool1", "drawn_textures"),
+        ("cbr_tiny", "gabor", None),
+        ("resnet50", "random", None),
+    ],
+)
+def test_a_run_that_names_no_donor_has_the_best_that_its_model_can_have(
+    model, initialization, donor
+):
+    run = BASE.replace(model=model, initialization=initialization)
+    assert with_default_donor(run).donor == donor
+    named = run.replace(donor="photographs")
+    assert with_default_donor(named) == named
 
 
 def test_a_card_stands_for_its_file_and_the_pixels_that_it_expects(card, tmp_path):

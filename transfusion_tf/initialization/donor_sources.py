@@ -29,6 +29,15 @@ from transfusion_tf.models.backbones import (
 )
 
 
+def has_imagenet_weights(architecture: str) -> bool:
+    """Whether somebody publishes ImageNet weights of it, which `imagenet` gives."""
+    return (
+        architecture in KERAS_APPLICATIONS
+        or architecture in IMAGENET_PRESETS
+        or architecture in EFFICIENTNET_LITE_FILES
+    )
+
+
 def imagenet_donor(model: keras.Model) -> Donor:
     """Published ImageNet weights for the model's architecture, downloaded once.
 
@@ -47,7 +56,7 @@ def imagenet_donor(model: keras.Model) -> Donor:
         return donor_from_preset(IMAGENET_PRESETS[model.name], model, name="imagenet")
     if model.name in EFFICIENTNET_LITE_FILES:
         return _efficientnet_lite_donor(model)
-    if model.name not in KERAS_APPLICATIONS:
+    if not has_imagenet_weights(model.name):
         published = ", ".join(
             (*KERAS_APPLICATIONS, *IMAGENET_PRESETS, *EFFICIENTNET_LITE_FILES)
         )

@@ -11,6 +11,7 @@ from transfusion_tf.datasets.splits import stable_hash
 from transfusion_tf.errors import UserError
 from transfusion_tf.initialization import InitializationReport, parse_spec
 from transfusion_tf.initialization.donor_cards import is_donor_card, load_donor_card
+from transfusion_tf.initialization.donor_sources import has_imagenet_weights
 from transfusion_tf.initialization.weight_files import stored_input_scaling
 from transfusion_tf.models import INPUT_SCALINGS, ModelSpec, parse_model_name
 from transfusion_tf.models.registry import ARCHITECTURES
@@ -22,6 +23,7 @@ from transfusion_tf.training import RunConfig
 # what their run ids say.
 _DONOR_SEED = 10_007
 _FIRST_DONORS = ("imagenet2012", "photographs", "photographs_few")
+_DRAWN_DONOR = "drawn_textures"
 
 
 def is_dataset(donor: str | None) -> bool:
@@ -29,6 +31,19 @@ def is_dataset(donor: str | None) -> bool:
     if donor is None or is_donor_card(donor):
         return False
     return donor in card_names() or Path(donor).suffix == ".toml"
+
+
+def with_default_donor(config: RunConfig) -> RunConfig:
+    """The config with a donor, where it needs one and names none.
+
+    ImageNet's weights where somebody publishes them for the architecture, else a model
+    pretrained on drawn textures, which needs no download.
+    """
+    if config.donor is not None or not parse_spec(config.initialization).needs_donor:
+        return config
+    architecture = parse_model_name(config.model).architecture
+    published = has_imagenet_weights(architecture)
+    return config.replace(donor="imagenet" if published else _DRAWN_DONOR)
 
 
 def with_donor_card(config: RunConfig) -> RunConfig:

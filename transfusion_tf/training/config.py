@@ -66,7 +66,8 @@ class RunConfig:
     donor: str | None = setting(
         None,
         "Where transferred weights come from: imagenet, a weight file, a run "
-        "directory, or a data set (photographs) to pretrain on.",
+        "directory, or a data set to pretrain on; else imagenet where that has weights "
+        "of the model, and drawn_textures where not.",
         recipe="never",
         location=True,
     )
