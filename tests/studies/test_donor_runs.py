@@ -88,7 +88,7 @@ def test_the_card_s_pixels_are_the_units_of_images_that_a_run_standardises(card)
     assert with_donor_card(run).model == "resnet50[input_scaling=caffe_over_255]"
 
 
-@pytest.mark.parametrize("name", ["RadImageNet-ResNet50_notop.h5", "best.weights.h5"])
+@pytest.mark.parametrize("name", ["radimagenet_notop.h5", "best.weights.h5", "w.pth"])
 def test_a_bare_file_without_a_known_scaling_is_an_error_that_lists_the_choices(
     tmp_path, name
 ):

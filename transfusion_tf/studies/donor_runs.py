@@ -12,6 +12,7 @@ from transfusion_tf.errors import UserError
 from transfusion_tf.initialization import InitializationReport, parse_spec
 from transfusion_tf.initialization.donor_cards import is_donor_card, load_donor_card
 from transfusion_tf.initialization.donor_sources import has_imagenet_weights
+from transfusion_tf.initialization.torch_files import TORCH_SUFFIXES
 from transfusion_tf.initialization.weight_files import stored_input_scaling
 from transfusion_tf.models import INPUT_SCALINGS, ModelSpec, parse_model_name
 from transfusion_tf.models.registry import ARCHITECTURES
@@ -87,12 +88,14 @@ def _check_that_pixels_are_known(config: RunConfig) -> None:
         return
     file = Path(config.donor).expanduser()
     # Others are data sets and runs.
-    is_weight_file = file.suffix in (".h5", ".keras") and file.is_file()
+    suffixes = (".h5", ".keras", *TORCH_SUFFIXES)
+    is_weight_file = file.suffix in suffixes and file.is_file()
     if spec.input_scaling or not is_weight_file:
         return
     if (file.parent / "config.json").is_file() or stored_input_scaling(file):
         return
-    fitting = dataclasses.replace(spec, input_scaling="caffe")
+    own = ARCHITECTURES[spec.architecture].input_scaling
+    fitting = dataclasses.replace(spec, input_scaling=own)
     raise UserError(
         f"--donor={config.donor} does not say which pixels its weights expect, and on "
         "others they are another network. Name one of "
