@@ -146,6 +146,7 @@ def make(
         _check_alone(name, given)
         return _ALONE[name]()
     from transfusion_tf.studies import Study
+    from transfusion_tf.studies.own_chapters import donor_chapters
 
     paper_name, _, wanted = name.partition("/")
     paper = _PAPERS[paper_name]
@@ -170,6 +171,8 @@ def make(
         # What the papers print are CCAs: no other measure's values stand beside them.
         chapters = [_without_published_similarity(chapter) for chapter in chapters]
         claims = tuple(map(_without_published_effect, claims))
+    if scale.name != "smoke":  # Where donors know nothing, and seconds count.
+        chapters += donor_chapters(run for each in chapters for run in each.runs)
     where = _dataset_suffix(dataset) if dataset else ""
     study_name = f"{paper_name.replace('_', '-')}-{wanted}-{scale.name}{where}"
     title = paper.TITLE if wanted == "all" else chapters[0].title

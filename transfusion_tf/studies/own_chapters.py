@@ -154,6 +154,12 @@ def own_chapters(
     )
 
 
+def donor_chapters(runs: Iterable[RunConfig]) -> tuple[Chapter, ...]:
+    """The chapter on what the donors of some runs are worth; none where none has any."""
+    given = [run for run in dict.fromkeys(runs) if _start(run)[1]]
+    return (_of_runs(_DONOR_QUALITY, given),) if given else ()
+
+
 def _on_learning(runs: Sequence[RunConfig]) -> Iterator[Chapter]:
     """All runs together: what starts gain, how fast they learn."""
     if len({_start(run) for run in runs}) < 2:
@@ -209,9 +215,7 @@ def _on_donors(
     runs: Sequence[RunConfig], sampling: Mapping[str, int]
 ) -> Iterator[Chapter]:
     """What donors are worth; models of several side by side, by architecture."""
-    given = [run for run in runs if _start(run)[1]]
-    if given:
-        yield _of_runs(_DONOR_QUALITY, given)
+    yield from donor_chapters(runs)
     whole = [run for run in runs if run.initialization in _ENDS]
     models = dict.fromkeys(run.model for run in whole)
     for model in models:
