@@ -63,7 +63,7 @@ class Page(html.parser.HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def write_own(study, names=(), *, with_gabors=False, **values):
+def write_own(study, names=(), *, with_gabors=False, donors=None, **values):
     """Writes a planted study with the chapters that its runs allow, or some of them."""
     ids = {RunDirectory(study.root / "runs" / run).config(): run for run in study.runs}
     chapters = [
@@ -81,6 +81,12 @@ def write_own(study, names=(), *, with_gabors=False, **values):
         table.parent.mkdir()
         pd.concat(fits).to_csv(table, index=False)
         shown["analyses"] = {"gabor_changes": ["analyses/gabor_changes.csv"]}
+    if donors is not None:
+        (shown,) = (each for each in chapters if each["view"] == "donor_worth")
+        table = study.root / "analyses" / "donor_quality.csv"
+        table.parent.mkdir()
+        donors.to_csv(table, index=False)
+        shown["analyses"] = {"donor_quality": ["analyses/donor_quality.csv"]}
     return study.write(chapters=chapters, after_paper=False, **values)
 
 
@@ -425,3 +431,39 @@ def test_what_each_model_has_of_its_own_is_named_in_the_recipe_and_in_no_label(
         "0.001 (cbr_tiny); 0.003 (cbr_small)"
     )
     assert collect(record).models == ("cbr_tiny", "cbr_small")
+
+
+def measured_donor(study, gain):
+    """What is measured of the study's donor, a row per number."""
+    found = {"validation": 0.4, "chance": 0.1, "probe": 0.1 + gain, "probe_gain": gain}
+    found |= {"probe_gain_low": gain - 0.02, "probe_gain_high": gain + 0.02}
+    rows = [{"quantity": f"donor_{key}", "value": found[key]} for key in found]
+    rows.append({"quantity": "donor_gabor_share", "item": "filters of 3 × 3 pixels"})
+    return pd.DataFrame(rows).assign(
+        unit="accuracy",
+        model="cbr_tiny",
+        donor="photographs",
+        donor_run=study.donors[0],
+    )
+
+
+@pytest.mark.parametrize(("gain", "weak"), [(0.03, True), (0.05, False)])
+def test_a_weak_donor_is_named_before_any_answer(study, plant, gain, weak):
+    study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer": plant(2.0)})
+    study.add_donor()
+    folder = write_own(study, ("donor_quality",), donors=measured_donor(study, gain))
+    text = Page(write_report(folder).read_text()).text
+    first, _, rest = text.partition("Does transfer help?")
+    assert f"5-shot probe +{gain:.3f}" in first
+    named = "photographs (cbr_tiny) is weak: what its features gain over random ones"
+    assert (named in first) == weak
+    assert ("that says little about transfer" in first) == weak
+    assert f"+{gain:.3f} {gain - 0.02:+.3f} to {gain + 0.02:+.3f}" in rest
+
+
+def test_that_a_donor_was_not_measured_is_said(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer": plant(2.0)})
+    folder = study.write(chapters=[], after_paper=False)
+    text = Page(write_report(folder).read_text()).text
+    first, _, _ = text.partition("Does transfer help?")
+    assert "photographs: what its features are worth was not measured" in first

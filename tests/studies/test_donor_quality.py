@@ -58,7 +58,7 @@ def test_a_donor_that_passes_both_gates_is_not_weak():
     assert donor.weaknesses == ()
     assert donor.line() == (
         "donor photographs (cbr_tiny): validation accuracy 0.50 (chance 0.10), 5-shot "
-        "probe +0.100 [+0.060 to +0.140] over random weights, Gabor share 0.30 (chance "
+        "probe +0.100 [+0.060, +0.140] over random weights, Gabor share 0.30 (chance "
         "0.20), kernels’ scale moved by 0.40 doublings: passes its gates"
     )
 
@@ -66,10 +66,10 @@ def test_a_donor_that_passes_both_gates_is_not_weak():
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"probe_gain_low": 0.019}, "+0.100 [+0.019 to +0.140], is not settled to be"),
+        ({"probe_gain_low": 0.019}, "+0.100 [+0.019, +0.140], is not settled to be"),
         ({"probe_gain_low": np.nan}, "is not settled to be above 0.02"),
-        ({"validation": 0.18}, "0.18, not settled to be 10% of the way from chance"),
-        ({"validation_low": 0.09}, "0.50, not settled to be 10% of the way"),
+        ({"validation": 0.18}, "0.18, not settled to be 10 % of the way from chance"),
+        ({"validation_low": 0.09}, "0.50, not settled to be 10 % of the way"),
     ],
 )
 def test_a_donor_below_a_gate_is_weak(values, why):
@@ -77,7 +77,7 @@ def test_a_donor_below_a_gate_is_weak(values, why):
     (weakness,) = donor.weaknesses
     assert why in weakness
     assert donor.line().endswith(": weak")
-    assert "says little about transfer" in donor.verdict()
+    assert "photographs (cbr_tiny) is weak" in donor.verdict()
 
 
 def test_of_published_weights_the_probe_alone_decides():

@@ -58,7 +58,8 @@ def donor_lines(record: StudyRecord, measurements: Measurements) -> list[str]:
     lines = []
     for donor in donor_qualities(measurements):
         where = donor.donor
-        facts = donor.facts()
+        # The chapter has the others.
+        facts = donor.facts()[:2]
         run = trained.pop(donor.donor_run, None)
         if run is not None:
             where = run.dataset.get("title") or where
@@ -75,10 +76,16 @@ def donor_lines(record: StudyRecord, measurements: Measurements) -> list[str]:
     ]
 
 
-def weak_donors(measurements: Measurements) -> list[str]:
-    """A sentence for each donor that has little to give."""
-    donors = donor_qualities(measurements)
-    return [f"{donor.verdict()}." for donor in donors if donor.weaknesses]
+def weak_donors(measurements: Measurements) -> str:
+    """Which donors have little to give, and what follows; empty where none is weak."""
+    weak = [donor for donor in donor_qualities(measurements) if donor.weaknesses]
+    if not weak:
+        return ""
+    them = "it" if len(weak) == 1 else "them"
+    return (
+        f"{' '.join(donor.verdict() for donor in weak)} If transfer gains nothing from "
+        f"{them}, that says little about transfer."
+    )
 
 
 def _unmeasured(run: Run) -> str:

@@ -224,7 +224,7 @@ def _limits(
             "what it says of them hangs on a patient or two."
         )
     if quality is not None and quality.weaknesses:
-        yield f"{quality.verdict()}."
+        yield quality.verdict()
     elif quality is None and donor_name(run.config) is not None:
         yield "What the features of its donor are worth was not measured."
     yield "It is one training with one seed; another seed gives other outputs."

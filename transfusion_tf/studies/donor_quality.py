@@ -80,7 +80,7 @@ class DonorQuality:
         if skill < LEAST_SKILL or low <= chance:
             found.append(
                 f"on its own data it has {level:.2f}, not settled to be "
-                f"{LEAST_SKILL:.0%} of the way from chance ({chance:.2f})"
+                f"{100 * LEAST_SKILL:.0f} % of the way from chance ({chance:.2f})"
             )
         if not self.number("probe_gain_low") > LEAST_GAIN:
             found.append(
@@ -116,22 +116,16 @@ class DonorQuality:
         return f"donor {self.donor} ({self.model}): {', '.join(self.facts())}: {called}"
 
     def verdict(self) -> str:
-        """What the gates say of it, a sentence or two without the last full stop."""
+        """What the gates say of it, a sentence."""
         name = f"The donor {self.donor} ({self.model})"
         if self.weaknesses:
-            return (
-                f"{name} is weak: {'; '.join(self.weaknesses)}. That transfer gains "
-                "nothing from it says little about transfer"
-            )
-        return (
-            f"{name} passes its gates: its frozen features gain {self._gain()} over "
-            "random ones"
-        )
+            return f"{name} is weak: {'; '.join(self.weaknesses)}."
+        return f"{name} passes: its features gain {self._gain()} over random ones."
 
     def _gain(self) -> str:
         ends = (self.number(f"probe_gain{end}") for end in ("", "_low", "_high"))
         gain, low, high = (f"{value:+z.3f}".replace("-", "−") for value in ends)
-        return f"{gain} [{low} to {high}]"
+        return f"{gain} [{low}, {high}]"
 
 
 def donor_qualities(measurements: Measurements) -> list[DonorQuality]:
@@ -139,4 +133,7 @@ def donor_qualities(measurements: Measurements) -> list[DonorQuality]:
     rows = measurements.rows
     own = rows[rows["quantity"].str.startswith("donor_")]
     groups = own.groupby(["model", "donor", "donor_run"], sort=False)
-    return [DonorQuality.of(part) for _, part in groups]
+    found = [DonorQuality.of(part) for _, part in groups]
+    # Rows of runs come first, in the study's order.
+    models = list(dict.fromkeys(rows["model"]))
+    return sorted(found, key=lambda donor: models.index(donor.model))

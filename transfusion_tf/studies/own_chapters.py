@@ -155,7 +155,7 @@ def own_chapters(
 
 
 def donor_chapters(runs: Iterable[RunConfig]) -> tuple[Chapter, ...]:
-    """The chapter on what the donors of some runs are worth; none where none has any."""
+    """The chapter on what the donors of some runs are worth, if they have any."""
     given = [run for run in dict.fromkeys(runs) if _start(run)[1]]
     return (_of_runs(_DONOR_QUALITY, given),) if given else ()
 

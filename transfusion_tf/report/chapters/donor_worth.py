@@ -9,7 +9,7 @@ from transfusion_tf.studies.learned import LEAST_SKILL
 
 
 def _say_worth(table: LongTable) -> list[str]:
-    return [f"{said}." for said in table.values("said")]
+    return list(table.values("said"))
 
 
 DONOR_WORTH = ChapterKind(
@@ -36,11 +36,11 @@ DONOR_WORTH = ChapterKind(
         ),
         lines=("donor", "model"),
         caption="Own validation: the metric on the donor’s own data, 95 % interval "
-        f"over its images; gate: {LEAST_SKILL:.0%} of the way from chance to perfect. "
-        "Probe: accuracy of a linear probe that saw five images of each of 24 classes "
-        "of drawn textures which no donor has seen, on the frozen features that the "
-        "head is given (chance 0.042), beside the mean of five random starts; gate: "
-        "the gain’s 95 % interval, over random starts and classes, above "
+        f"over its images; gate: {100 * LEAST_SKILL:.0f} % of the way from chance to "
+        "perfect. Probe: accuracy of a linear probe that saw five images of each of 24 "
+        "classes of drawn textures which no donor has seen, on the frozen features "
+        "that the head is given (chance 0.042), beside the mean of five random starts; "
+        "gate: the gain’s 95 % interval, over random starts and classes, above "
         f"{LEAST_GAIN:g}. Gabor share: of the energy of the first 16 filters of the "
         "first layer. Kernels’ scale: |log2| of their standard deviation over that at "
         "their start, mean over kernels. Gabors and scale have no gate.",
