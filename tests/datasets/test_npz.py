@@ -196,6 +196,18 @@ def test_a_damaged_array_is_refused_whole_and_the_others_are_not(tmp_path, save)
     assert not list((tmp_path / "data").rglob("*.tfrecord*"))
 
 
+def test_an_archive_that_is_gone_or_changed_is_told(tmp_path):
+    card = own_card(tmp_path, GOOD)
+    image = read_card(card).examples[0].image
+    assert image.load()[0, 0, 0] == 100
+    brighter = GOOD | {"train_images": GOOD["train_images"] + 1}
+    np.savez_compressed(tmp_path / "own.npz", **brighter)
+    assert image.load()[0, 0, 0] == 101
+    (tmp_path / "own.npz").unlink()
+    with pytest.raises(UserError, match="No such file"):
+        image.load()
+
+
 def test_what_is_no_archive_or_claims_too_much_is_refused(tmp_path):
     card = own_card(tmp_path, GOOD)
     file = tmp_path / "own.npz"

@@ -1,5 +1,6 @@
 """What a first dataset card can say of an `.npz` archive of images and labels."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -88,5 +89,5 @@ def _remarks(file: Path) -> list[str]:
         return []
     return [
         f"for the file that MedMNIST publishes under this name there is a card: "
-        f"--dataset={same} --source={file.parent}"
+        f"--dataset={same} --source={shlex.quote(str(file.parent))}"
     ]

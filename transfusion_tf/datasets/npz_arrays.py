@@ -78,13 +78,16 @@ class NpzArray:
           UserError: the array is damaged, whichever image is asked for; or see
             `pixels.to_rgb8`.
         """
-        stat = self.path.stat()
-        member = _member(self.path, self.name, (stat.st_size, stat.st_mtime_ns))
-        if isinstance(member, str):
-            raise UserError(f"{self.name!r} is damaged: {member}")
         dtype, shape = np.dtype(self.dtype), self.shape[1:]
         size = dtype.itemsize * math.prod(shape)
-        stored = member.read(self.start + index * size, size)
+        try:
+            stat = self.path.stat()
+            member = _member(self.path, self.name, (stat.st_size, stat.st_mtime_ns))
+            if isinstance(member, str):
+                raise UserError(f"{self.name!r} is damaged: {member}")
+            stored = member.read(self.start + index * size, size)
+        except OSError as error:
+            raise UserError(f"can't be read: {error.strerror}") from None
         return to_rgb8(np.frombuffer(stored, dtype).reshape(shape), intensity)
 
 
