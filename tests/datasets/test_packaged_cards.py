@@ -104,6 +104,16 @@ EXPECTED = {
         "validation": (3, [0, 0, 0, 0, 0, 1, 1, 0, 0, 1]),
         "test": (20, [2] * 10),
     },
+    "tiny_imagenet": {
+        "train": (18, [6, 6, 6]),
+        "validation": (3, [1, 1, 1]),
+        "test": (6, [2, 2, 2]),
+    },
+    "cifar10": {
+        "train": (30, [4, 3, 4, 2, 1, 3, 4, 2, 3, 4]),
+        "validation": (10, [0, 1, 0, 2, 3, 1, 0, 2, 1, 0]),
+        "test": (20, [2] * 10),
+    },
 }
 EXPECTED["retina_eyepacs_all"] = {
     "train": (16, [5, 3, 4, 2, 2]),
@@ -188,6 +198,8 @@ SINGLE = {
         None,
     ),
     "imagenet2012": ("ILSVRC2012_val_00000007.JPEG", None, ["n02979186"], "test"),
+    "tiny_imagenet": ("val_1.JPEG", None, ["n07734744"], "test"),
+    "cifar10": ("test_00013", None, ["cat"], "test"),
     "imagenette": ("train-0", None, ["n03888257"], None),
     "patch_camelyon_tfds": ("test_3", None, ["tumor"], "test"),
 }
@@ -379,6 +391,29 @@ def test_a_card_knows_the_paper_s_population_and_remarks_on_another(
     (remark,) = [r for r in read_card(sample).remarks if r.where == name]
     count, kind = population[card.labels.classes[0]], card.labels.classes[0]
     assert f"where it knows {count} {kind}" in remark.reason
+
+
+def test_boxes_of_tiny_imagenet_are_left_out_and_wrong_rows_of_its_list_named(
+    read, tmp_path
+):
+    card, reading = read("tiny_imagenet")
+    assert sum(reading.left_out_counts().values()) == 3
+    source = Path(card.folder) / "tiny-imagenet-200"
+    (tmp_path / "val").mkdir()
+    (tmp_path / "train").symlink_to(source / "train")
+    (tmp_path / "val" / "images").symlink_to(source / "val" / "images")
+    rows = ["val_0.JPEG\tn01443537\t0\t0\t9\t9", "val_0.JPEG", "val_1.JPEG\tn1"]
+    rows.append("val_9.JPEG\tn02124075\t0\t0\t9\t9")
+    (tmp_path / "val" / "val_annotations.txt").write_text("\n".join(rows))
+    card = load_card("tiny_imagenet", source="sample").replace(folder=str(tmp_path))
+    reading = read_card(card)
+    assert [e.where for e in reading.examples if e.split == "test"] == [
+        "val_annotations.txt, row 1"
+    ]
+    reasons = [problem.reason for problem in reading.problems]
+    assert "tab between them" in reasons[0]
+    assert "'n1' is outside the classes" in reasons[1]
+    assert reasons[2] == "no file images/val_9.JPEG"
 
 
 def test_lists_that_name_what_is_not_there_are_problems(tmp_path):

@@ -35,6 +35,7 @@ from transfusion_tf.datasets.readers.rows import (
     Rows,
 )
 from transfusion_tf.datasets.readers.tfds_folder import read_tfds
+from transfusion_tf.datasets.readers.tiny_imagenet import read_tiny_imagenet
 from transfusion_tf.datasets.readers.xml_cases import read_xml_cases
 from transfusion_tf.datasets.splits import split_by_patient
 from transfusion_tf.errors import UserError, one_of
@@ -60,6 +61,7 @@ READERS: dict[str, Callable[[DatasetCard], Rows]] = {
     "xml_cases": read_xml_cases,
     "cbis_ddsm": read_cbis_ddsm,
     "tfds": read_tfds,
+    "tiny_imagenet": read_tiny_imagenet,
     "phantom_retina": read_phantom_retina,
     "phantom_chest": read_phantom_chest,
     "phantom_skin": read_phantom_skin,
