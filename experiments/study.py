@@ -79,7 +79,7 @@ flags.DEFINE_string(
 flags.DEFINE_list(
     "donors",
     None,
-    "Donors side by side, with commas between them: imagenet,radimagenet,photographs.",
+    "Donors side by side, with commas between them: imagenet,drawn_textures.",
 )
 flags.DEFINE_list("train_examples", None, "Sizes of the nested training subset.")
 flags.DEFINE_integer("seeds", 3, "How many seeds: 0, 1, ... each is a run.")

@@ -1,7 +1,7 @@
 """Trains one model: transfusion-train --dataset=CARD --model=NAME
 
   transfusion-train --dataset=phantom_retina_64 --model=cbr_tiny \\
-      --initialization=transfer --donor=photographs
+      --initialization=transfer --donor=drawn_textures
 
 The run's folder is <root>/runs/<run id>, named after all that decides its result;
 the same command again goes on where it stopped, or says that it is finished.

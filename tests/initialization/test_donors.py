@@ -171,5 +171,5 @@ def test_a_donor_that_does_not_exist_is_refused(model):
 
 
 def test_for_cbr_the_error_says_where_a_donor_can_come_from(model):
-    with pytest.raises(DonorUnavailableError, match="--donor=photographs"):
+    with pytest.raises(DonorUnavailableError, match="--donor=drawn_textures"):
         load_donor("imagenet", model)

@@ -63,7 +63,7 @@ def imagenet_donor(model: keras.Model) -> Donor:
         raise DonorUnavailableError(
             f"there are no published ImageNet weights for {model.name} "
             f"(only for {published}); pretrain a donor with "
-            "--donor=photographs, or give a run directory or a weights file"
+            "--donor=drawn_textures, or give a run directory or a weights file"
         )
     try:
         backbone = imagenet_backbone(model.name)

@@ -114,7 +114,7 @@ def answered(
     if spec.needs_donor and config.donor is None:
         raise UserError(
             f"--initialization={config.initialization} needs --donor: imagenet, a "
-            "weight file, a run directory, or a data set such as photographs"
+            "weight file, a run directory, or a data set such as drawn_textures"
         )
     metric, chosen_by = _metrics(config, card)
     augmentation = config.augmentation
