@@ -290,6 +290,13 @@ def test_arrays_that_are_not_used_are_remarked_on(tmp_path):
     assert "not used: extra" in remark.reason
 
 
+def test_a_small_set_under_a_larger_one_s_name_is_remarked_on(tmp_path):
+    np.savez_compressed(tmp_path / "breastmnist_64.npz", **drawn(2, side=28))
+    remarks = read_card(load_card("medmnist/breastmnist_64", source=tmp_path)).remarks
+    enlarged = [remark.reason for remark in remarks if "enlarged" in remark.reason]
+    assert enlarged == ["images of 28x28 pixels are enlarged to 64x64"] * 3
+
+
 def test_an_own_archive_becomes_the_images_that_are_in_it(tmp_path):
     card = own_card(tmp_path, drawn(CLASSES, channels=3, side=64))
     prepared = prepare(card, tmp_path / "data", workers=1, progress=False)

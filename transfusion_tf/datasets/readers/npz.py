@@ -32,6 +32,10 @@ NPZ_SPLITS: Mapping[str, check.SplitName] = {
 }
 
 
+# Share of the card's size below which the reading remarks on it: 28 px for 32 are usual.
+_SMALL = 0.8
+
+
 @dataclass(frozen=True, kw_only=True, config=TABLE)
 class NpzOptions:
     """Options of the reader `npz`."""
@@ -66,6 +70,8 @@ def read_npz(card: DatasetCard) -> Rows:
         used |= {images.name, labels.name}
         _check_images(card, images)
         _check_labels(card, labels, images)
+        if remark := _small_images(card, images):
+            yield remark
         known = options.examples.get(name, images.shape[0])
         if images.shape[0] != known:
             reason = f"{images.shape[0]} images, where the card knows {known}"
@@ -108,6 +114,16 @@ def _check_images(card: DatasetCard, images: NpzArray) -> None:
             "255. Say in the card which values become black and white, intensity = "
             "[0.0, 1.0], or save them as uint8"
         )
+
+
+def _small_images(card: DatasetCard, images: NpzArray) -> Remark | None:
+    """Of images that are much enlarged: those of a smaller set under another name."""
+    height, width = images.shape[1:3]
+    if min(height, width) >= _SMALL * card.image_size:
+        return None
+    side = card.image_size
+    reason = f"images of {height}x{width} pixels are enlarged to {side}x{side}"
+    return Remark(f"{images.path.name}, {images.name}", reason)
 
 
 def _check_labels(card: DatasetCard, labels: NpzArray, images: NpzArray) -> None:
