@@ -32,7 +32,7 @@ NPZ_SPLITS: Mapping[str, check.SplitName] = {
 }
 
 
-# Share of the card's size below which the reading remarks on it: 28 px for 32 are usual.
+# Share of the card's size below which it is remarked on: 28 px for 32 are usual.
 _SMALL = 0.8
 
 
