@@ -199,9 +199,8 @@ def make_index(
         }
     )
     labels = np.array([example.labels for _, _, example in stored], np.float32)
-    for column, name in enumerate(card.labels.classes):
-        index[f"label/{name}"] = labels[:, column]
-    return index
+    names = [f"label/{name}" for name in card.labels.classes]
+    return pd.concat([index, pd.DataFrame(labels, columns=names)], axis=1)
 
 
 def unreadable_images(

@@ -303,7 +303,7 @@ def donor_fingerprint(donor: str, planned: Collection[str] = ()) -> str:
         raise UserError(
             f"no donor {donor!r}: it should be imagenet, a weight file (.weights.h5, "
             ".h5, .keras, .pth), the folder of a run or of a KerasHub preset, or a "
-            "data set's name such as photographs"
+            "data set's name such as drawn_textures"
         )
     return files.sha256(path)[:16]
 
