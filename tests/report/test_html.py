@@ -229,6 +229,12 @@ def test_the_donor_is_described(page):
     assert "cbr_tiny, trained from random weights on Photographs" in page.text
 
 
+def test_runs_lie_beside_the_page_for_tensorboard(written, page):
+    assert "tensorboard --logdir=events" in page.text
+    names = {path.parent.name for path in (written.parent / "events").glob("*/*")}
+    assert "cbr_tiny-transfer-seed2" in names
+
+
 def test_all_figures_and_tables_are_written(written):
     figures = {path.name for path in (written.parent / "figures").iterdir()}
     names = {"differences", "costs", "samples"} | {
