@@ -172,3 +172,18 @@ def test_what_is_no_json_is_named(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.json is not valid JSON"):
         files.read_json(tmp_path / "a.json")
+
+
+def test_a_folder_is_replaced_whole_or_stays(tmp_path):
+    def fill(name):
+        with files.replacing_folder(tmp_path / "folder") as folder:
+            (folder / name).touch()
+            if name == "unfinished":
+                raise KeyError(name)
+
+    fill("old")
+    fill("new")
+    with pytest.raises(KeyError):
+        fill("unfinished")
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

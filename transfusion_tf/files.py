@@ -79,6 +79,7 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
     before = target.with_name(f".{os.getpid()}.before.{target.name}")
     try:
         _make_folder(target.parent)
+        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         yield temporary
         for file in temporary.rglob("*"):
@@ -91,6 +92,8 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
     except OSError as error:
         raise as_user_error(error, target) from error
     finally:
+        if before.exists() and not target.exists():
+            before.rename(target)
         for folder in (temporary, before):
             shutil.rmtree(folder, ignore_errors=True)
 
