@@ -120,7 +120,7 @@ def test_names_and_pixels_do_not_depend_on_what_was_built_before(
 def test_a_declared_momentum_is_the_network_s(weightless_model, name):
     momenta = {layer.momentum for layer in batch_norm_layers(weightless_model(name))}
 
-    assert momenta == {KERAS_APPLICATIONS[name].slow_batch_norm} - {0.0}
+    assert momenta == {KERAS_APPLICATIONS[name].batch_norm_momentum} - {0.0}
 
 
 def deviation(weightless_model, name, path):

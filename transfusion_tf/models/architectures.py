@@ -32,8 +32,7 @@ class Architecture:
       blocks: Of a transformer; None for a convolutional network.
       takes_blocks: Whether it can be cut to its first `blocks`.
       hub: The KerasHub backbone that it is built on, if it is.
-      slow_batch_norm: Momentum of its batch norm where it is too slow for short runs;
-        0 where it is not.
+      batch_norm_momentum: Its own, where moving averages lag in short runs; else 0.
     """
 
     features: Callable[..., keras.KerasTensor]
@@ -43,7 +42,7 @@ class Architecture:
     blocks: int | None = None
     takes_blocks: bool = False
     hub: HubBackbone | None = None
-    slow_batch_norm: float = 0.0
+    batch_norm_momentum: float = 0.0
 
 
 _CBR = {
@@ -66,7 +65,7 @@ _KERAS = {
         functools.partial(backbone_features, name=name),
         family.input_scaling,
         min_size=family.min_size,
-        slow_batch_norm=family.slow_batch_norm,
+        batch_norm_momentum=family.batch_norm_momentum,
     )
     for name, family in KERAS_APPLICATIONS.items()
 }
@@ -74,7 +73,7 @@ _EFFICIENTNET_LITE = {
     name: Architecture(
         functools.partial(efficientnet_lite_features, architecture=lite),
         "efficientnet_lite",
-        slow_batch_norm=0.99,
+        batch_norm_momentum=0.99,
     )
     for name, lite in EFFICIENTNET_LITE_ARCHITECTURES.items()
 }

@@ -26,7 +26,7 @@ class KerasFamily:
       stages: As `matched_end_points` takes them, of stable layer names.
       read_at: Likewise.
       min_size: Least height and width of an image that Keras says, in pixels.
-      slow_batch_norm: Momentum of batch norm where it is too slow for short runs.
+      batch_norm_momentum: Their own; 0 where there is no batch norm.
       weights_file: What Keras calls the ImageNet weights without the head, `{name}`
         being the member's.
     """
@@ -36,7 +36,7 @@ class KerasFamily:
     stages: Mapping[str, str]
     read_at: Mapping[str, str] = field(default_factory=dict)
     min_size: int = 32
-    slow_batch_norm: float = 0.0
+    batch_norm_momentum: float = 0.0
     weights_file: str = "{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
 
@@ -58,7 +58,7 @@ KERAS_FAMILIES = (
             "block4": r"conv5_block\d+_out",
         },
         read_at={"conv1": "conv1_relu"},
-        slow_batch_norm=0.99,
+        batch_norm_momentum=0.99,
     ),
     # The stem's stages are its first convolution; the two after it with their pool; the
     # 1x1 convolution; the 3x3 convolution with its pool. They are the groups in which
@@ -74,7 +74,7 @@ KERAS_FAMILIES = (
             r"\g<0>": r"mixed\d+",
         },
         min_size=75,
-        slow_batch_norm=0.99,
+        batch_norm_momentum=0.99,
     ),
     # A transition belongs to the block before it, the last batch norm to the last.
     KerasFamily(
@@ -87,7 +87,7 @@ KERAS_FAMILIES = (
             "block3": "pool4_pool",
             "block4": "relu",
         },
-        slow_batch_norm=0.99,
+        batch_norm_momentum=0.99,
     ),
     # Blocks are the rows of the paper's table 2 (Sandler et al., CVPR 2018).
     KerasFamily(
@@ -104,7 +104,7 @@ KERAS_FAMILIES = (
             "block7": "block_16_project_BN",
             "top": "out_relu",
         },
-        slow_batch_norm=0.999,
+        batch_norm_momentum=0.999,
         weights_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
     ),
     KerasFamily(
@@ -115,7 +115,7 @@ KERAS_FAMILIES = (
         },
         input_scaling="imagenet_mean_std",
         stages=EFFICIENTNET_STAGES,
-        slow_batch_norm=0.9,
+        batch_norm_momentum=0.9,
         weights_file="efficientnetv2-b0_notop.h5",
     ),
     # The modules of the paper's figure 5 (Chollet, CVPR 2017), by its three flows.
@@ -131,7 +131,7 @@ KERAS_FAMILIES = (
             "exit2": "block14_sepconv2_act",
         },
         min_size=71,
-        slow_batch_norm=0.99,
+        batch_norm_momentum=0.99,
     ),
     # What halves the resolution belongs to the stage after it.
     KerasFamily(

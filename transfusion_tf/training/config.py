@@ -247,18 +247,20 @@ class RunConfig:
         at_least=0,
         below=1,
     )
-    # The architecture's is 0.9 for CBR and 0.99 for `keras.applications`, which takes
-    # some 500 steps to settle.
+    # The architecture's is 0.9 for CBR and 0.99 for most of `keras.applications`, which
+    # takes some 500 steps to settle.
     batch_norm_momentum: float | None = setting(
         None,
-        "Of every batch norm; else the architecture's. Where that is 0.99, 0.9 in runs "
-        "of less than 2000 steps, 0.8 below 200.",
+        "Of every batch norm; else the architecture's. Of networks of "
+        "keras.applications and EfficientNet-Lite, where that is higher, 0.9 in runs "
+        "of less than 2000 steps, 0.8 below 200, MobileNetV2 0.99 below 20 000.",
     )
     batch_norm_images: int | None = setting(
         None,
         "Training images on which batch norm's statistics are estimated anew before "
-        "each evaluation; 0 leaves the moving averages of training. 256 where the "
-        "architecture's momentum is 0.99 and the run has less than 2000 steps, else 0.",
+        "each evaluation; 0 leaves the moving averages of training. 256 in "
+        "runs of less than 2000 steps of networks of keras.applications and "
+        "EfficientNet-Lite, else 0.",
         at_least=0,
     )
     metric: str | None = setting(

@@ -170,7 +170,7 @@ def _batch_norm_momentum(config: RunConfig) -> float | None:
     momenta = [
         momentum
         for steps, momentum in _SHORT_RUNS.items()
-        if config.steps < steps and momentum < architecture.slow_batch_norm
+        if config.steps < steps and momentum < architecture.batch_norm_momentum
     ]
     return momenta[0] if momenta else None
 
@@ -179,7 +179,7 @@ def _batch_norm_images(config: RunConfig) -> int | None:
     """As asked for; of a short run with slow batch norm, some."""
     given = config.batch_norm_images
     architecture = ARCHITECTURES[parse_model_name(config.model).architecture]
-    if given is not None or not architecture.slow_batch_norm:
+    if given is not None or not architecture.batch_norm_momentum:
         return given
     return _SETTLING_IMAGES if 0 < config.steps < _SETTLED_STEPS else None
 
