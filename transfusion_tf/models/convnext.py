@@ -1,8 +1,8 @@
 """ConvNeXt of `keras.applications`, in layers of a flat graph.
 
 Liu et al., CVPR 2022. Keras has its downsampling in models of their own, its residual
-sums in operations, and scales branches by a layer that no file can be loaded with. Here
-all are layers, under Keras's names and with its weights. As published, and unlike
+sums in operations, and numbers the factors of its branches through a process. Here all
+are layers, under Keras's names and with its weights. As published, and unlike
 Keras's, a branch is left out in training with a probability that grows evenly from 0 at
 the first block to 0.1 at the last (table 5), kernels begin as normal values of standard
 deviation 0.02 (appendix A.1), and the last norm stands after the pooling in the network
@@ -66,7 +66,9 @@ def convnext(make: Callable[..., keras.Model], **arguments: Any) -> keras.Model:
         for layer in model.layers
         if layer.name.endswith("_identity")
     ]
-    rates = dict(zip(blocks, np.linspace(0, _DROP_PATH, len(blocks)), strict=True))
+    rates = dict(
+        zip(blocks, np.linspace(0, _DROP_PATH, len(blocks)).tolist(), strict=True)
+    )
     unadded = iter(blocks)
 
     def call(layer: Any, *inputs: Any, **options: Any) -> Any:
