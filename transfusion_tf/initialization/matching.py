@@ -150,15 +150,21 @@ def _named_values(layer: StoredLayer, tensors: Sequence[NamedTensor]) -> Tensors
         return {}
     names = [tensor.name for tensor in tensors]
     stored_names = layer.variable_names or ()
+    values = layer.values
     if sorted(stored_names) == sorted(names):
         by_name = dict(zip(stored_names, layer.values, strict=True))
-        return {tensor.path: by_name[tensor.name] for tensor in tensors}
-    if any(_only_on_one_side(layer, tensors)):
+        values = tuple(by_name[name] for name in names)
+    elif any(_only_on_one_side(layer, tensors)):
         return {}
     return {
-        tensor.path: values
-        for tensor, values in zip(tensors, layer.values, strict=True)
+        tensor.path: _depthwise(array) if tensor.is_depthwise else array
+        for tensor, array in zip(tensors, values, strict=True)
     }
+
+
+def _depthwise(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A depthwise convolution's kernel, also of a grouped one with a filter a group."""
+    return kernel.swapaxes(2, 3) if kernel.shape[2] == 1 else kernel
 
 
 def _only_on_one_side(

@@ -53,8 +53,6 @@ def slim(model: keras.Model, slim_after: str, width: float) -> keras.Model:
         if layer.name in slimmed and _width(layer):
             key = "filters" if "filters" in config else "units"
             config[key] = max(1, round(config[key] * width))
-            if _is_depthwise(layer):
-                config["groups"] = config[key]
         if isinstance(layer, keras.layers.Reshape):  # of squeezed channels
             config["target_shape"] = (*layer.target_shape[:-1], -1)
         return type(layer).from_config(config)
@@ -79,7 +77,7 @@ def _sums_fit(model: keras.Model, slimmed: set[str]) -> bool:
         terms = {is_slim.get(id(t), False) for t in keras.tree.flatten(layer.input)}
         if isinstance(layer, _MERGING) and len(terms) > 1:
             return False
-        if _width(layer) and not _is_depthwise(layer):
+        if _width(layer):
             terms = {layer.name in slimmed}
         for output in keras.tree.flatten(layer.output):
             is_slim[id(output)] = any(terms)
@@ -89,8 +87,3 @@ def _sums_fit(model: keras.Model, slimmed: set[str]) -> bool:
 def _width(layer: keras.layers.Layer) -> int | None:
     """How many channels it makes, None where that is as many as it is given."""
     return getattr(layer, "filters", None) or getattr(layer, "units", None)
-
-
-def _is_depthwise(layer: keras.layers.Layer) -> bool:
-    """Whether it is ConvNeXt's kind of depthwise convolution, with groups of one."""
-    return isinstance(layer, keras.layers.Conv2D) and layer.groups > 1
