@@ -35,6 +35,8 @@ define_run_flags()
 define_worker_flags()
 define_field_flags(*RUN_FIELDS)
 FLAGS.set_default("model", "resnet50")
+# AUCs of more classes are left to `metrics.jsonl`.
+_MOST_CLASSES_SHOWN = 20
 
 
 def _main(arguments: Sequence[str]) -> None:
@@ -58,6 +60,8 @@ def _main(arguments: Sequence[str]) -> None:
         return  # The chief says it.
     status = result.directory.status()
     for split, values in (("validation", result.validation), ("test", result.test)):
+        if sum(name.startswith("auc/") for name in values) > _MOST_CLASSES_SHOWN:
+            values = {k: v for k, v in values.items() if not k.startswith("auc/")}
         print(f"{split:10s} " + "  ".join(f"{k} {v:.4f}" for k, v in values.items()))
     print(f"best step {result.best_step}")
     print(summary(result.directory.config().model, status))
