@@ -37,6 +37,24 @@ def test_the_same_texture_appears_at_every_size():
         assert correlation > 0.9
 
 
+def test_colour_alone_does_not_tell_the_class():
+    """Mean colours vary more within a class than between classes."""
+    drawn = [[draw_texture(c, i, size=16) for i in range(8)] for c in range(24)]
+    colors = np.array(drawn, float).mean(axis=(2, 3))
+    within, between = colors.std(axis=1).mean(), colors.mean(axis=1).std(axis=0).mean()
+    assert within > 2 * between
+
+
+def test_neighbours_in_raw_pixels_are_mostly_of_other_classes():
+    """Position, scale, turn and light are each image's own."""
+    drawn = [[draw_texture(c, i, size=24) for i in range(6)] for c in range(12)]
+    pixels = np.array(drawn, float).reshape(72, -1)
+    distances = ((pixels[:, None] - pixels[None]) ** 2).sum(axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    classes = np.repeat(np.arange(12), 6)
+    assert (classes[distances.argmin(axis=1)] == classes).mean() < 0.25
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
