@@ -6,7 +6,6 @@ import pytest
 
 from transfusion_tf.errors import UserError
 from transfusion_tf.studies.donor_quality import DonorQuality, donor_qualities
-from transfusion_tf.studies.measurements import donor_measures
 from transfusion_tf.studies.measurements.donor_measures import (
     donor_parts,
     donor_rows,
@@ -37,20 +36,6 @@ def rows_of(name="photographs", **values):
         for key, value in known.items()
     ]
     return pd.DataFrame(table).assign(model="cbr_tiny", donor=name, donor_run="")
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """Measures that take a second."""
-    sizes = {"_CLASSES": 3, "_IMAGES": 7, "RANDOM_STARTS": 3, "_FILTERS": 2}
-    for name, value in sizes.items():
-        monkeypatch.setattr(donor_measures, name, value)
-    caches = donor_measures._random_accuracies, donor_measures._held_out_images
-    caches[0].clear()
-    caches[1].cache_clear()
-    yield
-    caches[0].clear()
-    caches[1].cache_clear()
 
 
 def test_a_donor_that_passes_both_gates_is_not_weak():
@@ -97,7 +82,7 @@ def test_a_study_has_each_of_its_donors():
 
 
 @pytest.mark.slow
-def test_a_run_and_what_it_began_from_are_measured(trained_root, small):
+def test_a_run_and_what_it_began_from_are_measured(trained_root, small_probe):
     run = min((trained_root / "runs").iterdir())
     table = measure_donor(run).set_index("quantity")["value"]
     random = random_accuracies(RunDirectory(run).config().model, range(3))
@@ -116,7 +101,7 @@ def test_a_run_and_what_it_began_from_are_measured(trained_root, small):
 
 @pytest.mark.slow
 def test_features_of_the_whole_donor_are_read_and_its_table_names_it(
-    trained_root, small
+    trained_root, small_probe
 ):
     run = min((trained_root / "runs").iterdir())
     config = RunDirectory(run).config()

@@ -8,6 +8,7 @@ import pytest
 from transfusion_tf.errors import UserError
 from transfusion_tf.report import write_report
 from transfusion_tf.studies import Study, grid, run_study
+from transfusion_tf.studies.own_chapters import donor_chapters
 from transfusion_tf.training import RunConfig, RunDirectory, RunOptions
 
 pytestmark = pytest.mark.slow
@@ -87,6 +88,21 @@ def test_a_second_call_trains_nothing(study, options, result):
     before = times(result)
     again = run_study(study, result.path.parents[1], options=options)
     assert times(again) == before
+
+
+def test_a_donor_is_measured_once_and_said_each_time(
+    study, options, result, small_probe, capsys
+):
+    asked = dataclasses.replace(
+        study, name="measured", chapters=donor_chapters(study.runs)
+    )
+    root, stamps = result.path.parents[1], set()
+    for _ in range(2):
+        run_study(asked, root, options=dataclasses.replace(options, progress=True))
+        assert capsys.readouterr().err.count("over random weights") == 1
+        (table,) = (root / "analyses").glob("donor_quality-*.csv")
+        stamps.add(table.stat().st_mtime_ns)
+    assert len(stamps) == 1
 
 
 def test_an_interrupted_study_repeats_no_finished_run(study, options, result, tmp_path):

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import keras
 import pandas as pd
 from tqdm import tqdm
 
@@ -64,7 +65,8 @@ class SaidDonors:
         try:
             if not path.exists():
                 ((_, measure),) = donor_parts([config])
-                files.write_text(path, measure().to_csv(index=False))
+                with keras.device("cpu"):  # Where GPUs are, they are left to training.
+                    files.write_text(path, measure().to_csv(index=False))
             return DonorQuality.of(donor_rows(pd.read_csv(path))).line()
         except UserError as error:
             return f"donor {donor_name(config)} could not be measured: {error}"
