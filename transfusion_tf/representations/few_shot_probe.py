@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from transfusion_tf.evaluation import Estimate, estimate
@@ -66,12 +65,15 @@ def linear_probe(shown: np.ndarray, asked: np.ndarray) -> np.ndarray:
       int [images].
     """
     classes, shots, _ = shown.shape
-    probe = make_pipeline(
-        StandardScaler(), LogisticRegression(C=_INVERSE_PENALTY, max_iter=500)
-    )
+    flat = np.concatenate(shown)
+    scaler = StandardScaler().fit(flat)
+    probe = LogisticRegression(C=_INVERSE_PENALTY, max_iter=500)
     with one_blas_thread():
-        probe.fit(np.concatenate(shown), np.repeat(np.arange(classes), shots))
-        return probe.predict(asked)
+        known = scaler.transform(flat)
+        # The best weights lie in the span of what is shown, which has fewer axes.
+        _, _, axes = np.linalg.svd(known, full_matrices=False)
+        probe.fit(known @ axes.T, np.repeat(np.arange(classes), shots))
+        return probe.predict(scaler.transform(asked) @ axes.T)
 
 
 def few_shot_accuracy(
