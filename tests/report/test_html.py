@@ -87,7 +87,7 @@ def write_own(study, names=(), *, with_gabors=False, donors=None, **values):
         table.parent.mkdir()
         donors.to_csv(table, index=False)
         shown["analyses"] = {"donor_quality": ["analyses/donor_quality.csv"]}
-    return study.write(chapters=chapters, after_paper=False, **values)
+    return study.write(chapters=chapters, **{"after_paper": False, **values})
 
 
 @pytest.fixture(scope="module")
@@ -473,3 +473,12 @@ def test_that_a_donor_was_not_measured_is_said(study, plant):
     text = Page(write_report(folder).read_text()).text
     first, _, _ = text.partition("Does transfer help?")
     assert "photographs: what its features are worth was not measured" in first
+
+
+def test_a_papers_page_names_a_weak_donor_at_its_top_too(study, plant):
+    study.grid(["cbr_tiny"], {"random": plant(1.0), "transfer": plant(2.0)})
+    study.add_donor()
+    donors = measured_donor(study, 0.0)
+    folder = write_own(study, ("donor_quality",), donors=donors, after_paper=True)
+    main = write_report(folder).read_text().partition("<main>")[2]
+    assert "is weak" in main.partition("</ul>")[0]
