@@ -142,3 +142,11 @@ def test_a_donor_is_named_with_what_was_measured_of_it(planted, gain, weak):
     assert "donor: photographs (validation accuracy 0.80" in card
     assert "not measured" not in card
     assert ("The donor photographs" in card and "is weak" in card) == weak
+
+
+def test_without_test_images_nothing_is_claimed(planted):
+    run = planted.add("cbr_tiny", "random", 0, Plant(2.0))
+    run.write_table("predictions.parquet", run.predictions("validation"))
+    card = model_card(only_run(planted), EXPORT)
+    assert "There are no test images." in card
+    assert "It was never tested" in card
