@@ -112,6 +112,17 @@ def test_sides_of_few_patients_have_no_curve(record, tmp_path):
     )
 
 
+def test_findings_of_few_patients_have_no_picture(planted_study, plant, tmp_path):
+    study = planted_study(tmp_path / "root", patients=20)
+    study.add("cbr_tiny", "random", 0, plant())
+    record = read_study(study.write())
+    (run,) = record.runs
+    run = dataclasses.replace(run, dataset={**run.dataset, "kind": "findings"})
+    view = drawn(dataclasses.replace(record, runs=(run,)), "decisions", tmp_path)
+    assert view.pictures == ()
+    assert "fewer than 10 patients" in view.sentences[0]
+
+
 def test_runs_without_test_predictions_decide_nothing(study, plant, tmp_path):
     run = study.add("cbr_tiny", "random", 0, plant())
     run.write_table("predictions.parquet", run.predictions("validation"))

@@ -52,7 +52,8 @@ def _draw_reliability(material: Material, table: LongTable) -> Iterator[DrawnFig
         ):
             continue
         curves, errors = reliabilities(panel.starts)
-        if curves:
+        # Where too few images were tested for rates, no start has a mark.
+        if curves and table.marks:
             yield DrawnFigure(
                 reliability_diagram(curves, errors, table.marks, dataset["kind"], name),
                 f"reliability-{name}",
