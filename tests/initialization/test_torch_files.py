@@ -193,6 +193,19 @@ def test_a_damaged_byte_is_refused_or_changes_values_alone(write, older):
         assert all(values.dtype == np.float32 for values in read.values())
 
 
+def test_a_key_whose_hash_would_not_end_is_refused(write):
+    path = write({"w": np.ones(1, "f4")}, older=True)
+    doubled = b"".join(b"h%ch%c\x86q%c" % (n, n, n + 1) for n in range(60))
+    # In place of ["0"], the key of its storage: pairs of pairs, 60 times over.
+    keys = pickle.dumps(["0"], protocol=2)
+    hostile = b"\x80\x02)q\x00" + doubled + b"]h\x3ca."
+    assert path.read_bytes().count(keys) == 1
+    path.write_bytes(path.read_bytes().replace(keys, hostile))
+
+    with pytest.raises(UserError, match="key is no text"):
+        read_torch_file(path)
+
+
 def test_a_packed_archive_is_refused(tmp_path, write):
     path = write(STATE)
     with zipfile.ZipFile(path) as archive:

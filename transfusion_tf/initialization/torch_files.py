@@ -104,6 +104,8 @@ def _read_older(file: IO[bytes]) -> tuple[dict[str, StoredTensor], dict[str, byt
     wanted = _storages(tensors)
     read = {}
     for key in read_torch_pickle(file):
+        if not isinstance(key, str):  # As in `torch_pickles`: hashes may not end.
+            raise TypeError("a storage's key is no text")
         storage = wanted[key]
         (size,) = struct.unpack("<q", file.read(8))
         if size != storage.size:
