@@ -103,6 +103,33 @@ def test_one_of_several_classes_is_a_softmax_and_scored_by_its_output(planted):
     assert questions.count("mild") == 2
 
 
+def test_softmax_of_grades_is_scored_from_the_referable_one_up(planted):
+    planted.add("cbr_tiny", "random", 0, Plant(), head="softmax")
+    card = model_card(only_run(planted), EXPORT)
+    assert "a softmax; in this order" in card
+    assert "the share of the outputs from moderate up in the sum of all" in card
+
+
+def test_thresholds_part_outputs_that_are_all_near_1(planted):
+    classes = ["edema", "mass"]
+    planted.dataset |= {"kind": "findings", "classes": classes, "metric": "mean_auc"}
+    run = planted.add("cbr_tiny", "random", 0, Plant())
+    labels = np.stack([np.arange(90) % 2, np.arange(90) % 3 == 0], 1).astype(float)
+    outputs = (1 - 2e-7 * (1 + 2 * (labels == 0))).astype(np.float32)
+    ids = [str(index) for index in range(90)]
+    tables = [
+        prediction_table([split + i for i in ids], ids, split, labels, outputs, classes)
+        for split in ("validation", "test")
+    ]
+    run.write_table("predictions.parquet", pd.concat(tables))
+    run.write_config(run.config().replace(metric="mean_auc"))
+    points = [r for r in rows_of(model_card(only_run(planted), EXPORT)) if len(r) == 5]
+    thresholds = [float(row[2]) for row in points if row[:1] == ["edema"]]
+    assert len(thresholds) == 2
+    for threshold in thresholds:
+        assert np.array_equal(outputs[:, 0] > threshold, labels[:, 0] == 1)
+
+
 def test_limits_are_those_of_the_run(planted):
     planted.add("cbr_tiny", "random", 0, Plant(0.0), mixed_precision=True)
     card = model_card(only_run(planted), EXPORT)
