@@ -268,6 +268,22 @@ def test_labels_of_an_own_archive_say_their_kind(tmp_path):
     assert len(read_card(card).examples) == 9
 
 
+def test_labels_that_are_false_and_true_are_drafted_as_they_are_read(tmp_path):
+    true = GOOD | {f"{s}_labels": np.array([True, False, True]) for s in SPLITS}
+    card = own_card(tmp_path, true)
+    assert [e.labels for e in read_card(card).examples[:2]] == [(0, 1), (1, 0)]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_arrays_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "own.npz"
+    np.savez(path, **GOOD)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("val_labels.npy", archive.read("train_labels.npy"))
+    with pytest.raises(UserError, match=r"own\.npz has two arrays 'val_labels'"):
+        open_npz(path)
+
+
 def test_deep_images_go_by_the_card_s_rule_and_are_finite(tmp_path):
     deep = GOOD | {"val_images": np.zeros((3, 28, 28), np.float32)}
     deep["val_images"][:, :14] = 0.5
@@ -309,6 +325,10 @@ def test_a_draft_says_why_an_archive_is_none_of_images(tmp_path):
         ({"x": np.zeros(3)}, "no pair of arrays such as train_images and train_labels"),
         (GOOD | {"train_labels": np.zeros((3, 2))}, r"different widths: \[1, 2\]"),
         (drawn(1), "'train_labels': nothing looks like labels"),
+        (
+            GOOD | {"train_labels": np.zeros(3, "M8[s]")},
+            r"'train_labels' holds datetime64\[s\]",
+        ),
     ):
         np.savez(tmp_path / "own.npz", **arrays)
         with pytest.raises(UserError, match=message):

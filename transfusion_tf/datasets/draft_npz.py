@@ -11,7 +11,7 @@ from transfusion_tf.datasets.draft_labels import find_labels
 from transfusion_tf.datasets.draft_splits import data_splits
 from transfusion_tf.datasets.draft_tables import Draft, ImageFacts
 from transfusion_tf.datasets.npz_arrays import NpzArray, open_npz
-from transfusion_tf.datasets.readers.npz import NPZ_SPLITS
+from transfusion_tf.datasets.readers.npz import NPZ_SPLITS, label_rows
 from transfusion_tf.datasets.readers.options import SPLIT_ALIASES
 from transfusion_tf.errors import UserError
 
@@ -37,8 +37,9 @@ def draft_of_npz(file: Path, folder: Path) -> Draft:
     for array in (*images, *labels):
         if not array.shape or 0 in array.shape:
             raise UserError(f"{file}: {array.name!r} has the shape {list(array.shape)}")
+    columns = _label_columns(file, labels)
     try:
-        _, kind, classes, extra = find_labels(_label_columns(file, labels))
+        _, kind, classes, extra = find_labels(columns)
     except UserError as error:
         raise UserError(f"{file}: {labels[0].name!r}: {error}") from None
     count = sum(array.shape[0] for array in images)
@@ -65,7 +66,7 @@ def _splits(names: list[str]) -> tuple[dict[str, str], dict[str, float]]:
 
 def _label_columns(file: Path, labels: list[NpzArray]) -> dict[str, list[str]]:
     """The labels as cells of a table: one column, or one per class."""
-    rows = [array.values().reshape(array.shape[0], -1) for array in labels]
+    rows = [label_rows(array) for array in labels]
     widths = {values.shape[1] for values in rows}
     if len(widths) != 1:
         raise UserError(f"{file}: labels of different widths: {sorted(widths)}")

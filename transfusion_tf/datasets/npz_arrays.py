@@ -95,9 +95,9 @@ def open_npz(path: Path) -> dict[str, NpzArray]:
     """The arrays of an archive, by name; only their headers are read.
 
     Raises:
-      UserError: it is no archive, or an array in it holds Python objects, which may
-        run code when they are read, claims more than its bytes can hold, or can't be
-        read: the message names the array.
+      UserError: it is no archive, two arrays have one name, or an array holds Python
+        objects, which may run code when they are read, claims more than its bytes can
+        hold, or can't be read: the message names the array.
     """
     found = {}
     try:
@@ -105,6 +105,8 @@ def open_npz(path: Path) -> dict[str, NpzArray]:
             for info in archive.infolist():
                 if info.filename.endswith(".npy") and not has_helper(info.filename):
                     name = info.filename.removesuffix(".npy")
+                    if name in found:
+                        raise UserError(f"{path} has two arrays {name!r}")
                     found[name] = _header(path, name, archive, info)
     except _DAMAGE as error:
         if isinstance(error, UserError):

@@ -129,10 +129,7 @@ def _small_images(card: DatasetCard, images: NpzArray) -> Remark | None:
 def _check_labels(card: DatasetCard, labels: NpzArray, images: NpzArray) -> None:
     count, classes, shape = images.shape[0], len(card.labels.named), labels.shape
     where = f"{labels.path}: {labels.name!r}"
-    if np.dtype(labels.dtype).kind not in "buifU":
-        raise UserError(
-            f"{where} holds {np.dtype(labels.dtype)}; labels are whole numbers"
-        )
+    _check_label_type(labels)
     if not shape or shape[0] != count:
         raise UserError(
             f"{where} has the shape {list(shape)} for {count} images in "
@@ -145,6 +142,26 @@ def _check_labels(card: DatasetCard, labels: NpzArray, images: NpzArray) -> None
             f"{where} has the shape {list(shape)}; for the card's {classes} classes "
             f"of kind {card.labels.kind!r} it should be {right}"
         )
+
+
+def _check_label_type(labels: NpzArray) -> None:
+    dtype = np.dtype(labels.dtype)
+    if dtype.kind not in "buifU":
+        raise UserError(
+            f"{labels.path}: {labels.name!r} holds {dtype}; labels are whole numbers"
+        )
+
+
+def label_rows(labels: NpzArray) -> np.ndarray:
+    """The labels, [n, columns]; of False and True 0 and 1.
+
+    Raises:
+      UserError: they are neither numbers nor text.
+    """
+    _check_label_type(labels)
+    values = labels.values()
+    values = values.reshape(len(values), -1)
+    return values.astype(np.uint8) if values.dtype.kind == "b" else values
 
 
 def _patients(array: NpzArray, images: NpzArray) -> list[str]:
@@ -169,12 +186,8 @@ def _examples(
     labels: NpzArray,
     patients: list[str] | None,
 ) -> Rows:
-    values = labels.values()
-    values = values.reshape(len(values), -1)
-    if values.dtype.kind == "b":
-        values = values.astype(np.uint8)
     meant: dict[tuple, tuple[float, ...] | UserError | None] = {}
-    for index, row in enumerate(map(tuple, values.tolist())):
+    for index, row in enumerate(map(tuple, label_rows(labels).tolist())):
         if row not in meant:
             meant[row] = _labels(card, row)
         found = meant[row]
