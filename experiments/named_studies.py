@@ -49,7 +49,7 @@ def demo() -> Study:
     small = RunConfig(
         dataset=card.name,
         model="cbr_tiny",
-        donor="drawn_textures",
+        donor="drawn_textures_50",
         learning_rate=0.001,
         schedule="cosine",
         batch_size=card.training.batch_size,

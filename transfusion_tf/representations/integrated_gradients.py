@@ -18,7 +18,8 @@ from transfusion_tf.representations.snapshots import Model, Snapshot
 
 # Points of the line, twice as many while the values' sum misses f(image) − f(baseline)
 # by more than 5 % and 0.05. The paper takes 20 to 300. Of trained CBR-Tinies on fundus
-# drawings 16 points leave 0.03 of 2, by Gauss-Legendre or the midpoint rule alike.
+# drawings 16 points leave 0.03 of 2. Deep networks with batch norm are rougher: of
+# EfficientNet-Lite0, 256 points leave 0.1 to 2 of 2 to 30, and no rule does better.
 _FEWEST_STEPS, _MOST_STEPS = 16, 256
 _RELATIVE, _ABSOLUTE = 0.05, 0.05
 
@@ -89,38 +90,28 @@ def integrated_gradients(
 def _of_image(
     gradient: _Gradient, image: np.ndarray, direction: np.ndarray, batch_size: int
 ) -> Attributions:
+    """By the trapezoidal rule, whose points stay when their number is doubled."""
     baseline = np.broadcast_to(image.mean(axis=(0, 1)), image.shape)
-    ends = np.stack([image, baseline])
-    scores, _ = gradient(ends, np.stack([direction] * 2))
+
+    def gradients_at(shares: np.ndarray) -> np.ndarray:
+        total = np.zeros(image.shape)
+        for start in range(0, len(shares), batch_size):
+            along = shares[start : start + batch_size, None, None, None]
+            points = baseline + along.astype(np.float32) * (image - baseline)
+            total += gradient(points, np.stack([direction] * len(points)))[1].sum(0)
+        return total
+
+    scores, at_ends = gradient(np.stack([image, baseline]), np.stack([direction] * 2))
     change = np.array([float(scores[0]) - float(scores[1])])
     steps = _FEWEST_STEPS
+    total = at_ends.mean(axis=0) + gradients_at(np.arange(1, steps) / steps)
     while True:
-        mean = _mean_gradient(gradient, ends, direction, steps, batch_size)
-        values = mean * (image.astype(np.float64) - baseline)
+        values = total / steps * (image.astype(np.float64) - baseline)
         found = Attributions(values[None], change)
         if found.complete.all() or steps >= _MOST_STEPS:
             return found
         steps *= 2
-
-
-def _mean_gradient(
-    gradient: _Gradient,
-    ends: np.ndarray,
-    direction: np.ndarray,
-    steps: int,
-    batch_size: int,
-) -> np.ndarray:
-    """Along the line between both ends, by Gauss-Legendre quadrature."""
-    image, baseline = ends
-    places, weights = np.polynomial.legendre.leggauss(steps)
-    total = np.zeros(image.shape)
-    for start in range(0, steps, batch_size):
-        part = slice(start, start + batch_size)
-        along = ((places[part] + 1) / 2).astype(np.float32)[:, None, None, None]
-        points = baseline + along * (image - baseline)
-        _, gradients = gradient(points, np.stack([direction] * len(points)))
-        total += np.tensordot(weights[part] / 2, gradients, axes=1)
-    return total
+        total += gradients_at(np.arange(1, steps, 2) / steps)
 
 
 def _gradient_of(snapshot: Snapshot) -> _Gradient:
