@@ -117,6 +117,9 @@ def settled(table: LongTable) -> int:
 
 def say_settled(table: LongTable) -> str:
     """The same in words, to follow what the rows show."""
+    known = int(np.isfinite(table.frame[["low", "high"]]).all(axis=1).sum())
+    if not known:
+        return "so few runs have no interval"
     if len(table) == 1:
         return f"its interval {'leaves out' if settled(table) else 'includes'} zero"
-    return f"the interval leaves out zero in {settled(table)} of {len(table)}"
+    return f"the interval leaves out zero in {settled(table)} of {known}"
