@@ -5,9 +5,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from planted_study import Plant, PlantedStudy
 from sklearn.metrics import roc_auc_score
 
+from transfusion_tf.datasets.images import read_rgb, to_square
 from transfusion_tf.evaluation import prediction_table, referable_score
 from transfusion_tf.report.model_card import Export, model_card
 from transfusion_tf.studies.comparison_tables import table_path
@@ -128,6 +130,24 @@ def test_thresholds_part_outputs_that_are_all_near_1(planted):
     assert len(thresholds) == 2
     for threshold in thresholds:
         assert np.array_equal(outputs[:, 0] > threshold, labels[:, 0] == 1)
+
+
+def test_its_code_makes_of_a_turned_picture_what_training_saw(
+    planted, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    corners = np.array([[250, 120, 10], [60, 200, 90]], np.uint8).repeat(32, 0)
+    picture = Image.fromarray(corners.repeat(32, 1))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture.save("image.png", exif=turned)
+    planted.dataset |= {"aspect": "pad", "image_size": 64, "stored_size": 64}
+    planted.add("cbr_tiny", "random", 0, Plant())
+    card = model_card(only_run(planted), EXPORT)
+    found: dict = {}
+    exec(re.search(r"```python\n(.*?)```", card, re.S)[1], found)
+    expected = to_square(read_rgb(tmp_path / "image.png"), 64, "pad")
+    np.testing.assert_array_equal(found["pixels"], expected[None])
 
 
 def test_limits_are_those_of_the_run(planted):
