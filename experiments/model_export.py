@@ -80,7 +80,7 @@ def export(
     target = Path(target).absolute()
     form = export_format(format_name)
     _check_finished(run)
-    name, dataset = run.path.absolute().name, run.dataset()
+    name, dataset = run.path.absolute().name, _dataset(run)
     of = {"run": name, "format": form.name}
     _check_target(target, of, form)
     model = load_run_model(run.path, "best")
@@ -118,10 +118,28 @@ def _check_finished(run: RunDirectory) -> None:
         )
 
 
+def _dataset(run: RunDirectory) -> dict[str, Any]:
+    """What the run says of its data, if its predictions can be read, too."""
+    try:
+        run.predictions("test")
+        return run.dataset()
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"run {run.path} is damaged: {reason}. Restore the file, or train the run "
+            "again"
+        ) from error
+
+
 def _check_target(target: Path, of: dict[str, str], form: ExportFormat) -> None:
     files.require_writable(target.parent)
-    if not target.exists():
-        return
+    try:
+        if not target.exists():
+            return
+    except OSError as error:
+        raise UserError(f"--out={target}: {error.strerror}") from error
     if not target.is_dir():
         raise UserError(f"--out={target} is a file: name a folder")
     inside = {path.name for path in target.iterdir()}

@@ -98,6 +98,17 @@ def test_damaged_weights_are_refused(own_run, tmp_path):
         export(own_run, "keras", tmp_path / "out", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["dataset.json", "predictions.parquet"])
+def test_a_run_that_lacks_a_file_or_has_half_of_it_is_refused(own_run, tmp_path, name):
+    file = own_run.path / name
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(UserError, match=name.replace(".", r"\.")):
+        export(own_run, "keras", tmp_path / "out", tmp_path)
+    file.unlink()
+    with pytest.raises(UserError, match=rf"is damaged: .*{name}.*train the run again"):
+        export(own_run, "keras", tmp_path / "out", tmp_path)
+
+
 def test_a_missing_extra_is_named_before_anything_is_read(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match=r"transfusion_tf\[export\]"):
@@ -112,8 +123,8 @@ def test_a_full_disk_leaves_nothing(run, trained_root, tmp_path):
 
 def test_a_file_and_a_place_without_folders_are_no_targets(run, tmp_path):
     (tmp_path / "file").touch()
-    for target in (tmp_path / "file", "/proc/nothing/here"):
-        with pytest.raises(UserError, match=r"is a file|cannot write"):
+    for target in (tmp_path / "file", "/proc/nothing/here", tmp_path / ("x" * 300)):
+        with pytest.raises(UserError, match=r"is a file|cannot write|too long"):
             export(run, "keras", target, tmp_path)
 
 
