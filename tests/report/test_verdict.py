@@ -238,6 +238,17 @@ def test_a_donor_at_chance_is_named_and_its_transfer_not_called(study, plant):
     assert re.search(r"Computing: about 1\d", step.text)
 
 
+def test_two_runs_that_learned_nothing_are_to_be_longer_and_three(
+    planted_study, plant, tmp_path
+):
+    study = planted_study(tmp_path, steps=4)
+    idle = plant(0.0, seed_spread=0.0)
+    study.grid(["cbr_tiny"], {"random": idle, "transfer": idle}, seeds=(0, 1))
+    (step,) = verdict(study).next_steps
+    assert step.command.endswith("--steps=16 --seeds=3")
+    assert "three seeds: fewer have no interval" in step.text
+
+
 def test_fewer_than_ten_patients_of_a_side_give_no_answer(
     planted_study, plant, tmp_path
 ):

@@ -14,6 +14,8 @@ from transfusion_tf.report.results import Results, StartRuns
 _DEFAULT_ROOT = "workspace"
 # So many times the steps of runs that have learned nothing.
 _MORE_STEPS = 4
+# With an interval.
+_FEWEST_SEEDS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,12 @@ def _train_longer(
         flag = f"--steps={_MORE_STEPS * config.steps}"
         text = f"{_MORE_STEPS} times the steps, for runs that learn something."
         seconds = _MORE_STEPS * sum(map(_seconds, starts))
-    command = shown_command(results.record.command, flag)
+    changes, have = [flag], max(len(start.runs) for start in starts)
+    if have < _FEWEST_SEEDS and config.fold is None:
+        changes.append(f"--seeds={_FEWEST_SEEDS}")
+        text += " And three seeds: fewer have no interval."
+        seconds *= _FEWEST_SEEDS / have
+    command = shown_command(results.record.command, *changes)
     return NextStep(f"{text} {_time(seconds)}", command)
 
 
@@ -101,8 +108,9 @@ def _more_seeds(
     if not known:
         return [
             NextStep(
-                f"Three seeds: fewer have no interval. {_time((3 - have) * each)}",
-                shown_command(results.record.command, "--seeds=3"),
+                "Three seeds: fewer have no interval. "
+                f"{_time((_FEWEST_SEEDS - have) * each)}",
+                shown_command(results.record.command, f"--seeds={_FEWEST_SEEDS}"),
             )
         ]
     patients = _patients(starts)
@@ -159,7 +167,7 @@ def _more_patients(
     )
 
 
-def shown_command(command: str, change: str = "") -> str:
+def shown_command(command: str, *changes: str) -> str:
     """A command for the page, quoted for a shell: it names no place of this machine.
 
     The default --root is left out, and of absolute paths only the last part stays, as
@@ -167,21 +175,21 @@ def shown_command(command: str, change: str = "") -> str:
 
     Args:
       command: as it was typed; where it is empty, nothing comes of it.
-      change: `--name=value`, a flag that is set anew.
+      changes: `--name=value`, flags that are set anew.
     """
-    changed = change.partition("=")[0].lstrip("-")
+    changed = [change.partition("=")[0].lstrip("-") for change in changes]
     words = iter(shlex.split(command))
     shown = []
     for word in words:
         flag, equals, value = word.partition("=")
         name = flag.lstrip("-") if word.startswith("-") else ""
-        if name and name in ("root", changed):
+        if name and name in ("root", *changed):
             value = value if equals else next(words, "")
-            if name == changed or value == _DEFAULT_ROOT:
+            if name in changed or value == _DEFAULT_ROOT:
                 continue
             word = f"--{name}={value}"
         shown.append(_without_place(word))
-    return " ".join([*shown, shlex.quote(change)] if change and shown else shown)
+    return " ".join([*shown, *map(shlex.quote, changes)] if shown else shown)
 
 
 def _without_place(word: str) -> str:
