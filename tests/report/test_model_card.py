@@ -150,6 +150,19 @@ def test_its_code_makes_of_a_turned_picture_what_training_saw(
     np.testing.assert_array_equal(found["pixels"], expected[None])
 
 
+def test_thresholds_of_few_validation_patients_are_among_the_limits(planted):
+    planted.add("cbr_tiny", "random", 0, Plant(2.0))
+    run = only_run(planted)
+    table = run.directory.predictions("validation")
+    referable = table["label/mild"] + table["label/none"] == 0
+    few = table["patient_id"].isin(table["patient_id"][referable].unique()[:3])
+    kept = [table[few | ~referable], run.directory.predictions("test")]
+    assert "Thresholds were chosen on fewer" not in model_card(run, EXPORT)
+    run.directory.write_table("predictions.parquet", pd.concat(kept))
+    card = model_card(only_run(planted), EXPORT)
+    assert "validation patients with or without moderate and up (3)" in card
+
+
 def test_limits_are_those_of_the_run(planted):
     planted.add("cbr_tiny", "random", 0, Plant(0.0), mixed_precision=True)
     card = model_card(only_run(planted), EXPORT)

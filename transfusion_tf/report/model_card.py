@@ -98,7 +98,7 @@ def model_card(run: Run, export: Export) -> str:
             "target": TARGET,
             "calibration": _calibration(run),
             "chance": chance_level(run.metric, _class_counts(run)),
-            "limits": list(_limits(run, metrics, quality)),
+            "limits": list(_limits(run, metrics, points, quality)),
             "least_patients": LEAST_PATIENTS,
         },
     )
@@ -181,6 +181,7 @@ def _operating_points(run: Run) -> Iterator[dict[str, Any]]:
             yield {
                 "question": name,
                 "few": "",
+                "chosen_on": on,
                 "point": point,
                 "threshold": threshold,
                 "sensitivity": sensitivity,
@@ -199,7 +200,10 @@ def _calibration(run: Run) -> Reliability | None:
 
 
 def _limits(
-    run: Run, metrics: list[dict[str, Any]], quality: DonorQuality | None
+    run: Run,
+    metrics: list[dict[str, Any]],
+    points: list[dict[str, Any]],
+    quality: DonorQuality | None,
 ) -> Iterator[str]:
     config, status = run.config, run.status
     if not metrics:
@@ -216,13 +220,7 @@ def _limits(
         yield "Training made it no better: these are the weights that it began with."
     if too_few := too_few_for_metric([run]):
         yield f"Its main metric says little: {too_few}."
-    few = {n: c for n, c in class_patients([run]).items() if c < LEAST_PATIENTS}
-    if few:
-        listed = wording.listed([f"{name} ({count})" for name, count in few.items()])
-        yield (
-            f"The test set has fewer than {LEAST_PATIENTS} patients with {listed}: "
-            "what it says of them hangs on a patient or two."
-        )
+    yield from _few_patients(run, points)
     if quality is not None and quality.weaknesses:
         yield quality.verdict()
     elif quality is None and donor_name(run.config) is not None:
@@ -250,4 +248,24 @@ def _limits(
         yield (
             "Each image counts as a patient: if the data name none, one patient's "
             "images may be in several splits, and intervals are too narrow."
+        )
+
+
+def _few_patients(run: Run, points: list[dict[str, Any]]) -> Iterator[str]:
+    """What is said of, or was chosen on, too few."""
+    tested = class_patients([run])
+    chosen_on = {p["question"]: p["chosen_on"] for p in points if not p["few"]}
+    tested_few, chosen_few = (
+        wording.listed([f"{n} ({c})" for n, c in counts.items() if c < LEAST_PATIENTS])
+        for counts in (tested, chosen_on)
+    )
+    if tested_few:
+        yield (
+            f"The test set has fewer than {LEAST_PATIENTS} patients with {tested_few}: "
+            "what it says of them hangs on a patient or two."
+        )
+    if chosen_few:
+        yield (
+            f"Thresholds were chosen on fewer than {LEAST_PATIENTS} validation "
+            f"patients with or without {chosen_few}: other patients would give others."
         )
