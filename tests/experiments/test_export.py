@@ -73,6 +73,22 @@ def test_a_file_that_says_something_else_is_not_left(own_run, trained_root, tmp_
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_a_run_in_16_bits_is_held_against_its_model_in_32(
+    own_run, trained_root, tmp_path
+):
+    own_run.write_config(own_run.config().replace(mixed_precision=True))
+    own_run.update_status(state="finished")
+    table = own_run.path / "predictions.parquet"
+    predictions = pd.read_parquet(table)
+    predictions["probability/severe"] = 1 - predictions["probability/severe"]
+    predictions.to_parquet(table)
+    folder, checked = export(own_run, "keras", tmp_path / "out", trained_root / "data")
+    off = re.search(r"made in 16, are off by (\S+) on average, (\S+) at most", checked)
+    assert 0 < float(off[1]) < float(off[2]) <= 1
+    assert float(re.search(r"largest difference is (\S+),", checked)[1]) < 1e-4
+    assert "made in 16" in (folder / CARD).read_text()
+
+
 def test_without_its_data_drawn_pixels_are_held_against_the_runs_model(
     own_run, tmp_path
 ):

@@ -240,8 +240,8 @@ def _limits(
         )
     if config.mixed_precision:
         yield (
-            "It was trained in 16 bits and computes in 32 here: outputs differ a "
-            "little from those that the numbers above are of."
+            "It was trained in 16 bits and computes in 32 here: the numbers above are "
+            "of outputs that differ, by how much is said where it was checked."
         )
     counts = run.dataset["counts"].values()
     if all(split["images"] == split["patients"] for split in counts):
