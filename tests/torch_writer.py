@@ -37,6 +37,9 @@ class Storage:
         self.key, self.values = key, values
         self.size = values.size if size is None else size
 
+    def __repr__(self) -> str:
+        return f"{self.size} of {self.values.size}"
+
 
 class _Pickler(pickle.Pickler):
     def __init__(self, stream, older, change):
