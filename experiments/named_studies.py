@@ -38,7 +38,7 @@ def demo() -> Study:
     CBR-Tiny from random and transferred weights, from the statistics of the donor's
     weights alone, and from Gabor filters, with a donor pretrained on drawn textures;
     EfficientNet-Lite0 from random weights, from ImageNet's, and from their statistics;
-    three seeds each. Rates and steps are those with which random weights of other seeds
+    five seeds each. Rates and steps are those with which random weights of other seeds
     learn the task and leave room above (docs/design_notes.md).
     """
     from transfusion_tf.datasets import load_card
@@ -53,24 +53,24 @@ def demo() -> Study:
         learning_rate=0.001,
         schedule="cosine",
         batch_size=card.training.batch_size,
-        steps=50,
+        steps=40,
         eval_every=5,
     )
     large = small.replace(
-        donor="imagenet", learning_rate=0.003, steps=240, eval_every=30
+        donor="imagenet", learning_rate=0.003, steps=150, eval_every=25
     )
     runs = (
         *grid(
             small,
             models=("cbr_tiny",),
             initializations=("random", "transfer", "mean_var", "gabor"),
-            seeds=range(3),
+            seeds=range(5),
         ),
         *grid(
             large,
             models=("efficientnet_lite0",),
             initializations=("random", "transfer", "mean_var"),
-            seeds=range(3),
+            seeds=range(5),
         ),
     )
     return Study(
