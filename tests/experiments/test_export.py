@@ -37,7 +37,7 @@ def test_the_lines_of_the_card_give_the_runs_prediction(
     folder, checked = export(run, name, tmp_path / "model", trained_root / "data")
     assert re.search(r"\d+ test images against the run's own predictions", checked)
     row = run.predictions("test").iloc[-1]
-    (picture,) = clinic_root.parent.glob(f"**/{row['example_id']}*")
+    (picture,) = clinic_root.glob(f"**/{row['example_id']}*")
     shutil.copy(picture, folder / "image.png")
     monkeypatch.chdir(folder)
     names = {}

@@ -97,7 +97,7 @@ def test_every_view_has_a_planted_chapter(record):
     here = {chapter.view for chapter in record.chapters}
     elsewhere = {*planted_donors.VIEWS, *planted_reuse.VIEWS}
     elsewhere |= {"decisions", "costs", "confident_errors", "example_images"}
-    elsewhere |= {"learning_rates"}
+    elsewhere |= {"learning_rates", "donor_worth"}
     assert here | elsewhere == set(KINDS)
 
 
