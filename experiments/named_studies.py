@@ -31,15 +31,15 @@ _PAPERS: dict[str, ModuleType] = {
 }
 
 
-def demo() -> Study:
+def demo(seeds: int = 5) -> Study:
     """The main question on drawn fundus photographs; fits a laptop.
 
-    Command: `make study`. Cost: about 7 minutes on 2 slow CPU cores, 0.4 GB.
+    Command: `make study`. Cost: about 8 minutes on 2 slow CPU cores, 0.4 GB.
     CBR-Tiny from random and transferred weights, from the statistics of the donor's
     weights alone, and from Gabor filters, with a donor pretrained on drawn textures;
     EfficientNet-Lite0 from random weights, from ImageNet's, and from their statistics;
-    five seeds each. Rates and steps are those with which random weights of other seeds
-    learn the task and leave room above (docs/design_notes.md).
+    five seeds each, or `seeds`. Rates and steps are those with which random weights of
+    other seeds learn the task and leave room above (docs/design_notes.md).
     """
     from transfusion_tf.datasets import load_card
     from transfusion_tf.studies import Study, grid, own_chapters
@@ -64,13 +64,13 @@ def demo() -> Study:
             small,
             models=("cbr_tiny",),
             initializations=("random", "transfer", "mean_var", "gabor"),
-            seeds=range(5),
+            seeds=range(seeds),
         ),
         *grid(
             large,
             models=("efficientnet_lite0",),
             initializations=("random", "transfer", "mean_var"),
-            seeds=range(5),
+            seeds=range(seeds),
         ),
     )
     return Study(
@@ -94,7 +94,7 @@ def _chapters(paper: ModuleType, wanted: str | None = None) -> dict[str, Callabl
     return paper.CHAPTERS if wanted == "all" else {wanted: every[wanted]}
 
 
-_ALONE: dict[str, Callable[[], Study]] = {"demo": demo}
+_ALONE: dict[str, Callable[..., Study]] = {"demo": demo}
 
 STUDIES: dict[str, Callable] = dict(_ALONE)
 for _name, _paper in _PAPERS.items():
@@ -141,10 +141,10 @@ def make(
     """
     check(name)
     if name in _ALONE:
-        given = {"--scale": scale_name, "--dataset": dataset, "--seeds": seeds}
+        given = {"--scale": scale_name, "--dataset": dataset}
         given |= {f"--{field}": value for field, value in (changes or {}).items()}
         _check_alone(name, given)
-        return _ALONE[name]()
+        return _ALONE[name]() if seeds is None else _ALONE[name](seeds)
     from transfusion_tf.studies import Study
     from transfusion_tf.studies.own_chapters import donor_chapters
 
