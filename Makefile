@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Whole files go to two processes, the longest first (tests/conftest.py).
 PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
   --no-loadscope-reorder --durations=10 $(PYTEST_FLAGS)
-EXTRAS := beam,dicom,imagenet-lite,keras-cv,ray,transformers
+EXTRAS := beam,dicom,export,imagenet-lite,keras-cv,ray,transformers
 
 .PHONY: help install extras study test test-fast test-all lint docs bench clean
 
