@@ -147,7 +147,7 @@ def _check_target(target: Path, of: dict[str, str], form: ExportFormat) -> None:
         return
     if inside <= {form.file, CARD, _FACTS} and _FACTS in inside:
         before = files.read_json(target / _FACTS)
-        if all(before.get(key) == value for key, value in of.items()):
+        if isinstance(before, dict) and of.items() <= before.items():
             return
     raise UserError(
         f"{target} holds something else ({', '.join(sorted(inside)[:3])}): remove it, "

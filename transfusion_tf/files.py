@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -242,15 +242,24 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is damaged: {error}") from error
 
 
+def read_array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether it is stored by columns, and dtype of an `.npy` that begins here.
+
+    Raises:
+      KeyError, ValueError: it is none, or of a version with names that are not Latin-1.
+    """
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(stream)]
+    return read(stream)
+
+
 def _check_claims(archive: zipfile.ZipFile) -> None:
     """NumPy makes room for what an array claims before it reads what there is."""
     for member in archive.infolist():
         with archive.open(member) as stream:
-            read_header = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[np.lib.format.read_magic(stream)]
-            shape, _, dtype = read_header(stream)
+            shape, _, dtype = read_array_header(stream)
         claimed = max(math.prod(shape) * dtype.itemsize, member.file_size)
         check_expansion(member.filename, claimed, member.compress_size)
 

@@ -57,6 +57,11 @@ def test_what_is_there_is_replaced_by_the_same_run_in_the_same_format_alone(
     assert sorted(os.listdir(folder)) == ["export.json", "model.keras", CARD]
     with pytest.raises(UserError, match="holds something else"):
         export(own_run, "keras", target, data)
+    facts = (target / "export.json").read_text()
+    (target / "export.json").write_text("[]")
+    with pytest.raises(UserError, match="holds something else"):
+        export(run, "keras", target, data)
+    (target / "export.json").write_text(facts)
     (target / "notes.txt").touch()
     with pytest.raises(UserError, match="holds something else"):
         export(run, "keras", target, data)

@@ -120,11 +120,7 @@ def _header(
 ) -> NpzArray:
     try:
         with archive.open(info) as stream:
-            read = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[np.lib.format.read_magic(stream)]
-            shape, in_columns, dtype = read(stream)
+            shape, in_columns, dtype = files.read_array_header(stream)
             start = stream.tell()
     except _DAMAGE as error:
         raise UserError(f"{path}: {name!r} can't be read: {error}") from None
