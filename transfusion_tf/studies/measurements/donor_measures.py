@@ -139,7 +139,7 @@ class ProbedDonor:
 def measure_donor(donor: str | Path, model: str | None = None) -> pd.DataFrame:
     """Measures a donor: see `transfusion_tf.studies.donor_quality`.
 
-    Takes some 10 CPU seconds for CBR-Tiny and 20 for ResNet50, on drawn images of 64
+    Takes some 10 CPU seconds for CBR-Tiny and 25 for ResNet50, on drawn images of 64
     px; a second donor of an architecture takes 3, for its random starts are known.
 
     Args:
