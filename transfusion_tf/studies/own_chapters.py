@@ -135,7 +135,7 @@ def own_chapters(
     What they cost beside training: a second or two for each run from random weights
     and from the whole donor, for its activations, a second for the Gabor fits of each
     start, as much as 20 training steps for the pixels of the best run's errors, and
-    10 s for a donor (CBR-Tiny; ResNet50 20 s).
+    10 s for a donor (CBR-Tiny; ResNet50 25 s).
 
     Args:
       runs: unresolved configs on one data set, as they stand in the study.
